@@ -1,0 +1,136 @@
+/**
+ * The shapes of the HTTP API (prefix /fleet/v1, also /v1-alpha). The first group is fleet's own, field for field; the
+ * second is Flotilla's. Types only: importing this costs the client nothing.
+ */
+import type { UnitOption } from '../unitfile/unit-file.ts';
+
+export type ApiState = 'inactive' | 'loaded' | 'launched';
+
+/** GET /units/N, and the elements of GET /units. */
+export interface ApiUnit {
+  readonly name: string;
+  readonly options: readonly UnitOption[];
+  readonly desiredState: ApiState;
+  /** Absent for a global unit. */
+  readonly currentState?: ApiState;
+  /** Absent while not placed, and for a global unit. */
+  readonly machineID?: string;
+}
+
+/** PUT /units/N. `options` may be absent when only the desired state changes. */
+export interface ApiUnitPut {
+  readonly name?: string;
+  readonly desiredState?: ApiState;
+  readonly options?: readonly UnitOption[];
+}
+
+export interface ApiUnitState {
+  readonly name: string;
+  readonly hash: string;
+  readonly machineID: string;
+  readonly systemdLoadState: string;
+  readonly systemdActiveState: string;
+  readonly systemdSubState: string;
+}
+
+export interface ApiMachine {
+  readonly id: string;
+  readonly primaryIP: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** `nextPageToken` is absent on the last page, and always with `?all=true` (ours: the whole list at once). */
+export type ApiUnitPage = { readonly units: readonly ApiUnit[]; readonly nextPageToken?: string };
+export type ApiStatePage = { readonly states: readonly ApiUnitState[]; readonly nextPageToken?: string };
+export type ApiMachinePage = { readonly machines: readonly ApiMachine[]; readonly nextPageToken?: string };
+
+export interface ApiErrorBody {
+  readonly error: { readonly code: number; readonly message: string };
+}
+
+// ---- Flotilla's own
+
+/** GET /summaries[?unit=A&unit=B]: every unit without its text; what list commands and events use. */
+export interface ApiUnitSummary {
+  readonly name: string;
+  readonly hash: string;
+  readonly description: string;
+  readonly desiredState: ApiState;
+  readonly currentState: ApiState;
+  readonly global: boolean;
+  /** By machine id; more than one for a global unit. */
+  readonly placements: readonly ApiPlacement[];
+}
+
+export interface ApiPlacement {
+  readonly machineID: string;
+  /** The machine's address; empty when the machine is not there. */
+  readonly address: string;
+  /** The leader's reason for this machine. */
+  readonly reason: string;
+  readonly desiredState: ApiState;
+  /** Absent until the machine has reported. */
+  readonly status?: {
+    readonly hash: string;
+    readonly state: ApiState;
+    readonly load: string;
+    readonly active: string;
+    readonly sub: string;
+  };
+}
+
+/**
+ * GET /events[?unit=A…][&after=REVISION][&history=N]: server-sent events. Each `data:` is one ApiEvent; the SSE `id:`
+ * is its revision, so that `after` (or Last-Event-ID) resumes. Without `after` the stream begins with one `unit` event
+ * for every unit asked for (`unit=`; all when none is named), then `ready`, then changes as they happen.
+ */
+export type ApiEvent =
+  /** A unit as a whole after a change; `unit` is null when it is gone. */
+  | { readonly type: 'unit'; readonly revision: number; readonly name: string; readonly unit: ApiUnitSummary | null }
+  /** The snapshot is complete. `leader` is absent while there is none. */
+  | { readonly type: 'ready'; readonly revision: number; readonly machines: number; readonly leader?: string }
+  /** One thing that happened, in words, for `fleetctl events`. `atMs` is absent when nobody recorded a time. */
+  | {
+      readonly type: 'happened';
+      readonly revision: number;
+      readonly atMs?: number;
+      readonly subject: 'unit' | 'machine' | 'leader';
+      readonly name: string;
+      readonly sentence: string;
+    };
+
+/** GET /units/N/why. */
+export interface ApiWhy {
+  readonly name: string;
+  readonly desiredState: ApiState;
+  readonly placements: readonly { readonly machineID: string; readonly address: string; readonly reason: string }[];
+  /** Every machine there is: `reason` is why the unit cannot be there; absent when it could. */
+  readonly machines: readonly {
+    readonly machineID: string;
+    readonly address: string;
+    readonly units: number;
+    readonly reason?: string;
+  }[];
+  /** One sentence that sums it up, e.g. `not placed: none of 3 machines qualifies`. */
+  readonly summary: string;
+}
+
+/** GET /units/N/status[?machine=ID][&lines=10]: from the machine(s) that hold it. */
+export interface ApiUnitStatusReport {
+  readonly name: string;
+  readonly reports: readonly {
+    readonly machineID: string;
+    readonly address: string;
+    /** As `systemctl status -l` prints it. */
+    readonly text: string;
+    readonly exitCode: number;
+    /** Set when that machine did not answer; text is empty then. */
+    readonly error?: string;
+  }[];
+}
+
+/**
+ * GET /units/N/journal[?machine=ID][&lines=10][&follow=true][&output=short]: text/plain, streamed. 404 when the unit is
+ * not there, 409 when it runs nowhere, 400 (naming the machines) when it is global and no machine is named.
+ */
+export type ApiJournal = string;

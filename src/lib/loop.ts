@@ -1,0 +1,84 @@
+import { Backoff } from './backoff.ts';
+import type { Clock } from './clock.ts';
+import { messageOf } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Random } from './random.ts';
+
+export interface LoopOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Longest time to wait for the next try after a failure. */
+  readonly maxBackoffMs?: number;
+}
+
+/**
+ * Observe, decide, act: runs `turn` once at the start and again after each `wake()`. Wakes that come while a turn
+ * runs are folded into one more turn. A turn may return the milliseconds after which it wants to run again by itself.
+ * A turn that throws is tried again with backoff, so nothing is lost when something fails half-way.
+ */
+export class Loop {
+  readonly #options: LoopOptions;
+  readonly #turn: () => Promise<number | undefined>;
+  readonly #backoff: Backoff;
+  #due = true;
+  #notify: (() => void) | undefined;
+  /** Settles when the signal aborts and the last turn is over. */
+  readonly done: Promise<void>;
+
+  constructor(options: LoopOptions, turn: () => Promise<number | undefined>) {
+    this.#options = options;
+    this.#turn = turn;
+    this.#backoff = new Backoff({ minMs: 50, maxMs: options.maxBackoffMs ?? 2000 }, options.random);
+    this.done = this.#run();
+  }
+
+  /** Asks for a turn; cheap, may be called any number of times. */
+  wake(): void {
+    this.#due = true;
+    this.#notify?.();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#options;
+    while (!signal.aborted) {
+      this.#due = false;
+      const again = await this.#attempt();
+      if (!this.#due && !signal.aborted) await this.#pause(again);
+    }
+  }
+
+  /** One turn; answers the milliseconds until the next unless woken before, or undefined to wait for a wake. */
+  async #attempt(): Promise<number | undefined> {
+    const { name, log, signal } = this.#options;
+    try {
+      const again = await this.#turn();
+      this.#backoff.reset();
+      return again;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      const delayMs = this.#backoff.next();
+      log.warn('Turn failed, trying again', { loop: name, error: messageOf(error), delayMs: Math.round(delayMs) });
+      // A wake must not shorten the backoff, or a busy watch would turn a failing turn into a spin.
+      await this.#options.clock.sleep(delayMs, signal).catch(() => {});
+      return 0;
+    }
+  }
+
+  #pause(ms: number | undefined): Promise<void> {
+    const { clock, signal } = this.#options;
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel?.();
+        signal.removeEventListener('abort', done);
+        this.#notify = undefined;
+        resolve();
+      };
+      const cancel = ms === undefined ? undefined : clock.after(ms, done);
+      signal.addEventListener('abort', done, { once: true });
+      this.#notify = done;
+    });
+  }
+}

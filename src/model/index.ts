@@ -1,0 +1,82 @@
+/** The words of the system as plain data. Each fact has exactly one writer, named in its comment. */
+
+/** What the user wants of a unit. */
+export type DesiredState = 'inactive' | 'loaded' | 'launched';
+
+/** A placed unit is at least loaded. */
+export type PlacedState = Exclude<DesiredState, 'inactive'>;
+
+/**
+ * What a unit asks of a machine, read from its [X-Fleet] section with specifiers expanded. Kept in the unit's record,
+ * so that whoever schedules never needs the text.
+ */
+export interface Needs {
+  /** Full machine id or a unique prefix of one. */
+  readonly machineId?: string;
+  /** Unit names, all of which must be placed on the machine. */
+  readonly machineOf: readonly string[];
+  /** Key → accepted values: values of one key are OR-ed, keys are AND-ed. */
+  readonly metadata: Readonly<Record<string, readonly string[]>>;
+  /** Globs of unit names that must not share the machine; works in both directions. */
+  readonly conflicts: readonly string[];
+  /** Runs on every machine that qualifies. */
+  readonly global: boolean;
+  /** Globs of unit names whose machine is taken over. */
+  readonly replaces: readonly string[];
+  /** `stop`: the machine stops the unit before its lease can have ended elsewhere. */
+  readonly onPartition: 'keep' | 'stop';
+}
+
+/** A unit as its user wants it. Written by the API only. */
+export interface Unit {
+  readonly name: string;
+  /** SHA-1 of the serialised unit file, lower-case hex; also the key of its text. */
+  readonly hash: string;
+  readonly desired: DesiredState;
+  readonly needs: Needs;
+}
+
+/** A machine that is alive now. Written by its own fleetd, under its lease. */
+export interface Machine {
+  readonly id: string;
+  /** The address shown to users (fleet's primaryIP). */
+  readonly address: string;
+  /** As the machine itself states it; overrides from the API are merged in by the cluster's views. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Base URL other fleetds reach this one at, e.g. `http://127.0.1.1:49153`; absent when it listens on no TCP port. */
+  readonly endpoint?: string;
+  readonly resources: { readonly cores: number; readonly memoryBytes: number };
+  readonly version: string;
+}
+
+/** The leader's decision that a machine shall hold a unit. Written by the leader only, fenced. */
+export interface Placement {
+  readonly machine: string;
+  readonly unit: string;
+  readonly hash: string;
+  readonly desired: PlacedState;
+  /** Why here, in words a user is shown. */
+  readonly reason: string;
+}
+
+/** What a unit is doing on a machine. Written by the agent of that machine only, under its lease. */
+export interface UnitStatus {
+  readonly machine: string;
+  readonly unit: string;
+  readonly hash: string;
+  /** fleet's current state: `launched` once start has been called. */
+  readonly state: PlacedState;
+  /** systemd's LOAD, ACTIVE and SUB, as they are. */
+  readonly load: string;
+  readonly active: string;
+  readonly sub: string;
+}
+
+export const NO_NEEDS: Needs = {
+  machineOf: [],
+  metadata: {},
+  conflicts: [],
+  global: false,
+  replaces: [],
+  onPartition: 'keep',
+};

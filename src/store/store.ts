@@ -1,0 +1,117 @@
+/**
+ * What Flotilla needs of etcd v3, and all it may use. Keys and values are UTF-8 strings; keys are ordered by bytes.
+ * Revisions are the store's own: one per commit that writes, shared by all keys.
+ */
+export interface Store {
+  /** All entries of `range` at one revision, by key. Linearizable: sees every commit acknowledged before the call. */
+  list(range: Range, options?: ListOptions): Promise<Listing>;
+  /** One entry, or undefined; linearizable. */
+  get(key: string): Promise<Entry | undefined>;
+  /** The entries of up to a few thousand keys that exist, in one revision when they fit one request (128 keys). */
+  getMany(keys: readonly string[]): Promise<Entry[]>;
+  /** The current revision, by a header-only linearizable read. */
+  revision(): Promise<number>;
+  /**
+   * Applies all writes in one revision if every condition holds, else none. At most MAX_COMMIT_WRITES writes.
+   * Rejects when the outcome is unknown (connection lost): the commit may or may not have happened; callers re-read.
+   */
+  commit(conditions: readonly Condition[], writes: readonly Write[]): Promise<CommitResult>;
+  /**
+   * Every change of `range` after revision `after`, in order, whole revisions at a time, none lost and none twice, over
+   * reconnections. Ends when the signal aborts. Throws FlotillaError `compacted` when the store no longer has the
+   * revisions asked for: list again and watch from there.
+   */
+  watch(range: Range, after: number, signal: AbortSignal): Watch;
+  /** Grants a lease and keeps it alive until revoked or lost. `ttlMs` is rounded up to whole seconds. */
+  lease(ttlMs: number): Promise<Lease>;
+  /** Takes up a lease that an earlier process of this machine held; undefined when it has ended. */
+  resumeLease(id: string): Promise<Lease | undefined>;
+  /** Closes connections; watches end, leases stop being kept alive but are not revoked. */
+  close(): Promise<void>;
+}
+
+/** Most writes (and most conditions) in one commit; etcd's default --max-txn-ops. */
+export const MAX_COMMIT_WRITES = 128;
+
+/** Keys from `from` up to, not including, `to`. */
+export interface Range {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The range of all keys which start with `prefix` (ASCII; its last character is not 0x7f). */
+export function prefixRange(prefix: string): Range {
+  const last = prefix.length - 1;
+  return { from: prefix, to: prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1) };
+}
+
+export interface ListOptions {
+  /** Read as of this revision; throws `compacted` when it is gone. */
+  readonly revision?: number;
+  readonly limit?: number;
+  /** Values come back empty. */
+  readonly keysOnly?: boolean;
+}
+
+export interface Entry {
+  readonly key: string;
+  readonly value: string;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  /** Id of the lease the key is attached to (decimal), absent when none. */
+  readonly lease?: string;
+}
+
+export interface Listing {
+  readonly entries: readonly Entry[];
+  /** The store's revision when the list was read. */
+  readonly revision: number;
+  /** True when `limit` cut the list. */
+  readonly more: boolean;
+}
+
+/** `createRevision: 0` means that the key does not exist. */
+export type Condition =
+  | { readonly key: string; readonly createRevision: number }
+  | { readonly key: string; readonly modRevision: number }
+  | { readonly key: string; readonly lease: string };
+
+export type Write =
+  | { readonly put: string; readonly value: string; readonly lease?: string }
+  | { readonly delete: string }
+  | { readonly deleteRange: Range };
+
+export type CommitResult =
+  | { readonly ok: true; readonly revision: number }
+  | { readonly ok: false; readonly revision: number };
+
+export type WatchEvent =
+  | { readonly type: 'put'; readonly entry: Entry; readonly previous?: Entry }
+  | { readonly type: 'delete'; readonly key: string; readonly modRevision: number; readonly previous?: Entry };
+
+/** Everything that happened in the watched range up to and including `revision`, since the batch before. */
+export interface WatchBatch {
+  readonly revision: number;
+  /** Empty for an answer to `requestProgress`. */
+  readonly events: readonly WatchEvent[];
+}
+
+export interface Watch extends AsyncIterable<WatchBatch> {
+  /** Asks for a batch (possibly empty) that tells how far the watch has got; a view catches up by this. */
+  requestProgress(): void;
+}
+
+export interface Lease {
+  /** Decimal. */
+  readonly id: string;
+  readonly ttlMs: number;
+  /**
+   * Aborted when the lease has ended or may have ended: at the latest one TTL after the sending of the last keep-alive
+   * that was acknowledged, by this process's own monotonic clock. What it guarded must be given up by then.
+   */
+  readonly lost: AbortSignal;
+  /** Monotonic time (Clock.monotonic) at which the lease counts as lost unless another keep-alive is acknowledged. */
+  deadline(): number;
+  /** Ends the lease now; its keys vanish in one revision. */
+  revoke(): Promise<void>;
+}
