@@ -1,0 +1,66 @@
+import type { DesiredState, Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
+import type { Condition, Lease } from '../store/index.ts';
+import type { ChangeBatch, View } from './snapshot.ts';
+
+/**
+ * The cluster's records in the store: typed reads and fenced writes. The only place that knows the keys.
+ * Every method rejects with FlotillaError `unavailable` while the store cannot be reached.
+ */
+export interface Cluster {
+  // ---- the API writes these
+  /**
+   * Creates the unit or replaces its file and desired state, text and record in one commit. `existing` is the record
+   * the caller decided upon (undefined: must not exist); `false` when it has changed meanwhile: read again.
+   */
+  putUnit(unit: Unit, text: string, existing: Unit | undefined): Promise<boolean>;
+  /** Changes only the desired state; false when there is no such unit. */
+  setDesired(name: string, desired: DesiredState): Promise<boolean>;
+  /** Removes the unit, and its text when no other unit uses it; false when there is no such unit. */
+  destroyUnit(name: string): Promise<boolean>;
+  /** Unit file texts (serialised form) by hash; those not there are left out. */
+  texts(hashes: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Overrides (string) or removals (undefined) of machine metadata, which outlive the machine's presence. */
+  setMetadata(changes: readonly { machine: string; key: string; value: string | undefined }[]): Promise<void>;
+  /** The secret that fleetds show each other; made by whoever asks first. */
+  secret(): Promise<string>;
+
+  // ---- views
+  /** Units, machines, placements and leader: what the leader needs. */
+  engineView(signal: AbortSignal): Promise<View>;
+  /** Machines and leader only: what a candidate needs. */
+  candidateView(signal: AbortSignal): Promise<View>;
+  /** Everything: what the API shows. */
+  fullView(signal: AbortSignal): Promise<View>;
+  /** One machine's placements. */
+  agentView(machine: string, signal: AbortSignal): Promise<View>;
+  /**
+   * The changes of the last `limit` revisions that the store still keeps, oldest first, and how far they reach. Ends by
+   * itself; it is history, not a watch.
+   */
+  history(limit: number, signal: AbortSignal): Promise<readonly ChangeBatch[]>;
+
+  // ---- a machine writes these under its lease
+  /**
+   * Announces the machine. `taken` when another live fleetd holds this machine id (its record is under another lease).
+   */
+  announce(machine: Machine, lease: Lease): Promise<'announced' | 'taken'>;
+  /** Writes (or, with `status` undefined, removes) statuses of this machine in as few commits as possible. */
+  putStatuses(lease: Lease, machine: string, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
+
+  // ---- leadership
+  /** Tries to become leader under the machine's lease; undefined while somebody else leads. */
+  campaign(machine: string, lease: Lease): Promise<Leadership | undefined>;
+}
+
+/** Held by the leader. Its fence is part of every engine write, so that the store refuses a deposed leader. */
+export interface Leadership {
+  readonly fence: Condition;
+  /** Applies placements in one commit; false when no longer leader (nothing was written). */
+  place(writes: readonly PlacementWrite[]): Promise<boolean>;
+  /** Gives leadership up at once. */
+  resign(): Promise<void>;
+}
+
+export type PlacementWrite =
+  | { readonly put: Placement }
+  | { readonly remove: { readonly machine: string; readonly unit: string } };
