@@ -15,10 +15,13 @@ export interface Cluster {
   putUnit(unit: Unit, text: string, existing: Unit | undefined): Promise<boolean>;
   /** Changes only the desired state; false when there is no such unit. */
   setDesired(name: string, desired: DesiredState): Promise<boolean>;
-  /** Removes the unit, and its text when no other unit uses it; false when there is no such unit. */
+  /** Removes the unit and its text in one commit; false when there is no such unit. */
   destroyUnit(name: string): Promise<boolean>;
-  /** Unit file texts (serialised form) by hash; those not there are left out. */
-  texts(hashes: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Unit file texts (serialised form) by hash. A text that is not there, or whose unit has another hash by now, is left
+   * out. Units of one template share a hash: name one of them per hash.
+   */
+  texts(units: readonly { readonly name: string; readonly hash: string }[]): Promise<ReadonlyMap<string, string>>;
   /** Overrides (string) or removals (undefined) of machine metadata, which outlive the machine's presence. */
   setMetadata(changes: readonly { machine: string; key: string; value: string | undefined }[]): Promise<void>;
   /** The secret that fleetds show each other; made by whoever asks first. */
