@@ -80,3 +80,6 @@ export const NO_NEEDS: Needs = {
   replaces: [],
   onPartition: 'keep',
 };
+
+export * from './glob.ts';
+export * from './questions.ts';

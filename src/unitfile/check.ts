@@ -1,0 +1,42 @@
+import { readNeeds } from './needs.ts';
+import { parseUnitFile } from './parse.ts';
+import { serializeUnitFile } from './serialize.ts';
+import type { UnitOption, UnitProblem } from './unit-file.ts';
+import { unitNameProblem } from './unit-name.ts';
+
+/**
+ * All that command line and API say about a unit before they accept it: its name, options that no unit file could
+ * hold, and its [X-Fleet] section. `lines` are those of parseUnitFile. Accepted when no problem is an error.
+ */
+export function checkUnit(name: string, options: readonly UnitOption[], lines: readonly number[] = []): UnitProblem[] {
+  const problems: UnitProblem[] = [];
+  const nameProblem = unitNameProblem(name);
+  if (nameProblem !== undefined) problems.push({ line: 0, message: nameProblem, severity: 'error' });
+  if (options.length === 0) problems.push({ line: 0, message: 'the unit file has no options', severity: 'error' });
+  options.forEach((option, i) => {
+    const message = optionProblem(option);
+    if (message !== undefined) problems.push({ line: lines[i] ?? 0, message, severity: 'error' });
+  });
+  return [...problems, ...readNeeds(name, options, lines).problems].sort((a, b) => a.line - b.line);
+}
+
+/**
+ * Options may come from any client, and be no line of a unit file at all: a newline in a value would smuggle in
+ * another option. So each is written and read back.
+ */
+function optionProblem(option: UnitOption): string | undefined {
+  const { name, value } = option;
+  // Options before any section are warned about elsewhere; what matters here is that they stay one option.
+  const section = option.section === '' ? 'Unit' : option.section;
+  const where = `option ${JSON.stringify(name)} of section ${JSON.stringify(section)}`;
+  const read = parseUnitFile(serializeUnitFile([{ section, name, value }]));
+  const error = read.problems.find((problem) => problem.severity === 'error');
+  if (error !== undefined) return `${where} cannot be written to a unit file: ${error.message}`;
+  const [back, ...more] = read.options;
+  const same = more.length === 0 && back?.section === section && back.name === name && sameText(back.value, value);
+  return same ? undefined : `${where} cannot be written to a unit file: it would be read as something else`;
+}
+
+function sameText(a: string, b: string): boolean {
+  return a.trim() === b.trim();
+}

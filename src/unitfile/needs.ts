@@ -1,0 +1,214 @@
+import { isGlob, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
+import type { UnitOption, UnitProblem } from './unit-file.ts';
+import { unitNameProblem } from './unit-name.ts';
+import { splitQuoted } from './values.ts';
+
+type Key = 'MachineID' | 'MachineOf' | 'MachineMetadata' | 'Conflicts' | 'Global' | 'Replaces' | 'OnPartition';
+
+/** Every spelling of an [X-Fleet] option, with the one that it means. */
+const SPELLINGS: ReadonlyMap<string, Key> = new Map<string, Key>([
+  ['MachineID', 'MachineID'],
+  ['X-ConditionMachineID', 'MachineID'],
+  ['X-ConditionMachineBootID', 'MachineID'],
+  ['MachineOf', 'MachineOf'],
+  ['X-ConditionMachineOf', 'MachineOf'],
+  ['MachineMetadata', 'MachineMetadata'],
+  ['X-ConditionMachineMetadata', 'MachineMetadata'],
+  ['Conflicts', 'Conflicts'],
+  ['X-Conflicts', 'Conflicts'],
+  ['Global', 'Global'],
+  ['Replaces', 'Replaces'],
+  ['OnPartition', 'OnPartition'],
+]);
+
+/** Pairs that cannot stand together in one unit: what they ask for contradicts, or has no meaning. */
+const EXCLUSIVE: readonly (readonly [Key, Key])[] = [
+  ['MachineID', 'MachineOf'],
+  ['MachineID', 'Conflicts'],
+  ['MachineID', 'Global'],
+  ['MachineID', 'Replaces'],
+  ['Global', 'MachineOf'],
+  ['Global', 'Replaces'],
+  ['Conflicts', 'Replaces'],
+];
+
+/**
+ * What a unit asks of a machine: its [X-Fleet] section with legacy spellings, quoting and specifiers (%n %N %p %i)
+ * resolved. `lines` are those of parseUnitFile, for problems that say where they are. Never throws; with errors among
+ * the problems the needs are not to be used.
+ */
+export function readNeeds(
+  name: string,
+  options: readonly UnitOption[],
+  lines: readonly number[] = [],
+): { needs: Needs; problems: UnitProblem[] } {
+  const reader = new NeedsReader(name);
+  options.forEach((option, i) => {
+    if (option.section === 'X-Fleet') reader.read(option, lines[i] ?? 0);
+    else reader.checkSection(option.section, lines[i] ?? 0);
+  });
+  reader.checkCombinations();
+  return { needs: { ...reader.needs, metadata: Object.fromEntries(reader.metadata) }, problems: reader.problems };
+}
+
+/** Needs while they are being gathered. */
+type GrowingNeeds = { -readonly [K in keyof Needs]: Needs[K] } & {
+  machineOf: string[];
+  conflicts: string[];
+  replaces: string[];
+};
+
+class NeedsReader {
+  readonly problems: UnitProblem[] = [];
+  readonly metadata = new Map<string, string[]>();
+  readonly needs: GrowingNeeds = {
+    ...NO_NEEDS,
+    machineOf: [],
+    conflicts: [],
+    replaces: [],
+  };
+  readonly #name: string;
+  readonly #firstLine = new Map<Key, number>();
+  #bootId = false;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  read(option: UnitOption, line: number): void {
+    const key = SPELLINGS.get(option.name);
+    if (key === undefined) {
+      this.#warn(line, `unknown option ${option.name}= in [X-Fleet] is ignored`);
+      return;
+    }
+    const values = splitQuoted(expandSpecifiers(this.#name, option.value));
+    if (values.length === 0) return;
+    if (!this.#firstLine.has(key)) this.#firstLine.set(key, line);
+    this.#readers[key](values, line, option.name);
+  }
+
+  readonly #readers: Readonly<Record<Key, (values: string[], line: number, spelling: string) => void>> = {
+    MachineID: ([id], line, spelling) => this.#readMachineId(id!, line, spelling),
+    MachineOf: (values, line) => this.#readMachineOf(values, line),
+    MachineMetadata: (values, line) => this.#readMetadata(values, line),
+    Conflicts: (values, line) => this.#readGlobs('Conflicts', this.needs.conflicts, values, line),
+    Replaces: (values, line) => this.#readGlobs('Replaces', this.needs.replaces, values, line),
+    Global: (values) => {
+      this.needs.global = /^(true|yes|1|on|t)$/i.test(values.join(' '));
+    },
+    OnPartition: (values, line) => this.#readOnPartition(values.join(' '), line),
+  };
+
+  /** The first one counts, and MachineID before a boot id, as fleet had it. */
+  #readMachineId(id: string, line: number, spelling: string): void {
+    const bootId = spelling === 'X-ConditionMachineBootID';
+    const wins = this.needs.machineId === undefined || (this.#bootId && !bootId);
+    if (!wins && this.needs.machineId !== id) {
+      this.#warn(line, `${spelling}=${id} is ignored: the unit names machine ${this.needs.machineId} already`);
+    }
+    if (!wins) return;
+    this.needs.machineId = id;
+    this.#bootId = bootId;
+  }
+
+  #readMachineOf(names: string[], line: number): void {
+    for (const name of names) {
+      const problem = unitNameProblem(name);
+      if (problem !== undefined) this.#error(line, `MachineOf=${name} names no unit: ${problem}`);
+      addTo(this.needs.machineOf, name);
+    }
+  }
+
+  #readMetadata(pairs: string[], line: number): void {
+    for (const pair of pairs) {
+      const equals = pair.indexOf('=');
+      const key = pair.slice(0, Math.max(equals, 0)).trim();
+      const value = pair.slice(equals + 1).trim();
+      if (key === '' || value === '') {
+        this.#warn(line, `MachineMetadata=${pair} is not "key=value" and is ignored`);
+        continue;
+      }
+      const values = this.metadata.get(key) ?? [];
+      addTo(values, value);
+      this.metadata.set(key, values);
+    }
+  }
+
+  #readGlobs(key: Key, into: string[], globs: string[], line: number): void {
+    for (const glob of globs) {
+      if (!isGlob(glob)) this.#warn(line, `${key}=${glob} is a malformed glob and matches no unit`);
+      addTo(into, glob);
+    }
+  }
+
+  #readOnPartition(value: string, line: number): void {
+    if (value === 'keep' || value === 'stop') this.needs.onPartition = value;
+    else this.#error(line, `OnPartition=${value} is neither "keep" nor "stop"`);
+  }
+
+  /** A section that was surely meant to be ours must not be skipped in silence. */
+  checkSection(section: string, line: number): void {
+    if (section.toLowerCase().replace(/[^a-z]/g, '') === 'xfleet') {
+      const known = this.problems.some((problem) => problem.message.startsWith(`section [${section}]`));
+      if (!known) this.#warn(line, `section [${section}] is ignored: did you mean [X-Fleet]?`);
+    }
+  }
+
+  checkCombinations(): void {
+    const { needs } = this;
+    const present: Record<Key, boolean> = {
+      MachineID: needs.machineId !== undefined,
+      MachineOf: needs.machineOf.length > 0,
+      MachineMetadata: this.metadata.size > 0,
+      Conflicts: needs.conflicts.length > 0,
+      Global: needs.global,
+      Replaces: needs.replaces.length > 0,
+      OnPartition: needs.onPartition !== 'keep',
+    };
+    for (const [a, b] of EXCLUSIVE) {
+      if (present[a] && present[b]) this.#error(this.#lineOf(a, b), `${a} cannot be combined with ${b}: remove one`);
+    }
+    this.#checkMachineOfAgainst('Conflicts', needs.conflicts);
+    this.#checkMachineOfAgainst('Replaces', needs.replaces);
+  }
+
+  #checkMachineOfAgainst(key: Key, globs: readonly string[]): void {
+    for (const name of this.needs.machineOf) {
+      const glob = globs.find((candidate) => matchesGlob(candidate, name));
+      if (glob === undefined) continue;
+      const message = `MachineOf=${name} contradicts ${key}=${glob}: the unit must be with ${name} and cannot be`;
+      this.#error(this.#lineOf('MachineOf', key), message);
+    }
+  }
+
+  #lineOf(a: Key, b: Key): number {
+    return Math.max(this.#firstLine.get(a) ?? 0, this.#firstLine.get(b) ?? 0);
+  }
+
+  #error(line: number, message: string): void {
+    this.problems.push({ line, message, severity: 'error' });
+  }
+
+  #warn(line: number, message: string): void {
+    this.problems.push({ line, message, severity: 'warning' });
+  }
+}
+
+/** Works on any text, also on names that are none, since a check reports everything at once. */
+function expandSpecifiers(full: string, value: string): string {
+  if (!value.includes('%')) return value;
+  const dot = full.lastIndexOf('.');
+  const name = dot === -1 ? full : full.slice(0, dot);
+  const at = name.indexOf('@');
+  const meanings: Readonly<Record<string, string>> = {
+    n: full,
+    N: name,
+    p: at === -1 ? name : name.slice(0, at),
+    i: at === -1 ? '' : name.slice(at + 1),
+  };
+  return value.replace(/%([nNpi])/g, (_, letter: string) => meanings[letter]!);
+}
+
+function addTo(list: string[], value: string): void {
+  if (!list.includes(value)) list.push(value);
+}

@@ -1,0 +1,129 @@
+import type { UnitOption, UnitProblem } from './unit-file.ts';
+
+/** A unit file read: its options in order, the line each begins on, and what is wrong with it. */
+export interface ParsedUnitFile {
+  readonly options: readonly UnitOption[];
+  /** `lines[i]` is the line, from 1, on which `options[i]` begins. */
+  readonly lines: readonly number[];
+  readonly problems: readonly UnitProblem[];
+}
+
+/** systemd's own LINE_MAX: a line as long as this does not fit with its newline. */
+const MAX_LINE_BYTES = 2048;
+
+/**
+ * Reads a unit file. Never throws: every problem is reported with its line, and reading goes on behind it, so that a
+ * user sees all of them at once.
+ */
+export function parseUnitFile(text: string): ParsedUnitFile {
+  const parser = new UnitFileParser(text);
+  parser.run();
+  return { options: parser.options, lines: parser.lines, problems: parser.problems };
+}
+
+class UnitFileParser {
+  readonly options: UnitOption[] = [];
+  readonly lines: number[] = [];
+  readonly problems: UnitProblem[] = [];
+  readonly #source: readonly string[];
+  #at = 0;
+  #section: string | undefined;
+
+  constructor(text: string) {
+    this.#source = text
+      .replace(/^\uFEFF/, '')
+      .split('\n')
+      .map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
+  }
+
+  run(): void {
+    while (this.#at < this.#source.length) {
+      const line = this.#take();
+      const first = line.trimStart();
+      if (first === '' || isComment(first)) continue;
+      if (first.startsWith('[')) this.#readSection(first);
+      else this.#readOption(first);
+    }
+  }
+
+  #take(): string {
+    const line = this.#source[this.#at++]!;
+    if (Buffer.byteLength(line) >= MAX_LINE_BYTES) {
+      this.#problem(this.#at, `line is too long: ${Buffer.byteLength(line)} bytes, at most ${MAX_LINE_BYTES - 1} fit`);
+    }
+    if (line.includes('\0')) this.#problem(this.#at, 'line holds a NUL byte');
+    return line;
+  }
+
+  #readSection(line: string): void {
+    const end = line.indexOf(']');
+    if (end === -1) {
+      this.#problem(this.#at, `unable to find end of section: ${JSON.stringify(line.trim())} has no "]"`);
+      return;
+    }
+    this.#section = line.slice(1, end);
+    const garbage = line.slice(end + 1).trim();
+    if (garbage !== '') {
+      this.#problem(this.#at, `found garbage after section name [${this.#section}]: ${JSON.stringify(garbage)}`);
+    }
+  }
+
+  #readOption(line: string): void {
+    const number = this.#at;
+    const equals = line.indexOf('=');
+    if (equals === -1) {
+      // The rest of what was meant as a value must not be reported line by line as well.
+      if (line.endsWith('\\')) this.#readValue('\\');
+      this.#problem(number, `expected "Name=value", found ${JSON.stringify(line.trim())}`);
+      return;
+    }
+    const name = line.slice(0, equals).trim();
+    const value = this.#readValue(line.slice(equals + 1));
+    if (name === '') {
+      this.#problem(number, 'an option has no name before its "="');
+      return;
+    }
+    if (this.#section === undefined) {
+      this.#section = '';
+      this.#warning(number, `${name}= stands before any [Section], where systemd ignores it`);
+    }
+    this.options.push({ section: this.#section, name, value });
+    this.lines.push(number);
+  }
+
+  /** The value that begins with `first`, and goes on while lines end in a backslash or, inside, are comments. */
+  #readValue(first: string): string {
+    let value = '';
+    let line = first;
+    for (let continued = false; ; continued = true) {
+      if (line.trim() === '') break;
+      value += line;
+      if (!line.endsWith('\\') && !(continued && isComment(line.trimStart()))) return value.trim();
+      if (this.#atEnd()) {
+        this.#warning(this.#at, 'the file ends in the middle of a continued line');
+        return value.replace(/\\$/, '').trim();
+      }
+      value += '\n';
+      line = this.#take();
+    }
+    // A blank line ends a continuation; its newline is kept, or the next option would be swallowed on writing.
+    return value.endsWith('\n') ? `${value.trim()}\n` : value.trim();
+  }
+
+  /** True behind the last line; a final newline leaves one empty piece, which counts as a line only inside a value. */
+  #atEnd(): boolean {
+    return this.#at >= this.#source.length;
+  }
+
+  #problem(line: number, message: string): void {
+    this.problems.push({ line, message, severity: 'error' });
+  }
+
+  #warning(line: number, message: string): void {
+    this.problems.push({ line, message, severity: 'warning' });
+  }
+}
+
+function isComment(line: string): boolean {
+  return line.startsWith('#') || line.startsWith(';');
+}
