@@ -76,6 +76,8 @@ export interface ApiPlacement {
     readonly load: string;
     readonly active: string;
     readonly sub: string;
+    /** Why the machine could not load or start it. */
+    readonly note?: string;
   };
 }
 

@@ -2,6 +2,8 @@ import type { DesiredState, Machine, Placement, Unit, UnitStatus } from '../mode
 import type { Condition, Lease } from '../store/index.ts';
 import type { ChangeBatch, View } from './snapshot.ts';
 
+export type { Lease };
+
 /**
  * The cluster's records in the store: typed reads and fenced writes. The only place that knows the keys.
  * Every method rejects with FlotillaError `unavailable` while the store cannot be reached.
@@ -43,10 +45,18 @@ export interface Cluster {
   history(limit: number, signal: AbortSignal): Promise<readonly ChangeBatch[]>;
 
   // ---- a machine writes these under its lease
+  /** Grants the lease that everything of a machine hangs on. */
+  lease(ttlMs: number): Promise<Lease>;
+  /** Takes up the lease an earlier fleetd of this machine held; undefined when it has ended. */
+  resumeLease(id: string): Promise<Lease | undefined>;
   /**
-   * Announces the machine. `taken` when another live fleetd holds this machine id (its record is under another lease).
+   * Announces the machine under its lease. `token` is random and kept on the machine's disk: a record left by an earlier
+   * life of the same machine (same token, same address) is taken over at once and its lease revoked, which makes what
+   * else hung on it vanish. `taken`: another live fleetd holds this machine id.
    */
-  announce(machine: Machine, lease: Lease): Promise<'announced' | 'taken'>;
+  announce(machine: Machine, token: string, lease: Lease): Promise<'announced' | 'taken'>;
+  /** What this machine has published and is still there, by unit. */
+  statusesOf(machine: string): Promise<ReadonlyMap<string, UnitStatus>>;
   /** Writes (or, with `status` undefined, removes) statuses of this machine in as few commits as possible. */
   putStatuses(lease: Lease, machine: string, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
 

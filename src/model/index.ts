@@ -70,6 +70,8 @@ export interface UnitStatus {
   readonly load: string;
   readonly active: string;
   readonly sub: string;
+  /** Why the machine could not load or start it, in one sentence; absent when all is well. */
+  readonly note?: string;
 }
 
 export const NO_NEEDS: Needs = {

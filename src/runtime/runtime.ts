@@ -32,6 +32,10 @@ export interface LoadedUnit {
   readonly hash: string;
   /** True once start() was accepted for this file since it was loaded, and stop() was not called after it. */
   readonly launched: boolean;
+  /** A start job is queued or running: until it is over, an inactive unit has not been started yet. */
+  readonly starting: boolean;
+  /** As of this answer; `states` is only the wake-up to ask again. */
+  readonly state: RuntimeState;
 }
 
 export interface RuntimeBatch {

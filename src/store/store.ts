@@ -26,6 +26,8 @@ export interface Store {
   lease(ttlMs: number): Promise<Lease>;
   /** Takes up a lease that an earlier process of this machine held; undefined when it has ended. */
   resumeLease(id: string): Promise<Lease | undefined>;
+  /** Ends a lease that nobody keeps any more; one that is not there is no error. */
+  revokeLease(id: string): Promise<void>;
   /** Closes connections; watches end, leases stop being kept alive but are not revoked. */
   close(): Promise<void>;
 }

@@ -1,0 +1,118 @@
+import type { Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
+import type { Keys } from './keys.ts';
+import { decodeLeader, decodeMachine, decodePlacement, decodeStatus, decodeUnit } from './records.ts';
+import type { Change, Leader, Snapshot } from './snapshot.ts';
+
+type MutableByUnit<T> = Map<string, Map<string, T>>;
+
+/**
+ * Records folded into maps, one key at a time. A value that cannot be read counts as absent: `onUnreadable` hears of it.
+ */
+export class Fold implements Snapshot {
+  readonly #keys: Keys;
+  readonly #onUnreadable: (key: string) => void;
+  readonly #announced = new Map<string, Machine>();
+  readonly #overrides = new Map<string, Map<string, string>>();
+  revision = 0;
+  leader?: Leader;
+  readonly units = new Map<string, Unit>();
+  readonly machines = new Map<string, Machine>();
+  readonly placements: MutableByUnit<Placement> = new Map();
+  readonly statuses: MutableByUnit<UnitStatus> = new Map();
+
+  constructor(keys: Keys, onUnreadable: (key: string) => void) {
+    this.#keys = keys;
+    this.#onUnreadable = onUnreadable;
+  }
+
+  /** Sets (or, with `value` undefined, removes) one key; answers the change it makes, if any. */
+  set(key: string, value: string | undefined): Change | undefined {
+    const parsed = this.#keys.parse(key);
+    switch (parsed?.kind) {
+      case 'unit': {
+        const after = this.#decoded(key, value, (text) => decodeUnit(parsed.name, text));
+        return change({ kind: 'unit', name: parsed.name }, replace(this.units, parsed.name, after), after);
+      }
+      case 'placement': {
+        const after = this.#decoded(key, value, (text) => decodePlacement(parsed.machine, parsed.unit, text));
+        const before = replaceByUnit(this.placements, parsed.unit, parsed.machine, after);
+        return change({ kind: 'placement', unit: parsed.unit, machine: parsed.machine }, before, after);
+      }
+      case 'status': {
+        const after = this.#decoded(key, value, (text) => decodeStatus(parsed.machine, parsed.unit, text));
+        const before = replaceByUnit(this.statuses, parsed.unit, parsed.machine, after);
+        return change({ kind: 'status', unit: parsed.unit, machine: parsed.machine }, before, after);
+      }
+      case 'machine':
+        replace(
+          this.#announced,
+          parsed.id,
+          this.#decoded(key, value, (text) => decodeMachine(parsed.id, text)),
+        );
+        return this.#mergeMachine(parsed.id);
+      case 'metadata': {
+        const overrides = this.#overrides.get(parsed.id) ?? new Map<string, string>();
+        this.#overrides.set(parsed.id, overrides);
+        replace(overrides, parsed.key, value);
+        return this.#mergeMachine(parsed.id);
+      }
+      case 'leader':
+        return this.#setLeader(this.#decoded(key, value, decodeLeader));
+      default:
+        return undefined;
+    }
+  }
+
+  #decoded<T>(key: string, value: string | undefined, decode: (value: string) => T | undefined): T | undefined {
+    if (value === undefined) return undefined;
+    const record = decode(value);
+    if (record === undefined) this.#onUnreadable(key);
+    return record;
+  }
+
+  #setLeader(after: Leader | undefined): Change | undefined {
+    const before = this.leader;
+    if (after) this.leader = after;
+    else delete this.leader;
+    return change({ kind: 'leader' }, before, after);
+  }
+
+  #mergeMachine(id: string): Change | undefined {
+    const machine = this.#announced.get(id);
+    const overrides = this.#overrides.get(id);
+    const after =
+      machine && overrides?.size
+        ? { ...machine, metadata: { ...machine.metadata, ...Object.fromEntries(overrides) } }
+        : machine;
+    return change({ kind: 'machine', id }, replace(this.machines, id, after), after);
+  }
+}
+
+function replace<K, V>(map: Map<K, V>, key: K, after: V | undefined): V | undefined {
+  const before = map.get(key);
+  if (after === undefined) map.delete(key);
+  else map.set(key, after);
+  return before;
+}
+
+function replaceByUnit<T>(map: MutableByUnit<T>, unit: string, machine: string, after: T | undefined): T | undefined {
+  let inner = map.get(unit);
+  if (!inner) {
+    if (after === undefined) return undefined;
+    inner = new Map();
+    map.set(unit, inner);
+  }
+  const before = replace(inner, machine, after);
+  if (inner.size === 0) map.delete(unit);
+  return before;
+}
+
+/** The change from `before` to `after`; none when both are absent. */
+function change<T>(what: object, before: T | undefined, after: T | undefined): Change | undefined {
+  if (before === undefined && after === undefined) return undefined;
+  return {
+    ...what,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  } as unknown as Change;
+}

@@ -1,0 +1,78 @@
+import { prefixRange, type Range } from '../store/index.ts';
+
+/**
+ * The key layout, the one place that knows it (docs/store-layout.md shows it as a table). Every reader's records lie in
+ * one contiguous range, so that one watch gives it whole revisions and no view is ever torn:
+ * the leader watches `cluster/`, a candidate `cluster/leader`..`cluster/machine/`, an agent its own placements, the API
+ * `cluster/` up to `text/`.
+ */
+export class Keys {
+  readonly #root: string;
+
+  constructor(prefix: string) {
+    this.#root = `/${prefix.split('/').filter(Boolean).join('/')}/`;
+  }
+
+  get leader(): string {
+    return `${this.#root}cluster/leader`;
+  }
+  get secret(): string {
+    return `${this.#root}vault/secret`;
+  }
+  machine(id: string): string {
+    return `${this.#root}cluster/machine/${id}`;
+  }
+  metadata(id: string, key: string): string {
+    return `${this.#root}cluster/metadata/${id}/${key}`;
+  }
+  placement(machine: string, unit: string): string {
+    return `${this.#root}cluster/placement/${machine}/${unit}`;
+  }
+  unit(name: string): string {
+    return `${this.#root}cluster/unit/${name}`;
+  }
+  status(machine: string, unit: string): string {
+    return `${this.#root}status/${machine}/${unit}`;
+  }
+  text(name: string): string {
+    return `${this.#root}text/${name}`;
+  }
+
+  get engineRange(): Range {
+    return prefixRange(`${this.#root}cluster/`);
+  }
+  get candidateRange(): Range {
+    return { from: this.leader, to: prefixRange(`${this.#root}cluster/machine/`).to };
+  }
+  get fullRange(): Range {
+    return { from: `${this.#root}cluster/`, to: `${this.#root}text/` };
+  }
+  agentRange(machine: string): Range {
+    return prefixRange(`${this.#root}cluster/placement/${machine}/`);
+  }
+
+  /** What a key is about; undefined for a key that is none of ours. */
+  parse(key: string): ParsedKey | undefined {
+    if (!key.startsWith(this.#root)) return undefined;
+    const [area, kind, ...rest] = key.slice(this.#root.length).split('/');
+    if (area === 'status') return pair('status', [kind ?? '', ...rest]);
+    if (area !== 'cluster') return undefined;
+    if (kind === 'leader') return { kind };
+    if (kind === 'machine') return { kind, id: rest.join('/') };
+    if (kind === 'unit') return { kind, name: rest.join('/') };
+    if (kind === 'placement') return pair(kind, rest);
+    if (kind === 'metadata') return { kind, id: rest[0] ?? '', key: rest.slice(1).join('/') };
+    return undefined;
+  }
+}
+
+export type ParsedKey =
+  | { readonly kind: 'leader' }
+  | { readonly kind: 'machine'; readonly id: string }
+  | { readonly kind: 'unit'; readonly name: string }
+  | { readonly kind: 'metadata'; readonly id: string; readonly key: string }
+  | { readonly kind: 'placement' | 'status'; readonly machine: string; readonly unit: string };
+
+function pair(kind: 'placement' | 'status', parts: readonly string[]): ParsedKey {
+  return { kind, machine: parts[0] ?? '', unit: parts.slice(1).join('/') };
+}

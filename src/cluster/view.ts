@@ -1,0 +1,160 @@
+import { Backoff, type Clock, FlotillaError, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import type { Range, Store, Watch, WatchEvent } from '../store/index.ts';
+import { Fold } from './fold.ts';
+import type { Keys } from './keys.ts';
+import type { Change, ChangeBatch, Snapshot, View } from './snapshot.ts';
+
+export interface ViewOptions {
+  readonly store: Store;
+  readonly keys: Keys;
+  readonly range: Range;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** How long `sync` waits for the store, in milliseconds. */
+  readonly syncTimeoutMs?: number;
+}
+
+/** Lists the range, then follows it by one watch; over a compaction it lists again and reports the difference. */
+export async function openView(options: ViewOptions): Promise<View> {
+  const view = new StoreView(options);
+  await view.open();
+  return view;
+}
+
+class StoreView implements View {
+  readonly #options: ViewOptions;
+  readonly #closing = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #listeners = new Set<(batch: ChangeBatch) => void>();
+  /** Callers of sync() who wait for a revision. */
+  readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
+  /** What is in the store now, to find what went away when the range has to be listed again. */
+  #present = new Set<string>();
+  #fold: Fold;
+  #watch: Watch | undefined;
+
+  constructor(options: ViewOptions) {
+    this.#options = options;
+    this.#signal = AbortSignal.any([options.signal, this.#closing.signal]);
+    this.#fold = new Fold(options.keys, (key) => options.log.error('Unreadable record passed over', { key }));
+  }
+
+  get snapshot(): Snapshot {
+    return this.#fold;
+  }
+
+  async open(): Promise<void> {
+    await this.#relist();
+    void this.#follow();
+  }
+
+  async sync(): Promise<Snapshot> {
+    const revision = await this.#options.store.revision();
+    if (this.#fold.revision < revision) await this.#reach(revision);
+    return this.#fold;
+  }
+
+  onChange(fn: (batch: ChangeBatch) => void): () => void {
+    this.#listeners.add(fn);
+    return () => this.#listeners.delete(fn);
+  }
+
+  close(): void {
+    this.#closing.abort(new FlotillaError('unavailable', 'this view of the cluster has been closed'));
+  }
+
+  async #relist(): Promise<void> {
+    const { store, range } = this.#options;
+    const { entries, revision } = await store.list(range);
+    const gone = this.#present;
+    const changes: (Change | undefined)[] = [];
+    this.#present = new Set(entries.map((entry) => entry.key));
+    for (const key of gone) if (!this.#present.has(key)) changes.push(this.#fold.set(key, undefined));
+    for (const entry of entries) changes.push(this.#fold.set(entry.key, entry.value));
+    this.#advance(revision, changes);
+  }
+
+  async #follow(): Promise<void> {
+    const { log, clock, random } = this.#options;
+    const backoff = new Backoff({ minMs: 50, maxMs: 2000 }, random);
+    while (!this.#signal.aborted) {
+      try {
+        await this.#consume();
+        backoff.reset();
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        log.warn('View lost its watch, reading again', { error: messageOf(error) });
+        // A compaction is no fault: read again at once. Anything else is given a moment.
+        if (!isFlotillaError(error, 'compacted')) await clock.sleep(backoff.next(), this.#signal).catch(() => {});
+        await this.#relist().catch((cause) => log.debug('Reading again failed', { error: messageOf(cause) }));
+      }
+    }
+  }
+
+  async #consume(): Promise<void> {
+    const { store, range } = this.#options;
+    this.#watch = store.watch(range, this.#fold.revision, this.#signal);
+    if (this.#waiting.size > 0) this.#watch.requestProgress();
+    for await (const { revision, events } of this.#watch) {
+      this.#advance(
+        revision,
+        events.map((event) => this.#apply(event)),
+      );
+    }
+  }
+
+  #apply(event: WatchEvent): Change | undefined {
+    if (event.type === 'put') {
+      this.#present.add(event.entry.key);
+      return this.#fold.set(event.entry.key, event.entry.value);
+    }
+    this.#present.delete(event.key);
+    return this.#fold.set(event.key, undefined);
+  }
+
+  #advance(revision: number, maybeChanges: readonly (Change | undefined)[]): void {
+    this.#fold.revision = Math.max(this.#fold.revision, revision);
+    const changes = maybeChanges.filter((change) => change !== undefined);
+    if (changes.length > 0) for (const listener of this.#listeners) listener({ revision, changes });
+    for (const waiter of this.#waiting) if (waiter.revision <= this.#fold.revision) waiter.resolve();
+  }
+
+  /** Waits until the view has seen `revision`, asking the watch how far it is as long as it takes. */
+  #reach(revision: number): Promise<void> {
+    const { clock, syncTimeoutMs = 5000 } = this.#options;
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        this.#waiting.delete(waiter);
+        cancelDeadline();
+        cancelAsking();
+        this.#signal.removeEventListener('abort', closed);
+      };
+      const waiter = {
+        revision,
+        resolve: () => {
+          stop();
+          resolve();
+        },
+      };
+      const fail = (error: unknown) => {
+        stop();
+        reject(error);
+      };
+      const closed = () => fail(this.#signal.reason);
+      const cancelDeadline = clock.after(syncTimeoutMs, () =>
+        fail(new FlotillaError('unavailable', 'the store did not answer in time', { revision })),
+      );
+      // An answer may name an older revision than the one waited for (asked before it was known): ask again.
+      let cancelAsking = () => {};
+      const ask = () => {
+        this.#watch?.requestProgress();
+        cancelAsking = clock.after(20, ask);
+      };
+      this.#signal.addEventListener('abort', closed, { once: true });
+      this.#waiting.add(waiter);
+      ask();
+    });
+  }
+}
