@@ -56,6 +56,7 @@ export interface ApiUnitSummary {
   readonly hash: string;
   readonly description: string;
   readonly desiredState: ApiState;
+  /** Of a global unit: the least state of its placements. */
   readonly currentState: ApiState;
   readonly global: boolean;
   /** By machine id; more than one for a global unit. */
@@ -82,15 +83,24 @@ export interface ApiPlacement {
 }
 
 /**
- * GET /events[?unit=A…][&after=REVISION][&history=N]: server-sent events. Each `data:` is one ApiEvent; the SSE `id:`
- * is its revision, so that `after` (or Last-Event-ID) resumes. Without `after` the stream begins with one `unit` event
- * for every unit asked for (`unit=`; all when none is named), then `ready`, then changes as they happen.
+ * GET /events[?unit=A…][&after=REVISION][&history=N][&happened=true][&units=false]: server-sent events, each `data:` one
+ * ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
+ * named), then `ready`, then changes as they happen, many changes of one unit folded into its newest state.
+ *
+ * An `id:` is sent whenever the client is owed nothing up to that revision: resume with the last id (Last-Event-ID or
+ * `after`), never with a `revision`. A resumed stream begins with the units changed since, then `ready`; or with
+ * `reset` when the server cannot tell what changed, and then with everything.
+ *
+ * `happened=true` adds `happened` events as they happen, `history=N` begins with the last N that the store remembers,
+ * `units=false` leaves the `unit` events out.
  */
 export type ApiEvent =
-  /** A unit as a whole after a change; `unit` is null when it is gone. */
+  /** A unit as a whole, as it was at `revision`; `unit` is null when it is gone. */
   | { readonly type: 'unit'; readonly revision: number; readonly name: string; readonly unit: ApiUnitSummary | null }
-  /** The snapshot is complete. `leader` is absent while there is none. */
+  /** The snapshot, or what a resumed stream owed, is complete. `leader` is absent while there is none. */
   | { readonly type: 'ready'; readonly revision: number; readonly machines: number; readonly leader?: string }
+  /** Forget every unit seen before: a whole snapshot follows, ending in `ready`. */
+  | { readonly type: 'reset'; readonly revision: number }
   /** One thing that happened, in words, for `fleetctl events`. `atMs` is absent when nobody recorded a time. */
   | {
       readonly type: 'happened';
@@ -133,6 +143,27 @@ export interface ApiUnitStatusReport {
 
 /**
  * GET /units/N/journal[?machine=ID][&lines=10][&follow=true][&output=short]: text/plain, streamed. 404 when the unit is
- * not there, 409 when it runs nowhere, 400 (naming the machines) when it is global and no machine is named.
+ * not there, 409 when it runs nowhere, 400 (naming the machines) when it is global and no machine is named. A journal that
+ * breaks off (its machine died) ends in a line that says so.
  */
 export type ApiJournal = string;
+
+/** GET /health: 200 when this fleetd reaches the store; otherwise 503 with an ApiErrorBody. */
+export interface ApiHealth {
+  readonly ok: true;
+  readonly machineID: string;
+  readonly version: string;
+}
+
+/** GET /version: answered without asking the store. */
+export interface ApiVersion {
+  readonly version: string;
+  readonly machineID: string;
+}
+
+/** GET /leader: 404 while nobody leads. */
+export interface ApiLeader {
+  readonly machineID: string;
+  readonly address: string;
+  readonly sinceMs: number;
+}
