@@ -1,0 +1,1 @@
+export { runLab } from './run-lab.ts';
