@@ -53,11 +53,12 @@ export function decodePlacement(machine: string, unit: string, value: string): P
   const desired = record?.['desired'];
   const reason = record?.['reason'];
   if (typeof hash !== 'string' || !isPlaced(desired)) return undefined;
-  return { machine, unit, hash, desired, reason: typeof reason === 'string' ? reason : '' };
+  const onPartition = record?.['onPartition'] === 'stop' ? { onPartition: 'stop' as const } : {};
+  return { machine, unit, hash, desired, reason: typeof reason === 'string' ? reason : '', ...onPartition };
 }
 
-export function encodePlacement({ hash, desired, reason }: Placement): string {
-  return JSON.stringify({ hash, desired, reason });
+export function encodePlacement({ hash, desired, reason, onPartition }: Placement): string {
+  return JSON.stringify({ hash, desired, reason, onPartition });
 }
 
 export function decodeStatus(machine: string, unit: string, value: string): UnitStatus | undefined {

@@ -57,6 +57,8 @@ export interface Placement {
   readonly desired: PlacedState;
   /** Why here, in words a user is shown. */
   readonly reason: string;
+  /** Copied from the unit's needs, so that the machine knows it even while it cannot reach the store. */
+  readonly onPartition?: 'stop';
 }
 
 /** What a unit is doing on a machine. Written by the agent of that machine only, under its lease. */

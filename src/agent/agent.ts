@@ -1,0 +1,257 @@
+import type { Cluster, Lease, View } from '../cluster/index.ts';
+import { type Clock, isFlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
+import type { Placement, UnitStatus } from '../model/index.ts';
+import type { LoadedUnit, UnitRuntime } from '../runtime/index.ts';
+import { planSteps, type Step } from './plan-steps.ts';
+import type { Presence } from './presence.ts';
+import { currentStatuses, type Refusal, statusChanges } from './publish-statuses.ts';
+
+export interface AgentOptions {
+  readonly cluster: Cluster;
+  readonly runtime: UnitRuntime;
+  readonly presence: Presence;
+  readonly machine: string;
+  readonly ttlMs: number;
+  /** Longest time between two looks at the world, in milliseconds; a safety net, not the way changes are noticed. */
+  readonly reconcileIntervalMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** A unit text that is not in the store (yet) is asked for again after this. */
+const TEXT_RETRY_MS = 500;
+
+/**
+ * One machine's loop: what the leader placed here is loaded and started, what it took away is stopped and unloaded, and
+ * what runs is reported. Acts only while the machine is present; a lost store never stops a unit (but OnPartition=stop).
+ */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #refusals = new Map<string, Refusal>();
+  readonly #steps: Loop;
+  readonly #publishing: Loop;
+  #view: Promise<View> | undefined;
+  #placements: ReadonlyMap<string, Placement> = new Map();
+  /** What stands in the store under `#publishedUnder`. */
+  #published = new Map<string, UnitStatus>();
+  #publishedUnder: Lease | undefined;
+  /** The lease under which the view has caught up with the store. */
+  #syncedUnder: Lease | undefined;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    const { presence, runtime, signal } = options;
+    this.#steps = new Loop({ ...options, name: 'agent' }, () => this.#turn());
+    this.#publishing = new Loop({ ...options, name: 'statuses' }, () => this.#publish());
+    const unsubscribe = presence.onChange(() => this.#wake());
+    signal.addEventListener('abort', unsubscribe, { once: true });
+    void this.#followStates(runtime);
+  }
+
+  /** Settles after the signal has been aborted and the last turn is over. */
+  get done(): Promise<void> {
+    return Promise.all([this.#steps.done, this.#publishing.done]).then(() => {});
+  }
+
+  /** Stops and unloads everything here and withdraws its statuses; for a fleetd that is told to stop. */
+  async unloadAll(): Promise<void> {
+    await this.done;
+    const { runtime, cluster, machine } = this.#options;
+    const held = await runtime.units();
+    await runtime.apply({ unload: held.map((unit) => unit.name), load: [] });
+    const gone = new Map([...this.#published.keys()].map((unit) => [unit, undefined] as const));
+    if (this.#publishedUnder && gone.size > 0) await cluster.putStatuses(this.#publishedUnder, machine, gone);
+  }
+
+  #wake(): void {
+    this.#steps.wake();
+    this.#publishing.wake();
+  }
+
+  async #followStates(runtime: UnitRuntime): Promise<void> {
+    const { signal, log, clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        for await (const _ of runtime.states(signal)) this.#publishing.wake();
+      } catch (error) {
+        if (!signal.aborted) log.warn('Runtime lost, asking again', { error: messageOf(error) });
+      }
+      // The stream has ended: the runtime is coming back. Units may have changed meanwhile.
+      await clock.sleep(200, signal).catch(() => {});
+      this.#wake();
+    }
+  }
+
+  /** Opened once and kept: it survives losses of the store, and what it last saw is what this machine goes by. */
+  #openView(): Promise<View> {
+    const { cluster, machine, signal } = this.#options;
+    this.#view ??= cluster.agentView(machine, signal).then(
+      (view) => {
+        view.onChange(() => this.#steps.wake());
+        return view;
+      },
+      (error) => {
+        this.#view = undefined;
+        throw error;
+      },
+    );
+    return this.#view;
+  }
+
+  async #turn(): Promise<number | undefined> {
+    const { presence, runtime, machine, ttlMs, reconcileIntervalMs, clock } = this.#options;
+    const lease = presence.lease;
+    // The last third of the lease is kept for stopping what must not run when it ends.
+    const spareMs = lease ? lease.deadline() - clock.monotonic() - ttlMs / 3 : 0;
+    if (!lease) return this.#whileAbsent();
+
+    const view = await this.#openView();
+    // After an absence the leader may have given our units to others: never act on what was known before it.
+    if (this.#syncedUnder !== lease) await view.sync();
+    this.#syncedUnder = lease;
+    this.#placements = placementsOf(view, machine);
+    const actual = new Map((await runtime.units()).map((unit) => [unit.name, unit]));
+    this.#forgetRefusals();
+    const refused = new Map([...this.#refusals].map(([unit, { hash }]) => [unit, hash]));
+    const cutOff = spareMs <= 0;
+    const waiting = await this.#act(planSteps({ placements: this.#placements, actual, refused, cutOff }));
+    this.#publishing.wake();
+    if (waiting) return TEXT_RETRY_MS;
+    return this.#stopsOnPartition() ? Math.max(10, spareMs) : reconcileIntervalMs;
+  }
+
+  /** Not present: nothing is loaded or started. Only what must not run unwatched is stopped. */
+  async #whileAbsent(): Promise<number | undefined> {
+    if (!this.#stopsOnPartition()) return undefined;
+    const { runtime } = this.#options;
+    for (const unit of await runtime.units()) {
+      if (this.#placements.get(unit.name)?.onPartition === 'stop' && unit.launched)
+        await this.#step({ kind: 'stop', unit: unit.name, reason: 'this machine is cut off from the store' });
+    }
+    return undefined;
+  }
+
+  #stopsOnPartition(): boolean {
+    return [...this.#placements.values()].some((placement) => placement.onPartition === 'stop');
+  }
+
+  /** A refusal holds as long as the same file is placed here. */
+  #forgetRefusals(): void {
+    for (const [unit, { hash, step }] of this.#refusals) {
+      const placement = this.#placements.get(unit);
+      if (placement?.hash !== hash || (step === 'start' && placement.desired !== 'launched'))
+        this.#refusals.delete(unit);
+    }
+  }
+
+  /** Carries the steps out; true when some must wait for a text that is not in the store yet. */
+  async #act(steps: readonly Step[]): Promise<boolean> {
+    if (steps.length === 0) return false;
+    const texts = await this.#textsFor(steps);
+    for (const step of steps) if (step.kind === 'stop') await this.#step(step);
+    const ready = await this.#apply(steps, texts);
+    await Promise.all(
+      steps.filter((step) => step.kind === 'start' && ready(step.unit)).map((step) => this.#step(step)),
+    );
+    return steps.some((step) => step.kind === 'load' && !texts.has(step.hash));
+  }
+
+  async #textsFor(steps: readonly Step[]): Promise<ReadonlyMap<string, string>> {
+    const byHash = new Map<string, string>();
+    for (const step of steps) if (step.kind === 'load') byHash.set(step.hash, step.unit);
+    if (byHash.size === 0) return new Map();
+    const texts = new Map(await this.#options.cluster.texts([...byHash].map(([hash, name]) => ({ hash, name }))));
+    // The unit asked for may have changed meanwhile while another one still has that file: ask for those by name.
+    const missing = steps.flatMap((step) =>
+      step.kind === 'load' && !texts.has(step.hash) ? [{ name: step.unit, hash: step.hash }] : [],
+    );
+    if (missing.length > 0)
+      for (const [hash, text] of await this.#options.cluster.texts(missing)) texts.set(hash, text);
+    return texts;
+  }
+
+  /** Unloads and loads as one batch; answers which units may be started. */
+  async #apply(steps: readonly Step[], texts: ReadonlyMap<string, string>): Promise<(unit: string) => boolean> {
+    const { runtime, log } = this.#options;
+    const unload: string[] = [];
+    const load: { name: string; hash: string; text: string }[] = [];
+    const blocked = new Set<string>();
+    for (const step of steps) {
+      if (step.kind === 'unload') unload.push(step.unit);
+      if (step.kind !== 'load') continue;
+      const text = texts.get(step.hash);
+      if (text === undefined) blocked.add(step.unit);
+      else load.push({ name: step.unit, hash: step.hash, text });
+      log.info('Loading unit', {
+        unit: step.unit,
+        hash: step.hash.slice(0, 7),
+        reason: step.reason,
+        ready: text !== undefined,
+      });
+    }
+    for (const unit of unload) log.info('Unloading unit', { unit });
+    if (unload.length + load.length === 0) return () => true;
+    const problems = await runtime.apply({ unload, load });
+    for (const { name, hash } of load) {
+      const message = problems.get(name);
+      if (message !== undefined) this.#refuse(name, { hash, step: 'load', message });
+    }
+    return (unit) => !blocked.has(unit) && !problems.has(unit);
+  }
+
+  async #step(step: Step): Promise<void> {
+    const { runtime, log } = this.#options;
+    log.info(step.kind === 'start' ? 'Starting unit' : 'Stopping unit', { unit: step.unit, reason: step.reason });
+    if (step.kind === 'stop') return runtime.stop(step.unit);
+    try {
+      await runtime.start(step.unit);
+    } catch (error) {
+      // The runtime's answer is final; anything else (it is not there, say) is tried again.
+      if (!isFlotillaError(error) || error.code === 'unavailable') throw error;
+      const hash = this.#placements.get(step.unit)?.hash ?? '';
+      this.#refuse(step.unit, { hash, step: 'start', message: error.message });
+    }
+  }
+
+  #refuse(unit: string, refusal: Refusal): void {
+    const { log } = this.#options;
+    log.error('Unit refused by this machine', { unit, step: refusal.step, error: refusal.message });
+    this.#refusals.set(unit, refusal);
+  }
+
+  async #publish(): Promise<undefined> {
+    const { presence, runtime, cluster, machine } = this.#options;
+    const lease = presence.lease;
+    if (!lease) return;
+    if (this.#publishedUnder !== lease) {
+      this.#published = new Map(await cluster.statusesOf(machine));
+      this.#publishedUnder = lease;
+    }
+    const held: LoadedUnit[] = await runtime.units();
+    const changes = statusChanges(this.#published, currentStatuses(machine, held, this.#refusals));
+    if (changes.size === 0) return;
+    try {
+      await cluster.putStatuses(lease, machine, changes);
+    } catch (error) {
+      // Whether it was written is not known: read again what stands there, and see that the machine is announced.
+      this.#publishedUnder = undefined;
+      if (isFlotillaError(error, 'conflict')) presence.announce();
+      throw error;
+    }
+    for (const [unit, status] of changes) {
+      if (status) this.#published.set(unit, status);
+      else this.#published.delete(unit);
+    }
+  }
+}
+
+function placementsOf(view: View, machine: string): ReadonlyMap<string, Placement> {
+  const placements = new Map<string, Placement>();
+  for (const [unit, byMachine] of view.snapshot.placements) {
+    const placement = byMachine.get(machine);
+    if (placement) placements.set(unit, placement);
+  }
+  return placements;
+}

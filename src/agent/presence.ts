@@ -1,0 +1,113 @@
+import type { Cluster, Lease } from '../cluster/index.ts';
+import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
+import type { Machine } from '../model/index.ts';
+
+export interface PresenceOptions {
+  readonly cluster: Cluster;
+  /** The machine as it is now; asked again by `announce()`. */
+  readonly machine: () => Machine;
+  /** See Cluster.announce. */
+  readonly token: string;
+  readonly ttlMs: number;
+  /** Where the lease id outlives fleetd, but not a reboot. */
+  readonly memory: LeaseMemory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+export interface LeaseMemory {
+  load(): string | undefined;
+  save(leaseId: string): void;
+}
+
+/** `taken`: another machine with the same id is present; this one does not join until that has gone. */
+export type PresenceState = 'joining' | 'present' | 'taken';
+
+/**
+ * Keeps this machine announced under a lease, over losses of the store. A fleetd that restarts takes up the lease of
+ * its predecessor, so that nobody notices its absence.
+ */
+export class Presence {
+  readonly #options: PresenceOptions;
+  readonly #listeners = new Set<() => void>();
+  readonly #loop: Loop;
+  #lease: Lease | undefined;
+  #state: PresenceState = 'joining';
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#loop = new Loop({ ...options, name: 'presence' }, () => this.#turn());
+  }
+
+  get state(): PresenceState {
+    return this.#state;
+  }
+
+  /** The lease while this machine is present and the lease is certainly alive. */
+  get lease(): Lease | undefined {
+    return this.#state === 'present' && !this.#lease?.lost.aborted ? this.#lease : undefined;
+  }
+
+  /** Calls `fn` whenever `state` or `lease` has changed. Returns the unsubscribe. */
+  onChange(fn: () => void): () => void {
+    this.#listeners.add(fn);
+    return () => this.#listeners.delete(fn);
+  }
+
+  /** Announces again: the machine's record has changed, or is suspected to be missing. */
+  announce(): void {
+    this.#loop.wake();
+  }
+
+  /** Withdraws the machine at once. Call after the signal has been aborted. */
+  async leave(): Promise<void> {
+    await this.#loop.done;
+    const lease = this.#lease;
+    this.#lease = undefined;
+    this.#become('joining');
+    await lease?.revoke();
+  }
+
+  async #turn(): Promise<number | undefined> {
+    const { cluster, machine, token, ttlMs, log, memory } = this.#options;
+    const lease = await this.#currentLease();
+    const self = machine();
+    const answer = await cluster.announce(self, token, lease);
+    if (answer === 'taken') {
+      if (this.#state !== 'taken')
+        log.error('Another machine with this id is present, not joining', { machine: self.id });
+      this.#become('taken');
+      return Math.min(1000, ttlMs / 3);
+    }
+    if (this.#state !== 'present') log.info('Joined the cluster', { machine: self.id, lease: lease.id });
+    memory.save(lease.id);
+    this.#become('present');
+    return undefined;
+  }
+
+  async #currentLease(): Promise<Lease> {
+    if (this.#lease && !this.#lease.lost.aborted) return this.#lease;
+    const { cluster, ttlMs, memory } = this.#options;
+    // What was thought lost here may still stand in the store: then nobody has to move anything.
+    const previous = this.#lease?.id ?? memory.load();
+    const lease = (previous && (await cluster.resumeLease(previous))) || (await cluster.lease(ttlMs));
+    this.#lease = lease;
+    lease.lost.addEventListener('abort', () => this.#onLost(lease), { once: true });
+    return lease;
+  }
+
+  #onLost(lease: Lease): void {
+    const { log, signal } = this.#options;
+    if (this.#lease !== lease || signal.aborted) return;
+    log.warn('Lease lost, joining again', { lease: lease.id, error: messageOf(lease.lost.reason) });
+    this.#become('joining');
+    this.#loop.wake();
+  }
+
+  #become(state: PresenceState): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener();
+  }
+}

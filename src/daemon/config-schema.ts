@@ -1,0 +1,116 @@
+/**
+ * Every setting of fleetd: the one table behind types, file parsing, FLEET_* variables, `fleetd --help` and the
+ * reference in docs/. The keys of fleet 1.x keep their names, defaults and meaning; the others are Flotilla's.
+ */
+export interface Setting<T> {
+  readonly default: T;
+  readonly description: string;
+  readonly parse: (text: string) => T;
+  /** Accepted for old configuration files, without effect. */
+  readonly ignored?: boolean;
+}
+
+const DEFAULT_SERVERS: readonly string[] = ['http://127.0.0.1:2379', 'http://127.0.0.1:4001'];
+
+export const SETTINGS = {
+  verbosity: number(0, 'Log more when greater than 0.'),
+  etcd_servers: list(DEFAULT_SERVERS, 'The etcd endpoints; any of them will do.'),
+  etcd_username: text('', 'User name for etcd.'),
+  etcd_password: text('', 'Password for etcd.'),
+  etcd_cafile: text('', "File with the certificate authority of etcd's certificates."),
+  etcd_certfile: text('', 'File with the client certificate shown to etcd.'),
+  etcd_keyfile: text('', 'File with the key of etcd_certfile.'),
+  etcd_key_prefix: text('/_coreos.com/fleet/', 'Every key in etcd starts with this; one cluster per prefix.'),
+  etcd_request_timeout: number(1, 'Seconds to wait for an answer of etcd.'),
+  engine_reconcile_interval: number(2, 'Longest time in seconds between two looks at the world.'),
+  public_ip: text('', 'Address shown for this machine; empty: first global IPv4 of the default route.'),
+  metadata: metadata('key=value pairs of this machine, comma separated, for MachineMetadata.'),
+  agent_ttl: duration(30_000, 'How long a machine may be silent before its units move (Go duration: 30s, 1m30s).'),
+  units_directory: text('/run/fleet/units/', 'Where unit files are written for systemd.'),
+  systemd_user: flag(false, "Use the user's systemd instance."),
+  token_limit: number(100, 'Most elements in one page of an API list.'),
+  disable_engine: flag(false, 'This machine never leads.'),
+  disable_watches: flag(false, 'Without effect: views are always fed by watches.', true),
+  enable_grpc: flag(false, 'Without effect: the store is always reached by gRPC.', true),
+  verify_units: text('', 'Without effect: signed units are gone.', true),
+  authorized_keys_file: text('', 'Without effect: signed units are gone.', true),
+  machine_id: text('', 'Id of this machine, 32 hexadecimal digits; empty: /etc/machine-id.'),
+  state_directory: text('/var/lib/fleet', 'What fleetd keeps over restarts: its token, lease and the supervisor.'),
+  listen: list(
+    ['/var/run/fleet.sock'],
+    'Where the API answers besides sockets passed by systemd: paths of unix sockets and HOST:PORT.',
+  ),
+  runtime: text('supervisor', 'What runs units here: supervisor, the one built in.'),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K]['default'] };
+
+function text(value: string, description: string, ignored = false): Setting<string> {
+  return { default: value, description, parse: (input) => input, ignored };
+}
+
+function number(value: number, description: string): Setting<number> {
+  const parse = (input: string) => {
+    const parsed = Number(input);
+    if (input.trim() === '' || !Number.isFinite(parsed) || parsed < 0)
+      throw new Error(`${JSON.stringify(input)} is not a number`);
+    return parsed;
+  };
+  return { default: value, description, parse };
+}
+
+function flag(value: boolean, description: string, ignored = false): Setting<boolean> {
+  const parse = (input: string) => {
+    if (/^(1|t|true|yes|on)$/i.test(input)) return true;
+    if (/^(0|f|false|no|off|)$/i.test(input)) return false;
+    throw new Error(`${JSON.stringify(input)} is neither true nor false`);
+  };
+  return { default: value, description, parse, ignored };
+}
+
+/** `["a", "b"]`, or `a, b`. */
+function list(value: readonly string[], description: string): Setting<readonly string[]> {
+  const parse = (input: string) =>
+    input
+      .replace(/^\s*\[|\]\s*$/g, '')
+      .split(',')
+      .map((item) => unquote(item.trim()))
+      .filter((item) => item !== '');
+  return { default: value, description, parse };
+}
+
+function metadata(description: string): Setting<Readonly<Record<string, string>>> {
+  const parse = (input: string) => {
+    const out: Record<string, string> = {};
+    for (const item of input.split(',')) {
+      if (item.trim() === '') continue;
+      const at = item.indexOf('=');
+      if (at < 1) throw new Error(`${JSON.stringify(item.trim())} is not key=value`);
+      out[item.slice(0, at).trim()] = item.slice(at + 1).trim();
+    }
+    return out;
+  };
+  return { default: {}, description, parse };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Go durations: 30s, 1m30s, 500ms; a bare number is taken as seconds. In milliseconds. */
+function duration(value: number, description: string): Setting<number> {
+  const parse = (input: string) => {
+    if (/^\d+(\.\d+)?$/.test(input)) return Number(input) * 1000;
+    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(input))
+      throw new Error(`${JSON.stringify(input)} is not a duration like 30s`);
+    let ms = 0;
+    for (const [, amount, unit] of input.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) ms += Number(amount) * UNIT_MS[unit!]!;
+    return ms;
+  };
+  return { default: value, description, parse };
+}
+
+/** The value without one pair of 'single' or "double" quotes around it. */
+export function unquote(value: string): string {
+  const match = /^(['"])(.*)\1$/s.exec(value);
+  return match ? match[2]! : value;
+}

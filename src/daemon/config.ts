@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { FlotillaError, messageOf } from '../lib/index.ts';
+import { type Config, SETTINGS, type Setting, type SettingName, unquote } from './config-schema.ts';
+
+export const DEFAULT_CONFIG_FILE = '/etc/fleet/fleet.conf';
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Sentences to log: settings without effect, unknown keys. */
+  readonly notices: readonly string[];
+}
+
+/**
+ * The settings of `file` (or of the default file when that exists), each overridden by FLEET_<UPPER> of `env`. A value
+ * that cannot be read, or a named file that is missing, is a FlotillaError that says where.
+ */
+export function loadConfig(file: string | undefined, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
+  const path = file ?? DEFAULT_CONFIG_FILE;
+  const text = readConfigFile(path, file !== undefined);
+  const notices: string[] = [];
+  const values = new Map<string, { value: string; where: string }>();
+  for (const { key, value, line } of parseConfigText(text, path)) {
+    if (key in SETTINGS) values.set(key, { value, where: `${path}:${line}` });
+    else notices.push(`${path}:${line}: unknown setting ${key} is ignored`);
+  }
+  for (const key of Object.keys(SETTINGS)) {
+    const name = `FLEET_${key.toUpperCase()}`;
+    const value = env[name];
+    if (value !== undefined) values.set(key, { value, where: name });
+  }
+  return { config: settle(values, notices), notices };
+}
+
+function settle(values: ReadonlyMap<string, { value: string; where: string }>, notices: string[]): Config {
+  const config: Record<string, unknown> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const setting: Setting<unknown> = SETTINGS[name];
+    const given = values.get(name);
+    config[name] = given ? parseSetting(name, setting, given) : setting.default;
+    if (given && setting.ignored) notices.push(`${given.where}: ${name} has no effect any more`);
+  }
+  return config as Config;
+}
+
+function parseSetting(name: string, setting: Setting<unknown>, given: { value: string; where: string }): unknown {
+  try {
+    return setting.parse(unquote(given.value.trim()));
+  } catch (error) {
+    throw new FlotillaError('usage', `${given.where}: ${name}: ${messageOf(error)}`);
+  }
+}
+
+function readConfigFile(path: string, mustExist: boolean): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (!mustExist && (error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new FlotillaError('usage', `cannot read configuration file ${path}: ${messageOf(error)}`);
+  }
+}
+
+function* parseConfigText(text: string, path: string): Generator<{ key: string; value: string; line: number }> {
+  let line = 0;
+  for (const raw of text.split(/\r?\n/)) {
+    line++;
+    const trimmed = raw.trim();
+    if (trimmed === '' || /^[#;[]/.test(trimmed)) continue;
+    const at = trimmed.indexOf('=');
+    if (at < 1)
+      throw new FlotillaError('usage', `${path}:${line}: expected key=value, found ${JSON.stringify(trimmed)}`);
+    yield { key: trimmed.slice(0, at).trim(), value: trimmed.slice(at + 1), line };
+  }
+}

@@ -1,0 +1,65 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LeaseMemory } from '../agent/index.ts';
+import { FlotillaError, messageOf, type Random } from '../lib/index.ts';
+
+/** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
+export class StateDirectory {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw new FlotillaError('usage', `cannot use state_directory ${path}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Tells this machine from another one with the same id; made once, survives reboots. */
+  token(random: Random): string {
+    const existing = this.#read('token')?.trim();
+    if (existing) return existing;
+    const token = random.hex(16);
+    this.#write('token', token);
+    return token;
+  }
+
+  /** The lease is remembered together with the boot in which it was held: a machine that rebooted holds none. */
+  leaseMemory(bootId: string): LeaseMemory {
+    return {
+      load: () => {
+        const [boot, lease] = this.#read('lease')?.trim().split(' ') ?? [];
+        return boot === bootId ? lease : undefined;
+      },
+      save: (lease) => this.#write('lease', `${bootId} ${lease}`),
+    };
+  }
+
+  forgetLease(): void {
+    rmSync(join(this.path, 'lease'), { force: true });
+  }
+
+  /** For whoever started fleetd: written when the machine has joined, removed when fleetd ends. */
+  announceReady(facts: Readonly<Record<string, unknown>>): void {
+    this.#write('ready.json', JSON.stringify(facts));
+  }
+
+  withdrawReady(): void {
+    rmSync(join(this.path, 'ready.json'), { force: true });
+  }
+
+  #read(name: string): string | undefined {
+    try {
+      return readFileSync(join(this.path, name), 'utf8');
+    } catch {
+      return undefined;
+    }
+  }
+
+  #write(name: string, content: string): void {
+    const path = join(this.path, name);
+    writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+}
