@@ -16,9 +16,10 @@ built() {
   [ -d "$root/src" ] || return 0
   for source in "$root"/package.json "$root"/scripts/build.ts "$root"/src/*/ "$root"/src/*/*.ts \
     "$root"/src/*/*/ "$root"/src/*/*/*.ts "$root"/src/*/*/*/*.ts; do
-    [ "$source" -nt "$stamp" ] || continue
-    case $source in *.test.ts) ;; *) return 1 ;; esac
+    case $source in *.test.ts) continue ;; esac
+    [ "$source" -nt "$stamp" ] && return 1
   done
+  return 0
 }
 
 installed() {

@@ -1,0 +1,152 @@
+/** Runs test files with node:test, one process each, and tells what happened in a form that people and CI can read. */
+import { globSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { run } from 'node:test';
+
+/** The clone this script belongs to. */
+export const root: string = path.resolve(import.meta.dirname, '..');
+
+export interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+export interface RunTestsOptions {
+  /** Run only tests whose name matches. */
+  readonly name?: string;
+  /** Skipped tests count as failed: in CI everything has to be there. */
+  readonly strict: boolean;
+}
+
+/** No test file may take longer: one that hangs must not hold everything up until somebody looks. */
+const FILE_LIMIT_MS = 300_000;
+
+/** One event of node:test, as far as it is used here. */
+interface TestEvent {
+  readonly name: string;
+  readonly file?: string;
+  readonly nesting: number;
+  readonly skip?: string | boolean;
+  readonly todo?: string | boolean;
+  readonly details: { readonly type?: string; readonly duration_ms: number; readonly error?: Error };
+}
+
+interface FileResult {
+  passed: number;
+  ms: number;
+  readonly failures: { readonly name: string; readonly error: unknown }[];
+  readonly skips: { readonly name: string; readonly reason: string }[];
+}
+
+/** Test files below the given folders, the slow end-to-end ones first so that they do not run alone at the end. */
+export function findTests(folders: readonly string[]): string[] {
+  const patterns = folders.flatMap((at) => (at.endsWith('.ts') ? [at] : [`${at.replace(/\/+$/, '')}/**/*.test.ts`]));
+  const files = globSync(patterns, { cwd: root, exclude: (name) => name === 'node_modules' });
+  return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+}
+
+function rank(file: string): number {
+  const order = ['test/e2e/', 'test/', 'src/'];
+  const at = order.findIndex((prefix) => file.startsWith(prefix));
+  return at < 0 ? order.length : at;
+}
+
+/** Runs the files and prints one line for each, every failure, and every skip with its reason. */
+export async function runTests(files: readonly string[], options: RunTestsOptions): Promise<Tally> {
+  const results = new Map<string, FileResult>(
+    files.map((file) => [file, { passed: 0, ms: 0, failures: [], skips: [] }]),
+  );
+  const resultOf = (event: TestEvent) => results.get(path.relative(root, event.file ?? event.name));
+  const output = new Map<string, string>();
+  const unprinted = new Set(files);
+  const print = (file: string): void => {
+    if (unprinted.delete(file)) printFile(file, results.get(file)!, output.get(path.join(root, file)) ?? '');
+    output.delete(path.join(root, file));
+  };
+  const stream = run({
+    files: files.map((file) => path.join(root, file)),
+    cwd: root,
+    concurrency: Math.max(2, os.availableParallelism()),
+    timeout: FILE_LIMIT_MS,
+    ...(options.name === undefined ? {} : { testNamePatterns: [options.name] }),
+  });
+  stream.on('test:pass', (event: TestEvent) => record(event, resultOf(event)));
+  stream.on('test:fail', (event: TestEvent) => record(event, resultOf(event)));
+  for (const kind of ['test:stderr', 'test:stdout'] as const)
+    stream.on(kind, ({ file, message }: { file: string; message: string }) =>
+      output.set(file, `${output.get(file) ?? ''}${message}`.slice(-20_000)),
+    );
+  stream.on('test:summary', ({ file, duration_ms }: { file?: string; duration_ms: number }) => {
+    const result = file === undefined ? undefined : results.get(path.relative(root, file));
+    if (result === undefined) return;
+    result.ms = duration_ms;
+    print(path.relative(root, file!));
+  });
+  stream.resume();
+  await new Promise((resolve, reject) => stream.on('close', resolve).on('error', reject));
+  // A file that crashed, hung or held no test ends without a summary.
+  for (const file of [...unprinted]) print(file);
+  return summarize(results, options);
+}
+
+function record(event: TestEvent, result: FileResult | undefined): void {
+  if (result === undefined) return;
+  const { error } = event.details;
+  if (event.skip !== undefined && event.skip !== false) {
+    result.skips.push({
+      name: event.name,
+      reason: event.skip === true || event.skip === '' ? 'no reason given' : event.skip,
+    });
+  } else if (error !== undefined) {
+    // A suite fails because a test in it did; that one is counted.
+    const inner = (error as { failureType?: string }).failureType;
+    if (inner !== 'subtestsFailed') result.failures.push({ name: event.name, error });
+  } else if (event.details.type !== 'suite' && !(event.nesting === 0 && path.isAbsolute(event.name))) {
+    result.passed++;
+  }
+}
+
+function printFile(file: string, { passed, ms, failures, skips }: FileResult, output: string): void {
+  const mark = failures.length > 0 ? '✘' : '✔';
+  const skipped = skips.length > 0 ? `, ${skips.length} skipped` : '';
+  console.log(`${mark} ${file}  ${passed} passed${skipped}  ${(ms / 1000).toFixed(1)} s`);
+  for (const { name, error } of failures) console.log(`\n  ✘ ${name}\n${indent(describe(error))}\n`);
+  if (failures.length > 0 && output !== '') console.log(`  output of ${file}:\n${indent(output)}\n`);
+}
+
+/** The error a test threw stands as the cause of the one node:test reports. */
+function describe(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replace(/^/gm, '      ');
+}
+
+function summarize(results: ReadonlyMap<string, FileResult>, { name, strict }: RunTestsOptions): Tally {
+  let passed = 0;
+  let failed = 0;
+  let skipped = 0;
+  for (const [file, result] of results) {
+    passed += result.passed;
+    failed += result.failures.length;
+    for (const { name: test, reason } of result.skips) {
+      console.log(`${strict ? '✘ skipped, which counts as failed here' : '- skipped'}: ${file}: ${test} (${reason})`);
+      if (strict) failed++;
+      else skipped++;
+    }
+    if (name === undefined && result.passed + result.failures.length + result.skips.length === 0) {
+      console.log(`✘ ${file}: ran no test`);
+      failed++;
+    }
+  }
+  return { passed, failed, skipped };
+}
+
+/** The closing line that people and CI look for. */
+export function closingLine({ passed, failed, skipped }: Tally): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { places, sources } from './sources.ts';
+
+interface Rule {
+  readonly what: string;
+  readonly pattern: RegExp;
+  readonly allowed: RegExp;
+}
+
+/** What would make the product depend on the world in hidden ways has one place each. */
+const RULES: readonly Rule[] = [
+  {
+    what: 'time comes from a Clock, so that the simulation can turn it',
+    pattern: /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|(?<![.\w])set(Timeout|Interval)\(|timers\/promises/,
+    allowed: /^src\/(lib|lab|cli)\//,
+  },
+  {
+    what: 'chance comes from a Random, so that a seed repeats it',
+    pattern: /\bMath\.random\(|\brandomBytes\(|\brandomUUID\(|\brandomInt\(/,
+    allowed: /^src\/lib\//,
+  },
+  {
+    what: 'environment and arguments are read where programs begin',
+    pattern: /\bprocess\.(env|argv)\b/,
+    allowed: /^src\/(daemon|cli|lab)\//,
+  },
+  { what: 'nothing is left for later', pattern: /\b(TODO|FIXME|XXX|HACK)\b/, allowed: /^$/ },
+];
+
+const product = sources('src/**/*.ts').filter(({ file }) => !file.endsWith('.test.ts'));
+
+for (const { what, pattern, allowed } of RULES) {
+  test(what, () => {
+    const found = product.filter(({ file }) => !allowed.test(file)).flatMap((source) => places(source, pattern));
+    assert.deepEqual(found, []);
+  });
+}
+
+test('no test is left alone or switched off without a reason', () => {
+  const tests = sources('src/**/*.test.ts', 'test/**/*.test.ts');
+  const found = tests.flatMap((source) =>
+    places(source, /\b(test|it|describe|suite)\.(only|skip|todo)\(|\bonly: true/),
+  );
+  assert.deepEqual(found, []);
+});
