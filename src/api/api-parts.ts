@@ -1,0 +1,54 @@
+import type { Context } from 'hono';
+import type { Cluster } from '../cluster/index.ts';
+import type { Clock, Log, Random } from '../lib/index.ts';
+import type { UnitRuntime } from '../runtime/index.ts';
+import type { Authorize } from './access.ts';
+import type { ClusterReader } from './cluster-reader.ts';
+import type { EventHub } from './event-hub.ts';
+import type { Metrics } from './metrics.ts';
+import type { PeerAccess } from './peer-access.ts';
+
+export interface ApiOptions {
+  readonly cluster: Cluster;
+  readonly machineId: string;
+  readonly version: string;
+  /** Items on a page of a list, 1 to 65535. */
+  readonly tokenLimit: number;
+  /** What runs this machine's units; without it this fleetd answers no status and no journal of its own. */
+  readonly runtime?: UnitRuntime | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** False while this fleetd must not speak for the cluster, e.g. while another one has its machine id. */
+  readonly available?: () => boolean;
+  /** Shared with the engine and the store, so that GET /metrics shows all of them. */
+  readonly metrics: Metrics;
+  /** Asked about every request after the built-in checks; throws FlotillaError to refuse it. */
+  readonly authorize?: Authorize;
+  /** Longest time a request waits for the store, in milliseconds. */
+  readonly storeTimeoutMs?: number;
+  /** Longest time a request waits for another machine's first answer, in milliseconds. */
+  readonly peerTimeoutMs?: number;
+  /** How long the view of the cluster is kept open after the last request, in milliseconds. */
+  readonly viewIdleMs?: number;
+}
+
+/** What the handlers of all resources share. */
+export interface ApiParts {
+  readonly options: ApiOptions;
+  readonly reader: ClusterReader;
+  readonly hub: EventHub;
+  readonly peers: PeerAccess;
+  /** Aborted when the API closes: streams end. */
+  readonly closing: AbortSignal;
+}
+
+/** A request with the name of a unit in its path. */
+export function unitName(c: Context): string {
+  return c.req.param('name') ?? '';
+}
+
+/** True for `?key=true`. */
+export function flag(c: Context, key: string): boolean {
+  return c.req.query(key) === 'true';
+}

@@ -1,0 +1,163 @@
+import { type Context, Hono } from 'hono';
+import { type Clock, FlotillaError, type Log } from '../lib/index.ts';
+import { accessOf, admit } from './access.ts';
+import { answerError, answerJson } from './answers.ts';
+import type { ApiOptions, ApiParts } from './api-parts.ts';
+import { ClusterReader } from './cluster-reader.ts';
+import { discoveryDocument } from './discovery.ts';
+import { EventHub } from './event-hub.ts';
+import { eventRoutes } from './event-routes.ts';
+import { fleetMetrics } from './fleet-metrics.ts';
+import { journalRoutes } from './journal-routes.ts';
+import { machineRoutes } from './machine-routes.ts';
+import { MAX_TOKEN_NUMBER } from './page-token.ts';
+import { PeerAccess } from './peer-access.ts';
+import { observeProcess } from './process-metrics.ts';
+import type { ApiHealth, ApiVersion } from './schema.ts';
+import { stateRoutes } from './state-routes.ts';
+import { statusRoutes } from './status-routes.ts';
+import { unitRoutes } from './unit-routes.ts';
+import { ViewOnDemand } from './view-on-demand.ts';
+
+/** The API as a function from requests to answers; `serveApi` puts it on sockets. */
+export interface Api {
+  fetch(request: Request, env?: object): Response | Promise<Response>;
+  /** Value of the Server header. */
+  readonly server: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends event streams and journals at once and answers 503 from now on. */
+  close(): void;
+}
+
+const PREFIXES = ['/fleet/v1', '/v1-alpha'] as const;
+
+/** Builds the API of one fleetd. It reads nothing from the store until it is asked. */
+export function createApi(options: ApiOptions): Api {
+  if (!(options.tokenLimit >= 1 && options.tokenLimit <= MAX_TOKEN_NUMBER)) {
+    throw new FlotillaError(
+      'usage',
+      `token_limit must be between 1 and ${MAX_TOKEN_NUMBER}: it is ${options.tokenLimit}`,
+    );
+  }
+  const closing = new AbortController();
+  const parts = createParts(options, closing.signal);
+  observe(options, parts);
+  const app = createApp(parts);
+  return {
+    fetch: (request, env) => app.fetch(request, env),
+    server: `fleetd/${options.version}`,
+    clock: options.clock,
+    log: options.log,
+    close: () => {
+      closing.abort(new FlotillaError('unavailable', 'fleetd is stopping'));
+      parts.reader.view.close();
+    },
+  };
+}
+
+function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
+  const { cluster, clock, log } = options;
+  const view = new ViewOnDemand({
+    cluster,
+    clock,
+    available: options.available ?? (() => true),
+    timeoutMs: options.storeTimeoutMs ?? 2000,
+    idleMs: options.viewIdleMs ?? 60_000,
+  });
+  const reader = new ClusterReader({ view, cluster, log });
+  const hub = new EventHub({ reader, cluster, clock, log, closing });
+  const peers = new PeerAccess({ cluster, view, clock, timeoutMs: options.peerTimeoutMs ?? 2500 });
+  return { options, reader, hub, peers, closing };
+}
+
+function observe({ metrics, clock }: ApiOptions, { hub }: ApiParts): void {
+  fleetMetrics(metrics);
+  observeProcess(metrics, clock);
+  metrics.observed('fleet_api_event_streams', 'Event streams that are open.', () => hub.size);
+}
+
+function createApp(parts: ApiParts): Hono {
+  const app = new Hono();
+  const { options } = parts;
+  const requests = options.metrics.counter(
+    'fleet_api_request_count_total',
+    'Counter of requests by method and status.',
+  );
+  const durations = options.metrics.histogram(
+    'fleet_api_request_duration_second',
+    'Histogram of time (in seconds) until a request is answered.',
+  );
+  app.use(async (c, next) => {
+    const startMs = options.clock.monotonic();
+    await next();
+    requests.inc({ method: c.req.method, code: String(c.res.status) });
+    durations.observe((options.clock.monotonic() - startMs) / 1000);
+  });
+  app.use(async (c, next) => {
+    await admit(visitOf(c), parts.peers, options.authorize);
+    await next();
+  });
+  app.onError((error) => answerFailure(error, options.log));
+  app.notFound(() => answerError(new FlotillaError('not-found', 'no such resource: the API is at /fleet/v1')));
+  app.get('/metrics', () => answerMetrics(options));
+  app.all('/', () => refuseMethod('no method is', []));
+  for (const prefix of PREFIXES) app.route(prefix, createVersion(prefix, parts));
+  return app;
+}
+
+function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono {
+  const app = new Hono();
+  unitRoutes(app, parts);
+  stateRoutes(app, parts);
+  machineRoutes(app, parts);
+  eventRoutes(app, parts);
+  statusRoutes(app, parts);
+  journalRoutes(app, parts);
+  ownRoutes(app, parts);
+  const discovery = discoveryDocument(prefix);
+  app.get('/discovery', () => answerJson(discovery));
+  refuseOtherMethods(app);
+  return app;
+}
+
+function ownRoutes(app: Hono, { options, reader }: ApiParts): void {
+  const self = { machineID: options.machineId, version: options.version };
+  app.get('/version', () => answerJson(self satisfies ApiVersion));
+  app.get('/health', async () => {
+    await reader.view.ping();
+    return answerJson({ ok: true, ...self } satisfies ApiHealth);
+  });
+}
+
+/** What is left of a path's methods after all its routes: 405, naming those there are. */
+function refuseOtherMethods(app: Hono): void {
+  const methods = new Map<string, string[]>();
+  for (const { path, method } of app.routes) methods.set(path, [...(methods.get(path) ?? []), method]);
+  for (const [path, allowed] of methods) {
+    const names =
+      allowed.length === 1 ? `only ${allowed[0]}` : `only ${allowed.slice(0, -1).join(', ')} and ${allowed.at(-1)}`;
+    app.all(path, () => refuseMethod(names, allowed));
+  }
+}
+
+function refuseMethod(names: string, allowed: readonly string[]): Response {
+  const error = new FlotillaError('method-not-allowed', `${names} supported against this resource`);
+  return answerError(error, { Allow: [...allowed, ...(allowed.includes('GET') ? ['HEAD'] : [])].join(', ') });
+}
+
+function answerFailure(error: Error, log: Log): Response {
+  if (!(error instanceof FlotillaError)) log.error('Request failed', { error: error.stack ?? error.message });
+  // The rest of a body that is too large is not read: the connection cannot be used again.
+  const close = error instanceof FlotillaError && error.code === 'too-large';
+  return answerError(error, close ? { Connection: 'close' } : {});
+}
+
+function visitOf(c: Context) {
+  const { method, path } = c.req;
+  return { access: accessOf(method, path), method, path, header: (name: string) => c.req.header(name) };
+}
+
+function answerMetrics({ metrics }: ApiOptions): Response {
+  return new Response(metrics.text(), { headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' } });
+}

@@ -1,0 +1,203 @@
+import type { Change, ChangeBatch, Cluster, Snapshot } from '../cluster/index.ts';
+import { type Clock, FlotillaError, type Log } from '../lib/index.ts';
+import type { ClusterReader } from './cluster-reader.ts';
+import { EventStream, type Happened } from './event-stream.ts';
+import { type Narrated, narrate, shortMachine } from './narrate.ts';
+import { sorted } from './present.ts';
+
+export interface EventHubOptions {
+  readonly reader: ClusterReader;
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly closing: AbortSignal;
+}
+
+export interface EventRequest {
+  /** Only these units; all when absent. */
+  readonly units?: ReadonlySet<string> | undefined;
+  /** Resume after this revision; a whole snapshot when absent. */
+  readonly after?: number | undefined;
+  /** Begin with the last this many events in words. */
+  readonly history: number;
+  readonly happened: boolean;
+  readonly withUnits: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Batches that come within this time are one event for a unit they all change. */
+const FOLD_MS = 1;
+const MAX_STREAMS = 1000;
+const MAX_REMEMBERED = 200_000;
+const MAX_HISTORY_REVISIONS = 10_000;
+
+/** All event streams of this fleetd, fed by the one view that requests share. */
+export class EventHub {
+  readonly #options: EventHubOptions;
+  readonly #streams = new Set<EventStream>();
+  /** Unit → revision of its last change, in the order of those; complete since `#since`. */
+  readonly #changed = new Map<string, number>();
+  #since = Number.POSITIVE_INFINITY;
+  #revision = 0;
+  #snapshot: Snapshot | undefined;
+  #cancelWake: (() => void) | undefined;
+
+  constructor(options: EventHubOptions) {
+    this.#options = options;
+    options.reader.view.subscribe({
+      change: (batch) => this.#onChange(batch),
+      renew: (snapshot) => this.#renew(snapshot),
+    });
+  }
+
+  /** How many streams are open. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Opens a stream; it ends, and frees what it holds, when the request's signal aborts or the API closes. */
+  async open(request: EventRequest): Promise<EventStream> {
+    if (this.#streams.size >= MAX_STREAMS) {
+      throw new FlotillaError(
+        'unavailable',
+        `${MAX_STREAMS} event streams are open on this fleetd, which is its limit`,
+      );
+    }
+    const { reader, clock, log, closing } = this.#options;
+    const { snapshot, release } = await reader.view.hold();
+    const signal = AbortSignal.any([request.signal, closing]);
+    const stream = new EventStream({
+      reader,
+      snapshot,
+      clock,
+      log,
+      signal,
+      revision: () => this.#revision,
+      units: request.units,
+      withUnits: request.withUnits,
+      withHappened: request.happened,
+    });
+    this.#streams.add(stream);
+    this.#releaseAtEnd(stream, signal, release);
+    this.#begin(stream, snapshot, request);
+    const until = this.#revision;
+    stream.tellFirst(await this.#past(snapshot, request, until, signal));
+    return stream;
+  }
+
+  #releaseAtEnd(stream: EventStream, signal: AbortSignal, release: () => void): void {
+    const end = () => {
+      this.#streams.delete(stream);
+      release();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  }
+
+  #begin(stream: EventStream, snapshot: Snapshot, { after, units }: EventRequest): void {
+    const known = after !== undefined && after >= this.#since && after <= snapshot.revision;
+    if (known) stream.begin(this.#changedAfter(after), after, false);
+    else stream.begin(units ?? sorted(snapshot.units.keys()), -1, after !== undefined);
+  }
+
+  #changedAfter(after: number): string[] {
+    const names: string[] = [];
+    for (const [name, revision] of this.#changed) if (revision > after) names.push(name);
+    return names;
+  }
+
+  /** What happened before the stream began, in words, as far as it was asked for and the store still knows. */
+  async #past(
+    snapshot: Snapshot,
+    { after, history, happened }: EventRequest,
+    until: number,
+    signal: AbortSignal,
+  ): Promise<Happened[]> {
+    const resumes = happened && after !== undefined && after < until;
+    if (history === 0 && !resumes) return [];
+    const wanted = resumes ? until - after : Math.max(200, history * 4);
+    const limit = Math.min(wanted + (snapshot.revision - until), MAX_HISTORY_REVISIONS);
+    const { reader, cluster } = this.#options;
+    const batches = await reader.view.call(() => cluster.history(limit, signal), 10_000);
+    const nameMachine = (id: string) => shortMachine(id, snapshot.machines.get(id)?.address ?? addressIn(batches, id));
+    const told = batches
+      .filter(({ revision }) => revision <= until && revision > (resumes ? after : -1))
+      .flatMap(({ revision, changes }) => tell(changes, nameMachine).map((event) => ({ ...event, revision })))
+      .map((event) => ({ type: 'happened' as const, ...event }));
+    return resumes ? told : told.slice(-history);
+  }
+
+  #renew(snapshot: Snapshot | undefined): void {
+    this.#changed.clear();
+    this.#snapshot = snapshot;
+    this.#since = snapshot?.revision ?? Number.POSITIVE_INFINITY;
+    this.#revision = snapshot?.revision ?? 0;
+  }
+
+  #onChange(batch: ChangeBatch): void {
+    const real = batch.changes.filter(isReal);
+    const names = new Set(real.flatMap((change) => this.#unitsShowing(change)));
+    for (const name of names) {
+      this.#changed.delete(name);
+      this.#changed.set(name, batch.revision);
+    }
+    this.#forgetOldest();
+    const before = this.#revision;
+    const happened = this.#happened(real, batch.revision);
+    for (const stream of this.#streams) stream.owe(names, before, happened);
+    this.#revision = batch.revision;
+    this.#wakeSoon();
+  }
+
+  #forgetOldest(): void {
+    for (const [name, revision] of this.#changed) {
+      if (this.#changed.size <= MAX_REMEMBERED) return;
+      this.#changed.delete(name);
+      this.#since = revision;
+    }
+  }
+
+  /** The units whose summary a change may alter. */
+  #unitsShowing(change: Change): string[] {
+    if (change.kind === 'unit') return [change.name];
+    if (change.kind === 'placement' || change.kind === 'status') return [change.unit];
+    if (change.kind === 'leader' || change.before?.address === change.after?.address) return [];
+    const units: string[] = [];
+    for (const [unit, machines] of this.#snapshot?.placements ?? []) if (machines.has(change.id)) units.push(unit);
+    return units;
+  }
+
+  #happened(changes: readonly Change[], revision: number): Happened[] {
+    if (!this.#streams.values().some((stream) => stream.withHappened)) return [];
+    const address = (id: string) => this.#snapshot?.machines.get(id)?.address ?? addressIn([{ changes }], id);
+    const atMs = this.#options.clock.now();
+    const told = tell(changes, (id) => shortMachine(id, address(id)));
+    return told.map((event) => ({ type: 'happened' as const, revision, atMs, ...event }));
+  }
+
+  #wakeSoon(): void {
+    this.#cancelWake ??= this.#options.clock.after(FOLD_MS, () => {
+      this.#cancelWake = undefined;
+      for (const stream of this.#streams) stream.wake();
+    });
+  }
+}
+
+function tell(changes: readonly Change[], nameMachine: (id: string) => string): Narrated[] {
+  return changes.map((change) => narrate(change, nameMachine)).filter((event) => event !== undefined);
+}
+
+/** A view that had to be read anew reports everything as changed. */
+function isReal({ before, after }: Change): boolean {
+  return before === undefined || after === undefined || JSON.stringify(before) !== JSON.stringify(after);
+}
+
+/** The address of a machine that is gone, from the changes that tell of it. */
+function addressIn(batches: readonly Pick<ChangeBatch, 'changes'>[], id: string): string | undefined {
+  for (const { changes } of batches) {
+    for (const change of changes) {
+      if (change.kind === 'machine' && change.id === id) return (change.before ?? change.after)?.address;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,190 @@
+import type { Snapshot } from '../cluster/index.ts';
+import { type Clock, type Log, messageOf } from '../lib/index.ts';
+import type { ClusterReader } from './cluster-reader.ts';
+import { summaryOf } from './present.ts';
+import type { ApiEvent } from './schema.ts';
+
+/** Comments keep proxies and idle timeouts from ending a quiet stream. */
+const PING_MS = 15_000;
+const UNITS_PER_CHUNK = 100;
+/** More events than this in words are not kept for a client that does not read. */
+const MAX_HAPPENED = 2000;
+/** How long to wait before the store is asked again for the text of a unit. */
+const TEXT_RETRY_MS = 500;
+
+export type Happened = Extract<ApiEvent, { type: 'happened' }>;
+
+export interface EventStreamOptions {
+  readonly reader: ClusterReader;
+  /** Live: always the newest state. */
+  readonly snapshot: Snapshot;
+  /** Revision of the newest change that streams have been told of. */
+  readonly revision: () => number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Only these units; all when absent. */
+  readonly units?: ReadonlySet<string> | undefined;
+  readonly withUnits: boolean;
+  readonly withHappened: boolean;
+}
+
+/**
+ * What one client is owed, and the text that pays it. Owed are names of units and not events, so a client that reads
+ * slowly finds many changes folded into one, and costs no more memory than there are units.
+ */
+export class EventStream {
+  readonly #options: EventStreamOptions;
+  /** Unit → the revision up to which the client knew it; in the order in which it became owed. */
+  readonly #owed = new Map<string, number>();
+  #happened: Happened[] = [];
+  #leftOut = 0;
+  /** Units to be sent before `ready`: the first of those owed. */
+  #untilReady = 0;
+  #opening: ApiEvent[] = [];
+  #isReady = false;
+  #lastId = -1;
+  #notify: (() => void) | undefined;
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options;
+  }
+
+  get withHappened(): boolean {
+    return this.#options.withHappened;
+  }
+
+  /** What the stream begins with: all of `names`, of which the client knows nothing after revision `after`. */
+  begin(names: Iterable<string>, after: number, reset: boolean): void {
+    if (reset) this.#opening.push({ type: 'reset', revision: this.#options.revision() });
+    if (this.#options.withUnits) for (const name of names) if (this.#selects(name)) this.#owed.set(name, after);
+    this.#untilReady = this.#owed.size;
+    this.#lastId = after;
+  }
+
+  /** Events in words from before the stream began. */
+  tellFirst(happened: readonly Happened[]): void {
+    this.#happened = [...happened.filter((event) => this.#tells(event)), ...this.#happened];
+  }
+
+  /** Changes: the client knows these units up to revision `before`. */
+  owe(names: Iterable<string>, before: number, happened: readonly Happened[]): void {
+    if (this.#options.withUnits) {
+      for (const name of names) if (this.#selects(name) && !this.#owed.has(name)) this.#owed.set(name, before);
+    }
+    if (!this.#options.withHappened) return;
+    for (const event of happened) if (this.#tells(event)) this.#happened.push(event);
+    const excess = this.#happened.length - MAX_HAPPENED;
+    if (excess > 0) this.#happened.splice(0, excess);
+    this.#leftOut += Math.max(excess, 0);
+  }
+
+  /** Lets a waiting reader see what has been owed. */
+  wake(): void {
+    this.#notify?.();
+  }
+
+  /** The next piece of the stream's text, waiting for one; undefined at its end. */
+  async next(): Promise<string | undefined> {
+    const { signal } = this.#options;
+    while (!signal.aborted) {
+      if (!(await this.#textsAtHand())) {
+        await this.#wait(TEXT_RETRY_MS);
+        continue;
+      }
+      const text = this.#take();
+      if (text !== '') return text;
+      if (!(await this.#wait(PING_MS)) && !signal.aborted) return ':\n\n';
+    }
+    return undefined;
+  }
+
+  #selects(name: string): boolean {
+    return this.#options.units?.has(name) ?? true;
+  }
+
+  #tells({ subject, name }: Happened): boolean {
+    return this.#options.units === undefined || (subject === 'unit' && this.#options.units.has(name));
+  }
+
+  /** Reads the texts of the units that come next; false when the store did not give them. */
+  async #textsAtHand(): Promise<boolean> {
+    const { reader, snapshot, log } = this.#options;
+    const units = this.#nextNames().map((name) => snapshot.units.get(name));
+    const missing = reader.missing(units.filter((unit) => unit !== undefined));
+    if (missing.length === 0) return true;
+    try {
+      await reader.loadTexts(missing);
+      return true;
+    } catch (error) {
+      log.debug('Events wait for the text of a unit', { error: messageOf(error) });
+      return false;
+    }
+  }
+
+  #nextNames(): string[] {
+    return this.#owed.keys().take(UNITS_PER_CHUNK).toArray();
+  }
+
+  /** Pays what is owed, up to a chunk of units; in one turn of the event loop, so that it is of one state. */
+  #take(): string {
+    const events: ApiEvent[] = this.#opening.splice(0);
+    if (this.#leftOut > 0) events.push(this.#apology());
+    events.push(...this.#happened.splice(0));
+    for (const name of this.#nextNames()) {
+      if (!this.#isReady && this.#untilReady-- === 0) events.push(this.#ready());
+      this.#owed.delete(name);
+      events.push(this.#unitEvent(name));
+    }
+    if (!this.#isReady && this.#untilReady <= 0) events.push(this.#ready());
+    return this.#format(events);
+  }
+
+  #unitEvent(name: string): ApiEvent {
+    const { reader, snapshot, revision } = this.#options;
+    const unit = snapshot.units.get(name);
+    const summary = unit === undefined ? null : summaryOf(snapshot, unit, reader.textAtHand(unit.hash));
+    return { type: 'unit', revision: revision(), name, unit: summary };
+  }
+
+  #ready(): ApiEvent {
+    this.#isReady = true;
+    const { snapshot, revision } = this.#options;
+    const leader = snapshot.leader === undefined ? {} : { leader: snapshot.leader.machine };
+    return { type: 'ready', revision: revision(), machines: snapshot.machines.size, ...leader };
+  }
+
+  #apology(): ApiEvent {
+    const sentence = `${this.#leftOut} events were left out here, since this stream is read too slowly`;
+    this.#leftOut = 0;
+    return { type: 'happened', revision: this.#options.revision(), subject: 'leader', name: '', sentence };
+  }
+
+  /** The last event gets the id: the revision up to which nothing is owed any more. */
+  #format(events: readonly ApiEvent[]): string {
+    const id = this.#owed.values().next().value ?? this.#options.revision();
+    const advanced = this.#isReady && id > this.#lastId;
+    const last = events.length - 1;
+    if (advanced && last >= 0) this.#lastId = id;
+    return events
+      .map((event, i) => `${advanced && i === last ? `id: ${id}\n` : ''}data: ${JSON.stringify(event)}\n\n`)
+      .join('');
+  }
+
+  /** Waits for a wake; false when none came in time. */
+  #wait(ms: number): Promise<boolean> {
+    const { clock, signal } = this.#options;
+    return new Promise((resolve) => {
+      const done = (woken: boolean) => {
+        cancel();
+        signal.removeEventListener('abort', ended);
+        this.#notify = undefined;
+        resolve(woken);
+      };
+      const ended = () => done(false);
+      const cancel = clock.after(ms, () => done(false));
+      signal.addEventListener('abort', ended, { once: true });
+      this.#notify = () => done(true);
+    });
+  }
+}

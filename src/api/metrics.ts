@@ -1,0 +1,147 @@
+type Labels = Readonly<Record<string, string>>;
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+interface Family {
+  readonly kind: Kind;
+  readonly help: string;
+  /** Lines without the family's head, made when asked. */
+  readonly lines: () => Iterable<string>;
+}
+
+/** Bounds of histograms of durations, in seconds. */
+export const SECONDS_BUCKETS: readonly number[] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export interface Counter {
+  inc(labels?: Labels, by?: number): void;
+}
+
+export interface Gauge {
+  set(value: number, labels?: Labels): void;
+}
+
+export interface Histogram {
+  observe(value: number, labels?: Labels): void;
+}
+
+/** Figures that one process counts, shown as Prometheus text. Asking twice for the same name gives the same figure. */
+export class Metrics {
+  readonly #families = new Map<string, Family>();
+  readonly #figures = new Map<string, Counter | Gauge | Histogram>();
+
+  /** Only ever grows; its name ends in `_total`. */
+  counter(name: string, help: string): Counter {
+    return this.#figure(name, () => {
+      const values = new Values();
+      this.#families.set(name, { kind: 'counter', help, lines: () => values.lines(name) });
+      return { inc: (labels: Labels = {}, by = 1) => values.set(labels, values.get(labels) + by) };
+    });
+  }
+
+  gauge(name: string, help: string): Gauge {
+    return this.#figure(name, () => {
+      const values = new Values();
+      this.#families.set(name, { kind: 'gauge', help, lines: () => values.lines(name) });
+      return { set: (value: number, labels: Labels = {}) => values.set(labels, value) };
+    });
+  }
+
+  /** A figure that is read when somebody asks; nothing is shown while `read` answers undefined. */
+  observed(name: string, help: string, read: () => number | undefined, kind: 'gauge' | 'counter' = 'gauge'): void {
+    const lines = () => {
+      const value = read();
+      return value === undefined ? [] : [`${name} ${value}`];
+    };
+    this.#families.set(name, { kind, help, lines });
+  }
+
+  histogram(name: string, help: string, buckets: readonly number[] = SECONDS_BUCKETS): Histogram {
+    return this.#figure(name, () => {
+      const series = new Map<string, Distribution>();
+      const lines = () => [...series].flatMap(([labels, distribution]) => distribution.lines(name, labels));
+      this.#families.set(name, { kind: 'histogram', help, lines });
+      return {
+        observe: (value: number, labels: Labels = {}) => {
+          const key = labelText(labels);
+          const distribution = series.get(key) ?? new Distribution(buckets);
+          series.set(key, distribution);
+          distribution.observe(value);
+        },
+      };
+    });
+  }
+
+  /** Everything in the Prometheus text format, by name. */
+  text(): string {
+    let text = '';
+    for (const [name, { kind, help, lines }] of [...this.#families].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      text += `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`;
+      for (const line of lines()) text += `${line}\n`;
+    }
+    return text;
+  }
+
+  #figure<T extends Counter | Gauge | Histogram>(name: string, make: () => T): T {
+    const known = this.#figures.get(name);
+    if (known !== undefined) return known as T;
+    const made = make();
+    this.#figures.set(name, made);
+    return made;
+  }
+}
+
+/** One number for each set of labels; a figure that was never touched counts as 0. */
+class Values {
+  readonly #byLabels = new Map<string, number>();
+
+  get(labels: Labels): number {
+    return this.#byLabels.get(labelText(labels)) ?? 0;
+  }
+
+  set(labels: Labels, value: number): void {
+    this.#byLabels.set(labelText(labels), value);
+  }
+
+  lines(name: string): string[] {
+    if (this.#byLabels.size === 0) return [`${name} 0`];
+    return [...this.#byLabels].map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}`);
+  }
+}
+
+class Distribution {
+  readonly #bounds: readonly number[];
+  readonly #counts: number[];
+  #sum = 0;
+  #count = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    this.#counts = bounds.map(() => 0);
+  }
+
+  observe(value: number): void {
+    this.#sum += value;
+    this.#count++;
+    this.#bounds.forEach((bound, i) => {
+      if (value <= bound) this.#counts[i]!++;
+    });
+  }
+
+  lines(name: string, labels: string): string[] {
+    const before = labels === '' ? '' : `${labels},`;
+    const behind = labels === '' ? '' : `{${labels}}`;
+    return [
+      ...this.#bounds.map((bound, i) => `${name}_bucket{${before}le="${bound}"} ${this.#counts[i]}`),
+      `${name}_bucket{${before}le="+Inf"} ${this.#count}`,
+      `${name}_sum${behind} ${this.#sum}`,
+      `${name}_count${behind} ${this.#count}`,
+    ];
+  }
+}
+
+function labelText(labels: Labels): string {
+  return Object.entries(labels)
+    .map(
+      ([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+    )
+    .join(',');
+}

@@ -1,0 +1,77 @@
+import type { Context, Hono } from 'hono';
+import { FlotillaError, messageOf } from '../lib/index.ts';
+import type { UnitRuntime } from '../runtime/index.ts';
+import { answerJson } from './answers.ts';
+import { type ApiParts, unitName } from './api-parts.ts';
+import type { ApiUnitStatusReport } from './schema.ts';
+import { type Holder, holdersOf } from './unit-holders.ts';
+
+type Report = ApiUnitStatusReport['reports'][number];
+type RuntimeStatus = Awaited<ReturnType<UnitRuntime['status']>>;
+
+const MAX_LINES = 100_000;
+
+/** Status of a unit, from the machines that hold it. */
+export function statusRoutes(app: Hono, parts: ApiParts): void {
+  app.get('/units/:name/status', (c) => getStatus(c, parts));
+  app.get('/peer/units/:name/status', async (c) => answerJson(await localStatus(parts, unitName(c), linesOf(c))));
+}
+
+async function getStatus(c: Context, parts: ApiParts): Promise<Response> {
+  const name = unitName(c);
+  const lines = linesOf(c);
+  const holders = holdersOf(await parts.reader.view.read(), name, c.req.query('machine'));
+  const signal = AbortSignal.any([c.req.raw.signal, parts.closing]);
+  const reports = await Promise.all(holders.map((holder) => reportOf(parts, { name, lines, holder, signal })));
+  return answerJson({ name, reports } satisfies ApiUnitStatusReport);
+}
+
+interface Question {
+  readonly name: string;
+  readonly lines: number;
+  readonly holder: Holder;
+  readonly signal: AbortSignal;
+}
+
+/** A machine that does not answer is part of the report; it keeps none of the others back. */
+async function reportOf(parts: ApiParts, question: Question): Promise<Report> {
+  const { id, machine } = question.holder;
+  const head = { machineID: id, address: machine?.address ?? '' };
+  try {
+    return { ...head, ...(await askStatus(parts, question)) };
+  } catch (error) {
+    if (!(error instanceof FlotillaError))
+      parts.options.log.warn('Status failed', { unit: question.name, error: messageOf(error) });
+    return { ...head, text: '', exitCode: 4, error: messageOf(error) };
+  }
+}
+
+async function askStatus(parts: ApiParts, { name, lines, holder, signal }: Question): Promise<RuntimeStatus> {
+  if (holder.id === parts.options.machineId) return localStatus(parts, name, lines);
+  if (holder.machine === undefined) throw machineGone(holder.id);
+  const path = `/units/${encodeURIComponent(name)}/status?lines=${lines}`;
+  const { text, exitCode } = await parts.peers.getJson<RuntimeStatus>(holder.machine, path, signal);
+  return { text, exitCode };
+}
+
+async function localStatus({ options }: ApiParts, name: string, lines: number): Promise<RuntimeStatus> {
+  return runtimeOf(options.runtime).status(name, { lines });
+}
+
+/** This machine's runtime; throws when it has none. */
+export function runtimeOf(runtime: UnitRuntime | undefined): UnitRuntime {
+  if (runtime === undefined) throw new FlotillaError('conflict', 'this fleetd runs no units');
+  return runtime;
+}
+
+export function machineGone(id: string): FlotillaError {
+  return new FlotillaError('timeout', `machine ${id} is not in the cluster at the moment`);
+}
+
+/** How many lines of the journal are asked for. */
+export function linesOf(c: Context): number {
+  const text = c.req.query('lines') ?? '10';
+  const lines = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(lines)) throw new FlotillaError('invalid', `lines=${text} is not a number of lines`);
+  return Math.min(lines, MAX_LINES);
+}

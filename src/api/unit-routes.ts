@@ -1,0 +1,190 @@
+import type { Context, Hono } from 'hono';
+import type { Snapshot } from '../cluster/index.ts';
+import { FlotillaError } from '../lib/index.ts';
+import { type DesiredState, isTemplateName, type Unit } from '../model/index.ts';
+import {
+  checkUnit,
+  hashUnit,
+  parseUnitFile,
+  readNeeds,
+  serializeUnitFile,
+  type UnitOption,
+  unitNameProblem,
+} from '../unitfile/index.ts';
+import { answerEmpty, answerPrepared } from './answers.ts';
+import { type ApiParts, flag, unitName } from './api-parts.ts';
+import { readBodyAs, unitPutBody } from './bodies.ts';
+import { cutPage, pageOf } from './page-token.ts';
+import { sorted, summaryOf, unitJson } from './present.ts';
+import { readJsonBody } from './request-body.ts';
+
+const SHOWN_IN_UNITS = ['unit', 'placement', 'status'] as const;
+const SHOWN_IN_SUMMARIES = [...SHOWN_IN_UNITS, 'machine'] as const;
+/** Each retry means that somebody else changed the very same unit in between. */
+const PUT_TRIES = 16;
+
+/** /units and /summaries. */
+export function unitRoutes(app: Hono, parts: ApiParts): void {
+  app.get('/units', (c) => listUnits(c, parts));
+  app.get('/units/:name', (c) => getUnit(c, parts));
+  app.put('/units/:name', (c) => putUnit(c, parts));
+  app.delete('/units/:name', (c) => deleteUnit(c, parts));
+  app.get('/summaries', (c) => listSummaries(c, parts));
+}
+
+async function listUnits(c: Context, { reader, options }: ApiParts): Promise<Response> {
+  const all = flag(c, 'all');
+  const page = pageOf(c.req.queries('nextPageToken') ?? [], options.tokenLimit);
+  const key = all ? 'units' : `units page ${page.page}`;
+  const cut = (snapshot: Snapshot) => {
+    const names = sorted(snapshot.units.keys());
+    return all ? { items: names } : cutPage(names, page);
+  };
+  await reader.view.read();
+  const known = reader.recall(key, SHOWN_IN_UNITS);
+  if (known !== undefined) return answerPrepared(known, c.req.header('if-none-match'));
+  const prepared = await reader.withTexts(
+    (snapshot) => unitsNamed(snapshot, cut(snapshot).items),
+    (snapshot, textOf) => {
+      const { items, ...rest } = cut(snapshot);
+      const units = unitsNamed(snapshot, items).map((unit) => unitJson(snapshot, unit, textOf(unit.hash)));
+      return reader.prepare(key, SHOWN_IN_UNITS, pageJson('units', units, rest));
+    },
+  );
+  return answerPrepared(prepared, c.req.header('if-none-match'));
+}
+
+/** A page of items that are JSON text already. */
+export function pageJson(name: string, items: readonly string[], rest: { readonly nextPageToken?: string }): string {
+  const token = rest.nextPageToken === undefined ? '' : `,"nextPageToken":${JSON.stringify(rest.nextPageToken)}`;
+  return `{"${name}":[${items.join(',')}]${token}}`;
+}
+
+function unitsNamed(snapshot: Snapshot, names: Iterable<string>): Unit[] {
+  return [...names].map((name) => snapshot.units.get(name)).filter((unit) => unit !== undefined);
+}
+
+async function getUnit(c: Context, { reader }: ApiParts): Promise<Response> {
+  const name = unitName(c);
+  const json = await reader.withTexts(
+    (snapshot) => unitsNamed(snapshot, [name]),
+    (snapshot, textOf) => {
+      const unit = snapshot.units.get(name);
+      return unit === undefined ? undefined : unitJson(snapshot, unit, textOf(unit.hash));
+    },
+  );
+  if (json === undefined) throw noSuchUnit();
+  return new Response(json, { headers: { 'Content-Type': 'application/json' } });
+}
+
+async function listSummaries(c: Context, { reader }: ApiParts): Promise<Response> {
+  const wanted = c.req.queries('unit');
+  const names = (snapshot: Snapshot) =>
+    wanted === undefined ? sorted(snapshot.units.keys()) : sorted(new Set(wanted));
+  const build = () =>
+    reader.withTexts(
+      (snapshot) => unitsNamed(snapshot, names(snapshot)),
+      (snapshot, textOf) => {
+        const units = unitsNamed(snapshot, names(snapshot));
+        const json = units.map((unit) => JSON.stringify(summaryOf(snapshot, unit, textOf(unit.hash))));
+        const page = pageJson('units', json, {});
+        return wanted === undefined ? reader.prepare('summaries', SHOWN_IN_SUMMARIES, page) : page;
+      },
+    );
+  await reader.view.read();
+  const known = wanted === undefined ? reader.recall('summaries', SHOWN_IN_SUMMARIES) : undefined;
+  const made = known ?? (await build());
+  if (typeof made === 'string') return new Response(made, { headers: { 'Content-Type': 'application/json' } });
+  return answerPrepared(made, c.req.header('if-none-match'));
+}
+
+async function deleteUnit(c: Context, { reader, options }: ApiParts): Promise<Response> {
+  const name = unitName(c);
+  // No name that cannot be one reaches the store.
+  const destroyed =
+    unitNameProblem(name) === undefined && (await reader.view.call(() => options.cluster.destroyUnit(name)));
+  if (!destroyed) throw noSuchUnit();
+  return answerEmpty(204);
+}
+
+async function putUnit(c: Context, parts: ApiParts): Promise<Response> {
+  assertJsonType(c.req.header('content-type'));
+  const body = readBodyAs(unitPutBody, await readJsonBody(c.req.raw));
+  const name = unitName(c);
+  if (body.name !== '' && body.name !== name) {
+    throw new FlotillaError('invalid', `name in URL "${name}" differs from unit name in request body "${body.name}"`);
+  }
+  const problem = unitNameProblem(name);
+  if (problem !== undefined) throw new FlotillaError('invalid', problem);
+  const wish = {
+    name,
+    desired: body.desiredState,
+    file: body.options.length === 0 ? undefined : unitFile(body.options),
+  };
+  for (let tries = 0; tries < PUT_TRIES; tries++) {
+    const status = await tryPut(parts, wish);
+    if (status !== undefined) return answerEmpty(status);
+  }
+  throw new FlotillaError('conflict', `unit ${name} is being changed by many clients at once: try again`);
+}
+
+interface UnitFile {
+  readonly options: readonly UnitOption[];
+  readonly text: string;
+  readonly hash: string;
+}
+
+/** In the form that reading the text back gives, so that what is shown has the hash that is shown. */
+function unitFile(given: readonly UnitOption[]): UnitFile {
+  const { options } = parseUnitFile(serializeUnitFile(given));
+  return { options, text: serializeUnitFile(options), hash: hashUnit(options) };
+}
+
+interface Wish {
+  readonly name: string;
+  readonly desired: DesiredState | undefined;
+  readonly file: UnitFile | undefined;
+}
+
+/** fleet's rules for PUT; undefined when the unit changed between reading and writing. */
+async function tryPut({ reader, options }: ApiParts, wish: Wish): Promise<201 | 204 | undefined> {
+  const { name, desired, file } = wish;
+  const existing = (await reader.view.read()).units.get(name);
+  if (existing === undefined && file === undefined) {
+    throw new FlotillaError('conflict', 'unit does not exist and options field empty');
+  }
+  if (file !== undefined && file.hash !== existing?.hash) {
+    const unit = newUnit(name, file, desired ?? existing?.desired ?? 'inactive');
+    return (await reader.view.call(() => options.cluster.putUnit(unit, file.text, existing))) ? 201 : undefined;
+  }
+  if (desired === undefined) {
+    throw new FlotillaError('conflict', 'must provide DesiredState to update existing unit');
+  }
+  assertMayActivate(name, desired);
+  return (await reader.view.call(() => options.cluster.setDesired(name, desired))) ? 204 : undefined;
+}
+
+function newUnit(name: string, file: UnitFile, desired: DesiredState): Unit {
+  const errors = checkUnit(name, file.options).filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) {
+    throw new FlotillaError('invalid', `unit ${name} is not acceptable: ${errors.map((e) => e.message).join('; ')}`);
+  }
+  assertMayActivate(name, desired);
+  return { name, hash: file.hash, desired, needs: readNeeds(name, file.options).needs };
+}
+
+function assertMayActivate(name: string, desired: DesiredState): void {
+  if (desired !== 'inactive' && isTemplateName(name)) {
+    throw new FlotillaError('invalid', `cannot activate template "${name}"`);
+  }
+}
+
+function assertJsonType(contentType: string | undefined): void {
+  if (contentType?.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
+    throw new FlotillaError('unsupported-media-type', 'application/json is the only supported Content-Type');
+  }
+}
+
+export function noSuchUnit(): FlotillaError {
+  return new FlotillaError('not-found', 'unit does not exist');
+}
