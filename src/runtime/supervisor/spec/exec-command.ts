@@ -1,0 +1,85 @@
+import type { ExpandSpecifiers } from './specifiers.ts';
+import { splitWords, type Word } from './words.ts';
+
+/** One command of an Exec line. Variables are still to be expanded: their values are known only when it runs. */
+export interface ExecCommand {
+  /** Absolute path, or a bare name to look for in the fixed search path. */
+  readonly path: string;
+  /** argv without argv[0]. */
+  readonly args: readonly string[];
+  /** argv[0] when it differs from the path (`@`). */
+  readonly argv0?: string;
+  /** `-`: failing counts as success. */
+  readonly ignoreFailure: boolean;
+  /** `:`: $VARIABLES are left alone. */
+  readonly literal: boolean;
+  /** `+` and `!`: User= and Group= do not apply. */
+  readonly privileged: boolean;
+}
+
+/** The commands of one Exec line (`;` separates several). Throws a RangeError with what is wrong. */
+export function parseExecLine(line: string, expand: ExpandSpecifiers): readonly ExecCommand[] {
+  const words = splitWords(line);
+  if (words === undefined) throw new RangeError(`has a quote that is not closed: ${line}`);
+  const commands: ExecCommand[] = [];
+  let from = 0;
+  for (let at = 0; at <= words.length; at++) {
+    if (at < words.length && words[at]!.raw !== ';') continue;
+    if (at > from) commands.push(parseCommand(words.slice(from, at), expand));
+    from = at + 1;
+  }
+  if (commands.length === 0) throw new RangeError('names no command');
+  return commands;
+}
+
+function parseCommand(words: readonly Word[], expand: ExpandSpecifiers): ExecCommand {
+  const [first, ...rest] = words;
+  const prefix = /^[-@:+!]*/.exec(first!.text)![0];
+  const path = expand(first!.text.slice(prefix.length));
+  if (path === '') throw new RangeError(`names no program: ${first!.raw}`);
+  if (path.includes('/') && !path.startsWith('/')) {
+    throw new RangeError(`takes an absolute path or a bare name, not "${path}"`);
+  }
+  if (path.endsWith('/')) throw new RangeError(`names a directory: "${path}"`);
+  const args = rest.map((word) => (word.raw === '\\;' ? ';' : expand(word.text)));
+  const argv0 = prefix.includes('@') ? args.shift() : undefined;
+  if (prefix.includes('@') && argv0 === undefined) throw new RangeError(`has "@" but no argv[0]: ${first!.raw}`);
+  return {
+    path,
+    args,
+    ...(argv0 === undefined ? {} : { argv0 }),
+    ignoreFailure: prefix.includes('-'),
+    literal: prefix.includes(':'),
+    privileged: prefix.includes('+') || prefix.includes('!'),
+  };
+}
+
+/** The command as status shows it. */
+export function commandText(command: ExecCommand): string {
+  return [command.argv0 ?? command.path, ...command.args].join(' ');
+}
+
+/**
+ * The arguments with variables expanded as systemd does: `${NAME}` anywhere in a word as it is, `$NAME` as a whole
+ * word split at blanks into none or more words, `$$` is a dollar; unset variables are empty.
+ */
+export function expandArgs(command: ExecCommand, environment: Readonly<Record<string, string>>): readonly string[] {
+  if (command.literal) return command.args;
+  return command.args.flatMap((word) => expandWord(word, environment));
+}
+
+function expandWord(word: string, environment: Readonly<Record<string, string>>): readonly string[] {
+  if (/^\$(?![${])/.test(word)) {
+    // As systemd: a word that begins with a bare dollar is a variable as a whole, and nothing when there is none.
+    const value = environment[word.slice(1)] ?? '';
+    return splitWords(value)?.map((part) => part.text) ?? value.split(/\s+/).filter(Boolean);
+  }
+  return [
+    word.replace(/\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (all, name?: string) => expandOne(all, name, environment)),
+  ];
+}
+
+function expandOne(all: string, name: string | undefined, environment: Readonly<Record<string, string>>): string {
+  if (name !== undefined) return environment[name] ?? '';
+  return all === '$$' ? '$' : all;
+}

@@ -1,0 +1,78 @@
+import { messageOf } from '../../../lib/index.ts';
+import { parseUnitFile, type UnitOption, unfold, unitNameProblem } from '../../../unitfile/index.ts';
+import { type Directive, SERVICE_DIRECTIVES, UNIT_DIRECTIVES } from './directives.ts';
+import { finishDraft, newDraft, type UnitDraft } from './draft.ts';
+import { type SpecifierFacts, specifiersOf } from './specifiers.ts';
+import type { UnitSpec } from './unit-spec.ts';
+import { judgeDirective } from './unsupported.ts';
+
+/**
+ * Reads a unit file for the supervisor. The answer is the unit, or the sentence why this file is refused: it is no
+ * valid file, or it asks for something that needs systemd. Nothing a file asks for is dropped silently: what is
+ * ignored as systemd ignores it stands in the unit's notes.
+ */
+export function readUnit(name: string, text: string, facts: SpecifierFacts): UnitSpec | string {
+  const problem = nameProblem(name);
+  if (problem !== undefined) return problem;
+  const parsed = parseUnitFile(text);
+  const error = parsed.problems.find((found) => found.severity === 'error');
+  if (error !== undefined) return `${name}: line ${error.line}: ${error.message}`;
+  try {
+    const draft = newDraft(name, specifiersOf(name, facts));
+    parsed.options.forEach((option, index) => {
+      applyOption(draft, option, parsed.lines[index] ?? 0);
+    });
+    return finishDraft(draft);
+  } catch (failure) {
+    if (failure instanceof RangeError) return `${name}: ${messageOf(failure)}`;
+    throw failure;
+  }
+}
+
+function nameProblem(name: string): string | undefined {
+  const problem = unitNameProblem(name);
+  if (problem !== undefined) return problem;
+  const kind = name.slice(name.lastIndexOf('.') + 1);
+  if (kind !== 'service' && kind !== 'target') return `${name}: a .${kind} unit needs systemd`;
+  if (name.includes('@.')) return `${name} is a template: load an instance of it`;
+  return undefined;
+}
+
+function applyOption(draft: UnitDraft, option: UnitOption, line: number): void {
+  const { section, name } = option;
+  const value = unfold(option.value).trim();
+  const directive = directiveOf(draft, section, name);
+  const where = `line ${line}: ${name}=`;
+  if (directive !== undefined) {
+    try {
+      directive(draft, value);
+    } catch (error) {
+      if (error instanceof RangeError) throw new RangeError(`${where} ${error.message}`);
+      throw error;
+    }
+    return;
+  }
+  judge(draft, { section, name, value }, where);
+}
+
+function directiveOf(draft: UnitDraft, section: string, name: string): Directive | undefined {
+  if (section === 'Unit' && Object.hasOwn(UNIT_DIRECTIVES, name)) return UNIT_DIRECTIVES[name];
+  if (section === 'Service' && draft.unit.kind === 'service' && Object.hasOwn(SERVICE_DIRECTIVES, name)) {
+    return SERVICE_DIRECTIVES[name];
+  }
+  return undefined;
+}
+
+function judge(draft: UnitDraft, option: UnitOption, where: string): void {
+  const { section, name, value } = option;
+  // What [Install] asks for happens at boot, which comes from the cluster here; X- is for other readers.
+  if (section === 'Install' || section.startsWith('X-')) return;
+  if (section !== 'Unit' && (section !== 'Service' || draft.unit.kind !== 'service')) {
+    draft.notes.push(`Unknown section '${section}', ignoring ${where}`);
+    return;
+  }
+  const verdict = judgeDirective(section, name, value);
+  if (verdict === 'needs-systemd') throw new RangeError(`${where}${value} needs systemd`);
+  if (verdict === 'unknown')
+    draft.notes.push(`Unknown key name '${name}' in section '${section}', ignoring (${where})`);
+}

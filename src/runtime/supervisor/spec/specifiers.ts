@@ -1,0 +1,69 @@
+import { arch, homedir, hostname as osHostname, release, userInfo } from 'node:os';
+import { parseUnitName } from '../../../unitfile/index.ts';
+
+/** What specifiers speak of besides the unit's own name. */
+export interface SpecifierFacts {
+  readonly machineId: string;
+  readonly bootId: string;
+  readonly hostname: string;
+  readonly runtimeDirectory: string;
+}
+
+/** Expands %-specifiers for one unit. Throws a RangeError naming a specifier that only systemd knows. */
+export type ExpandSpecifiers = (text: string) => string;
+
+/** Specifiers of systemd.unit(5) as the system manager expands them, for the unit called `name`. */
+export function specifiersOf(name: string, facts: SpecifierFacts): ExpandSpecifiers {
+  const values = tableOf(name, facts);
+  return (text) =>
+    text.replace(/%(.?)/gs, (_, letter: string) => {
+      const value = values[letter];
+      if (value === undefined) throw new RangeError(`the specifier %${letter} needs systemd`);
+      return value();
+    });
+}
+
+function tableOf(name: string, facts: SpecifierFacts): Readonly<Record<string, () => string>> {
+  const prefix = () => parseUnitName(name).prefix;
+  const instance = () => parseUnitName(name).instance ?? '';
+  const lastPart = () => prefix().slice(prefix().lastIndexOf('-') + 1);
+  return {
+    '%': () => '%',
+    n: () => name,
+    N: () => name.slice(0, name.lastIndexOf('.')),
+    p: prefix,
+    P: () => unescapeUnitName(prefix()),
+    i: instance,
+    I: () => unescapeUnitName(instance()),
+    j: lastPart,
+    J: () => unescapeUnitName(lastPart()),
+    f: () => `/${unescapeUnitName(instance() || prefix()).replace(/^\//, '')}`,
+    H: () => facts.hostname,
+    l: () => facts.hostname.split('.')[0]!,
+    q: () => facts.hostname || osHostname(),
+    m: () => facts.machineId,
+    b: () => facts.bootId,
+    t: () => facts.runtimeDirectory,
+    h: () => homedir(),
+    u: () => userInfo().username,
+    U: () => String(userInfo().uid),
+    G: () => String(userInfo().gid),
+    s: () => userInfo().shell ?? '/bin/sh',
+    v: () => release(),
+    a: () => ({ x64: 'x86-64', arm64: 'arm64' })[arch() as string] ?? arch(),
+    T: () => '/tmp',
+    V: () => '/var/tmp',
+    S: () => '/var/lib',
+    C: () => '/var/cache',
+    L: () => '/var/log',
+    E: () => '/etc',
+  };
+}
+
+/** Undoes `systemd-escape`: `-` is `/`, `\x2d` is `-`. */
+export function unescapeUnitName(text: string): string {
+  const bytes = text.replace(/\\x([0-9a-fA-F]{2})|-/g, (all, hex: string | undefined) =>
+    hex === undefined ? '/' : String.fromCharCode(Number.parseInt(hex, 16)) || all,
+  );
+  return Buffer.from(bytes, 'latin1').toString().includes('\ufffd') ? bytes : Buffer.from(bytes, 'latin1').toString();
+}
