@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Endpoint, parseEndpoint } from '../client/index.ts';
+import type { Flags } from './flags.ts';
+import { DEFAULT_ENDPOINT } from './global-flags.ts';
+import type { Io } from './io.ts';
+
+/**
+ * The endpoints to try, in order. The one the user named; else this machine's own fleetd; else the machines of the lab
+ * that runs on this computer; else the default, which then is not there.
+ */
+export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
+  if (flags.has('endpoint')) {
+    const [first, ...others] = flags
+      .text('endpoint')
+      .split(',')
+      .map((text) => text.trim());
+    if (others.length > 0) io.err(`multiple endpoints provided but only the first (${first}) is used\n`);
+    return [parseEndpoint(first!)];
+  }
+  const own = parseEndpoint(DEFAULT_ENDPOINT);
+  if (own.kind === 'unix' && existsSync(own.path)) return [own];
+  const lab = labEndpoints(io.env);
+  return lab.length > 0 ? lab : [own];
+}
+
+interface LabState {
+  readonly machines?: readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
+}
+
+/** Sockets and TCP endpoints of the lab's machines, living ones first; empty when there is no lab. */
+function labEndpoints(env: Io['env']): Endpoint[] {
+  let state: LabState;
+  try {
+    state = JSON.parse(readFileSync(join(labDirectory(env), 'lab.json'), 'utf8')) as LabState;
+  } catch {
+    return [];
+  }
+  // A lab file that cannot be understood is the lab command's business; here it is as good as none.
+  const machines = Array.isArray(state.machines) ? (state.machines as NonNullable<LabState['machines']>) : [];
+  const alive = machines.filter((machine) => machine.state !== 'dead');
+  const dead = machines.filter((machine) => machine.state === 'dead');
+  return [...alive, ...dead].flatMap(({ socket, endpoint }) => {
+    if (socket !== undefined && existsSync(socket)) return [{ kind: 'unix', path: socket } as const];
+    return endpoint === undefined ? [] : [parseEndpoint(endpoint)];
+  });
+}
+
+/** Where the lab keeps its state. */
+export function labDirectory(env: Io['env']): string {
+  const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
+  return env['FLOTILLA_LAB'] || join(state, 'flotilla', 'lab');
+}

@@ -1,0 +1,50 @@
+import type { CommandSpec } from './command.ts';
+import { cat } from './commands/cat.ts';
+import { completion } from './commands/completion.ts';
+import { destroy } from './commands/destroy.ts';
+import { events } from './commands/events.ts';
+import { help } from './commands/help.ts';
+import { journal } from './commands/journal.ts';
+import { lab } from './commands/lab.ts';
+import { listMachines } from './commands/list-machines.ts';
+import { listUnitFiles } from './commands/list-unit-files.ts';
+import { listUnits } from './commands/list-units.ts';
+import { load } from './commands/load.ts';
+import { restart } from './commands/restart.ts';
+import { fdForward, ssh } from './commands/ssh.ts';
+import { start } from './commands/start.ts';
+import { status } from './commands/status.ts';
+import { stop } from './commands/stop.ts';
+import { submit } from './commands/submit.ts';
+import { unload } from './commands/unload.ts';
+import { verify } from './commands/verify.ts';
+import { version } from './commands/version.ts';
+import { wait } from './commands/wait.ts';
+import { why } from './commands/why.ts';
+
+/** Every command, in the order in which help lists them. */
+export const COMMANDS: readonly CommandSpec[] = [
+  cat,
+  completion,
+  destroy,
+  events,
+  help,
+  journal,
+  lab,
+  listMachines,
+  listUnitFiles,
+  listUnits,
+  load,
+  restart,
+  start,
+  status,
+  stop,
+  submit,
+  unload,
+  version,
+  wait,
+  why,
+  verify,
+  ssh,
+  fdForward,
+];

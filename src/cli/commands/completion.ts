@@ -1,0 +1,30 @@
+import type { CommandSpec } from '../command.ts';
+import { type Context, warn } from '../context.ts';
+
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
+
+export const completion: CommandSpec = {
+  name: 'completion',
+  summary: 'Print the completion script for bash, zsh or fish',
+  usage: 'bash|zsh|fish',
+  examples: [
+    { line: 'source <(fleetctl completion bash)', about: 'For this shell; put it into ~/.bashrc' },
+    { line: 'fleetctl completion fish | source', about: 'For fish' },
+  ],
+  flags: [],
+  arguments: SHELLS,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const [shell] = context.args;
+  const scripts = await import('../completion-scripts.ts');
+  if (shell === 'bash') context.io.out(scripts.bashCompletion());
+  else if (shell === 'zsh') context.io.out(scripts.zshCompletion());
+  else if (shell === 'fish') context.io.out(scripts.fishCompletion());
+  else {
+    warn(context, `Name a shell: fleetctl completion ${SHELLS.join('|')}`);
+    return 2;
+  }
+  return 0;
+}

@@ -1,0 +1,42 @@
+import type { CommandSpec } from '../command.ts';
+import { type Context, say, warn } from '../context.ts';
+import { WAITING } from '../shared-flags.ts';
+
+export const destroy: CommandSpec = {
+  name: 'destroy',
+  summary: 'Remove units from the cluster, stopping them where they run',
+  usage: 'UNIT...',
+  about:
+    'Returns once the cluster has forgotten the units; their machines stop them at once. To see that end: fleetctl list-units.',
+  examples: [{ line: 'fleetctl destroy hello.service', about: 'Stop it and forget its file' }],
+  flags: WAITING,
+  arguments: 'units',
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const [{ noUnits, REQUESTS_IN_FLIGHT }, { unitNames }, { mapLimit }, { messageOf }] = await Promise.all([
+    import('../order-units.ts'),
+    import('../unit-sources.ts'),
+    import('../map-limit.ts'),
+    import('../../lib/index.ts'),
+  ]);
+  if (context.args.length === 0) return noUnits(context);
+  const client = await context.client();
+  const names = unitNames(context.args);
+  const results = await mapLimit(names, REQUESTS_IN_FLIGHT, async (name) => {
+    try {
+      return (await client.deleteUnit(name)) ? 'destroyed' : 'missing';
+    } catch (error) {
+      warn(context, `Error destroying units: unit ${name}: ${messageOf(error)}`);
+      return 'failed';
+    }
+  });
+  names.forEach((name, i) => {
+    if (results[i] === 'destroyed') say(context, `Destroyed ${name}`);
+  });
+  const missing = names.filter((_, i) => results[i] === 'missing');
+  if (missing.length === names.length) warn(context, 'Units not found in registry');
+  else for (const name of missing) warn(context, `Unit ${name} not found in registry`);
+  return results.includes('failed') ? 1 : 0;
+}

@@ -1,0 +1,120 @@
+import type { ApiPlacement, ApiUnitSummary, FleetClient } from '../../client/index.ts';
+import type { CommandSpec } from '../command.ts';
+import { type Context, warn } from '../context.ts';
+import { machineLegend } from '../legend.ts';
+import { MACHINE, SSH_PORT } from '../shared-flags.ts';
+
+export const journal: CommandSpec = {
+  name: 'journal',
+  summary: "Print a unit's journal, from the machine it is on",
+  usage: '[--lines N] [-f|--follow] [--output FORMAT] [--machine M] UNIT',
+  about: 'As journalctl prints it. Of a unit that is on every machine, all are printed, each under its machine.',
+  examples: [
+    { line: 'fleetctl journal hello.service', about: 'The last ten lines' },
+    { line: 'fleetctl journal --lines 100 -f hello.service', about: 'The last hundred, and new ones until Ctrl-C' },
+    { line: 'fleetctl journal --output cat hello.service', about: 'Just what it printed' },
+  ],
+  flags: [
+    { name: 'lines', short: 'n', kind: 'count', value: 'N', default: '10', about: 'How many of the newest lines' },
+    { name: 'follow', short: 'f', kind: 'bool', about: 'Go on with new lines as they come, until Ctrl-C' },
+    {
+      name: 'output',
+      short: 'o',
+      kind: 'text',
+      value: 'FORMAT',
+      default: 'short',
+      about: 'As journalctl has it: short, short-iso, cat, json...',
+    },
+    MACHINE,
+    { name: 'sudo', kind: 'bool', about: 'Not needed: the machine reads its own journal', deprecated: {} },
+    SSH_PORT,
+  ],
+  arguments: 'units',
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  if (context.args.length !== 1) {
+    warn(context, 'One unit file must be provided.');
+    return 1;
+  }
+  const { cliUnitName } = await import('../../unitfile/index.ts');
+  const name = cliUnitName(context.args[0]!);
+  const client = await context.client();
+  const [unit] = await client.summaries([name]);
+  const problem = unit ? notRunning(unit) : `Unit ${name} does not exist.`;
+  if (!unit || problem !== undefined) {
+    warn(context, problem!);
+    return 1;
+  }
+  const wanted = context.flags.text('machine');
+  const placements = unit.placements.filter((placement) => placement.machineID.startsWith(wanted));
+  if (placements.length === 0) {
+    const where = unit.placements.map(legend).join(', ');
+    warn(context, `Unit ${name} is on no machine ${wanted}; it is on ${where}`);
+    return 1;
+  }
+  return print(context, client, { name, placements });
+}
+
+function notRunning({ name, global, currentState, placements }: ApiUnitSummary): string | undefined {
+  const running = placements.length > 0 && (global || currentState !== 'inactive');
+  return running ? undefined : `Unit ${name} does not appear to be running.`;
+}
+
+/** One machine's journal as it is; several one after the other, or, when they are followed, as lines come. */
+async function print(
+  context: Context,
+  client: FleetClient,
+  source: { readonly name: string; readonly placements: readonly ApiPlacement[] },
+): Promise<number> {
+  const follow = context.flags.bool('follow');
+  const heading = source.placements.length > 1;
+  let last = '';
+  let failed = false;
+  const copy = async (placement: ApiPlacement) => {
+    const machine = legend(placement);
+    try {
+      for await (const text of read(context, client, { name: source.name, machine: placement.machineID })) {
+        if (heading && last !== machine) context.io.out(`${last === '' ? '' : '\n'}==> ${machine}\n`);
+        last = machine;
+        context.io.out(text);
+      }
+    } catch (error) {
+      const { isFlotillaError } = await import('../../lib/index.ts');
+      if (!heading || !isFlotillaError(error)) throw error;
+      failed = true;
+      warn(context, `Unit ${source.name}: ${machine}: ${error.message}`);
+    }
+  };
+  if (follow) await Promise.all(source.placements.map(copy));
+  else for (const placement of source.placements) await copy(placement);
+  return failed ? 1 : 0;
+}
+
+/** The journal in pieces that end with a whole line, so that machines do not mix within one. */
+async function* read(
+  context: Context,
+  client: FleetClient,
+  source: { readonly name: string; readonly machine: string },
+): AsyncGenerator<string> {
+  const { flags } = context;
+  const options = {
+    machine: source.machine,
+    lines: flags.count('lines'),
+    follow: flags.bool('follow'),
+    output: flags.text('output'),
+  };
+  let rest = '';
+  for await (const chunk of client.journal(source.name, options)) {
+    const text = rest + chunk;
+    const end = text.lastIndexOf('\n') + 1;
+    rest = text.slice(end);
+    if (end > 0) yield text.slice(0, end);
+  }
+  if (rest !== '') yield `${rest}\n`;
+}
+
+function legend(placement: ApiPlacement): string {
+  return machineLegend({ id: placement.machineID, address: placement.address });
+}

@@ -1,0 +1,46 @@
+import type { ApiUnitState } from '../../client/index.ts';
+import type { CommandSpec } from '../command.ts';
+import { type Context, sayJson } from '../context.ts';
+import { hashLegend, machineLegend } from '../legend.ts';
+import { type Columns, chosenFields, printList } from '../list.ts';
+import { FULL, fieldsFlag, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+
+type Row = ApiUnitState & { readonly address: string };
+
+const COLUMNS: Columns<Row> = {
+  unit: (row) => row.name,
+  machine: (row, full) => (row.machineID ? machineLegend({ id: row.machineID, address: row.address }, full) : '-'),
+  active: (row) => row.systemdActiveState || '-',
+  sub: (row) => row.systemdSubState || '-',
+  load: (row) => row.systemdLoadState || '-',
+  hash: (row, full) => hashLegend(row.hash, full) || '-',
+};
+
+export const listUnits: CommandSpec = {
+  name: 'list-units',
+  summary: 'List the units that machines report, with their states',
+  usage: '[-l|--full] [--no-legend] [--fields A,B]',
+  about: 'A unit that was submitted and is on no machine is not among them: see list-unit-files.',
+  examples: [
+    { line: 'fleetctl list-units', about: 'Every unit on every machine' },
+    { line: 'fleetctl list-units --no-legend --fields unit,sub', about: 'Two columns, for a script' },
+    { line: 'fleetctl list-units -o json', about: 'For a program' },
+  ],
+  flags: [FULL, NO_LEGEND, fieldsFlag('unit,machine,active,sub', Object.keys(COLUMNS)), OUTPUT],
+  arguments: 'none',
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const fields = chosenFields(context, COLUMNS);
+  const client = await context.client();
+  if (context.flags.text('output') === 'json') {
+    sayJson(context, await client.states());
+    return 0;
+  }
+  const [states, machines] = await Promise.all([client.states(), fields.includes('machine') ? client.machines() : []]);
+  const addresses = new Map(machines.map((machine) => [machine.id, machine.primaryIP]));
+  const rows = states.map((state) => ({ ...state, address: addresses.get(state.machineID) ?? '' }));
+  printList(context, rows, { columns: COLUMNS, fields });
+  return 0;
+}

@@ -1,0 +1,44 @@
+import type { CommandSpec } from '../command.ts';
+import { type Context, say, warn } from '../context.ts';
+import { REPLACE, SIGN } from '../shared-flags.ts';
+
+export const submit: CommandSpec = {
+  name: 'submit',
+  summary: 'Upload units to the cluster without running them',
+  usage: '[--replace] UNIT...',
+  about: `A unit that the cluster has already is left as it is, unless --replace is given and it is inactive.
+A unit is a path of a unit file, or a name; ".service" may be left out.`,
+  examples: [
+    { line: 'fleetctl submit hello.service', about: 'One unit' },
+    { line: 'fleetctl submit web/*', about: 'All unit files of a directory' },
+    { line: 'fleetctl submit --replace worker@.service', about: 'A new version of a template' },
+  ],
+  flags: [REPLACE, SIGN],
+  arguments: 'files',
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const [{ noUnits, REQUESTS_IN_FLIGHT }, { sourceUnits }, { mapLimit }, { messageOf }] = await Promise.all([
+    import('../order-units.ts'),
+    import('../unit-sources.ts'),
+    import('../map-limit.ts'),
+    import('../../lib/index.ts'),
+  ]);
+  if (context.args.length === 0) return noUnits(context);
+  const client = await context.client();
+  const replace = context.flags.bool('replace');
+  const units = await sourceUnits(context, client, { replace, replaceable: ['inactive'] });
+  const results = await mapLimit(units, REQUESTS_IN_FLIGHT, async ({ name, options }) => {
+    if (!options) return true;
+    try {
+      await client.putUnit(name, { name, desiredState: 'inactive', options });
+      say(context, `Unit ${name} inactive`);
+      return true;
+    } catch (error) {
+      warn(context, `Error creating units: failed creating unit ${name}: ${messageOf(error)}`);
+      return false;
+    }
+  });
+  return results.every(Boolean) ? 0 : 1;
+}

@@ -1,0 +1,183 @@
+import type { CommandSpec } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import type { FlagSpec } from './flags.ts';
+import { GLOBAL_FLAGS } from './global-flags.ts';
+
+// Asked on each press of the tab key: nobody waits longer for a completion, nor wants to read why there is none.
+const UNITS = 'fleetctl --request-timeout=1 list-unit-files --no-legend --fields=unit 2>/dev/null';
+
+const SHOWN: readonly CommandSpec[] = COMMANDS.filter((command) => !command.hidden);
+
+function shownFlags(flags: readonly FlagSpec[]): FlagSpec[] {
+  return flags.filter((flag) => !flag.deprecated);
+}
+
+function longNames(flags: readonly FlagSpec[]): string {
+  return shownFlags(flags)
+    .map((flag) => `--${flag.name}`)
+    .join(' ');
+}
+
+/** Words that may follow a flag, for those that have a fixed set. */
+function choices(): Map<string, string> {
+  const all = [...GLOBAL_FLAGS, ...SHOWN.flatMap((command) => command.flags)].filter((flag) => flag.choices);
+  return new Map(all.map((flag) => [`--${flag.name}`, flag.choices!.join(' ')]));
+}
+
+function commandNames(): string {
+  return SHOWN.map((command) => command.name).join(' ');
+}
+
+function bashArguments(command: CommandSpec): string {
+  switch (command.arguments) {
+    case 'none':
+      return '';
+    case 'commands':
+      return `words="${commandNames()}"`;
+    case 'units':
+      return `words="$(${UNITS})"`;
+    case 'files':
+      return `words="$(${UNITS})"; files=1`;
+    default:
+      return `words="${command.arguments.join(' ')}"`;
+  }
+}
+
+/** A script for bash's `complete`. */
+export function bashCompletion(): string {
+  const cases = SHOWN.map((command) => {
+    const flags = longNames(command.flags);
+    return `    ${command.name}) flags="${flags}"; [[ $cur == -* ]] || { ${bashArguments(command) || ':'}; } ;;`;
+  });
+  const values = [...choices()].map(
+    ([flag, words]) => `    ${flag}) COMPREPLY=($(compgen -W "${words}" -- "$cur")); return ;;`,
+  );
+  const valueFlags = [...GLOBAL_FLAGS, ...SHOWN.flatMap((command) => command.flags)].filter(
+    (flag) => flag.kind !== 'bool',
+  );
+  return `# bash completion for fleetctl: source <(fleetctl completion bash)
+_fleetctl() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= words= flags= files= i
+  local globals="${longNames(GLOBAL_FLAGS)}"
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case \${COMP_WORDS[i]} in
+    ${[...new Set(valueFlags.map((flag) => `--${flag.name}`))].join('|')}) ((i++)) ;;
+    -*) ;;
+    *) command=\${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  case $prev in
+${values.join('\n')}
+  esac
+  case $command in
+    '') words="${commandNames()}" ;;
+${cases.join('\n')}
+  esac
+  if [[ $cur == -* ]]; then words="$flags $globals"; files=; fi
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  if [[ -n $files ]]; then COMPREPLY+=($(compgen -f -- "$cur")); fi
+}
+complete -F _fleetctl fleetctl
+`;
+}
+
+/** A script for zsh's completion system. */
+export function zshCompletion(): string {
+  const commands = SHOWN.map((command) => `    ${zshQuote(`${command.name}:${command.summary}`)}`);
+  const cases = SHOWN.map((command) => {
+    const flags = [...shownFlags(command.flags), ...shownFlags(GLOBAL_FLAGS)].map(zshFlag);
+    return `    ${command.name}) _arguments -S ${[...flags, ...zshArguments(command)].join(' ')} ;;`;
+  });
+  return `#compdef fleetctl
+# zsh completion for fleetctl: source <(fleetctl completion zsh)
+_fleetctl_units() {
+  local -a units
+  units=(\${(f)"$(${UNITS})"})
+  compadd -a units
+}
+_fleetctl_units_or_files() { _fleetctl_units; _files }
+_fleetctl_commands() {
+  local -a commands
+  commands=(
+${commands.join('\n')}
+  )
+  _describe command commands
+}
+_fleetctl() {
+  local curcontext=$curcontext state line
+  _arguments -C -S ${shownFlags(GLOBAL_FLAGS).map(zshFlag).join(' ')} '1:command:_fleetctl_commands' '*::argument:->arguments'
+  [[ $state == arguments ]] || return
+  case $line[1] in
+${cases.join('\n')}
+  esac
+}
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _fleetctl "$@"; else compdef _fleetctl fleetctl; fi
+`;
+}
+
+function zshFlag(flag: FlagSpec): string {
+  const about = flag.about.replace(/[[\]:]/g, ' ');
+  const value =
+    flag.kind === 'bool' ? '' : `:${flag.value ?? 'value'}:${flag.choices ? `(${flag.choices.join(' ')})` : ''}`;
+  return zshQuote(`--${flag.name}${flag.kind === 'bool' ? '' : '='}[${about}]${value}`);
+}
+
+function zshArguments(command: CommandSpec): string[] {
+  switch (command.arguments) {
+    case 'none':
+      return [];
+    case 'commands':
+      return ["'1:command:_fleetctl_commands'"];
+    case 'units':
+      return ["'*:unit:_fleetctl_units'"];
+    case 'files':
+      return ["'*:unit:_fleetctl_units_or_files'"];
+    default:
+      return [`'1:argument:(${command.arguments.join(' ')})'`];
+  }
+}
+
+function zshQuote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** A script for fish's `complete`. */
+export function fishCompletion(): string {
+  const lines = ['# fish completion for fleetctl: fleetctl completion fish | source', 'complete -c fleetctl -f'];
+  for (const flag of shownFlags(GLOBAL_FLAGS)) lines.push(fishFlag(flag, ''));
+  for (const command of SHOWN) {
+    const inside = `-n '__fish_seen_subcommand_from ${command.name}' `;
+    lines.push(`complete -c fleetctl -n __fish_use_subcommand -a ${command.name} -d ${fishQuote(command.summary)}`);
+    for (const flag of shownFlags(command.flags)) lines.push(fishFlag(flag, inside));
+    const words = fishArguments(command);
+    if (words) lines.push(`complete -c fleetctl ${inside}${words}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function fishFlag(flag: FlagSpec, condition: string): string {
+  const short = flag.short ? ` -s ${flag.short}` : '';
+  const takes = flag.kind === 'bool' ? '' : ' -r';
+  const values = flag.choices ? ` -a ${fishQuote(flag.choices.join(' '))}` : '';
+  return `complete -c fleetctl ${condition}-l ${flag.name}${short}${takes}${values} -d ${fishQuote(flag.about)}`;
+}
+
+function fishArguments(command: CommandSpec): string {
+  switch (command.arguments) {
+    case 'none':
+      return '';
+    case 'commands':
+      return `-a ${fishQuote(commandNames())}`;
+    case 'units':
+      return `-a ${fishQuote(`(${UNITS})`)}`;
+    case 'files':
+      return `-F -a ${fishQuote(`(${UNITS})`)}`;
+    default:
+      return `-a ${fishQuote(command.arguments.join(' '))}`;
+  }
+}
+
+function fishQuote(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}

@@ -1,0 +1,182 @@
+import { FlotillaError } from '../lib/index.ts';
+import { parseDuration } from './duration.ts';
+import { nearest } from './nearest.ts';
+
+/** A flag as data: parsing, help and completion are made from it. */
+export interface FlagSpec {
+  readonly name: string;
+  /** One letter, written with one dash. */
+  readonly short?: string;
+  readonly kind: 'bool' | 'text' | 'count' | 'seconds' | 'duration';
+  /** What help shows in place of the value. */
+  readonly value?: string;
+  readonly default?: string;
+  readonly about: string;
+  /** The values there are, for checking and completion. */
+  readonly choices?: readonly string[];
+  /** Accepted for old scripts and not shown; sets the flag named here, or nothing. */
+  readonly deprecated?: { readonly insteadUse?: string };
+}
+
+/** A flag as it was written, its value not yet checked. */
+interface Found {
+  readonly written: string;
+  readonly value: string;
+}
+
+/** A command line taken apart: words are in order and free of flags; `rest` stood behind `--`. */
+export interface ParsedLine {
+  readonly words: readonly string[];
+  readonly rest: readonly string[];
+  readonly found: readonly Found[];
+}
+
+/** Flags with their values; asking for a flag which the command does not have is a bug. */
+export class Flags {
+  readonly #values: ReadonlyMap<string, string>;
+  readonly #specs: ReadonlyMap<string, FlagSpec>;
+
+  constructor(specs: readonly FlagSpec[], values: ReadonlyMap<string, string>) {
+    this.#specs = new Map(specs.map((spec) => [spec.name, spec]));
+    this.#values = values;
+  }
+
+  bool(name: string): boolean {
+    return this.#read(name) === 'true';
+  }
+
+  text(name: string): string {
+    return this.#read(name) ?? '';
+  }
+
+  /** A whole number from 0. */
+  count(name: string): number {
+    return Number(this.#read(name) ?? 0);
+  }
+
+  /** Milliseconds of a `duration` or `seconds` flag. */
+  ms(name: string): number {
+    const text = this.#read(name) ?? '0';
+    return this.#specs.get(name)?.kind === 'seconds' ? Number(text) * 1000 : parseDuration(text);
+  }
+
+  /** True when the user gave it, on the command line or in the environment. */
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  #read(name: string): string | undefined {
+    const spec = this.#specs.get(name);
+    if (!spec) throw new Error(`no flag --${name} in this command`);
+    return this.#values.get(name) ?? spec.default;
+  }
+}
+
+/**
+ * Takes a command line apart with every flag that any command knows. One dash or two, `--flag value` or `--flag=value`,
+ * before or behind the words; `--` ends the flags. `isRaw(word)` is asked of the first word: when true, everything
+ * behind it is left alone. Throws `usage` errors.
+ */
+export function splitLine(
+  argv: readonly string[],
+  specs: readonly FlagSpec[],
+  isRaw: (word: string) => boolean,
+): ParsedLine {
+  const known = new Map<string, FlagSpec>();
+  for (const spec of specs) {
+    if (!known.has(spec.name)) known.set(spec.name, spec);
+    if (spec.short && !known.has(spec.short)) known.set(spec.short, spec);
+  }
+  const words: string[] = [];
+  const found: Found[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const arg = argv[at]!;
+    if (arg === '--') return { words, rest: argv.slice(at + 1), found };
+    if (!arg.startsWith('-') || arg === '-') {
+      words.push(arg);
+      if (words.length === 1 && isRaw(arg)) return { words, rest: argv.slice(at + 1), found };
+      continue;
+    }
+    const { name, inline } = splitFlag(arg);
+    const spec = known.get(name);
+    if (!spec) throw unknownFlag(arg, name, specs);
+    if (inline === undefined && spec.kind !== 'bool' && at + 1 >= argv.length) {
+      throw new FlotillaError('usage', `flag needs a value: ${dashed(name)} ${spec.value ?? 'VALUE'}`);
+    }
+    const value = inline ?? (spec.kind === 'bool' ? 'true' : argv[++at]!);
+    found.push({ written: name, value });
+  }
+  return { words, rest: [], found };
+}
+
+/** The values of `specs` among what was found and, for `environment`, in FLEETCTL_*; other flags are refused. */
+export function resolveFlags(
+  found: readonly Found[],
+  own: readonly FlagSpec[],
+  globals: readonly FlagSpec[],
+  options: { readonly command: string; readonly env: Readonly<Record<string, string | undefined>> },
+): Flags {
+  const specs = [...own, ...globals];
+  const values = new Map<string, string>();
+  for (const spec of globals) {
+    const variable = `FLEETCTL_${spec.name.toUpperCase().replaceAll('-', '_')}`;
+    const value = options.env[variable];
+    if (value) values.set(targetOf(spec), checkValue(spec, variable, value));
+  }
+  for (const { written, value } of found) {
+    // The same letter may belong to another flag in another command, so that it is looked up again among these.
+    const spec = specs.find((one) => one.name === written || one.short === written);
+    if (!spec) throw unknownFlag(dashed(written), written, specs, options.command);
+    values.set(targetOf(spec), checkValue(spec, dashed(written), value));
+  }
+  return new Flags(specs, values);
+}
+
+function targetOf(spec: FlagSpec): string {
+  return spec.deprecated?.insteadUse ?? spec.name;
+}
+
+function splitFlag(arg: string): { name: string; inline: string | undefined } {
+  const body = arg.replace(/^--?/, '');
+  const equals = body.indexOf('=');
+  return equals < 0
+    ? { name: body, inline: undefined }
+    : { name: body.slice(0, equals), inline: body.slice(equals + 1) };
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
+}
+
+function unknownFlag(arg: string, name: string, specs: readonly FlagSpec[], command?: string): FlotillaError {
+  const shown = specs.filter((spec) => !spec.deprecated).map((spec) => spec.name);
+  const near = nearest(name, shown);
+  const meant = near ? `. Did you mean --${near}?` : '';
+  const help = `Run 'fleetctl help${command ? ` ${command}` : ''}' for the flags there are.`;
+  const where = command ? ` for ${command}` : '';
+  return new FlotillaError('usage', `unknown flag${where}: ${arg.split('=')[0]}${meant || '.'} ${help}`);
+}
+
+const TRUE = new Set(['true', '1', 't', 'T', 'TRUE', 'True']);
+const FALSE = new Set(['false', '0', 'f', 'F', 'FALSE', 'False']);
+
+function checkValue(spec: FlagSpec, where: string, value: string): string {
+  const refuse = (expected: string) =>
+    new FlotillaError('usage', `invalid value ${JSON.stringify(value)} for ${where}: ${expected}`);
+  if (spec.kind === 'bool') {
+    if (TRUE.has(value)) return 'true';
+    if (FALSE.has(value)) return 'false';
+    throw refuse('write true or false');
+  }
+  if (spec.kind === 'count' && !/^\d{1,9}$/.test(value)) throw refuse('write a whole number from 0');
+  if (spec.kind === 'seconds' && !(Number(value) >= 0 && value.trim() !== '')) throw refuse('write seconds, as in 3.0');
+  if (spec.kind === 'duration') {
+    try {
+      parseDuration(value);
+    } catch {
+      throw refuse('write a duration, as in 30s, 1m30s or 500ms');
+    }
+  }
+  if (spec.choices && !spec.choices.includes(value)) throw refuse(`write one of ${spec.choices.join(', ')}`);
+  return value;
+}

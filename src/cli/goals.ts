@@ -1,0 +1,107 @@
+import type { ApiState, ApiUnitSummary } from '../client/index.ts';
+import { machineLegend } from './legend.ts';
+
+/** What a command waits for a unit to be. */
+export interface Goal {
+  readonly state: ApiState;
+  /** The file it must run; any when absent. */
+  readonly hash?: string;
+}
+
+/** What was seen of one unit since the wait for it began. */
+export interface Memory {
+  /** The unit was seen as it was ordered, so that whatever differs later is somebody else's doing. */
+  ordered: boolean;
+  /** It was seen at work, so that `inactive` now means that it has ended. */
+  worked: boolean;
+  /** It was reported as being restarted after a failure. */
+  restarting: boolean;
+}
+
+/**
+ * How far a unit is. `where` is set once the fleet state is reached, with `placed` before that. `settling`: it looks
+ * done, but a moment ago it may just not have begun; done when it stays so.
+ */
+export type Verdict =
+  | { readonly kind: 'waiting'; readonly placed: boolean }
+  | { readonly kind: 'reached'; readonly line: string; readonly ready: boolean; readonly settling: boolean }
+  | { readonly kind: 'failed'; readonly because: string; readonly line?: string; readonly machineID?: string };
+
+export function newMemory(): Memory {
+  return { ordered: false, worked: false, restarting: false };
+}
+
+/** Judges a unit that is not global against what was ordered; `memory` is updated. */
+export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, memory: Memory): Verdict {
+  const asOrdered = unit !== null && unit.desiredState === goal.state && (!goal.hash || unit.hash === goal.hash);
+  if (!asOrdered) {
+    if (!memory.ordered) return { kind: 'waiting', placed: false };
+    const because = unit === null ? 'was destroyed' : `was changed by somebody else (it shall be ${unit.desiredState})`;
+    return { kind: 'failed', because: `unit ${name} ${because} while this command waited for it` };
+  }
+  memory.ordered = true;
+  return goal.state === 'inactive' ? judgeInactive(name, unit) : judgePlaced(goal.state, unit, memory);
+}
+
+function judgeInactive(name: string, unit: ApiUnitSummary): Verdict {
+  if (unit.currentState !== 'inactive' || unit.placements.length > 0) return { kind: 'waiting', placed: true };
+  return { kind: 'reached', line: `Unit ${name} inactive`, ready: true, settling: false };
+}
+
+function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory: Memory): Verdict {
+  const placement = unit.placements[0];
+  if (!placement) return { kind: 'waiting', placed: false };
+  const { status } = placement;
+  if (!status || status.hash !== unit.hash) return { kind: 'waiting', placed: true };
+  const where = machineLegend({ id: placement.machineID, address: placement.address });
+  if (status.load === 'error' || status.load === 'not-found' || status.load === 'bad-setting') {
+    const because = `unit ${unit.name} could not be loaded on ${where} (load state ${status.load})${noteOf(status)}`;
+    return { kind: 'failed', because, machineID: placement.machineID };
+  }
+  if (status.state !== state) return { kind: 'waiting', placed: true };
+  const line = `Unit ${unit.name} ${state} on ${where}`;
+  if (state === 'loaded') return judgeLoaded(line, status.active);
+  if (status.active === 'failed') {
+    const because = `unit ${unit.name} failed on ${where}${noteOf(status)}`;
+    return { kind: 'failed', because, line, machineID: placement.machineID };
+  }
+  return judgeLaunched(line, status, memory);
+}
+
+function judgeLaunched(line: string, status: { active: string; sub: string }, memory: Memory): Verdict {
+  if (status.active === 'active') return { kind: 'reached', line, ready: true, settling: false };
+  if (status.sub === 'auto-restart') memory.restarting = true;
+  // A one-shot has run and ended when it is inactive again; one that has not begun yet looks the same.
+  if (status.active === 'inactive') return { kind: 'reached', line, ready: memory.worked, settling: true };
+  memory.worked = true;
+  return { kind: 'reached', line, ready: false, settling: false };
+}
+
+function judgeLoaded(line: string, active: string): Verdict {
+  const stopped = active === 'inactive' || active === 'failed';
+  // A unit may be loaded and running: a socket or a dependency started it. One that is being stopped is still on its way.
+  return { kind: 'reached', line, ready: stopped, settling: active === 'active' };
+}
+
+/** What `fleetctl wait --for` can wait for. */
+export const CONDITIONS = ['active', 'loaded', 'inactive', 'gone'] as const;
+export type Condition = (typeof CONDITIONS)[number];
+
+/** True when the unit, global or not, is now as the condition says; null is a unit that does not exist. */
+export function meets(condition: Condition, unit: ApiUnitSummary | null): boolean {
+  if (condition === 'gone' || unit === null) return condition === 'gone' && unit === null;
+  const statuses = unit.placements.map((placement) => placement.status);
+  if (condition === 'inactive') {
+    return (
+      statuses.every((status) => status === undefined || status.active === 'inactive' || status.active === 'failed') &&
+      (unit.desiredState !== 'launched' || statuses.length > 0)
+    );
+  }
+  if (statuses.length === 0) return false;
+  if (condition === 'active') return statuses.every((status) => status?.active === 'active');
+  return statuses.every((status) => status?.load === 'loaded');
+}
+
+function noteOf(status: { readonly note?: string }): string {
+  return status.note ? `: ${status.note}` : '';
+}

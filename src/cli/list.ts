@@ -1,0 +1,63 @@
+import { FlotillaError } from '../lib/index.ts';
+import type { Context } from './context.ts';
+import { nearest } from './nearest.ts';
+import { formatTable } from './table.ts';
+
+/** A column of a list: how it shows one row. */
+export type Columns<Row> = Readonly<Record<string, (row: Row, full: boolean) => string>>;
+
+/** The columns asked for with --fields, checked. */
+export function chosenFields<Row>(context: Context, columns: Columns<Row>): string[] {
+  const text = context.flags.text('fields');
+  if (text === '') throw new FlotillaError('invalid', 'Must define output format');
+  const fields = text.split(',').map((field) => field.trim());
+  for (const field of fields) {
+    if (Object.hasOwn(columns, field)) continue;
+    const near = nearest(field, Object.keys(columns));
+    const meant = near ? `; did you mean ${near}?` : '';
+    const all = `valid fields are ${Object.keys(columns).join(',')}`;
+    throw new FlotillaError('invalid', `Invalid key in output format: ${JSON.stringify(field)} (${all}${meant})`);
+  }
+  return fields;
+}
+
+/** Prints the rows with the headings unless --no-legend; states are coloured on a terminal. */
+export function printList<Row>(
+  context: Context,
+  rows: readonly Row[],
+  options: { readonly columns: Columns<Row>; readonly fields: readonly string[] },
+): void {
+  const full = context.flags.bool('full');
+  const columns = options.fields.map((field) => options.columns[field]!);
+  const cells = rows.map((row) => columns.map((column) => column(row, full)));
+  const legend = context.flags.bool('no-legend') ? [] : [options.fields.map((field) => field.toUpperCase())];
+  const all = [...legend, ...cells];
+  if (all.length > 0) context.io.out(formatTable(all, painter(context, options.fields)));
+}
+
+const COLOURS: Readonly<Record<string, number>> = {
+  active: 32,
+  running: 32,
+  launched: 32,
+  activating: 33,
+  deactivating: 33,
+  reloading: 33,
+  'auto-restart': 33,
+  failed: 31,
+  'not-found': 31,
+};
+
+const COLOURED_FIELDS = new Set(['active', 'sub', 'load', 'dstate', 'state']);
+
+function painter(context: Context, fields: readonly string[]): ((cell: string, column: number) => string) | undefined {
+  if (!hasColours(context)) return undefined;
+  return (cell, column) => {
+    const colour = COLOURED_FIELDS.has(fields[column]!) ? COLOURS[cell] : undefined;
+    return colour === undefined ? cell : `\x1b[${colour}m${cell}\x1b[0m`;
+  };
+}
+
+function hasColours(context: Context): boolean {
+  const { env } = context.io;
+  return context.io.outIsTerminal() && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+}

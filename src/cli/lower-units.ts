@@ -1,0 +1,64 @@
+import type { ApiUnitSummary, FleetClient } from '../client/index.ts';
+import { messageOf } from '../lib/index.ts';
+import { type Context, say, warn } from './context.ts';
+import { Follow } from './follow.ts';
+import { mapLimit } from './map-limit.ts';
+import { REQUESTS_IN_FLIGHT } from './order-units.ts';
+import { unitNames } from './unit-sources.ts';
+import { waitForGoals, waitingTime } from './wait-for-goals.ts';
+
+/**
+ * The units of the arguments as the registry has them, in order. Those it does not have are named on stderr; when it has
+ * none of them the message is the original's.
+ */
+export async function findUnits(context: Context, client: FleetClient): Promise<ApiUnitSummary[]> {
+  const names = unitNames(context.args);
+  const found = new Map((await client.summaries(names)).map((unit) => [unit.name, unit]));
+  const units = names.map((name) => found.get(name)).filter((unit) => unit !== undefined);
+  if (units.length === 0) warn(context, 'Units not found in registry');
+  else for (const name of names) if (!found.has(name)) warn(context, `Unit ${name} not found in registry`);
+  return units;
+}
+
+export interface LowerOrder {
+  readonly verb: 'stop' | 'unload';
+  readonly state: 'loaded' | 'inactive';
+  /** `stopped`, for the closing message. */
+  readonly done: string;
+  readonly units: readonly ApiUnitSummary[];
+}
+
+/** What stop and unload have in common: lower the desired state of units, and wait until they are there. */
+export async function lowerUnits(context: Context, client: FleetClient, order: LowerOrder): Promise<number> {
+  const local = order.units.filter((unit) => !unit.global).map((unit) => unit.name);
+  const waits = !context.flags.bool('no-block') && local.length > 0;
+  const follow = waits ? new Follow({ client, names: local }) : undefined;
+  try {
+    const failed = new Set<string>();
+    await mapLimit(order.units, REQUESTS_IN_FLIGHT, async ({ name, global }) => {
+      try {
+        await client.putUnit(name, { name, desiredState: order.state });
+        if (global) say(context, `Triggered global unit ${name} ${order.verb}`);
+      } catch (error) {
+        failed.add(name);
+        warn(
+          context,
+          `Error ${order.verb === 'stop' ? 'stopping' : 'unloading'} units: unit ${name}: ${messageOf(error)}`,
+        );
+      }
+    });
+    const ordered = local.filter((name) => !failed.has(name));
+    if (!follow) for (const name of ordered) say(context, `Triggered unit ${name} ${order.verb}`);
+    else {
+      const orders = ordered.map((name) => ({ name, goal: { state: order.state } }));
+      const timeoutMs = waitingTime(context);
+      if (orders.length > 0)
+        for (const name of await waitForGoals(context, { client, follow, orders, timeoutMs })) failed.add(name);
+    }
+    if (failed.size === 0) warn(context, `Successfully ${order.done} units [${local.join(' ')}].`);
+    else warn(context, `Failed to ${order.verb} units [${[...failed].join(' ')}]. exit == 1.`);
+    return failed.size === 0 ? 0 : 1;
+  } finally {
+    follow?.close();
+  }
+}

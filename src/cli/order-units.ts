@@ -1,0 +1,73 @@
+import type { ApiState, FleetClient } from '../client/index.ts';
+import { messageOf } from '../lib/index.ts';
+import { type Context, say, warn } from './context.ts';
+import { Follow } from './follow.ts';
+import { mapLimit } from './map-limit.ts';
+import { type SourcedUnit, sourceUnits, unitNames } from './unit-sources.ts';
+import { type Order, waitForGoals, waitingTime } from './wait-for-goals.ts';
+
+// Enough to keep a server busy over one connection each; more only queue up there.
+export const REQUESTS_IN_FLIGHT = 32;
+
+/** What start and load have in common: find the units, order them, and wait until they are there. */
+export async function orderUnits(
+  context: Context,
+  order: {
+    readonly verb: 'start' | 'load';
+    readonly state: 'loaded' | 'launched';
+    readonly replaceable: readonly ApiState[];
+  },
+): Promise<number> {
+  if (context.args.length === 0) return noUnits(context);
+  const startedMs = context.clock.monotonic();
+  const client = await context.client();
+  const waits = !context.flags.bool('no-block');
+  // Opened before anything is ordered, so that it is there when the answers come, and costs no time of its own.
+  const follow = waits ? new Follow({ client, names: unitNames(context.args) }) : undefined;
+  try {
+    const units = await sourceUnits(context, client, { replace: context.flags.bool('replace'), ...order });
+    const failed = await send(context, client, { units, state: order.state, verb: order.verb });
+    const ordered = units.filter((unit) => !failed.has(unit.name));
+    for (const unit of ordered) {
+      if (unit.global) say(context, `Triggered global unit ${unit.name} ${order.verb}`);
+      else if (!follow) say(context, `Triggered unit ${unit.name} ${order.verb}`);
+    }
+    const orders: Order[] = ordered
+      .filter((unit) => !unit.global)
+      .map(({ name, hash }) => ({ name, goal: { state: order.state, hash } }));
+    if (!follow || orders.length === 0) return failed.size > 0 ? 1 : 0;
+    const timeoutMs = Math.max(0, waitingTime(context) - (context.clock.monotonic() - startedMs));
+    const late = await waitForGoals(context, { client, follow, orders, timeoutMs });
+    return late.length + failed.size > 0 ? 1 : 0;
+  } finally {
+    follow?.close();
+  }
+}
+
+/** Puts what has to be put; answers the names of the units that were refused, each of which was reported. */
+async function send(
+  context: Context,
+  client: FleetClient,
+  order: { readonly units: readonly SourcedUnit[]; readonly state: ApiState; readonly verb: string },
+): Promise<Set<string>> {
+  const failed = new Set<string>();
+  const toSend = order.units.filter((unit) => unit.options || unit.existing?.desiredState !== order.state);
+  await mapLimit(toSend, REQUESTS_IN_FLIGHT, async ({ name, options }) => {
+    try {
+      await client.putUnit(name, { name, desiredState: order.state, ...(options ? { options } : {}) });
+    } catch (error) {
+      failed.add(name);
+      const doing = options
+        ? `Error creating units: failed creating unit ${name}`
+        : `Error ${order.verb}ing units: unit ${name}`;
+      warn(context, `${doing}: ${messageOf(error)}`);
+    }
+  });
+  return failed;
+}
+
+/** What a command without arguments says, as it always did: nothing to do is no failure. */
+export function noUnits(context: Context): number {
+  warn(context, 'No units given');
+  return 0;
+}

@@ -1,0 +1,83 @@
+import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/index.ts';
+import type { CommandSpec } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import type { Context } from './context.ts';
+import { type Flags, resolveFlags, splitLine } from './flags.ts';
+import { GLOBAL_FLAGS } from './global-flags.ts';
+import { type Io, OutputClosed } from './io.ts';
+import { nearest } from './nearest.ts';
+
+/** Runs one command line, without the program's name, and answers the exit status. */
+export async function runFleetctl(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    // The reader of our output has all it wanted.
+    if (error instanceof OutputClosed) return 0;
+    if (!isFlotillaError(error)) throw error;
+    io.err(`${explain(error)}\n`);
+    return ERRORS[error.code].exit;
+  }
+}
+
+async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+  const specs = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
+  const line = splitLine(argv, specs, (word) => COMMANDS.find((command) => command.name === word)?.raw === true);
+  const wants = (...names: string[]) =>
+    line.found.some(({ written, value }) => names.includes(written) && value !== 'false');
+  const name = line.words[0];
+  if (wants('version', 'v')) return findCommand('version').run(contextOf([], io, resolve('version', [])));
+  if (name === undefined || wants('help', 'h')) {
+    return findCommand('help').run(contextOf(name === undefined ? [] : [name], io, resolve('help', [])));
+  }
+  const command = findCommand(name);
+  const flags = resolve(command.name, command.flags);
+  if (wants('sign')) return findCommand('verify').run(contextOf([], io, flags));
+  return command.run(contextOf([...line.words.slice(1), ...line.rest], io, flags));
+
+  function resolve(command: string, own: CommandSpec['flags']): Flags {
+    // Help and version work whatever else stands on the line or in the environment.
+    if (command === 'help' || command === 'version') return resolveFlags([], own, GLOBAL_FLAGS, { command, env: {} });
+    return resolveFlags(line.found, own, GLOBAL_FLAGS, { command, env: io.env });
+  }
+}
+
+/** The command of that name, or the only one whose name begins so; throws a `usage` error otherwise. */
+export function findCommand(word: string): CommandSpec {
+  const exact = COMMANDS.find((command) => command.name === word);
+  if (exact) return exact;
+  const matching = COMMANDS.filter((command) => word !== '' && command.name.startsWith(word));
+  if (matching.length === 1) return matching[0]!;
+  if (matching.length > 1) {
+    const names = matching.map((command) => command.name).join(', ');
+    throw new FlotillaError('usage', `ambiguous command ${JSON.stringify(word)}: it may be ${names}`);
+  }
+  const visible = COMMANDS.filter((command) => !command.hidden).map((command) => command.name);
+  const near = nearest(word, visible);
+  const meant = near ? ` Did you mean ${near}?` : '';
+  throw new FlotillaError(
+    'usage',
+    `fleetctl: unknown command ${JSON.stringify(word)}.${meant} Run 'fleetctl help' for the commands there are.`,
+  );
+}
+
+function contextOf(args: readonly string[], io: Io, flags: Flags): Context {
+  let client: ReturnType<Context['client']> | undefined;
+  return {
+    args,
+    io,
+    flags,
+    clock: systemClock,
+    client: () => {
+      client ??= import('./connect.ts').then(({ connect }) => connect(flags, io));
+      return client;
+    },
+  };
+}
+
+/** Adds to an error what the user can do about it, where the error itself cannot know. */
+function explain(error: FlotillaError): string {
+  const endpoint = error.facts['endpoint'];
+  if ((error.code !== 'unavailable' && error.code !== 'timeout') || typeof endpoint !== 'string') return error.message;
+  return `${error.message}. Is fleetd running there? Name another with --endpoint, or start a cluster on this computer: fleetctl lab up`;
+}

@@ -1,0 +1,225 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ApiState, ApiUnitSummary, FleetClient } from '../client/index.ts';
+import { FlotillaError, messageOf } from '../lib/index.ts';
+import {
+  checkUnit,
+  cliUnitName,
+  hashUnit,
+  parseUnitFile,
+  parseUnitName,
+  readNeeds,
+  templateOf,
+  type UnitOption,
+  type UnitProblem,
+  unitNameProblem,
+} from '../unitfile/index.ts';
+import { type Context, say, warn } from './context.ts';
+
+/** A unit a command works on: what the registry has of it, and what has to be sent. */
+export interface SourcedUnit {
+  readonly name: string;
+  /** As the registry has it; undefined when it has to be created. */
+  readonly existing: ApiUnitSummary | undefined;
+  /** The text to send, when it is to be created or replaced. */
+  readonly options: readonly UnitOption[] | undefined;
+  /** Of the text that the unit will have. */
+  readonly hash: string;
+  readonly global: boolean;
+}
+
+export interface SourceOptions {
+  readonly replace: boolean;
+  /** States in which this command may replace a unit. */
+  readonly replaceable: readonly ApiState[];
+}
+
+/** A unit file found on disk. */
+interface LocalFile {
+  readonly path: string;
+  readonly options: readonly UnitOption[];
+  readonly lines: readonly number[];
+  readonly warnings: readonly UnitProblem[];
+}
+
+/** Unit names of the arguments, each once, in order. */
+export function unitNames(args: readonly string[]): string[] {
+  return [...new Set(args.map(cliUnitName))];
+}
+
+/**
+ * Finds each unit: in the registry, in a local file, in the template in the registry, in the template beside the path.
+ * Everything is found and checked before anything is sent; problems in files are printed with file and line.
+ */
+export async function sourceUnits(
+  context: Context,
+  client: FleetClient,
+  options: SourceOptions,
+): Promise<SourcedUnit[]> {
+  const wanted = new Map<string, string>();
+  for (const arg of context.args) {
+    const name = cliUnitName(arg);
+    const problem = unitNameProblem(name);
+    if (problem !== undefined) throw creating(problem);
+    if (!wanted.has(name)) wanted.set(name, join(dirname(arg), name));
+  }
+  const templates = [...wanted.keys()].map(templateName).filter((name) => name !== undefined);
+  const registry = new Map<string, ApiUnitSummary>();
+  for (const unit of await client.summaries([...new Set([...wanted.keys(), ...templates])]))
+    registry.set(unit.name, unit);
+  const finder = new Finder({ context, client, registry, ...options });
+  const units: SourcedUnit[] = [];
+  for (const [name, path] of wanted) units.push(await finder.find(name, path));
+  return units;
+}
+
+class Finder {
+  readonly #context: Context;
+  readonly #client: FleetClient;
+  readonly #registry: ReadonlyMap<string, ApiUnitSummary>;
+  readonly #options: SourceOptions;
+  readonly #templates = new Map<string, Promise<readonly UnitOption[]>>();
+
+  constructor(
+    facts: SourceOptions & { context: Context; client: FleetClient; registry: ReadonlyMap<string, ApiUnitSummary> },
+  ) {
+    this.#context = facts.context;
+    this.#client = facts.client;
+    this.#registry = facts.registry;
+    this.#options = facts;
+  }
+
+  async find(name: string, path: string): Promise<SourcedUnit> {
+    const existing = this.#registry.get(name);
+    if (existing) return this.#options.replace ? this.#replaced(existing, path) : this.#kept(existing, path);
+    return this.#created(name, path);
+  }
+
+  #kept(existing: ApiUnitSummary, path: string): SourcedUnit {
+    this.#warnIfDifferent(existing, path);
+    const { name, hash, global } = existing;
+    return { name, hash, global, existing, options: undefined };
+  }
+
+  async #replaced(existing: ApiUnitSummary, path: string): Promise<SourcedUnit> {
+    const { name, hash, global } = existing;
+    const kept = { name, hash, global, existing, options: undefined };
+    const options = await this.#newText(name, path);
+    if (!options) throw creating(`unable to find Unit(${name}) on filesystem, to replace the one in Registry with`);
+    if (hashUnit(options) === hash) {
+      say(this.#context, `Found same Unit(${name}) in Registry, nothing to do`);
+      return kept;
+    }
+    if (!this.#options.replaceable.includes(existing.desiredState)) {
+      const state = existing.desiredState;
+      warn(this.#context, `Warning: can not replace Unit(${name}) in state '${state}', use the appropriate command`);
+      return kept;
+    }
+    return sourced(name, options, existing);
+  }
+
+  async #created(name: string, path: string): Promise<SourcedUnit> {
+    const options = await this.#newText(name, path);
+    if (options) return sourced(name, options, undefined);
+    const template = templateName(name);
+    const or = template === undefined ? '' : ` or template Unit(${template})`;
+    throw creating(`unable to find Unit(${name})${or} in Registry or on filesystem`);
+  }
+
+  /** The local file, else the registry's template, else the local template. */
+  async #newText(name: string, path: string): Promise<readonly UnitOption[] | undefined> {
+    const file = readLocal(path);
+    if (file) return this.#checked(name, file);
+    const template = templateName(name);
+    if (template === undefined) return undefined;
+    const templatePath = join(dirname(path), template);
+    const registered = this.#registry.get(template);
+    if (registered) {
+      this.#warnIfDifferent(registered, templatePath);
+      return this.#template(template);
+    }
+    const local = readLocal(templatePath);
+    return local && this.#checked(name, local);
+  }
+
+  /** The registry's template; fetched once for all its instances. */
+  #template(name: string): Promise<readonly UnitOption[]> {
+    let options = this.#templates.get(name);
+    if (!options) {
+      options = this.#client.unit(name).then((unit) => {
+        if (!unit) throw creating(`template Unit(${name}) was destroyed just now`);
+        return unit.options;
+      });
+      this.#templates.set(name, options);
+    }
+    return options;
+  }
+
+  #checked(name: string, file: LocalFile): readonly UnitOption[] {
+    report(this.#context, file.path, [...file.warnings, ...checkUnit(name, file.options, file.lines)]);
+    return file.options;
+  }
+
+  #warnIfDifferent(unit: ApiUnitSummary, path: string): void {
+    const template = templateName(unit.name);
+    const candidates = [{ path, kind: 'local unit file' }];
+    if (template !== undefined)
+      candidates.push({ path: join(dirname(path), template), kind: 'local template unit file' });
+    const found = candidates.find((candidate) => isFile(candidate.path));
+    if (!found) return;
+    const { options, problems } = parseUnitFile(readFileSync(found.path, 'utf8'));
+    if (problems.some((problem) => problem.severity === 'error') || hashUnit(options) === unit.hash) return;
+    const { kind } = found;
+    warn(
+      this.#context,
+      `WARNING: Unit ${unit.name} in registry differs from ${kind} ${found.path}. Add --replace to override.`,
+    );
+  }
+}
+
+function sourced(name: string, options: readonly UnitOption[], existing: ApiUnitSummary | undefined): SourcedUnit {
+  return { name, options, existing, hash: hashUnit(options), global: readNeeds(name, options).needs.global };
+}
+
+function templateName(name: string): string | undefined {
+  return unitNameProblem(name) === undefined ? templateOf(parseUnitName(name)) : undefined;
+}
+
+function isFile(path: string): boolean {
+  return existsSync(path) && statSync(path).isFile();
+}
+
+function readLocal(path: string): LocalFile | undefined {
+  if (!isFile(path)) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw creating(`failed getting Unit from file ${path}: ${messageOf(error)}`);
+  }
+  const { options, lines, problems } = parseUnitFile(text);
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  if (errors.length > 0) throw creating(lineList(path, errors));
+  return { path, options, lines, warnings: problems };
+}
+
+/** Prints warnings; throws when there are errors, all of them in the message. */
+function report(context: Context, path: string, problems: readonly UnitProblem[]): void {
+  for (const problem of problems) {
+    if (problem.severity === 'warning') warn(context, `WARNING: ${place(path, problem)}`);
+  }
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  if (errors.length > 0) throw creating(lineList(path, errors));
+}
+
+function lineList(path: string, problems: readonly UnitProblem[]): string {
+  return problems.map((problem) => place(path, problem)).join('\n');
+}
+
+function place(path: string, { line, message }: UnitProblem): string {
+  return line > 0 ? `${path}:${line}: ${message}` : `${path}: ${message}`;
+}
+
+function creating(message: string): FlotillaError {
+  return new FlotillaError('invalid', `Error creating units: ${message}`);
+}

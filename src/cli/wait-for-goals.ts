@@ -1,0 +1,195 @@
+import type { FleetClient } from '../client/index.ts';
+import { type FlotillaError, isFlotillaError, messageOf } from '../lib/index.ts';
+import { type Context, say, warn } from './context.ts';
+import { formatDuration } from './duration.ts';
+import { describeFailure, describeWaiting } from './explain-unit.ts';
+import type { Follow } from './follow.ts';
+import { type Goal, judge, type Memory, newMemory, type Verdict } from './goals.ts';
+import { Progress } from './progress.ts';
+
+/** A unit that was told to become something. */
+export interface Order {
+  readonly name: string;
+  readonly goal: Goal;
+}
+
+export interface WaitOptions {
+  readonly client: FleetClient;
+  readonly follow: Follow;
+  readonly orders: readonly Order[];
+  readonly timeoutMs: number;
+}
+
+// Long enough for a leader to place a unit, short enough for a user to be told why it did not within a second.
+const EXPLAIN_AFTER_MS = 700;
+// A unit whose start was accepted shows up as working well within this; one that does not has already ended.
+const SETTLE_MS = 400;
+const EXPLAINED_AT_MOST = 3;
+
+interface Pending {
+  readonly order: Order;
+  readonly memory: Memory;
+  reached: boolean;
+  placed: boolean;
+  cancelSettling: (() => void) | undefined;
+}
+
+/**
+ * Waits until each unit is as ordered, prints a line for each as it gets there, says early why one cannot be placed,
+ * and at last why one is not there. Answers the names of the units that did not make it.
+ */
+export async function waitForGoals(context: Context, options: WaitOptions): Promise<string[]> {
+  return new Wait(context, options).run();
+}
+
+class Wait {
+  readonly #context: Context;
+  readonly #options: WaitOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #failed: { name: string; verdict: Extract<Verdict, { kind: 'failed' }> }[] = [];
+  readonly #progress: Progress;
+  #finish: () => void = () => {};
+
+  constructor(context: Context, options: WaitOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#progress = new Progress(context, options.orders.length);
+    for (const order of options.orders) {
+      const pending = { order, memory: newMemory(), reached: false, placed: false, cancelSettling: undefined };
+      this.#pending.set(order.name, pending);
+    }
+  }
+
+  async run(): Promise<string[]> {
+    const { follow, timeoutMs } = this.#options;
+    const { clock } = this.#context;
+    const over = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    // The snapshot may be late or never come; the timeout holds all the same.
+    const cancelTimeout = clock.after(timeoutMs, this.#finish);
+    const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explainUnplaced());
+    let broken: FlotillaError | undefined;
+    follow.ready.then(
+      () => this.#begin(),
+      (error) => {
+        broken = error;
+        this.#finish();
+      },
+    );
+    await over;
+    cancelTimeout();
+    cancelExplain();
+    follow.onChange = () => {};
+    this.#progress.clear();
+    if (broken) throw broken;
+    await this.#reportFailures();
+    await this.#reportLate();
+    return [...this.#failed.map(({ name }) => name), ...this.#pending.keys()];
+  }
+
+  #begin(): void {
+    const { follow, orders } = this.#options;
+    follow.onChange = (name) => this.#look(name);
+    for (const { name } of orders) this.#look(name);
+    if (this.#pending.size === 0) this.#finish();
+  }
+
+  #look(name: string): void {
+    const pending = this.#pending.get(name);
+    if (!pending) return;
+    pending.cancelSettling?.();
+    pending.cancelSettling = undefined;
+    const { order, memory } = pending;
+    const verdict = judge(name, order.goal, this.#options.follow.units.get(name) ?? null, memory);
+    if (verdict.kind === 'waiting') pending.placed = verdict.placed;
+    if (verdict.kind === 'reached') this.#reached(pending, verdict);
+    if (verdict.kind === 'failed') {
+      if (verdict.line) this.#printOnce(pending, verdict.line);
+      this.#failed.push({ name, verdict });
+      this.#settle(pending);
+    }
+    this.#progress.show(this.#options.orders.length - this.#pending.size);
+  }
+
+  #reached(pending: Pending, verdict: Extract<Verdict, { kind: 'reached' }>): void {
+    pending.placed = true;
+    this.#printOnce(pending, verdict.line);
+    if (verdict.ready) this.#settle(pending);
+    else if (verdict.settling)
+      pending.cancelSettling = this.#context.clock.after(SETTLE_MS, () => this.#settle(pending));
+  }
+
+  #printOnce(pending: Pending, line: string): void {
+    if (pending.reached) return;
+    pending.reached = true;
+    this.#progress.clear();
+    say(this.#context, line);
+  }
+
+  #settle(pending: Pending): void {
+    this.#pending.delete(pending.order.name);
+    if (this.#pending.size === 0) this.#finish();
+  }
+
+  /** Tells of units nobody has taken, once, while the wait goes on. */
+  async #explainUnplaced(): Promise<void> {
+    const { client, timeoutMs } = this.#options;
+    const unplaced = [...this.#pending.values()].filter(
+      (pending) => !pending.placed && pending.order.goal.state !== 'inactive',
+    );
+    const left = formatDuration(Math.max(0, Math.round((timeoutMs - EXPLAIN_AFTER_MS) / 1000) * 1000));
+    for (const { order } of unplaced.slice(0, EXPLAINED_AT_MOST)) {
+      const because = await describeWaiting(client, order.name).catch((error) => messageOf(error));
+      // It may have been placed while its reason was being asked for.
+      if (!this.#pending.has(order.name) || this.#pending.get(order.name)!.placed) continue;
+      this.#progress.clear();
+      warn(this.#context, `Unit ${order.name} is waiting: ${because}; still trying for ${left}`);
+    }
+    const more = unplaced.length - EXPLAINED_AT_MOST;
+    if (more > 0) warn(this.#context, `${more} more units are waiting for a machine`);
+  }
+
+  async #reportFailures(): Promise<void> {
+    for (const [index, { name, verdict }] of this.#failed.entries()) {
+      const asks = verdict.machineID !== undefined && index < EXPLAINED_AT_MOST;
+      const result = asks ? await describeFailure(this.#options.client, name, verdict.machineID!) : '';
+      const next = verdict.machineID === undefined ? '' : `; see: fleetctl status ${name}`;
+      warn(this.#context, `Error waiting for units: ${verdict.because}${result}${next}`);
+    }
+  }
+
+  /** What is still pending when the time is up, each with the state it is stuck in. */
+  async #reportLate(): Promise<void> {
+    const { client, follow, timeoutMs } = this.#options;
+    let explained = 0;
+    for (const { order, memory, placed } of this.#pending.values()) {
+      const within = formatDuration(timeoutMs);
+      const status = follow.units.get(order.name)?.placements[0]?.status;
+      let because = status ? `it is ${status.active} (${status.sub})` : '';
+      if (follow.cut) because = follow.cut.message;
+      else if (!placed && explained++ < EXPLAINED_AT_MOST && order.goal.state !== 'inactive') {
+        because = await describeWaiting(client, order.name).catch((error) => messageOf(error));
+      }
+      const hint = memory.restarting ? '; it fails and is restarted again and again' : '';
+      const next = placed ? 'status' : 'why';
+      warn(
+        this.#context,
+        `Error waiting for units: timed out after ${within} waiting for unit ${order.name} to report state ` +
+          `${order.goal.state}${because ? `: ${because}` : ''}${hint}; see: fleetctl ${next} ${order.name}`,
+      );
+    }
+  }
+}
+
+/** How long a command may wait: --timeout, or what --block-attempts of the original's half seconds allow. */
+export function waitingTime(context: Context): number {
+  const timeoutMs = context.flags.ms('timeout');
+  const attempts = context.flags.count('block-attempts');
+  return attempts > 0 ? Math.min(timeoutMs, attempts * 500) : timeoutMs;
+}
+
+/** True for an error that only says that a unit is not there. */
+export function isNotFound(error: unknown): boolean {
+  return isFlotillaError(error, 'not-found');
+}

@@ -1,0 +1,235 @@
+import type {
+  ApiEvent,
+  ApiMachine,
+  ApiUnit,
+  ApiUnitPut,
+  ApiUnitState,
+  ApiUnitStatusReport,
+  ApiUnitSummary,
+  ApiWhy,
+} from '../api/schema.ts';
+import { Backoff, type Clock, FlotillaError, isFlotillaError, type Random } from '../lib/index.ts';
+import type { Endpoint } from './endpoint.ts';
+import { EventStreamParser } from './sse.ts';
+import { type Answer, Transport, type TransportOptions } from './transport.ts';
+
+export interface FleetClientOptions extends TransportOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface EventsOptions {
+  /** Unit names; none means all. */
+  readonly units?: readonly string[];
+  /** Leave out what units are, and tell of what happens instead, beginning with this many past happenings. */
+  readonly happenings?: { readonly history: number };
+  readonly signal: AbortSignal;
+  /** Told of each connection; `resumed` when it goes on where the last one was cut. */
+  readonly onOpen?: (resumed: boolean) => void;
+  /** Told when the stream was cut and is being opened again. */
+  readonly onCut?: (error: FlotillaError) => void;
+}
+
+export interface JournalOptions {
+  readonly machine?: string;
+  readonly lines?: number;
+  readonly follow?: boolean;
+  readonly output?: string;
+  readonly signal?: AbortSignal;
+}
+
+// Node's servers refuse heads over 16 KB, and a proxy may sooner; longer lists of names are asked for otherwise.
+const MAX_QUERY_BYTES = 6000;
+
+/**
+ * The fleet API as typed calls. Every rejection is a FlotillaError with the server's own message, or one that names the
+ * endpoint which does not answer.
+ */
+export class FleetClient {
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(options: FleetClientOptions) {
+    this.#transport = new Transport(options);
+    this.#clock = options.clock;
+    this.#random = options.random;
+  }
+
+  /** The endpoint in use. */
+  get endpoint(): Endpoint {
+    return this.#transport.endpoint;
+  }
+
+  /** Every unit, sorted by name. */
+  units(): Promise<readonly ApiUnit[]> {
+    return this.#list<ApiUnit>('/units', 'units');
+  }
+
+  /** What every machine reports, sorted by unit and machine. */
+  states(): Promise<readonly ApiUnitState[]> {
+    return this.#list<ApiUnitState>('/state', 'states');
+  }
+
+  machines(): Promise<readonly ApiMachine[]> {
+    return this.#list<ApiMachine>('/machines', 'machines');
+  }
+
+  /** The unit with its text, or undefined when there is none. */
+  async unit(name: string): Promise<ApiUnit | undefined> {
+    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`);
+    return answer.status === 404 ? undefined : this.#json<ApiUnit>(answer);
+  }
+
+  /** Creates, replaces or changes the desired state of a unit. */
+  async putUnit(name: string, put: ApiUnitPut): Promise<void> {
+    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, { method: 'PUT', body: put });
+    if (answer.status !== 201 && answer.status !== 204) throw this.#transport.failure(answer);
+  }
+
+  /** False when there was no such unit. */
+  async deleteUnit(name: string): Promise<boolean> {
+    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, { method: 'DELETE' });
+    if (answer.status === 404) return false;
+    if (answer.status !== 204) throw this.#transport.failure(answer);
+    return true;
+  }
+
+  /** The named units that exist (all when none is named), by name, without their text. */
+  async summaries(names: readonly string[] = []): Promise<readonly ApiUnitSummary[]> {
+    const query = unitQuery(names);
+    const answer = await this.#transport.request(`/summaries${query ? `?${query}` : ''}`);
+    const { units: summaries } = this.#json<{ readonly units: readonly ApiUnitSummary[] }>(answer);
+    if (names.length === 0 || query) return summaries;
+    const wanted = new Set(names);
+    return summaries.filter((summary) => wanted.has(summary.name));
+  }
+
+  async why(name: string, signal?: AbortSignal): Promise<ApiWhy> {
+    const path = `/units/${encodeURIComponent(name)}/why`;
+    return this.#json<ApiWhy>(await this.#transport.request(path, signal ? { signal } : {}));
+  }
+
+  async status(name: string, options: { machine?: string; lines?: number } = {}): Promise<ApiUnitStatusReport> {
+    const query = new URLSearchParams();
+    if (options.machine) query.set('machine', options.machine);
+    if (options.lines !== undefined) query.set('lines', String(options.lines));
+    const path = `/units/${encodeURIComponent(name)}/status?${query}`;
+    return this.#json<ApiUnitStatusReport>(await this.#transport.request(path));
+  }
+
+  /** The journal's text in chunks; ends at the last line unless `follow`. */
+  async *journal(name: string, options: JournalOptions = {}): AsyncGenerator<string> {
+    const query = new URLSearchParams();
+    if (options.machine) query.set('machine', options.machine);
+    if (options.lines !== undefined) query.set('lines', String(options.lines));
+    if (options.follow) query.set('follow', 'true');
+    if (options.output) query.set('output', options.output);
+    const path = `/units/${encodeURIComponent(name)}/journal?${query}`;
+    const response = await this.#transport.stream(path, options.signal ? { signal: options.signal } : {});
+    response.socket.setTimeout(0);
+    try {
+      for await (const chunk of response) yield chunk as string;
+    } catch (error) {
+      if (options.signal?.aborted) return;
+      throw new FlotillaError(
+        'unavailable',
+        'the journal was cut off: its machine or the API server went away',
+        {},
+        error,
+      );
+    }
+  }
+
+  /**
+   * Units as they are, `ready`, then changes as they happen. Once connected it survives cuts: it connects again and
+   * resumes, or begins anew with `reset` when the server cannot. Ends when the signal aborts; rejects only when the
+   * first connection fails.
+   */
+  async *events(options: EventsOptions): AsyncGenerator<ApiEvent> {
+    const backoff = new Backoff({ minMs: 50, maxMs: 1000 }, this.#random);
+    let after: string | undefined;
+    let connected = false;
+    while (!options.signal.aborted) {
+      try {
+        for await (const { id, event } of this.#eventsOnce(options, after)) {
+          connected = true;
+          backoff.reset();
+          after = id ?? after;
+          yield event;
+        }
+      } catch (error) {
+        if (options.signal.aborted) return;
+        if (!connected || !isFlotillaError(error)) throw error;
+        // Whatever the server refused, it can always begin anew.
+        if (error.code !== 'unavailable' && error.code !== 'timeout') after = undefined;
+        options.onCut?.(error);
+      }
+      await this.#clock.sleep(backoff.next(), options.signal).catch(() => {});
+    }
+  }
+
+  /** Drops kept connections, so that the process can end. */
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  async *#eventsOnce(
+    options: EventsOptions,
+    after: string | undefined,
+  ): AsyncGenerator<{ id: string | undefined; event: ApiEvent }> {
+    const query = new URLSearchParams(unitQuery(options.units ?? []));
+    if (options.happenings) {
+      query.set('units', 'false');
+      query.set('happened', 'true');
+      if (after === undefined) query.set('history', String(options.happenings.history));
+    }
+    if (after !== undefined) query.set('after', after);
+    const response = await this.#transport.stream(`/events?${query}`, { signal: options.signal });
+    // The request's own timeout is for its answer; from here on silence is normal.
+    response.socket.setTimeout(0);
+    options.onOpen?.(after !== undefined);
+    const parser = new EventStreamParser();
+    const wanted = new Set(options.units);
+    try {
+      for await (const chunk of response) {
+        for (const { id, data } of parser.feed(chunk as string)) {
+          const event = JSON.parse(data) as ApiEvent;
+          if (event.type === 'ready' || event.type === 'reset' || wanted.size === 0 || wanted.has(event.name))
+            yield { id, event };
+        }
+      }
+    } catch (error) {
+      throw new FlotillaError('unavailable', 'the event stream was cut', {}, error);
+    }
+  }
+
+  async #list<Item>(path: string, key: string): Promise<readonly Item[]> {
+    const items: Item[] = [];
+    let token: string | undefined;
+    do {
+      const query: string = token === undefined ? 'all=true' : `nextPageToken=${encodeURIComponent(token)}`;
+      const page = this.#json<Record<string, unknown>>(await this.#transport.request(`${path}?${query}`));
+      const batch = (page[key] ?? []) as Item[];
+      token = page['nextPageToken'] as string | undefined;
+      if (items.length === 0 && !token) return batch;
+      for (const item of batch) items.push(item);
+    } while (token);
+    return items;
+  }
+
+  #json<Value>(answer: Answer): Value {
+    if (answer.status !== 200) throw this.#transport.failure(answer);
+    try {
+      return JSON.parse(answer.text) as Value;
+    } catch {
+      throw this.#transport.failure(answer);
+    }
+  }
+}
+
+/** `unit=a&unit=b`, or nothing when that would be too long to send. */
+function unitQuery(names: readonly string[]): string {
+  const query = names.map((name) => `unit=${encodeURIComponent(name)}`).join('&');
+  return query.length > MAX_QUERY_BYTES ? '' : query;
+}

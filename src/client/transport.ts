@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs';
+import type * as Http from 'node:http';
+import { ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.ts';
+import { type Endpoint, endpointText } from './endpoint.ts';
+
+/** PEM files for https endpoints. */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface TransportOptions {
+  /** Tried in order: when one cannot be connected to, the next is taken, and kept. */
+  readonly endpoints: readonly Endpoint[];
+  readonly requestTimeoutMs: number;
+  readonly tls?: TlsFiles;
+  /** Told of each request once it is answered, for --debug. */
+  readonly trace?: (line: string) => void;
+}
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+const PREFIX = '/fleet/v1';
+const CONNECT_FAILURES = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ENOTSOCK']);
+
+/** HTTP to one of several API servers over kept connections. Errors are FlotillaErrors which name the endpoint. */
+export class Transport {
+  readonly #options: TransportOptions;
+  #current = 0;
+  #http: Promise<{ agent: Http.Agent; request: typeof Http.request }> | undefined;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  /** The endpoint in use. */
+  get endpoint(): Endpoint {
+    return this.#options.endpoints[this.#current]!;
+  }
+
+  /** Sends a request and reads the whole answer, whatever its status. */
+  async request(path: string, options: RequestOptions = {}): Promise<Answer> {
+    const response = await this.open(path, options);
+    response.setEncoding('utf8');
+    let text = '';
+    try {
+      for await (const chunk of response) text += chunk;
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+    return { status: response.statusCode ?? 0, text };
+  }
+
+  /** Sends a request and answers with the response's stream; another status than 200 is thrown. */
+  async stream(path: string, options: RequestOptions = {}): Promise<Http.IncomingMessage> {
+    const response = await this.open(path, options);
+    response.setEncoding('utf8');
+    if (response.statusCode === 200) return response;
+    let text = '';
+    for await (const chunk of response) text += chunk;
+    throw this.failure({ status: response.statusCode ?? 0, text });
+  }
+
+  /** The server's own message as a FlotillaError. */
+  failure(answer: Answer): FlotillaError {
+    let message = '';
+    try {
+      message = String(JSON.parse(answer.text).error.message);
+    } catch {
+      message = `${endpointText(this.endpoint)} answered HTTP ${answer.status}: it does not look like a fleet API`;
+    }
+    return new FlotillaError(codeOf(answer.status), message, { status: answer.status });
+  }
+
+  /** Drops kept connections. */
+  async close(): Promise<void> {
+    (await this.#http)?.agent.destroy();
+  }
+
+  async open(path: string, options: RequestOptions): Promise<Http.IncomingMessage> {
+    const { endpoints } = this.#options;
+    for (let tried = 1; ; tried++) {
+      const at = this.#current;
+      try {
+        return await this.#send(path, options);
+      } catch (error) {
+        if (options.signal?.aborted) throw options.signal.reason;
+        const code = (error as NodeJS.ErrnoException).code ?? '';
+        const stale = (error as { reused?: boolean }).reused === true && tried <= endpoints.length + 1;
+        if (stale) continue;
+        if (!CONNECT_FAILURES.has(code) || tried >= endpoints.length) throw this.#unreachable(error);
+        // Somebody else's request may have moved on already.
+        if (at === this.#current) this.#current = (at + 1) % endpoints.length;
+      }
+    }
+  }
+
+  async #send(path: string, options: RequestOptions): Promise<Http.IncomingMessage> {
+    this.#http ??= this.#load();
+    const { agent, request } = await this.#http;
+    const endpoint = this.endpoint;
+    const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
+    const method = options.method ?? 'GET';
+    const req = request({
+      ...(endpoint.kind === 'unix'
+        ? { socketPath: endpoint.path, host: 'fleet', path: PREFIX + path }
+        : { host: endpoint.host, port: endpoint.port, path: endpoint.prefix + PREFIX + path }),
+      method,
+      agent,
+      ...(options.signal ? { signal: options.signal } : {}),
+      headers: body ? { 'content-type': 'application/json', 'content-length': body.length } : {},
+    });
+    return new Promise((resolve, reject) => {
+      const { requestTimeoutMs, trace } = this.#options;
+      req.setTimeout(requestTimeoutMs, () => {
+        const seconds = requestTimeoutMs / 1000;
+        req.destroy(Object.assign(new Error(`no answer within ${seconds} s`), { code: 'TIMEOUT' }));
+      });
+      req.once('response', (response) => {
+        trace?.(`${method} ${endpointText(endpoint)}${PREFIX}${path} ${response.statusCode}`);
+        resolve(response);
+      });
+      req.on('error', (error) => reject(Object.assign(error, { reused: req.reusedSocket && isReset(error) })));
+      req.end(body);
+    });
+  }
+
+  async #load(): Promise<{ agent: Http.Agent; request: typeof Http.request }> {
+    const agentOptions = { keepAlive: true, maxSockets: 64, scheduling: 'fifo' as const };
+    if (this.endpoint.kind === 'tcp' && this.endpoint.tls) {
+      const https = await import('node:https');
+      return { agent: new https.Agent({ ...agentOptions, ...readTls(this.#options.tls) }), request: https.request };
+    }
+    const http = await import('node:http');
+    return { agent: new http.Agent(agentOptions), request: http.request };
+  }
+
+  #unreachable(error: unknown): FlotillaError {
+    if (error instanceof FlotillaError) return error;
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const facts = { endpoint: endpointText(this.endpoint), cause: code };
+    const reason = REASONS[code] ?? messageOf(error);
+    return new FlotillaError(
+      code === 'TIMEOUT' ? 'timeout' : 'unavailable',
+      `cannot reach the fleet API at ${facts.endpoint} (${reason})`,
+      facts,
+      error,
+    );
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ENOENT: 'there is no such socket',
+  ENOTSOCK: 'that file is not a socket',
+  EACCES: 'permission denied',
+  ENOTFOUND: 'no such host',
+  EHOSTUNREACH: 'no route to that host',
+  ENETUNREACH: 'no route to that network',
+  ETIMEDOUT: 'the connection timed out',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+};
+
+function isReset(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function readTls(files: TlsFiles = {}): Record<string, Buffer> {
+  const read = (name: string, path: string | undefined) => {
+    if (!path) return {};
+    try {
+      return { [name]: readFileSync(path) };
+    } catch (error) {
+      throw new FlotillaError('invalid', `cannot read the TLS file ${path}: ${messageOf(error)}`);
+    }
+  };
+  return { ...read('ca', files.ca), ...read('cert', files.cert), ...read('key', files.key) };
+}
+
+function codeOf(status: number): ErrorCode {
+  for (const [code, meaning] of Object.entries(ERRORS)) {
+    if (meaning.http === status && code !== 'usage') return code as ErrorCode;
+  }
+  return status >= 500 ? 'internal' : 'invalid';
+}
