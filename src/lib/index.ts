@@ -4,3 +4,4 @@ export * from './errors.ts';
 export * from './log.ts';
 export * from './loop.ts';
 export * from './random.ts';
+export * from './version.ts';

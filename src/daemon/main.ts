@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+/**
+ * fleetd: one program, three roles. Without a role it is the daemon of a machine; `fleetd store` serves the embedded
+ * store; `fleetd supervisor` is started by fleetd itself where there is no systemd.
+ */
+import { parseArgs } from 'node:util';
+import { createLog, FlotillaError, type Log, messageOf, VERSION } from '../lib/index.ts';
+import { loadConfig } from './config.ts';
+import { SETTINGS } from './config-schema.ts';
+
+const ROLES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  store: async (args) => (await import('./store-role.ts')).runStoreRole(args, openLog(0)),
+  supervisor: async (args) => (await import('./supervisor-role.ts')).runSupervisorRole(args, openLog(0)),
+};
+
+async function main(argv: readonly string[]): Promise<void> {
+  const role = ROLES[argv[0] ?? ''];
+  if (role) return role(argv.slice(1));
+  const { values } = parseArgs({
+    // fleet took long flags with one dash as well.
+    args: argv.map((arg) => arg.replace(/^-(?=[a-z]{2})/, '--')),
+    options: {
+      config: { type: 'string' },
+      version: { type: 'boolean', short: 'v' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.version) return print(`fleetd version ${VERSION}`);
+  if (values.help) return print(help());
+  await runDaemon(values.config);
+}
+
+async function runDaemon(file: string | undefined): Promise<void> {
+  const { startFleetd } = await import('./fleetd.ts');
+  const { config, notices } = loadConfig(file, process.env);
+  const log = openLog(config.verbosity);
+  for (const notice of notices) log.warn('Configuration', { notice });
+  log.info('Starting fleetd', { version: VERSION, pid: process.pid });
+  const self = { command: process.execPath, args: [...process.execArgv, process.argv[1]!] };
+  const fleetd = await startFleetd({ config, env: process.env, self, log });
+
+  process.on('SIGHUP', () => {
+    log.info('Reloading configuration');
+    try {
+      fleetd.reload(loadConfig(file, process.env).config);
+    } catch (error) {
+      log.error('Configuration not reloaded', { error: messageOf(error) });
+    }
+  });
+  process.on('SIGUSR1', () => print(JSON.stringify(fleetd.dump())));
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      log.info('Stopping fleetd', { signal });
+      void fleetd.stop().then(
+        () => process.exit(0),
+        (error) => fail(error),
+      );
+    });
+  }
+}
+
+function openLog(verbosity: number): Log {
+  // The journal stamps lines itself.
+  const stamp = process.env['JOURNAL_STREAM'] ? () => '' : () => `${new Date().toISOString()} `;
+  return createLog((line) => process.stderr.write(`${stamp()}${line}\n`), verbosity > 0 ? 'debug' : 'info');
+}
+
+function help(): string {
+  const rows = Object.entries(SETTINGS).map(
+    ([name, { default: value, description }]) =>
+      `  ${name.padEnd(26)} ${description} [${typeof value === 'string' ? value : JSON.stringify(value)}]`,
+  );
+  return [
+    `fleetd ${VERSION}: the daemon of one machine of a Flotilla cluster`,
+    '',
+    'Usage:',
+    '  fleetd [--config FILE]                      run this machine; default file /etc/fleet/fleet.conf',
+    '  fleetd store --data-dir DIR [--listen H:P]  serve the embedded store, in place of etcd on one computer',
+    '  fleetd --version | --help',
+    '',
+    'Examples:',
+    '  fleetd --config /etc/fleet/fleet.conf',
+    '  FLEET_METADATA=region=eu,disk=ssd fleetd',
+    '  fleetd store --data-dir /var/lib/flotilla-store --listen 127.0.0.1:2379',
+    '',
+    'Settings, as key=value lines of the file or as FLEET_<KEY> in the environment [default]:',
+    ...rows,
+  ].join('\n');
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** A user's mistake is one sentence; anything else is a bug and shows where. */
+function fail(error: unknown): never {
+  const usage = error instanceof FlotillaError || (error as NodeJS.ErrnoException)?.code?.startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`fleetd: ${usage ? messageOf(error) : error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+}
+
+main(process.argv.slice(2)).catch(fail);

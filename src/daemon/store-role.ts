@@ -1,0 +1,29 @@
+import { isIP } from 'node:net';
+import { parseArgs } from 'node:util';
+import { systemClock as clock, FlotillaError, type Log, systemRandom as random } from '../lib/index.ts';
+import { startEmbeddedStore } from '../store/embedded/index.ts';
+
+/** `fleetd store --data-dir DIR --listen HOST:PORT`: serves the embedded store until told to stop. */
+export async function runStoreRole(args: readonly string[], log: Log): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      'data-dir': { type: 'string', default: '/var/lib/flotilla-store' },
+      listen: { type: 'string', default: '127.0.0.1:2379' },
+    },
+  });
+  const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(values.listen) ?? [];
+  if (!isIP(host)) throw new FlotillaError('usage', `--listen: ${JSON.stringify(values.listen)} is not ADDRESS:PORT`);
+  const store = await startEmbeddedStore({
+    directory: values['data-dir'],
+    host,
+    port: Number(port),
+    clock,
+    random,
+    log,
+  });
+  log.info('Embedded store serving', { endpoint: store.endpoint, directory: values['data-dir'], pid: process.pid });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void store.close().then(() => process.exit(0)));
+  }
+}

@@ -1,0 +1,249 @@
+import type { ChangeBatch, Cluster, Leadership, View } from '../cluster/index.ts';
+import { type Clock, FlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
+import { Beats } from './beats.ts';
+import { type Decision, Scheduler } from './schedule.ts';
+
+export interface EngineOptions {
+  readonly cluster: Cluster;
+  /** Leadership hangs on the machine's own lease: a machine that dies stops leading in the same revision. */
+  readonly presence: MachinePresence;
+  readonly machine: string;
+  readonly ttlMs: number;
+  /** Longest time between two looks at the world, in milliseconds; a safety net, not the way changes are noticed. */
+  readonly reconcileIntervalMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Hears of terms and rounds, for the metrics. */
+  readonly observer?: EngineObserver;
+}
+
+export interface EngineObserver {
+  /** Since when this machine leads, in milliseconds since 1970; undefined when it no longer does. */
+  term(sinceMs: number | undefined): void;
+  round(round: EngineRound): void;
+}
+
+/** What the engine needs to know of its machine's presence. */
+export interface MachinePresence {
+  readonly lease: Parameters<Cluster['campaign']>[1] | undefined;
+  onChange(fn: () => void): () => void;
+}
+
+export interface EngineRound {
+  readonly durationMs: number;
+  readonly decisions: number;
+  readonly failed: boolean;
+}
+
+/** Most placement writes in one commit: the store takes 128 operations. */
+const COMMIT_WRITES = 120;
+
+/** Everything the leader holds; dropped as a whole when it is deposed. */
+interface Term {
+  readonly leadership: Leadership;
+  readonly view: View;
+  readonly scheduler: Scheduler;
+  /** Machines that hold placements, are absent, and not known to be dead. */
+  readonly awaited: Set<string>;
+  readonly end: AbortController;
+}
+
+/**
+ * Every machine's candidate for leadership. Whoever leads turns the state of the cluster into placements, in commits
+ * which the store refuses as soon as somebody else leads.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #loop: Loop;
+  #candidate: Promise<{ view: View; beats: Beats }> | undefined;
+  #term: Term | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#loop = new Loop({ ...options, name: 'engine' }, () => this.#turn());
+    const unsubscribe = options.presence.onChange(() => this.#loop.wake());
+    options.signal.addEventListener('abort', unsubscribe, { once: true });
+  }
+
+  get leading(): boolean {
+    return this.#term !== undefined;
+  }
+
+  get done(): Promise<void> {
+    return this.#loop.done;
+  }
+
+  async #turn(): Promise<number | undefined> {
+    const { presence, reconcileIntervalMs } = this.#options;
+    const { view, beats } = await this.#openCandidate();
+    const lease = presence.lease;
+    if (!lease) {
+      this.#endTerm('this machine is not present');
+      return undefined;
+    }
+    if (!this.#term) {
+      const leader = view.snapshot.leader;
+      if (leader && leader.machine !== this.#options.machine) return undefined;
+      this.#term = await this.#campaign(lease, beats);
+      if (!this.#term) return reconcileIntervalMs;
+    }
+    return this.#lead(this.#term, beats);
+  }
+
+  /** Watching machines come and go begins long before leading: a leader must know who has been alive. */
+  #openCandidate(): Promise<{ view: View; beats: Beats }> {
+    const { cluster, signal, clock, ttlMs } = this.#options;
+    this.#candidate ??= cluster.candidateView(signal).then(
+      (view) => {
+        const beats = new Beats(ttlMs, clock.monotonic());
+        for (const id of view.snapshot.machines.keys()) beats.found(id, clock.monotonic());
+        view.onChange((batch) => this.#onMachines(batch, beats));
+        return { view, beats };
+      },
+      (error) => {
+        this.#candidate = undefined;
+        throw error;
+      },
+    );
+    return this.#candidate;
+  }
+
+  #onMachines(batch: ChangeBatch, beats: Beats): void {
+    const now = this.#options.clock.monotonic();
+    for (const change of batch.changes) {
+      if (change.kind !== 'machine') continue;
+      if (change.after) beats.joined(change.id, now);
+      else beats.gone(change.id, now);
+    }
+    this.#loop.wake();
+  }
+
+  async #campaign(lease: NonNullable<MachinePresence['lease']>, beats: Beats): Promise<Term | undefined> {
+    const { cluster, machine, signal, log, clock, observer } = this.#options;
+    const leadership = await cluster.campaign(machine, lease);
+    if (!leadership) return undefined;
+    const end = new AbortController();
+    const view = await cluster.engineView(AbortSignal.any([signal, lease.lost, end.signal]));
+    const term: Term = { leadership, view, scheduler: new Scheduler(), awaited: new Set(), end };
+    feed(term, view, (id) => this.#isAwaited(id, beats));
+    view.onChange((batch) => this.#onChange(term, batch, beats));
+    observer?.term(clock.now());
+    log.info('Elected leader', { machine, units: view.snapshot.units.size, machines: view.snapshot.machines.size });
+    return term;
+  }
+
+  #isAwaited(machine: string, beats: Beats): boolean {
+    return !beats.isDead(machine, this.#options.clock.monotonic());
+  }
+
+  #onChange(term: Term, batch: ChangeBatch, beats: Beats): void {
+    for (const change of batch.changes) {
+      if (change.kind !== 'machine') {
+        term.scheduler.apply(change);
+      } else if (change.after) {
+        term.awaited.delete(change.id);
+        term.scheduler.apply(change);
+      } else if (this.#isAwaited(change.id, beats)) {
+        term.awaited.add(change.id);
+        term.scheduler.awaitMachine(change.id);
+      } else {
+        term.scheduler.apply(change);
+      }
+    }
+    this.#loop.wake();
+  }
+
+  /** One round of the leader. Answers when to look again: soon while some machine is still given time to come back. */
+  async #lead(term: Term, beats: Beats): Promise<number | undefined> {
+    const { clock, observer } = this.#options;
+    const startMs = clock.monotonic();
+    this.#giveUpOnTheDead(term, beats);
+    const { decisions } = term.scheduler.schedule();
+    try {
+      const held = await this.#commitAll(term, decisions);
+      observer?.round({ durationMs: clock.monotonic() - startMs, decisions: decisions.length, failed: !held });
+      if (!held) this.#endTerm('the store refused its fence: another machine leads');
+    } catch (error) {
+      observer?.round({ durationMs: clock.monotonic() - startMs, decisions: decisions.length, failed: true });
+      // What was written is unknown. The scheduler believed in its decisions: begin again from what the store says.
+      this.#endTerm(messageOf(error));
+      throw error;
+    }
+    if (term.awaited.size === 0) return undefined;
+    return Math.max(10, beats.graceEndsMs() - clock.monotonic());
+  }
+
+  #giveUpOnTheDead(term: Term, beats: Beats): void {
+    for (const id of term.awaited) {
+      if (this.#isAwaited(id, beats)) continue;
+      this.#options.log.info('Machine did not come back', { machine: id });
+      term.awaited.delete(id);
+      term.scheduler.apply({ kind: 'machine', id });
+    }
+  }
+
+  async #commitAll(term: Term, decisions: readonly Decision[]): Promise<boolean> {
+    for (const batch of commits(decisions)) {
+      const writes = batch.flatMap((decision) => decision.writes);
+      if (!(await term.leadership.place(writes))) return false;
+      for (const { unit, reason } of batch) this.#options.log.info('Placed unit', { unit, reason });
+    }
+    return true;
+  }
+
+  #endTerm(reason: string): void {
+    if (!this.#term) return;
+    this.#options.log.info('No longer leading', { reason });
+    this.#term.end.abort(new FlotillaError('unavailable', 'no longer leading'));
+    this.#term = undefined;
+    this.#options.observer?.term(undefined);
+    this.#loop.wake();
+  }
+}
+
+/** Tells the scheduler everything the view holds. */
+function feed(term: Term, view: View, isAwaited: (machine: string) => boolean): void {
+  const { units, machines, placements } = view.snapshot;
+  for (const [id, after] of machines) term.scheduler.apply({ kind: 'machine', id, after });
+  for (const byMachine of placements.values()) {
+    for (const [machine, after] of byMachine) {
+      if (!machines.has(machine) && !term.awaited.has(machine) && isAwaited(machine)) {
+        term.awaited.add(machine);
+        term.scheduler.awaitMachine(machine);
+      }
+      term.scheduler.apply({ kind: 'placement', machine, unit: after.unit, after });
+    }
+  }
+  for (const [name, after] of units) term.scheduler.apply({ kind: 'unit', name, after });
+}
+
+/** Decisions in as few commits as possible; what belongs together (one group) is never torn apart. */
+function* commits(decisions: readonly Decision[]): Generator<Decision[]> {
+  let batch: Decision[] = [];
+  let size = 0;
+  for (const group of groups(decisions)) {
+    const writes = group.reduce((sum, decision) => sum + decision.writes.length, 0);
+    if (size + writes > COMMIT_WRITES && batch.length > 0) {
+      yield batch;
+      batch = [];
+      size = 0;
+    }
+    batch.push(...group);
+    size += writes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function* groups(decisions: readonly Decision[]): Generator<Decision[]> {
+  let group: Decision[] = [];
+  for (const decision of decisions) {
+    if (group.length > 0 && group[0]!.group !== decision.group) {
+      yield group;
+      group = [];
+    }
+    group.push(decision);
+  }
+  if (group.length > 0) yield group;
+}

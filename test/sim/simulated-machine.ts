@@ -1,0 +1,131 @@
+import { Agent, Presence } from '../../src/agent/index.ts';
+import { openCluster } from '../../src/cluster/index.ts';
+import { Engine } from '../../src/engine/index.ts';
+import { createLog, type Log } from '../../src/lib/index.ts';
+import type { Machine } from '../../src/model/index.ts';
+import { type RuntimeObserver, SimulatedRuntime } from './simulated-runtime.ts';
+import { type Link, type Mutant, StoreClient } from './store-client.ts';
+import type { StoreServer } from './store-server.ts';
+import { ProcessClock, type SeededRandom, type VirtualTime } from './virtual-time.ts';
+
+export const TTL_MS = 5000;
+export const RECONCILE_MS = 2000;
+
+export interface SimulatedWorldParts {
+  readonly server: StoreServer;
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly observer: RuntimeObserver & { powerLost(machine: string): void };
+  readonly mutant?: Mutant | undefined;
+  /** Log lines with time and machine, for whoever looks into a failing seed. */
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+interface Process {
+  readonly clock: ProcessClock;
+  readonly stop: () => Promise<void>;
+}
+
+/** One machine: the real presence, agent and engine on a simulated store connection, clock and runtime. */
+export class SimulatedMachine {
+  readonly id: string;
+  readonly link: Link = { open: true, lossRate: 0, stuckRate: 0, maxDelayMs: 4, onOpen: new Set() };
+  readonly runtime: SimulatedRuntime;
+  readonly metadata: Record<string, string>;
+  readonly #parts: SimulatedWorldParts;
+  readonly #token: string;
+  /** What a fleetd that restarts finds on disk; lost with the power. */
+  #lease: string | undefined;
+  #process: Process | undefined;
+
+  constructor(id: string, metadata: Record<string, string>, parts: SimulatedWorldParts) {
+    this.id = id;
+    this.metadata = metadata;
+    this.#parts = parts;
+    this.#token = parts.random.hex(8);
+    this.runtime = new SimulatedRuntime(id, parts.time, parts.observer);
+  }
+
+  get up(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** Starts fleetd, which finds whatever runs already. */
+  start(): void {
+    if (this.#process) return;
+    const { server, time, random, mutant } = this.#parts;
+    const clock = new ProcessClock(time, 0.98 + random.float() * 0.04);
+    const store = new StoreClient({ server, time, clock, random, link: this.link, machine: this.id, mutant });
+    const log = this.#log();
+    const cluster = openCluster({ store, prefix: '/sim/', clock, random, log });
+    const stopping = new AbortController();
+    const common = { cluster, clock, random, log, signal: stopping.signal, ttlMs: TTL_MS, machine: this.id };
+    const memory = {
+      load: () => this.#lease,
+      save: (lease: string) => {
+        this.#lease = lease;
+      },
+    };
+    const presence = new Presence({ ...common, machine: () => this.#describe(), token: this.#token, memory });
+    const agent = new Agent({ ...common, presence, runtime: this.runtime, reconcileIntervalMs: RECONCILE_MS });
+    const engine = new Engine({ ...common, presence, reconcileIntervalMs: RECONCILE_MS });
+    const stop = async () => {
+      stopping.abort(new Error('fleetd is stopping'));
+      await engine.done;
+      await agent.unloadAll().catch(() => {});
+      await presence.leave().catch(() => {});
+      this.#lease = undefined;
+    };
+    this.#process = { clock, stop };
+  }
+
+  /** kill -9 of fleetd: the units live on. */
+  crash(): void {
+    if (this.#process) this.#process.clock.dead = true;
+    this.#process = undefined;
+  }
+
+  powerOff(): void {
+    this.crash();
+    this.#lease = undefined;
+    this.runtime.powerOff();
+    this.#parts.observer.powerLost(this.id);
+  }
+
+  /** SIGTERM of fleetd. */
+  stop(): void {
+    void this.#process?.stop();
+    this.#process = undefined;
+  }
+
+  jumpClock(offsetMs: number): void {
+    if (this.#process) this.#process.clock.offsetMs = offsetMs;
+  }
+
+  cut(): void {
+    this.link.open = false;
+  }
+
+  heal(): void {
+    this.link.open = true;
+    this.link.lossRate = 0;
+    this.link.stuckRate = 0;
+    this.link.maxDelayMs = 4;
+    for (const fn of [...this.link.onOpen]) fn();
+  }
+
+  #describe(): Machine {
+    return {
+      id: this.id,
+      address: this.id,
+      metadata: this.metadata,
+      resources: { cores: 1, memoryBytes: 0 },
+      version: '',
+    };
+  }
+
+  #log(): Log {
+    const { trace, time } = this.#parts;
+    return createLog(trace ? (line) => trace(`${(time.nowMs / 1000).toFixed(3)} ${this.id} ${line}`) : () => {});
+  }
+}
