@@ -1,0 +1,12 @@
+export { Engine, type EngineObserver, type EngineOptions, type EngineRound } from './engine.ts';
+export {
+  type Decision,
+  explain,
+  type Schedule,
+  Scheduler,
+  type ScheduleView,
+  type Suitability,
+  schedule,
+  schedulerOf,
+  type Unplaced,
+} from './schedule.ts';
