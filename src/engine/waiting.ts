@@ -1,0 +1,97 @@
+import { byName, type UnitEntry } from './entries.ts';
+import { isReplaceRelated } from './rivals.ts';
+
+/** Waiting units which no filter can tell apart: when one of them finds no machine, none does. */
+export class WaitingClass {
+  readonly key: string;
+  /** Of just one unit, whose place depends on where certain other units are. */
+  readonly solo: boolean;
+  readonly units = new Set<UnitEntry>();
+  /** Last by name first; may hold units that wait no more. */
+  #sorted: UnitEntry[] = [];
+  #added: UnitEntry[] = [];
+
+  constructor(key: string, solo: boolean) {
+    this.key = key;
+    this.solo = solo;
+  }
+
+  add(unit: UnitEntry): void {
+    this.units.add(unit);
+    this.#added.push(unit);
+  }
+
+  /** The first by name. */
+  first(): UnitEntry | undefined {
+    if (this.#added.length > 0) {
+      this.#sorted = [...this.#sorted, ...this.#added].sort((a, b) => byName(b, a));
+      this.#added = [];
+    }
+    for (let last = this.#sorted.at(-1); last; last = this.#sorted.at(-1)) {
+      if (this.units.has(last)) return last;
+      this.#sorted.pop();
+    }
+    return undefined;
+  }
+}
+
+/** Units to be placed which no machine can take, by class. */
+export class Waiting {
+  readonly #classes = new Map<string, WaitingClass>();
+  readonly #classOf = new Map<UnitEntry, WaitingClass>();
+
+  get units(): MapIterator<UnitEntry> {
+    return this.#classOf.keys();
+  }
+
+  get classes(): MapIterator<WaitingClass> {
+    return this.#classes.values();
+  }
+
+  has(unit: UnitEntry): boolean {
+    return this.#classOf.has(unit);
+  }
+
+  add(unit: UnitEntry): void {
+    this.remove(unit);
+    const solo = isSolo(unit);
+    const key = solo ? `=${unit.name}` : classKey(unit);
+    let group = this.#classes.get(key);
+    if (!group) {
+      group = new WaitingClass(key, solo);
+      this.#classes.set(key, group);
+    }
+    group.add(unit);
+    this.#classOf.set(unit, group);
+  }
+
+  remove(unit: UnitEntry): void {
+    const group = this.#classOf.get(unit);
+    if (!group) return;
+    this.#classOf.delete(unit);
+    group.units.delete(unit);
+    if (group.units.size === 0) this.#classes.delete(group.key);
+  }
+
+  /** True when a unit just like this one waits already, so that there is no machine for this one either. */
+  hasLike(unit: UnitEntry): boolean {
+    return this.#classes.size > 0 && !isSolo(unit) && this.#classes.has(classKey(unit));
+  }
+}
+
+function isSolo(unit: UnitEntry): boolean {
+  return unit.needs.machineOf.length > 0 || isReplaceRelated(unit);
+}
+
+function classKey({ needs, conflicts, matches, poolKey }: UnitEntry): string {
+  const held = conflicts.length === 0 ? '' : ids(conflicts);
+  const matching = matches.size === 0 ? '' : ids(matches);
+  return `${needs.machineId ?? ''}|${held}|${matching}|${poolKey}`;
+}
+
+function ids(globs: Iterable<{ readonly id: number }>): string {
+  return [...globs]
+    .map((glob) => glob.id)
+    .sort((a, b) => a - b)
+    .join();
+}
