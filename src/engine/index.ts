@@ -1,20 +1,11 @@
 export { Engine, type EngineObserver, type EngineOptions, type EngineRound } from './engine.ts';
 export {
   type Decision,
-  type Decision,
-  explain,
   explain,
   type Schedule,
-  type Schedule,
-  Scheduler,
   Scheduler,
   type ScheduleView,
-  type ScheduleView,
-  type Suitability,
   type Suitability,
   schedule,
-  schedule,
-  schedulerOf,
-  type Unplaced,
   type Unplaced,
 } from './schedule.ts';

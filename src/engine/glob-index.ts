@@ -1,0 +1,129 @@
+import { matchesGlob } from '../model/index.ts';
+import type { Glob, UnitEntry } from './entries.ts';
+
+/** Shared by the many names which nothing matches. */
+export const NO_GLOBS: Set<Glob> = new Set();
+
+/** Called when a name begins (+1) or ceases (-1) to be matched by a glob that is in use. */
+export type OnMatch = (unit: UnitEntry, glob: Glob, change: 1 | -1) => void;
+
+/**
+ * Which names match which globs, kept as both come and go. A glob's literal prefix leads to its names by binary search
+ * and a name's prefixes lead to its globs, so that one more unit does not cost a look at all the others.
+ */
+export class GlobIndex {
+  readonly #onMatch: OnMatch;
+  readonly #units = new Map<string, UnitEntry>();
+  /** Sorted; may hold names that are gone, until they are half of it. */
+  #names: string[] = [];
+  readonly #globs = new Map<string, Glob>();
+  readonly #byPrefix = new Map<string, Set<Glob>>();
+  /** How many globs have a prefix of this length. */
+  readonly #lengths = new Map<number, number>();
+  #nextId = 1;
+
+  constructor(onMatch: OnMatch) {
+    this.#onMatch = onMatch;
+  }
+
+  /** Many at once cost one sort. None of them may be known already. */
+  addNames(units: readonly UnitEntry[]): void {
+    const fresh = units.filter((unit) => !this.#units.has(unit.name));
+    for (const unit of fresh) this.#units.set(unit.name, unit);
+    if (fresh.length > 64) {
+      this.#names = [...this.#units.keys()].sort();
+    } else {
+      for (const { name } of fresh) {
+        const at = lowerBound(this.#names, name);
+        if (this.#names[at] !== name) this.#names.splice(at, 0, name);
+      }
+    }
+    for (const unit of fresh) for (const glob of this.#globsFor(unit.name)) this.#link(unit, glob);
+  }
+
+  removeName(unit: UnitEntry): void {
+    if (!this.#units.delete(unit.name)) return;
+    for (const glob of unit.matches) this.#unlink(unit, glob);
+    unit.matches = NO_GLOBS;
+    if (this.#names.length > 2 * this.#units.size + 64) {
+      this.#names = this.#names.filter((name) => this.#units.has(name));
+    }
+  }
+
+  /** The glob with this text, to be counted by the caller among its holders and released by it. */
+  acquire(text: string): Glob {
+    const known = this.#globs.get(text);
+    if (known !== undefined) return known;
+    const prefix = /^[^*?[\\]*/.exec(text)![0];
+    const glob: Glob = {
+      id: this.#nextId++,
+      text,
+      prefix,
+      conflictHolders: new Set(),
+      replaceHolders: new Set(),
+      matching: new Set(),
+    };
+    this.#globs.set(text, glob);
+    const siblings = this.#byPrefix.get(prefix);
+    if (siblings) siblings.add(glob);
+    else this.#byPrefix.set(prefix, new Set([glob]));
+    this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1);
+    for (const unit of this.#unitsWithPrefix(prefix)) if (matchesGlob(text, unit.name)) this.#link(unit, glob);
+    return glob;
+  }
+
+  /** Forgets the glob when nobody holds it any more. */
+  release(glob: Glob): void {
+    if (glob.conflictHolders.size + glob.replaceHolders.size > 0) return;
+    if (!this.#globs.delete(glob.text)) return;
+    const siblings = this.#byPrefix.get(glob.prefix)!;
+    siblings.delete(glob);
+    if (siblings.size === 0) this.#byPrefix.delete(glob.prefix);
+    const left = this.#lengths.get(glob.prefix.length)! - 1;
+    if (left === 0) this.#lengths.delete(glob.prefix.length);
+    else this.#lengths.set(glob.prefix.length, left);
+    for (const unit of [...glob.matching]) this.#unlink(unit, glob);
+  }
+
+  #link(unit: UnitEntry, glob: Glob): void {
+    if (unit.matches === NO_GLOBS) unit.matches = new Set();
+    unit.matches.add(glob);
+    glob.matching.add(unit);
+    this.#onMatch(unit, glob, 1);
+  }
+
+  #unlink(unit: UnitEntry, glob: Glob): void {
+    unit.matches.delete(glob);
+    glob.matching.delete(unit);
+    this.#onMatch(unit, glob, -1);
+  }
+
+  *#globsFor(name: string): Iterable<Glob> {
+    for (const length of this.#lengths.keys()) {
+      if (length > name.length) continue;
+      const globs = this.#byPrefix.get(name.slice(0, length));
+      if (globs) for (const glob of globs) if (matchesGlob(glob.text, name)) yield glob;
+    }
+  }
+
+  *#unitsWithPrefix(prefix: string): Iterable<UnitEntry> {
+    for (let at = lowerBound(this.#names, prefix); at < this.#names.length; at++) {
+      const name = this.#names[at]!;
+      if (!name.startsWith(prefix)) return;
+      const unit = this.#units.get(name);
+      if (unit) yield unit;
+    }
+  }
+}
+
+/** The first place in a sorted list whose text is not before `wanted`. */
+export function lowerBound(sorted: readonly string[], wanted: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
