@@ -1,11 +1,204 @@
-/** Where a command of the lab writes. */
-export interface LabIo {
-  out(text: string): void;
-  err(text: string): void;
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ERRORS, FlotillaError, messageOf } from '../lib/index.ts';
+import { removeIfEmpty, stopLab, wipeLab } from './down.ts';
+import { labDirectory } from './lab-directory.ts';
+import type { LabIo } from './lab-io.ts';
+import { withLabLock } from './lab-lock.ts';
+import { isRunning, type LabState, readLab } from './lab-state.ts';
+import { kill, outage, pickMachines, powerOn } from './power.ts';
+import { labStatus, printStatus } from './status.ts';
+import { type UpOptions, up } from './up.ts';
+
+export const LAB_USAGE = `A cluster on this computer: an embedded store and machines at 127.0.1.1, 127.0.1.2, …, each a fleetd of its own.
+
+Usage:
+  fleetctl lab up [--machines 3] [--detach] [--port 49153] [--agent-ttl 5s]
+                                        start it; Ctrl-C stops it unless --detach
+  fleetctl lab status [-o json]         machines, their state and addresses, and who leads
+  fleetctl lab kill N… [--daemon-only]  cut the power of machines, or kill only their fleetd
+  fleetctl lab revive N…                bring killed machines back
+  fleetctl lab outage                   cut the power of everything at once
+  fleetctl lab restore [N…]             bring the store and all machines back, or only those named
+  fleetctl lab down [--wipe]            stop it cleanly; --wipe also deletes its units and data
+
+N is a machine's number or a prefix of its id. The lab lives in $FLOTILLA_LAB, by default ~/.local/state/flotilla/lab.
+`;
+
+type Verb = (lab: string, args: Arguments, io: LabIo) => Promise<number>;
+
+interface Arguments {
+  readonly names: readonly string[];
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
 }
 
-/** `fleetctl lab ARGUMENTS`: a whole cluster on this computer. Answers the exit status. */
+const OPTIONS = {
+  machines: { type: 'string' },
+  detach: { type: 'boolean' },
+  port: { type: 'string' },
+  'agent-ttl': { type: 'string' },
+  'daemon-only': { type: 'boolean' },
+  wipe: { type: 'boolean' },
+  output: { type: 'string', short: 'o' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+interface VerbEntry {
+  readonly run: Verb;
+  readonly options: readonly (keyof typeof OPTIONS)[];
+  /** How many machines may be named. */
+  readonly names: 'none' | 'some' | 'any';
+}
+
+const VERBS: Readonly<Record<string, VerbEntry>> = {
+  up: { run: runUp, options: ['machines', 'detach', 'port', 'agent-ttl'], names: 'none' },
+  status: { run: runStatus, options: ['output'], names: 'none' },
+  kill: { run: runKill, options: ['daemon-only'], names: 'some' },
+  revive: { run: runRevive, options: [], names: 'some' },
+  outage: { run: runOutage, options: [], names: 'none' },
+  restore: { run: runRestore, options: [], names: 'any' },
+  down: { run: runDown, options: ['wipe'], names: 'none' },
+};
+
+/** `fleetctl lab ARGUMENTS`; answers the exit status. A user's mistake is one sentence on stderr. */
 export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
-  io.err(`unknown lab command ${argv.join(' ')}\n`);
-  return 2;
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    if (!(error instanceof FlotillaError)) throw error;
+    io.err(`${error.message}\n`);
+    return ERRORS[error.code].exit;
+  }
+}
+
+async function dispatch(argv: readonly string[], io: LabIo): Promise<number> {
+  const [verb = 'help', ...args] = argv.map((arg) => arg.replace(/^-(?=[a-z-]{2})(?!-)/, '--'));
+  if (['help', '--help', '-h'].includes(verb)) {
+    io.out(LAB_USAGE);
+    return 0;
+  }
+  const entry = VERBS[verb];
+  if (entry === undefined)
+    throw new FlotillaError('usage', `unknown lab command ${verb}; there are ${Object.keys(VERBS).join(', ')}`);
+  const parsed = parse(verb, entry, args);
+  if (parsed.values['help']) {
+    io.out(LAB_USAGE);
+    return 0;
+  }
+  return await entry.run(labDirectory(io.env), parsed, io);
+}
+
+function parse(verb: string, entry: VerbEntry, args: readonly string[]): Arguments {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: entry.names !== 'none',
+      options: Object.fromEntries([...entry.options, 'help' as const].map((name) => [name, OPTIONS[name]])),
+    });
+    if (entry.names === 'some' && positionals.length === 0 && !values['help'])
+      throw new Error(`name the machines: fleetctl lab ${verb} N`);
+    return { names: positionals, values: values as Arguments['values'] };
+  } catch (error) {
+    throw new FlotillaError(
+      'usage',
+      `lab ${verb}: ${messageOf(error)
+        .split('\n')[0]!
+        .replace(/\. To specify.*/, '')}`,
+    );
+  }
+}
+
+async function runUp(lab: string, { values }: Arguments, io: LabIo): Promise<number> {
+  const machines = number(values['machines'], '--machines', 1, 200);
+  const port = number(values['port'], '--port', 1, 65_535);
+  const agentTtl = values['agent-ttl'] as string | undefined;
+  if (agentTtl !== undefined && !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(agentTtl))
+    throw new FlotillaError('usage', `--agent-ttl: ${agentTtl} is not a duration like 5s`);
+  const options: UpOptions = {
+    detach: values['detach'] === true,
+    ...(machines === undefined ? {} : { machines }),
+    ...(port === undefined ? {} : { port }),
+    ...(agentTtl === undefined ? {} : { agentTtl }),
+  };
+  return await up(lab, options, io);
+}
+
+async function runStatus(lab: string, { values }: Arguments, io: LabIo): Promise<number> {
+  const { output } = values;
+  if (output !== undefined && output !== 'json' && output !== 'text')
+    throw new FlotillaError('usage', `--output: ${output} is neither json nor text`);
+  const status = await labStatus(lab, theLab(lab));
+  if (output === 'json') io.out(`${JSON.stringify(status, undefined, 2)}\n`);
+  else printStatus(status, io);
+  return 0;
+}
+
+function runKill(lab: string, { names, values }: Arguments, io: LabIo): Promise<number> {
+  return changing(lab, io, async (state) => {
+    await kill(lab, state, pickMachines(state, names), values['daemon-only'] === true, io);
+    return 0;
+  });
+}
+
+function runRevive(lab: string, { names }: Arguments, io: LabIo): Promise<number> {
+  return changing(lab, io, async (state) => {
+    const machines = pickMachines(state, names);
+    for (const { number, state: now } of machines) if (now === 'up') io.out(`Machine ${number} is up already.\n`);
+    return (await powerOn(lab, state, machines, io)) ? 0 : 1;
+  });
+}
+
+function runOutage(lab: string, _: Arguments, io: LabIo): Promise<number> {
+  return changing(lab, io, async (state) => {
+    await outage(lab, state, io);
+    return 0;
+  });
+}
+
+function runRestore(lab: string, { names }: Arguments, io: LabIo): Promise<number> {
+  return changing(lab, io, async (state) => {
+    const machines = names.length > 0 ? pickMachines(state, names) : state.machines;
+    return (await powerOn(lab, state, machines, io)) ? 0 : 1;
+  });
+}
+
+async function runDown(lab: string, { values }: Arguments, io: LabIo): Promise<number> {
+  if (!existsSync(lab)) {
+    io.out(`There is no lab in ${lab}.\n`);
+    return 0;
+  }
+  await withLabLock(lab, io, async () => {
+    if (values['wipe'] === true) {
+      await wipeLab(lab);
+      return io.out(`Everything of the lab in ${lab} is gone.\n`);
+    }
+    const state = readLab(lab);
+    if (state === undefined) return io.out(`There is no lab in ${lab}.\n`);
+    const running = isRunning(state);
+    await stopLab(lab, state, io);
+    io.out(running ? 'The lab is stopped; `fleetctl lab up` goes on from here.\n' : 'The lab was not running.\n');
+  });
+  removeIfEmpty(lab);
+  return 0;
+}
+
+/** Runs `work` on the lab's state while nobody else changes it. */
+async function changing(lab: string, io: LabIo, work: (state: LabState) => Promise<number>): Promise<number> {
+  theLab(lab);
+  return await withLabLock(lab, io, () => work(theLab(lab)));
+}
+
+function theLab(lab: string): LabState {
+  const state = readLab(lab);
+  if (state === undefined)
+    throw new FlotillaError('not-found', `there is no lab in ${lab}; start one: fleetctl lab up`);
+  return state;
+}
+
+function number(text: string | boolean | undefined, flag: string, min: number, max: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new FlotillaError('usage', `${flag}: ${text} is not a whole number from ${min} to ${max}`);
+  return value;
 }

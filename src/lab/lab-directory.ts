@@ -1,0 +1,33 @@
+import os from 'node:os';
+import path from 'node:path';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the lab of this user lives; fleetctl finds a running lab at the same place. */
+export function labDirectory(env: Environment): string {
+  const state = env['XDG_STATE_HOME'] || path.join(env['HOME'] || os.homedir(), '.local', 'state');
+  return path.resolve(env['FLOTILLA_LAB'] || path.join(state, 'flotilla', 'lab'));
+}
+
+/** What the lab keeps below its directory. Names are short because the path of a unix socket may be. */
+export const labPaths = {
+  state: (lab: string): string => path.join(lab, 'lab.json'),
+  lock: (lab: string): string => path.join(lab, 'lab.lock'),
+  store: (lab: string): string => path.join(lab, 'store'),
+  storeLog: (lab: string): string => path.join(lab, 'store.log'),
+  machine: (lab: string, number: number): string => path.join(lab, `m${number}`),
+} as const;
+
+/** What a machine keeps below its own directory. */
+export const machinePaths = {
+  config: (machine: string): string => path.join(machine, 'fleet.conf'),
+  log: (machine: string): string => path.join(machine, 'fleetd.log'),
+  socket: (machine: string): string => path.join(machine, 'fleet.sock'),
+  state: (machine: string): string => path.join(machine, 'state'),
+  ready: (machine: string): string => path.join(machine, 'state', 'ready.json'),
+  lease: (machine: string): string => path.join(machine, 'state', 'lease'),
+  supervisor: (machine: string): string => path.join(machine, 'state', 'supervisor'),
+} as const;
+
+/** Names of everything the lab may have made in its directory, for `lab down --wipe`. */
+export const LAB_NAMES: RegExp = /^(lab\.json(\.new)?|lab\.lock.*|store|store\.log(\.1)?|m\d+)$/;

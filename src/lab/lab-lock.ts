@@ -1,0 +1,80 @@
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
+import { labPaths } from './lab-directory.ts';
+import type { LabIo } from './lab-io.ts';
+import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
+
+const WAIT_MS = 90_000;
+
+/**
+ * Runs `work` while no other lab command changes this lab; waits for one that does. A lock left by a process that was
+ * killed is taken over.
+ */
+export async function withLabLock<T>(lab: string, io: LabIo, work: () => Promise<T>): Promise<T> {
+  const file = labPaths.lock(lab);
+  const own = `${file}.${process.pid}`;
+  try {
+    mkdirSync(lab, { recursive: true, mode: 0o700 });
+    writeFileSync(own, JSON.stringify(identify(process.pid)));
+  } catch (error) {
+    throw new FlotillaError('usage', `cannot use the lab directory ${lab}: ${messageOf(error)}`);
+  }
+  try {
+    await take(file, own, io);
+    try {
+      return await work();
+    } finally {
+      rmSync(file, { force: true });
+    }
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+async function take(file: string, own: string, io: LabIo): Promise<void> {
+  const deadline = clock.monotonic() + WAIT_MS;
+  for (let said = false; !tryLink(own, file); ) {
+    const holder = readHolder(file);
+    if (holder === undefined || !isAlive(holder)) {
+      // Moved aside first: of two that find it stale only one moves it.
+      tryRename(file, `${own}.stale`);
+      rmSync(`${own}.stale`, { force: true });
+      continue;
+    }
+    if (!said) io.out(`Waiting for another lab command to finish (pid ${holder.pid})…\n`);
+    said = true;
+    if (clock.monotonic() > deadline)
+      throw new FlotillaError(
+        'timeout',
+        `another lab command (pid ${holder.pid}) has not finished for 90 s; end it first`,
+      );
+    await clock.sleep(50);
+  }
+}
+
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function tryRename(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function readHolder(file: string): ProcessIdentity | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity;
+  } catch {
+    // Gone meanwhile, or never finished: nobody holds it.
+    return undefined;
+  }
+}

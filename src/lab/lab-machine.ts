@@ -1,0 +1,92 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { systemClock as clock, FlotillaError } from '../lib/index.ts';
+import { powerOff } from '../runtime/supervisor/index.ts';
+import { type Daemon, hasEnded, killProcess, lastLines, spawnDaemon } from './daemon-process.ts';
+import { machinePaths } from './lab-directory.ts';
+import type { LabIo } from './lab-io.ts';
+import type { LabMachine, LabState } from './lab-state.ts';
+import { signalProcess } from './process-identity.ts';
+
+const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 70_000;
+
+/** Starts a machine's fleetd; resolves once it has joined the cluster. `save` is called as soon as its pid is known. */
+export async function startMachine(machine: LabMachine, state: LabState, io: LabIo, save: () => void): Promise<void> {
+  const { directory } = machine;
+  mkdirSync(machinePaths.state(directory), { recursive: true });
+  rmSync(machinePaths.ready(directory), { force: true });
+  writeFileSync(machinePaths.config(directory), fleetConf(machine, state));
+  const log = machinePaths.log(directory);
+  const daemon = await spawnDaemon(['--config', machinePaths.config(directory)], log, io.env);
+  machine.pid = daemon.pid;
+  machine.startTime = daemon.startTime;
+  machine.state = 'up';
+  save();
+  const failure = await waitUntilReady(machinePaths.ready(directory), daemon);
+  if (failure === undefined) return;
+  await killProcess(daemon);
+  await cutPower(machine);
+  save();
+  throw new FlotillaError('unavailable', `machine ${machine.number} ${failure}; the end of ${log}:\n${lastLines(log)}`);
+}
+
+/** What was wrong, in words that follow `machine N`; undefined when it is ready. */
+async function waitUntilReady(file: string, daemon: Daemon): Promise<string | undefined> {
+  const deadline = clock.monotonic() + READY_TIMEOUT_MS;
+  while (readyPid(file) !== daemon.pid) {
+    if (daemon.ended.aborted) return 'did not start';
+    if (clock.monotonic() > deadline) return `did not join the cluster within ${READY_TIMEOUT_MS / 1000} s`;
+    await clock.sleep(10);
+  }
+  return undefined;
+}
+
+function readyPid(file: string): number | undefined {
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { pid?: number }).pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The machine's configuration as fleetd reads it. */
+function fleetConf(machine: LabMachine, state: LabState): string {
+  const listen = [...(machine.socket === undefined ? [] : [machine.socket]), new URL(machine.endpoint).host];
+  return [
+    '# Written anew by each start of the lab.',
+    `etcd_servers=${JSON.stringify([state.store.endpoint])}`,
+    `public_ip=${machine.address}`,
+    `agent_ttl=${state.agentTtl}`,
+    `machine_id=${machine.id}`,
+    `state_directory=${machinePaths.state(machine.directory)}`,
+    `listen=${JSON.stringify(listen)}`,
+    'runtime=supervisor',
+    '',
+  ].join('\n');
+}
+
+/** Power loss: fleetd, the supervisor and all processes of units end at once, and memory is gone. */
+export async function cutPower(machine: LabMachine): Promise<void> {
+  await killDaemon(machine);
+  await powerOff({ directory: machinePaths.supervisor(machine.directory) });
+  rmSync(machinePaths.lease(machine.directory), { force: true });
+  rmSync(machinePaths.ready(machine.directory), { force: true });
+  rmSync(machinePaths.socket(machine.directory), { force: true });
+  machine.state = 'dead';
+}
+
+/** Ends fleetd at once; the machine's units live on. */
+export async function killDaemon(machine: LabMachine): Promise<void> {
+  await killProcess(machine);
+  machine.pid = 0;
+  machine.startTime = 0;
+  machine.state = 'daemon-dead';
+}
+
+/** Stops fleetd cleanly with its units, then everything that may be left. False when it had to be forced. */
+export async function stopMachine(machine: LabMachine): Promise<boolean> {
+  signalProcess(machine, 'SIGTERM');
+  const clean = await hasEnded(machine, STOP_TIMEOUT_MS);
+  await cutPower(machine);
+  return clean;
+}

@@ -1,0 +1,133 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { FlotillaError, messageOf } from '../lib/index.ts';
+import { LAB_NAMES, labPaths } from './lab-directory.ts';
+import { bootId, isAlive, type ProcessIdentity } from './process-identity.ts';
+
+/** `dead`: without power. `daemon-dead`: fleetd does not run, the machine's units may. */
+export type MachineState = 'up' | 'daemon-dead' | 'dead';
+
+export interface LabMachine {
+  readonly number: number;
+  readonly id: string;
+  readonly address: string;
+  endpoint: string;
+  /** Absent where the path would be too long for a socket. */
+  socket?: string;
+  readonly directory: string;
+  state: MachineState;
+  /** Of fleetd; 0 while it does not run. */
+  pid: number;
+  startTime: number;
+}
+
+/** `lab.json`: written by the lab's commands only, read by fleetctl to find a machine to talk to. */
+export interface LabState {
+  readonly version: 1;
+  /** The boot of this computer in which the processes below ran. */
+  bootId: string;
+  /** The TCP port wished for every machine's API; `endpoint` of a machine says which one it got. */
+  port: number;
+  agentTtl: string;
+  /** Stopped on purpose, not by a power cut. */
+  stopped?: true;
+  /** Who is starting the lab right now; left behind when that process was killed half-way. */
+  starting?: ProcessIdentity;
+  store: { endpoint: string; pid: number; startTime: number };
+  machines: LabMachine[];
+}
+
+const VERSION = 1;
+const WIPE_HINT = '`fleetctl lab down --wipe` throws this lab away, so that `lab up` starts a new one';
+
+/**
+ * The lab as it is: what lab.json says, corrected by which processes really run. Undefined when there is no lab.
+ * Throws FlotillaError `damaged` when the file cannot be trusted.
+ */
+export function readLab(lab: string): LabState | undefined {
+  const file = labPaths.state(lab);
+  const text = readIfThere(file);
+  if (text === undefined) {
+    if (leftovers(lab).length === 0) return undefined;
+    throw new FlotillaError('damaged', `${lab} holds a lab but its ${file} is missing: put it back, or ${WIPE_HINT}`);
+  }
+  const state = parseState(text, file);
+  if (state.bootId !== bootId()) forgetProcesses(state);
+  for (const machine of state.machines) machine.state = actualState(machine);
+  return state;
+}
+
+/** Replaces lab.json whole: whoever reads it meanwhile sees the old one or the new one. */
+export function writeLab(lab: string, state: LabState): void {
+  const file = labPaths.state(lab);
+  mkdirSync(lab, { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
+  renameSync(`${file}.new`, file);
+}
+
+/** True while the store or any fleetd of the lab runs. */
+export function isRunning(state: LabState): boolean {
+  return isAlive(state.store) || state.machines.some((machine) => machine.state === 'up');
+}
+
+/** The computer itself was started anew: nothing recorded before that can run. */
+function forgetProcesses(state: LabState): void {
+  for (const target of [state.store, ...state.machines]) Object.assign(target, { pid: 0, startTime: 0 });
+  for (const machine of state.machines) machine.state = 'dead';
+  delete state.starting;
+  state.bootId = bootId();
+}
+
+function actualState(machine: LabMachine): MachineState {
+  if (isAlive(machine)) return 'up';
+  return machine.state === 'dead' ? 'dead' : 'daemon-dead';
+}
+
+function parseState(text: string, file: string): LabState {
+  let value: Partial<LabState>;
+  try {
+    value = JSON.parse(text) as Partial<LabState>;
+  } catch (error) {
+    throw new FlotillaError('damaged', `${file} is damaged (${messageOf(error)}): mend it, or ${WIPE_HINT}`);
+  }
+  if (typeof value.version === 'number' && value.version > VERSION)
+    throw new FlotillaError('damaged', `${file} was written by a newer Flotilla: use that one, or ${WIPE_HINT}`);
+  const wrong = firstWrong(value);
+  if (wrong !== undefined)
+    throw new FlotillaError('damaged', `${file} is damaged (${wrong}): mend it, or ${WIPE_HINT}`);
+  return value as LabState;
+}
+
+/** What is wrong with the value, in a few words. */
+function firstWrong(value: Partial<LabState>): string | undefined {
+  if (typeof value !== 'object' || value === null || value.version !== VERSION) return 'no version';
+  if (typeof value.port !== 'number' || typeof value.agentTtl !== 'string') return 'no port or agentTtl';
+  if (typeof value.store?.endpoint !== 'string' || typeof value.store.pid !== 'number') return 'no store';
+  if (!Array.isArray(value.machines)) return 'no machines';
+  const bad = value.machines.findIndex((machine) => !isMachine(machine));
+  return bad < 0 ? undefined : `machine ${bad + 1} is incomplete`;
+}
+
+function isMachine(value: unknown): value is LabMachine {
+  const machine = value as Partial<LabMachine> | null;
+  return (
+    typeof machine?.number === 'number' &&
+    /^[0-9a-f]{32}$/.test(machine.id ?? '') &&
+    [machine.address, machine.endpoint, machine.directory, machine.state].every((text) => typeof text === 'string') &&
+    [machine.pid, machine.startTime].every((number) => typeof number === 'number')
+  );
+}
+
+/** What a lab has left in its directory besides lab.json. */
+export function leftovers(lab: string): string[] {
+  if (!existsSync(lab)) return [];
+  return readdirSync(lab).filter((name) => LAB_NAMES.test(name) && !name.startsWith('lab.'));
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new FlotillaError('damaged', `cannot read the lab: ${messageOf(error)}`);
+  }
+}

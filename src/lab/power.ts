@@ -1,0 +1,105 @@
+import { FlotillaError, messageOf } from '../lib/index.ts';
+import { killProcess } from './daemon-process.ts';
+import type { LabIo } from './lab-io.ts';
+import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
+import { isRunning, type LabMachine, type LabState, writeLab } from './lab-state.ts';
+import { forgetStore, startStore } from './lab-store.ts';
+import { freePort } from './ports.ts';
+import { isAlive, signalProcess } from './process-identity.ts';
+
+/** The machines named by their numbers or by a prefix of their ids. */
+export function pickMachines(state: LabState, names: readonly string[]): LabMachine[] {
+  return names.map((name) => {
+    const found = /^\d{1,4}$/.test(name)
+      ? state.machines.filter((machine) => machine.number === Number(name))
+      : state.machines.filter((machine) => machine.id.startsWith(name));
+    if (found.length === 1) return found[0]!;
+    const known = state.machines.map((machine) => machine.number).join(', ');
+    throw new FlotillaError(
+      'usage',
+      `${found.length === 0 ? 'no machine' : 'several machines'} ${name} in the lab; there are ${known}`,
+    );
+  });
+}
+
+/** `lab kill N…`: these machines lose their power, or only their fleetd. */
+export async function kill(
+  lab: string,
+  state: LabState,
+  machines: readonly LabMachine[],
+  daemonOnly: boolean,
+  io: LabIo,
+) {
+  await Promise.all(machines.map((machine) => (daemonOnly ? killDaemon(machine) : cutPower(machine))));
+  writeLab(lab, state);
+  for (const { number, address } of machines)
+    io.out(
+      daemonOnly
+        ? `Machine ${number} (${address}): fleetd was killed, its units run on. Start it again: fleetctl lab revive ${number}\n`
+        : `Machine ${number} (${address}) lost its power. Bring it back: fleetctl lab revive ${number}\n`,
+    );
+}
+
+/** `lab outage`: everything loses its power at the same moment. */
+export async function outage(lab: string, state: LabState, io: LabIo): Promise<void> {
+  for (const target of [state.store, ...state.machines]) signalProcess(target, 'SIGKILL');
+  await killProcess(state.store);
+  forgetStore(state);
+  await Promise.all(state.machines.map((machine) => cutPower(machine)));
+  writeLab(lab, state);
+  io.out(
+    `The power is out: the store and ${count(state.machines.length, 'machine')} are dead. Bring all or some of them back: ` +
+      'fleetctl lab restore [N…]\n',
+  );
+}
+
+/** Starts the machines that are not up, side by side, and the store first if need be. False when one did not start. */
+export async function powerOn(
+  lab: string,
+  state: LabState,
+  machines: readonly LabMachine[],
+  io: LabIo,
+): Promise<boolean> {
+  const save = () => writeLab(lab, state);
+  const off = machines.filter((machine) => machine.state !== 'up');
+  delete state.stopped;
+  await choosePorts(state, off, io);
+  if (!isAlive(state.store)) {
+    io.out('Starting the store…\n');
+    await startStore(lab, state, io);
+  }
+  const results = await Promise.all(
+    off.map(async (machine) => {
+      try {
+        await startMachine(machine, state, io, save);
+        io.out(`Machine ${machine.number} is up: ${machine.address}\n`);
+        return true;
+      } catch (error) {
+        if (!(error instanceof FlotillaError)) throw error;
+        io.err(`${messageOf(error)}\n`);
+        return false;
+      }
+    }),
+  );
+  save();
+  return results.every(Boolean);
+}
+
+/** Gives the machines one port that is free at all their addresses: the one wished for if possible. */
+async function choosePorts(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
+  if (!isRunning(state)) {
+    const port = await freePort(['127.0.0.1'], Number(new URL(state.store.endpoint).port));
+    state.store.endpoint = `http://127.0.0.1:${port}`;
+  }
+  const port = await freePort(
+    machines.map(({ address }) => address),
+    state.port,
+  );
+  if (port !== state.port) io.out(`Port ${state.port} is taken on this computer; using ${port} instead.\n`);
+  for (const machine of machines) machine.endpoint = `http://${machine.address}:${port}`;
+}
+
+/** `3 machines`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

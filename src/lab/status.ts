@@ -1,0 +1,93 @@
+import http from 'node:http';
+import type { LabIo } from './lab-io.ts';
+import type { LabState } from './lab-state.ts';
+import { isAlive } from './process-identity.ts';
+
+export interface MachineStatus {
+  readonly number: number;
+  readonly id: string;
+  readonly state: string;
+  readonly address: string;
+  readonly endpoint: string;
+  readonly socket?: string;
+  readonly directory: string;
+  readonly pid?: number;
+  readonly leader: boolean;
+}
+
+export interface LabStatus {
+  readonly directory: string;
+  readonly store: { readonly endpoint: string; readonly state: 'up' | 'dead'; readonly pid?: number };
+  readonly machines: readonly MachineStatus[];
+}
+
+/** The lab as it is now; asks a living machine who leads. */
+export async function labStatus(lab: string, state: LabState): Promise<LabStatus> {
+  const storeUp = isAlive(state.store);
+  const leader = storeUp ? await findLeader(state) : undefined;
+  return {
+    directory: lab,
+    store: {
+      endpoint: state.store.endpoint,
+      state: storeUp ? 'up' : 'dead',
+      ...(storeUp ? { pid: state.store.pid } : {}),
+    },
+    machines: state.machines.map(({ startTime: _, pid, ...machine }) => ({
+      ...machine,
+      ...(machine.state === 'up' ? { pid } : {}),
+      leader: machine.id === leader,
+    })),
+  };
+}
+
+/** The id of the machine that leads, as the first machine to answer tells it. */
+async function findLeader(state: LabState): Promise<string | undefined> {
+  const living = state.machines.filter((machine) => machine.state === 'up');
+  for (const { endpoint } of living) {
+    const leader = await askForLeader(endpoint);
+    if (leader !== undefined) return leader;
+  }
+  return undefined;
+}
+
+/** The event stream opens with what there is and then says who leads; one unit that is not there keeps that short. */
+function askForLeader(endpoint: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const request = http.get(`${endpoint}/fleet/v1/events?unit=none.service`, { timeout: 1000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        const ready = /^data: ?(.*"type":"ready".*)$/m.exec(text)?.[1];
+        if (ready === undefined) return;
+        resolve((JSON.parse(ready) as { leader?: string }).leader);
+        request.destroy();
+      });
+      response.on('close', () => resolve(undefined));
+    });
+    request.on('timeout', () => request.destroy()).on('error', () => resolve(undefined));
+  });
+}
+
+/** One line per machine. */
+export function printStatus({ directory, store, machines }: LabStatus, io: LabIo): void {
+  const rows = [
+    ['NUMBER', 'MACHINE', 'ADDRESS', 'STATE', 'API', 'LEADER'],
+    ...machines.map(({ number, id, address, state, endpoint, leader }) => [
+      String(number),
+      `${id.slice(0, 8)}...`,
+      address,
+      state,
+      state === 'up' ? endpoint : '-',
+      leader ? 'leader' : '-',
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  for (const row of rows)
+    io.out(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd()}\n`,
+    );
+  io.out(`store: ${store.state}, ${store.endpoint} (etcd v3 API); directory: ${directory}\n`);
+}
