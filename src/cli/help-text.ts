@@ -1,8 +1,8 @@
+import { VERSION } from '../lib/index.ts';
 import type { CommandSpec } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import type { FlagSpec } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
-import { VERSION } from './version.ts';
 
 /** What `fleetctl` alone prints. */
 export function globalHelp(): string {

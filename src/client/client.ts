@@ -170,8 +170,8 @@ export class FleetClient {
   }
 
   /** Drops kept connections, so that the process can end. */
-  close(): Promise<void> {
-    return this.#transport.close();
+  close(): void {
+    this.#transport.close();
   }
 
   async *#eventsOnce(

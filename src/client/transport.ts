@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type * as Http from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.ts';
 import { type Endpoint, endpointText } from './endpoint.ts';
 
@@ -30,6 +30,11 @@ export interface Answer {
   readonly text: string;
 }
 
+interface Connections {
+  readonly agent: Agent;
+  readonly request: typeof request;
+}
+
 const PREFIX = '/fleet/v1';
 const CONNECT_FAILURES = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ENOTSOCK']);
 
@@ -37,7 +42,7 @@ const CONNECT_FAILURES = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENE
 export class Transport {
   readonly #options: TransportOptions;
   #current = 0;
-  #http: Promise<{ agent: Http.Agent; request: typeof Http.request }> | undefined;
+  #kept: Connections | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -62,7 +67,7 @@ export class Transport {
   }
 
   /** Sends a request and answers with the response's stream; another status than 200 is thrown. */
-  async stream(path: string, options: RequestOptions = {}): Promise<Http.IncomingMessage> {
+  async stream(path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
     const response = await this.open(path, options);
     response.setEncoding('utf8');
     if (response.statusCode === 200) return response;
@@ -83,11 +88,11 @@ export class Transport {
   }
 
   /** Drops kept connections. */
-  async close(): Promise<void> {
-    (await this.#http)?.agent.destroy();
+  close(): void {
+    this.#kept?.agent.destroy();
   }
 
-  async open(path: string, options: RequestOptions): Promise<Http.IncomingMessage> {
+  async open(path: string, options: RequestOptions): Promise<IncomingMessage> {
     const { endpoints } = this.#options;
     for (let tried = 1; ; tried++) {
       const at = this.#current;
@@ -105,9 +110,9 @@ export class Transport {
     }
   }
 
-  async #send(path: string, options: RequestOptions): Promise<Http.IncomingMessage> {
-    this.#http ??= this.#load();
-    const { agent, request } = await this.#http;
+  async #send(path: string, options: RequestOptions): Promise<IncomingMessage> {
+    this.#kept ??= this.#connections();
+    const { agent, request } = this.#kept;
     const endpoint = this.endpoint;
     const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
     const method = options.method ?? 'GET';
@@ -115,6 +120,8 @@ export class Transport {
       ...(endpoint.kind === 'unix'
         ? { socketPath: endpoint.path, host: 'fleet', path: PREFIX + path }
         : { host: endpoint.host, port: endpoint.port, path: endpoint.prefix + PREFIX + path }),
+      // Spares Node the question whether the host is an IPv6 address, a regular expression that takes 5 ms to compile.
+      ...(endpoint.kind === 'tcp' && endpoint.tls ? {} : { servername: '' }),
       method,
       agent,
       ...(options.signal ? { signal: options.signal } : {}),
@@ -135,14 +142,12 @@ export class Transport {
     });
   }
 
-  async #load(): Promise<{ agent: Http.Agent; request: typeof Http.request }> {
-    const agentOptions = { keepAlive: true, maxSockets: 64, scheduling: 'fifo' as const };
-    if (this.endpoint.kind === 'tcp' && this.endpoint.tls) {
-      const https = await import('node:https');
-      return { agent: new https.Agent({ ...agentOptions, ...readTls(this.#options.tls) }), request: https.request };
-    }
-    const http = await import('node:http');
-    return { agent: new http.Agent(agentOptions), request: http.request };
+  #connections(): Connections {
+    const options = { keepAlive: true, maxSockets: 64, scheduling: 'fifo' as const };
+    if (this.endpoint.kind === 'unix' || !this.endpoint.tls) return { agent: new Agent(options), request };
+    // Asked for here, so that whoever needs no TLS does not load it. An import() would load all of undici on the way.
+    const https = process.getBuiltinModule('node:https');
+    return { agent: new https.Agent({ ...options, ...readTls(this.#options.tls) }), request: https.request };
   }
 
   #unreachable(error: unknown): FlotillaError {

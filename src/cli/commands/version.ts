@@ -1,6 +1,6 @@
+import { VERSION } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { say } from '../context.ts';
-import { VERSION } from '../version.ts';
 
 export const version: CommandSpec = {
   name: 'version',
