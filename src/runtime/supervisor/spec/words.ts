@@ -47,9 +47,9 @@ function readWord(line: string, start: number): { readonly text: string; readonl
   for (; at < line.length; at++) {
     const char = line[at]!;
     if (char === '\\' && at + 1 < line.length) {
-      const escape = readEscape(line, at + 1);
-      bytes.push(escape.bytes);
-      at = escape.end - 1;
+      const undone = readEscape(line, at + 1);
+      bytes.push(undone.bytes);
+      at = undone.end - 1;
     } else if (quote !== undefined) {
       if (char === quote) quote = undefined;
       else bytes.push(Buffer.from(char));

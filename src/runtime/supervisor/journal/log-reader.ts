@@ -1,0 +1,163 @@
+import { closeSync, fstatSync, mkdirSync, openSync, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { recordBefore, recordsFrom } from './log-file.ts';
+import { CURRENT_LOG, PREVIOUS_LOG } from './log-writer.ts';
+import { countEntries, entriesOf, type LogEntry } from './record.ts';
+
+export interface ReadLogOptions {
+  /** How many of the newest lines. */
+  readonly lines: number;
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The newest lines of a unit's log, oldest first, then new ones as they are written when following. Reads the files
+ * themselves, in whatever process: neither memory nor time of the supervisor goes into it.
+ */
+export async function* readLog(directory: string, options: ReadLogOptions): AsyncGenerator<LogEntry> {
+  const watcher = options.follow ? watchDirectory(directory, options.signal) : undefined;
+  let cursor: Cursor | undefined;
+  try {
+    const files = openFiles(directory);
+    cursor = { file: undefined, at: 0 };
+    yield* newest(files, options.lines, cursor);
+    while (watcher !== undefined && !options.signal.aborted) {
+      const more = advance(directory, cursor);
+      if (more === undefined) await watcher.changed();
+      else yield* more;
+    }
+  } finally {
+    watcher?.close();
+    if (cursor?.file !== undefined) closeSync(cursor.file.fd);
+  }
+}
+
+interface OpenFile {
+  readonly fd: number;
+  readonly inode: number;
+}
+
+/** Where reading stands: the file, which stays open also when it was put aside, and the place in it. */
+interface Cursor {
+  file: OpenFile | undefined;
+  at: number;
+}
+
+/** Both files, oldest first, each open. */
+function openFiles(directory: string): OpenFile[] {
+  for (;;) {
+    const current = openFile(join(directory, CURRENT_LOG));
+    const previous = openFile(join(directory, PREVIOUS_LOG));
+    const files = [previous, current].filter((file) => file !== undefined);
+    // They are the same when the file was put aside in between.
+    if (current === undefined || previous === undefined || current.inode !== previous.inode) return files;
+    for (const file of files) closeSync(file.fd);
+  }
+}
+
+function openFile(path: string): OpenFile | undefined {
+  try {
+    const fd = openSync(path, 'r');
+    return { fd, inode: fstatSync(fd).ino };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The newest lines of the files; the last file is left to the cursor, the others are closed. */
+function* newest(files: readonly OpenFile[], lines: number, cursor: Cursor): Generator<LogEntry> {
+  cursor.file = files.at(-1);
+  const [first, start, skip] = findStart(files, lines);
+  let skipping = skip;
+  try {
+    for (let index = 0; index < files.length; index++) {
+      if (index < first) continue;
+      const from = index === first ? start : 0;
+      cursor.at = index === files.length - 1 ? from : cursor.at;
+      for (const { record, end } of recordsFrom(files[index]!.fd, from)) {
+        for (const entry of entriesOf(record)) if (skipping-- <= 0) yield entry;
+        if (index === files.length - 1) cursor.at = end;
+      }
+    }
+  } finally {
+    for (const file of files.slice(0, -1)) closeSync(file.fd);
+  }
+}
+
+/** Walks back from the end until there are enough lines: the file, the place in it, and the lines too many there. */
+function findStart(files: readonly OpenFile[], lines: number): readonly [file: number, place: number, skip: number] {
+  let count = 0;
+  for (let index = files.length - 1; index >= 0; index--) {
+    let place = fstatSync(files[index]!.fd).size;
+    while (count < lines) {
+      const found = recordBefore(files[index]!.fd, place);
+      if (found === undefined) break;
+      count += countEntries(found.record);
+      place = found.start;
+    }
+    if (count >= lines) return [index, place, count - lines];
+  }
+  return [0, 0, 0];
+}
+
+/** The entries written since, or undefined when there are none; moves on to the next file when there is one. */
+function advance(directory: string, cursor: Cursor): LogEntry[] | undefined {
+  // Looked up before reading: what is written between the two belongs to the file that is found.
+  const next = nextFile(directory, cursor);
+  if (cursor.file !== undefined) {
+    const entries: LogEntry[] = [];
+    for (const { record, end } of recordsFrom(cursor.file.fd, cursor.at)) {
+      entries.push(...entriesOf(record));
+      cursor.at = end;
+      if (entries.length > 1000) break;
+    }
+    if (entries.length > 0) {
+      if (next !== undefined) closeSync(next.fd);
+      return entries;
+    }
+  }
+  if (next === undefined) return undefined;
+  if (cursor.file !== undefined) closeSync(cursor.file.fd);
+  cursor.file = next;
+  cursor.at = 0;
+  return [];
+}
+
+/** The file that follows the cursor's; undefined while it is the newest. */
+function nextFile(directory: string, cursor: Cursor): OpenFile | undefined {
+  const current = join(directory, CURRENT_LOG);
+  if (inodeOf(current) === cursor.file?.inode) return undefined;
+  const previous = join(directory, PREVIOUS_LOG);
+  const skippedOne = cursor.file !== undefined && inodeOf(previous) !== cursor.file.inode;
+  return (skippedOne ? openFile(previous) : undefined) ?? openFile(current);
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
+function watchDirectory(directory: string, signal: AbortSignal) {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  let pending = false;
+  let wake: (() => void) | undefined;
+  const notify = () => {
+    pending = true;
+    wake?.();
+  };
+  const watcher = watch(directory, notify);
+  watcher.on('error', notify);
+  signal.addEventListener('abort', notify, { once: true });
+  return {
+    /** Resolves after anything changed since the last call, or when the signal aborts. */
+    async changed(): Promise<void> {
+      if (!pending) await new Promise<void>((resolve) => (wake = resolve));
+      pending = false;
+      wake = undefined;
+    },
+    close(): void {
+      signal.removeEventListener('abort', notify);
+      watcher.close();
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../../lib/index.ts';
+import { soundLength } from './log-file.ts';
+import { countEntries, encodeRecord, type LogRecord, type LogStream } from './record.ts';
+
+/** The file written to, and the one before it. */
+export const CURRENT_LOG = 'current';
+export const PREVIOUS_LOG = 'previous';
+
+export interface LogWriterOptions {
+  readonly clock: Clock;
+  /** Size at which the file is put aside; two of them are kept. */
+  readonly maxFileBytes: number;
+}
+
+/**
+ * Writes one unit's log. Never throws and never waits: when the disk is full, lines are dropped and counted, and the
+ * number stands in the log as soon as there is room again.
+ */
+export class LogWriter {
+  readonly #directory: string;
+  readonly #options: LogWriterOptions;
+  #fd: number | undefined;
+  #size = 0;
+  #lost = 0;
+  #lossReason = '';
+
+  constructor(directory: string, options: LogWriterOptions) {
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  /** `payload` holds one or more lines, without the last newline. */
+  append(stream: LogStream, pid: number, identifier: string, payload: Buffer): void {
+    const record: LogRecord = { time: this.#options.clock.now(), stream, pid, identifier, payload };
+    try {
+      if (this.#lost > 0) this.#reportLoss();
+      this.#write(encodeRecord(record));
+    } catch (error) {
+      this.#lost += countEntries(record);
+      this.#lossReason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  #reportLoss(): void {
+    const why = this.#lossReason === 'ENOSPC' ? 'the disk was full' : `writing failed with ${this.#lossReason}`;
+    const payload = Buffer.from(`${this.#lost} log lines were dropped: ${why}.`);
+    const { clock } = this.#options;
+    this.#write(
+      encodeRecord({ time: clock.now(), stream: 'supervisor', pid: process.pid, identifier: 'fleetd', payload }),
+    );
+    this.#lost = 0;
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#fd !== undefined && this.#size > 0 && this.#size + bytes.length > this.#options.maxFileBytes)
+      this.#rotate();
+    this.#fd ??= this.#open();
+    const written = writeSync(this.#fd, bytes);
+    if (written !== bytes.length) {
+      ftruncateSync(this.#fd, this.#size);
+      throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
+    }
+    this.#size += written;
+  }
+
+  #open(): number {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const fd = openSync(join(this.#directory, CURRENT_LOG), 'a+', 0o600);
+    this.#size = fstatSync(fd).size;
+    const sound = soundLength(fd, this.#size);
+    if (sound !== this.#size) ftruncateSync(fd, sound);
+    this.#size = sound;
+    return fd;
+  }
+
+  #rotate(): void {
+    this.close();
+    renameSync(join(this.#directory, CURRENT_LOG), join(this.#directory, PREVIOUS_LOG));
+  }
+}

@@ -1,0 +1,113 @@
+/** Which way a line came: the shared stream of the unit, its own stderr, or the supervisor's own words. */
+export type LogStream = 'stdout' | 'stderr' | 'supervisor';
+
+/**
+ * A log file is a row of records: a header line, the payload (whole lines, without the last newline) and a trailer
+ * with the record's length, so that it can be read from its end. What one read brought is one record with one time:
+ * a unit that prints a gigabyte costs a few thousand records, not a hundred million.
+ */
+export interface LogRecord {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly stream: LogStream;
+  readonly pid: number;
+  readonly identifier: string;
+  readonly payload: Buffer;
+}
+
+/** One line of a unit's log. */
+export interface LogEntry {
+  readonly time: number;
+  readonly stream: LogStream;
+  readonly pid: number;
+  readonly identifier: string;
+  readonly message: Buffer;
+}
+
+/** Longer lines are cut, as journald does (LineMax=). */
+export const MAX_LINE_BYTES = 48 * 1024;
+/** `\n` and eight hexadecimal digits and `\n`. */
+export const TRAILER_BYTES = 10;
+const NEWLINE = 10;
+const MAX_HEADER_BYTES = 512;
+const HEADER = /^(\d+) ([oes]) (\d+) (\d+) ([^\n]*)\n/;
+const LETTER: Readonly<Record<LogStream, string>> = { stdout: 'o', stderr: 'e', supervisor: 's' };
+const STREAM: Readonly<Record<string, LogStream>> = { o: 'stdout', e: 'stderr', s: 'supervisor' };
+
+export function encodeRecord(record: LogRecord): Buffer {
+  const identifier = record.identifier.replace(/[\n\0]/g, ' ').slice(0, 100);
+  const head = `${record.time} ${LETTER[record.stream]} ${record.pid} ${record.payload.length} ${identifier}\n`;
+  const header = Buffer.from(head);
+  const total = header.length + record.payload.length + TRAILER_BYTES;
+  const trailer = Buffer.from(`\n${total.toString(16).padStart(8, '0')}\n`);
+  return Buffer.concat([header, record.payload, trailer], total);
+}
+
+/** The record that begins at `at`, with the bytes it takes; undefined when there is no whole one. */
+export function decodeRecord(
+  bytes: Buffer,
+  at = 0,
+): { readonly record: LogRecord; readonly length: number } | undefined {
+  const header = HEADER.exec(bytes.toString('utf8', at, Math.min(bytes.length, at + MAX_HEADER_BYTES)));
+  if (header === null) return undefined;
+  const [head, time, stream, pid, size, identifier] = header as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const start = at + Buffer.byteLength(head);
+  const end = start + Number(size);
+  const length = end + TRAILER_BYTES - at;
+  if (end + TRAILER_BYTES > bytes.length || trailerLength(bytes, end) !== length) return undefined;
+  return {
+    record: {
+      time: Number(time),
+      stream: STREAM[stream]!,
+      pid: Number(pid),
+      identifier,
+      payload: bytes.subarray(start, end),
+    },
+    length,
+  };
+}
+
+/** The length a trailer at `at` tells of its record; undefined when none stands there. */
+export function trailerLength(bytes: Buffer, at: number): number | undefined {
+  const text = bytes.toString('latin1', at, at + TRAILER_BYTES);
+  return /^\n[0-9a-f]{8}\n$/.test(text) ? Number.parseInt(text.slice(1, 9), 16) : undefined;
+}
+
+/** The lines of a record, overlong ones cut. */
+export function entriesOf(record: LogRecord): LogEntry[] {
+  const { time, stream, pid, identifier, payload } = record;
+  return linesOf(payload).map((message) => ({ time, stream, pid, identifier, message }));
+}
+
+/** How many entries `entriesOf` gives. */
+export function countEntries(record: LogRecord): number {
+  let count = 0;
+  forEachLine(record.payload, () => count++);
+  return count;
+}
+
+function linesOf(payload: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  forEachLine(payload, (from, to) => lines.push(payload.subarray(from, to)));
+  return lines;
+}
+
+function forEachLine(payload: Buffer, visit: (from: number, to: number) => void): void {
+  for (let from = 0; from <= payload.length; ) {
+    const newline = payload.indexOf(NEWLINE, from);
+    const end = newline === -1 ? payload.length : newline;
+    while (end - from > MAX_LINE_BYTES) {
+      visit(from, from + MAX_LINE_BYTES);
+      from += MAX_LINE_BYTES;
+    }
+    visit(from, end);
+    from = end + 1;
+  }
+}

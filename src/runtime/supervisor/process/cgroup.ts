@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProcessGroup, ProcessGroups } from './process-group.ts';
+
+/**
+ * The control group (v2) that holds everything of one state directory: a child group for each unit, and one for the
+ * supervisor process itself, so that one write kills the whole machine.
+ */
+export class CgroupTree implements ProcessGroups {
+  readonly kind = 'cgroup';
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  groupOf(unit: string): ProcessGroup {
+    return new UnitCgroup(join(this.#path, cgroupName(unit)));
+  }
+
+  /** Moves a process out of the way of whatever group its starter stands in. */
+  adoptSupervisor(pid: number): void {
+    const path = join(this.#path, SUPERVISOR_GROUP);
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'cgroup.procs'), String(pid));
+  }
+}
+
+// A unit's name always holds a dot, so this is nobody's.
+const SUPERVISOR_GROUP = 'supervisor';
+
+class UnitCgroup implements ProcessGroup {
+  readonly cgroup: string;
+  readonly entry: string;
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.cgroup = path;
+    this.entry = join(path, 'cgroup.procs');
+  }
+
+  open(): void {
+    mkdirSync(this.#path, { recursive: true });
+  }
+
+  members(): readonly number[] {
+    return readMembers(this.#path);
+  }
+
+  killAll(): boolean {
+    return killCgroup(this.#path);
+  }
+
+  remove(): void {
+    removeCgroup(this.#path);
+  }
+}
+
+/** Pids in a group and the groups below it, which containers and shells of a unit may have made. */
+function readMembers(path: string): number[] {
+  try {
+    const own = readFileSync(join(path, 'cgroup.procs'), 'latin1').split('\n').filter(Boolean).map(Number);
+    return [...own, ...childGroups(path).flatMap(readMembers)];
+  } catch {
+    return [];
+  }
+}
+
+function childGroups(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(path, entry.name));
+}
+
+function killCgroup(path: string): boolean {
+  try {
+    writeFileSync(join(path, 'cgroup.kill'), '1');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function removeCgroup(path: string): void {
+  try {
+    for (const child of childGroups(path)) removeCgroup(child);
+    rmdirSync(path);
+  } catch {
+    // Not empty, or gone already: it is removed when the unit ends the next time, or with the machine.
+  }
+}
+
+/** Where the control group of a state directory is or would be; undefined when no cgroup2 hierarchy is mounted. */
+export function cgroupPathOf(directory: string): string | undefined {
+  const mount = cgroup2Mount();
+  if (mount === undefined) return undefined;
+  const unique = createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 12);
+  return join(mount, `flotilla-${unique}`);
+}
+
+/** The control groups of a state directory, or undefined when this process may not make any. */
+export function openCgroupTree(directory: string): CgroupTree | undefined {
+  const path = cgroupPathOf(directory);
+  if (path === undefined) return undefined;
+  try {
+    mkdirSync(path, { recursive: true });
+    const tree = new CgroupTree(path);
+    tree.adoptSupervisor(process.pid);
+    return tree;
+  } catch {
+    return undefined;
+  }
+}
+
+/** SIGKILLs everything in a state directory's control group, the supervisor too; answers whom it found there. */
+export function killCgroupTree(path: string): readonly number[] {
+  if (!existsSync(path)) return [];
+  const members = readMembers(path);
+  if (!killCgroup(path)) for (const pid of members) killQuietly(pid);
+  return members;
+}
+
+export { readMembers as cgroupMembers, removeCgroup };
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+}
+
+function cgroup2Mount(): string | undefined {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    const [before, after] = line.split(' - ');
+    if (after?.startsWith('cgroup2 ')) return before!.split(' ')[4]!.replace(/\\040/g, ' ');
+  }
+  return undefined;
+}
+
+function cgroupName(unit: string): string {
+  return unit.length <= 200 ? unit : `${createHash('sha256').update(unit).digest('hex')}.long`;
+}

@@ -1,0 +1,114 @@
+import { spawnSync } from 'node:child_process';
+import { constants, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+
+const BATCH = 32;
+/** What is read at the end of a process before its exit is reported; more comes afterwards. */
+const MAX_DRAIN_BYTES = 1 << 20;
+
+/**
+ * FIFOs through which units' output reaches the log. A named pipe, not an anonymous one, and open for reading and
+ * writing on the unit's side: it outlives this process without the writer ever getting SIGPIPE or EPIPE, and the next
+ * supervisor opens it again by its name.
+ */
+export class Fifos {
+  readonly #directory: string;
+  readonly #free: string[] = [];
+  #next = 0;
+  // Whoever reads takes all it needs before it returns, so all pipes share one buffer.
+  readonly #buffer = Buffer.allocUnsafe(64 * 1024);
+
+  /** `used` are the names that units still write to. */
+  constructor(directory: string, used: ReadonlySet<string>) {
+    this.#directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(directory)) {
+      this.#next = Math.max(this.#next, Number(name) + 1 || 0);
+      if (!used.has(name)) this.#free.push(name);
+    }
+  }
+
+  /** A FIFO that nobody uses. Throws when none can be made. */
+  take(): string {
+    if (this.#free.length === 0) this.#make();
+    return this.#free.pop()!;
+  }
+
+  /** Descriptor for the writing process; the caller closes it once that runs. */
+  openWriter(name: string): number {
+    return openSync(join(this.#directory, name), constants.O_RDWR);
+  }
+
+  /** Reads until the last writer is gone; the FIFO is free again after `ended`. */
+  read(name: string, sink: FifoSink): FifoReader {
+    const fd = openSync(join(this.#directory, name), constants.O_RDONLY | constants.O_NONBLOCK);
+    return new FifoReader(fd, this.#buffer, {
+      data: sink.data,
+      ended: () => {
+        this.#free.push(name);
+        sink.ended();
+      },
+    });
+  }
+
+  /** Node has no mkfifo; one call makes many. */
+  #make(): void {
+    const names = Array.from({ length: BATCH }, () => String(this.#next++));
+    const { status, stderr, error } = spawnSync('mkfifo', ['-m', '600', ...names], { cwd: this.#directory });
+    if (status !== 0) throw new Error(`mkfifo failed: ${error?.message ?? stderr.toString().trim()}`);
+    this.#free.push(...names);
+  }
+}
+
+export interface FifoSink {
+  /** The bytes are valid only during the call. */
+  data(bytes: Buffer): void;
+  ended(): void;
+}
+
+export class FifoReader {
+  readonly #fd: number;
+  readonly #sink: FifoSink;
+  readonly #buffer: Buffer;
+  readonly #socket: Socket;
+  #open = true;
+
+  constructor(fd: number, buffer: Buffer, sink: FifoSink) {
+    this.#fd = fd;
+    this.#sink = sink;
+    this.#buffer = buffer;
+    const onread = {
+      buffer,
+      callback: (length: number) => {
+        if (length > 0) sink.data(buffer.subarray(0, length));
+        return true;
+      },
+    };
+    this.#socket = new Socket({ fd, readable: true, writable: false, onread });
+    this.#socket.on('error', () => this.#socket.destroy());
+    this.#socket.on('close', () => this.#close());
+    this.#socket.resume();
+  }
+
+  /** Takes what has been written so far, so that it stands in the log before the writer's end. */
+  drain(): void {
+    for (let total = 0; this.#open && total < MAX_DRAIN_BYTES; ) {
+      let length: number;
+      try {
+        length = readSync(this.#fd, this.#buffer, 0, this.#buffer.length, null);
+      } catch {
+        return;
+      }
+      if (length === 0) return;
+      this.#sink.data(this.#buffer.subarray(0, length));
+      total += length;
+    }
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#sink.ended();
+  }
+}

@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** One process as /proc/PID/stat shows it. */
+export interface ProcessStat {
+  readonly pid: number;
+  /** The program's name, cut to 15 characters by the kernel. */
+  readonly comm: string;
+  readonly state: string;
+  readonly ppid: number;
+  readonly pgid: number;
+  readonly sid: number;
+  /** Clock ticks from boot to its start: with the pid it names one process for the whole life of the boot. */
+  readonly startTime: number;
+}
+
+/** A process that can be told from a later one with the same pid. */
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTime: number;
+}
+
+/** The process's stat, or undefined when there is none. */
+export function readStat(pid: number): ProcessStat | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return undefined;
+  }
+  // The name stands in parentheses and may itself hold blanks and parentheses.
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  const fields = text.slice(close + 2).split(' ');
+  return {
+    pid,
+    comm: text.slice(open + 1, close),
+    state: fields[0]!,
+    ppid: Number(fields[1]),
+    pgid: Number(fields[2]),
+    sid: Number(fields[3]),
+    startTime: Number(fields[19]),
+  };
+}
+
+/** False for a zombie too: it only waits for somebody to read its exit status. */
+export function isRunning(id: ProcessId): boolean {
+  const stat = readStat(id.pid);
+  return stat !== undefined && stat.startTime === id.startTime && !isZombie(stat);
+}
+
+export function isZombie(stat: ProcessStat): boolean {
+  return stat.state === 'Z' || stat.state === 'X';
+}
+
+export function listPids(): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
+}
+
+/** The command line with its arguments joined by blanks, `[name]` when it has none. */
+export function readCommandLine(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '').replaceAll('\0', ' ');
+    return text || `[${readStat(pid)?.comm ?? ''}]`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The environment a process was started with; empty when it may not be read. */
+export function readEnvironment(pid: number): ReadonlyMap<string, string> {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return new Map(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
+  } catch {
+    return new Map();
+  }
+}
+
+export function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/**
+ * Names the time between two boots of this computer or container: whatever runs now was started in it. A container
+ * that starts again keeps the kernel's boot id but gets another first process.
+ */
+export function readBootMark(): string {
+  return `${readBootId()} ${readStat(1)?.startTime ?? 0}`;
+}
+
+/** Sends a signal; false when there is no such process (any more) or it may not be signalled. */
+export function sendSignal(pid: number, signal: number): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
