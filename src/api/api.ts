@@ -18,6 +18,7 @@ import { stateRoutes } from './state-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 import { unitRoutes } from './unit-routes.ts';
 import { ViewOnDemand } from './view-on-demand.ts';
+import { whyRoutes } from './why-routes.ts';
 
 /** The API as a function from requests to answers; `serveApi` puts it on sockets. */
 export interface Api {
@@ -111,6 +112,7 @@ function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono
   unitRoutes(app, parts);
   stateRoutes(app, parts);
   machineRoutes(app, parts);
+  whyRoutes(app, parts);
   eventRoutes(app, parts);
   statusRoutes(app, parts);
   journalRoutes(app, parts);

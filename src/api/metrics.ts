@@ -57,7 +57,10 @@ export class Metrics {
   histogram(name: string, help: string, buckets: readonly number[] = SECONDS_BUCKETS): Histogram {
     return this.#figure(name, () => {
       const series = new Map<string, Distribution>();
-      const lines = () => [...series].flatMap(([labels, distribution]) => distribution.lines(name, labels));
+      const lines = () =>
+        series.size === 0
+          ? new Distribution(buckets).lines(name, '')
+          : [...series].flatMap(([labels, distribution]) => distribution.lines(name, labels));
       this.#families.set(name, { kind: 'histogram', help, lines });
       return {
         observe: (value: number, labels: Labels = {}) => {

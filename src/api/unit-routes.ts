@@ -116,11 +116,7 @@ async function putUnit(c: Context, parts: ApiParts): Promise<Response> {
   }
   const problem = unitNameProblem(name);
   if (problem !== undefined) throw new FlotillaError('invalid', problem);
-  const wish = {
-    name,
-    desired: body.desiredState,
-    file: body.options.length === 0 ? undefined : unitFile(body.options),
-  };
+  const wish = { name, desired: body.desiredState, file: unitFile(name, body.options) };
   for (let tries = 0; tries < PUT_TRIES; tries++) {
     const status = await tryPut(parts, wish);
     if (status !== undefined) return answerEmpty(status);
@@ -134,8 +130,16 @@ interface UnitFile {
   readonly hash: string;
 }
 
-/** In the form that reading the text back gives, so that what is shown has the hash that is shown. */
-function unitFile(given: readonly UnitOption[]): UnitFile {
+/**
+ * The options checked, and in the form that reading their text back gives, so that what is shown has the hash that is
+ * shown.
+ */
+function unitFile(name: string, given: readonly UnitOption[]): UnitFile | undefined {
+  if (given.length === 0) return undefined;
+  const errors = checkUnit(name, given).filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) {
+    throw new FlotillaError('invalid', `unit ${name} is not acceptable: ${errors.map((e) => e.message).join('; ')}`);
+  }
   const { options } = parseUnitFile(serializeUnitFile(given));
   return { options, text: serializeUnitFile(options), hash: hashUnit(options) };
 }
@@ -154,7 +158,13 @@ async function tryPut({ reader, options }: ApiParts, wish: Wish): Promise<201 | 
     throw new FlotillaError('conflict', 'unit does not exist and options field empty');
   }
   if (file !== undefined && file.hash !== existing?.hash) {
-    const unit = newUnit(name, file, desired ?? existing?.desired ?? 'inactive');
+    const unit = {
+      name,
+      hash: file.hash,
+      desired: desired ?? existing?.desired ?? 'inactive',
+      needs: readNeeds(name, file.options).needs,
+    };
+    assertMayActivate(name, unit.desired);
     return (await reader.view.call(() => options.cluster.putUnit(unit, file.text, existing))) ? 201 : undefined;
   }
   if (desired === undefined) {
@@ -162,15 +172,6 @@ async function tryPut({ reader, options }: ApiParts, wish: Wish): Promise<201 | 
   }
   assertMayActivate(name, desired);
   return (await reader.view.call(() => options.cluster.setDesired(name, desired))) ? 204 : undefined;
-}
-
-function newUnit(name: string, file: UnitFile, desired: DesiredState): Unit {
-  const errors = checkUnit(name, file.options).filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) {
-    throw new FlotillaError('invalid', `unit ${name} is not acceptable: ${errors.map((e) => e.message).join('; ')}`);
-  }
-  assertMayActivate(name, desired);
-  return { name, hash: file.hash, desired, needs: readNeeds(name, file.options).needs };
 }
 
 function assertMayActivate(name: string, desired: DesiredState): void {
