@@ -92,10 +92,10 @@ export function meets(condition: Condition, unit: ApiUnitSummary | null): boolea
   if (condition === 'gone' || unit === null) return condition === 'gone' && unit === null;
   const statuses = unit.placements.map((placement) => placement.status);
   if (condition === 'inactive') {
-    return (
-      statuses.every((status) => status === undefined || status.active === 'inactive' || status.active === 'failed') &&
-      (unit.desiredState !== 'launched' || statuses.length > 0)
-    );
+    // One that shall run and has not begun yet is about to; whoever waits for its end must not be told that it is over.
+    if (unit.desiredState === 'launched' && statuses.length === 0) return false;
+    const begins = unit.desiredState === 'launched' ? [] : [undefined];
+    return statuses.every((status) => [...begins, 'inactive', 'failed'].includes(status?.active));
   }
   if (statuses.length === 0) return false;
   if (condition === 'active') return statuses.every((status) => status?.active === 'active');

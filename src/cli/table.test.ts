@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { formatTable } from './table.ts';
+
+test('columns are aligned by tabs as text/tabwriter does it', () => {
+  const table = formatTable([
+    ['MACHINE', 'IP', 'METADATA'],
+    ['0b9fd6f8...', '172.17.8.104', '-'],
+    ['128a2e32...', '172.17.8.103', 'az=b'],
+  ]);
+  assert.equal(table, 'MACHINE\t\tIP\t\tMETADATA\n0b9fd6f8...\t172.17.8.104\t-\n128a2e32...\t172.17.8.103\taz=b\n');
+});
+
+test('a cell as wide as its column is followed by one tab, and none follows the last cell', () => {
+  assert.equal(
+    formatTable([
+      ['1234567', 'x'],
+      ['1', 'y'],
+    ]),
+    '1234567\tx\n1\ty\n',
+  );
+  assert.equal(
+    formatTable([
+      ['12345678', 'x'],
+      ['1', 'y'],
+    ]),
+    '12345678\tx\n1\t\ty\n',
+  );
+  assert.equal(formatTable([['one'], ['two']]), 'one\ntwo\n');
+  assert.equal(formatTable([['', 'x']]), '\tx\n');
+});
+
+test('colours and wide characters do not shift the columns', () => {
+  const paint = (cell: string) => `\x1b[32m${cell}\x1b[0m`;
+  assert.equal(formatTable([['abc', 'd']], paint), '\x1b[32mabc\x1b[0m\t\x1b[32md\x1b[0m\n');
+  assert.equal(
+    formatTable([
+      ['🚢🚢🚢🚢', 'x'],
+      ['12345678', 'y'],
+    ]),
+    '🚢🚢🚢🚢\t\tx\n12345678\ty\n',
+  );
+});
+
+test('splitting at tabs gives the cells back, and every column starts at one stop', () => {
+  const cell = fc.stringMatching(/^[a-z0-9.-]{0,20}$/);
+  const rows = fc
+    .integer({ min: 1, max: 5 })
+    .chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { minLength: 1, maxLength: 8 }));
+  fc.assert(
+    fc.property(rows, (cells) => {
+      const lines = formatTable(cells).split('\n').slice(0, -1);
+      assert.equal(lines.length, cells.length);
+      const starts = lines.map(startsOfCells);
+      cells.forEach((row, i) => {
+        assert.deepEqual(lines[i]!.split(/\t+/).filter(Boolean), row.filter(Boolean));
+        assert.equal(starts[i]!.at(-1), starts[0]!.at(-1));
+      });
+    }),
+  );
+});
+
+/** The screen columns behind each run of tabs. */
+function startsOfCells(line: string): number[] {
+  let column = 0;
+  const starts = [0];
+  for (const piece of line.split(/(\t+)/)) {
+    column = piece.startsWith('\t') ? (Math.floor(column / 8) + piece.length) * 8 : column + piece.length;
+    if (piece.startsWith('\t')) starts.push(column);
+  }
+  return starts;
+}
