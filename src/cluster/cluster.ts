@@ -61,11 +61,15 @@ export interface Cluster {
   putStatuses(lease: Lease, machine: string, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
 
   // ---- leadership
-  /** Tries to become leader under the machine's lease; undefined while somebody else leads. */
+  /** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */
   campaign(machine: string, lease: Lease): Promise<Leadership | undefined>;
 }
 
-/** Held by the leader. Its fence is part of every engine write, so that the store refuses a deposed leader. */
+/**
+ * One term of a leader. Its fence is part of every engine write, so that the store refuses a deposed leader, and what a
+ * former term of the same machine left in the network. Within a term commits follow one another; when the outcome of one
+ * is unknown the term is over.
+ */
 export interface Leadership {
   readonly fence: Condition;
   /** Applies placements in one commit; false when no longer leader (nothing was written). */

@@ -227,23 +227,18 @@ async function campaign(
   const key = keys.leader;
   const current = await store.get(key);
   if (current && current.lease !== lease.id) return undefined;
-  if (!current) {
-    const value = encodeLeader({ machine, sinceMs: clock.now() });
+  // Written again even when this machine leads already: a new term begins with a new fence, so that whatever an earlier
+  // term may still have under way in the network is refused.
+  const value = encodeLeader({ machine, sinceMs: clock.now() });
+  const { ok, revision } = await store.commit(
     // The machine must be present too: a leader whose record nobody sees could not be told from a dead one.
-    const conditions = [
-      { key, createRevision: 0 },
-      { key: keys.machine(machine), lease: lease.id },
-    ];
-    const { ok } = await store.commit(conditions, [{ put: key, value, lease: lease.id }]);
-    if (!ok) return undefined;
-  }
-  // Read back rather than trust the commit's revision: the answer of an earlier, lost campaign is found the same way.
-  const held = await store.get(key);
-  if (held?.lease !== lease.id) return undefined;
-  return leadership(store, keys, { key, createRevision: held.createRevision });
+    [unchanged(key, current), { key: keys.machine(machine), lease: lease.id }],
+    [{ put: key, value, lease: lease.id }],
+  );
+  return ok ? leadership(store, keys, { key, modRevision: revision }) : undefined;
 }
 
-function leadership(store: Store, keys: Keys, fence: Condition & { createRevision: number }): Leadership {
+function leadership(store: Store, keys: Keys, fence: Condition): Leadership {
   return {
     fence,
     async place(writes) {

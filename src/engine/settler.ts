@@ -1,5 +1,5 @@
 import type { PlacementWrite } from '../cluster/index.ts';
-import { isTemplateName } from '../model/index.ts';
+import { isTemplateName, type Placement } from '../model/index.ts';
 import type { Agenda, Scope } from './agenda.ts';
 import { byId, byLoad, byName, type MachineEntry, type UnitEntry } from './entries.ts';
 import { type Candidate, reasonAgainst } from './filters.ts';
@@ -208,7 +208,8 @@ export class Settler {
     const { hash, desired } = unit.unit!;
     const placement = unit.placements.get(machine)!;
     if (desired === 'inactive' || (placement.hash === hash && placement.desired === desired)) return;
-    const next = { ...placement, hash, desired };
+    const { onPartition: _, ...kept } = placement;
+    const next = { ...kept, hash, desired, ...partitionRule(unit) };
     this.#desk.world.place(unit, machine, next);
     const reason = placement.hash === hash ? `its desired state is now ${desired}` : 'its unit file changed';
     this.#desk.steps.add(unit.name, [{ put: next }], reason);
@@ -240,6 +241,7 @@ export class Settler {
       hash,
       desired: desired === 'launched' ? desired : ('loaded' as const),
       reason,
+      ...partitionRule(unit),
     };
     this.#desk.world.place(unit, machine, placement);
     this.#desk.agenda.placed(unit);
@@ -251,6 +253,11 @@ export class Settler {
     this.#desk.agenda.left(unit, machine);
     return { remove: { machine: machine.id, unit: unit.name } };
   }
+}
+
+/** The machine must know this rule even while it cannot read the unit's record. */
+function partitionRule(unit: UnitEntry): { onPartition?: NonNullable<Placement['onPartition']> } {
+  return unit.needs.onPartition === 'stop' ? { onPartition: 'stop' } : {};
 }
 
 /** Why a unit cannot run at all while its rival does. */

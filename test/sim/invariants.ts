@@ -25,7 +25,9 @@ export class Invariants implements RuntimeObserver {
   readonly #needs = new Map<string, Partial<Needs>>();
   /** Last virtual time at which a unit was not wanted running on a machine, by `machine/unit`. */
   readonly #unwanted = new Map<string, number>();
-  readonly #running = new Map<string, Set<string>>();
+  /** Unit → machine → hash of the file that runs there. */
+  readonly #running = new Map<string, Map<string, string>>();
+  readonly #leaving = new Set<string>();
   #broken: InvariantBroken | undefined;
   commits = 0;
   starts = 0;
@@ -41,17 +43,22 @@ export class Invariants implements RuntimeObserver {
     return this.#broken;
   }
 
-  started(machine: string, unit: string): void {
+  started(machine: string, unit: string, hash: string): void {
     this.starts++;
-    const running = this.#running.get(unit) ?? new Set();
-    this.#running.set(unit, running.add(machine));
-    const needs = this.#needsOf(unit, this.#unit(unit)?.hash ?? '');
-    if (needs.onPartition === 'stop' && !needs.global && running.size > 1)
-      this.#fail(`${unit} with OnPartition=stop runs twice: on ${[...running].join(' and ')}`);
+    const running = this.#running.get(unit) ?? new Map<string, string>();
+    this.#running.set(unit, running.set(machine, hash));
+    // Copies of a file that may run on are nobody's fault; those of a file which says stop must be alone.
+    const careful = [...running].filter(([, held]) => {
+      const needs = this.#needsOf(unit, held);
+      return needs.onPartition === 'stop' && !needs.global;
+    });
+    if (careful.length > 1)
+      this.#fail(`${unit} with OnPartition=stop runs twice: on ${careful.map(([id]) => id).join(' and ')}`);
   }
 
   stopped(machine: string, unit: string, startedAtMs: number): void {
     this.#running.get(unit)?.delete(machine);
+    if (this.#leaving.has(machine)) return;
     const placement = this.#placement(machine, unit);
     const needs = this.#needsOf(unit, placement?.hash ?? '');
     if (needs.onPartition === 'stop') return;
@@ -60,7 +67,14 @@ export class Invariants implements RuntimeObserver {
     this.#fail(`${unit} was stopped on ${machine}, where it has been wanted ever since it was started`);
   }
 
-  powerLost(machine: string): void {
+  /** The machine's fleetd has been told to stop and takes its units with it; or it is there again. */
+  stoppedCleanly(machine: string, stopped: boolean): void {
+    if (stopped) this.#leaving.add(machine);
+    else this.#leaving.delete(machine);
+  }
+
+  /** No more of its units run; or, when only its fleetd crashed, nobody is there who could stop those with OnPartition. */
+  unattended(machine: string): void {
     for (const running of this.#running.values()) running.delete(machine);
   }
 
@@ -146,11 +160,6 @@ export class Invariants implements RuntimeObserver {
   #placement(machine: string, unit: string): { hash: string; desired: string } | undefined {
     const entry = this.#server.get(`${ROOT}cluster/placement/${machine}/${unit}`);
     return entry && (JSON.parse(entry.value) as { hash: string; desired: string });
-  }
-
-  #unit(name: string): UnitRecord | undefined {
-    const entry = this.#server.get(`${ROOT}cluster/unit/${name}`);
-    return entry && (JSON.parse(entry.value) as UnitRecord);
   }
 
   #needsOf(unit: string, hash: string): Partial<Needs> {

@@ -3,7 +3,8 @@ import { openCluster } from '../../src/cluster/index.ts';
 import { Engine } from '../../src/engine/index.ts';
 import { createLog, type Log } from '../../src/lib/index.ts';
 import type { Machine } from '../../src/model/index.ts';
-import { type RuntimeObserver, SimulatedRuntime } from './simulated-runtime.ts';
+import type { Invariants } from './invariants.ts';
+import { SimulatedRuntime } from './simulated-runtime.ts';
 import { type Link, type Mutant, StoreClient } from './store-client.ts';
 import type { StoreServer } from './store-server.ts';
 import { ProcessClock, type SeededRandom, type VirtualTime } from './virtual-time.ts';
@@ -15,7 +16,7 @@ export interface SimulatedWorldParts {
   readonly server: StoreServer;
   readonly time: VirtualTime;
   readonly random: SeededRandom;
-  readonly observer: RuntimeObserver & { powerLost(machine: string): void };
+  readonly observer: Invariants;
   readonly mutant?: Mutant | undefined;
   /** Log lines with time and machine, for whoever looks into a failing seed. */
   readonly trace?: ((line: string) => void) | undefined;
@@ -37,6 +38,8 @@ export class SimulatedMachine {
   /** What a fleetd that restarts finds on disk; lost with the power. */
   #lease: string | undefined;
   #process: Process | undefined;
+  /** A fleetd that has been told to stop. */
+  #leaving: Process | undefined;
 
   constructor(id: string, metadata: Record<string, string>, parts: SimulatedWorldParts) {
     this.id = id;
@@ -53,6 +56,10 @@ export class SimulatedMachine {
   /** Starts fleetd, which finds whatever runs already. */
   start(): void {
     if (this.#process) return;
+    // A predecessor that has not finished stopping is killed first, as systemd does it.
+    if (this.#leaving) this.#leaving.clock.dead = true;
+    this.#leaving = undefined;
+    this.#parts.observer.stoppedCleanly(this.id, false);
     const { server, time, random, mutant } = this.#parts;
     const clock = new ProcessClock(time, 0.98 + random.float() * 0.04);
     const store = new StoreClient({ server, time, clock, random, link: this.link, machine: this.id, mutant });
@@ -81,20 +88,24 @@ export class SimulatedMachine {
 
   /** kill -9 of fleetd: the units live on. */
   crash(): void {
-    if (this.#process) this.#process.clock.dead = true;
+    for (const process of [this.#process, this.#leaving]) if (process) process.clock.dead = true;
     this.#process = undefined;
+    this.#leaving = undefined;
+    this.#parts.observer.unattended(this.id);
   }
 
   powerOff(): void {
     this.crash();
     this.#lease = undefined;
     this.runtime.powerOff();
-    this.#parts.observer.powerLost(this.id);
   }
 
   /** SIGTERM of fleetd. */
   stop(): void {
-    void this.#process?.stop();
+    if (!this.#process) return;
+    this.#parts.observer.stoppedCleanly(this.id, true);
+    void this.#process.stop();
+    this.#leaving = this.#process;
     this.#process = undefined;
   }
 

@@ -11,7 +11,7 @@ interface SimulatedUnit {
 
 /** What the invariants want to hear of a machine's units. */
 export interface RuntimeObserver {
-  started(machine: string, unit: string): void;
+  started(machine: string, unit: string, hash: string): void;
   stopped(machine: string, unit: string, startedAtMs: number): void;
 }
 
@@ -71,7 +71,7 @@ export class SimulatedRuntime implements UnitRuntime {
     if (unit.running) return;
     unit.running = true;
     unit.startedAtMs = this.#time.nowMs;
-    this.#observer.started(this.#machine, name);
+    this.#observer.started(this.#machine, name, unit.hash);
     this.#changed();
   }
 

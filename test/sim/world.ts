@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Cluster, openCluster } from '../../src/cluster/index.ts';
 import { schedule } from '../../src/engine/index.ts';
-import { silentLog } from '../../src/lib/index.ts';
+import { isFlotillaError, silentLog } from '../../src/lib/index.ts';
 import { type DesiredState, type Needs, NO_NEEDS, type Unit } from '../../src/model/index.ts';
 import { Invariants } from './invariants.ts';
 import { RECONCILE_MS, SimulatedMachine, TTL_MS } from './simulated-machine.ts';
@@ -36,6 +36,7 @@ export class World {
     this.server = new StoreServer(time);
     this.invariants = new Invariants(this.server, time);
     this.#trace = trace ?? (() => {});
+    if (trace) this.#traceCommits();
     const parts = { server: this.server, time, random: this.random, observer: this.invariants, mutant, trace };
     this.machines = Array.from(
       { length: machines },
@@ -65,7 +66,7 @@ export class World {
     const text = JSON.stringify({ name, needs: whole, edition });
     const unit: Unit = { name, hash: createHash('sha1').update(text).digest('hex'), desired, needs: whole };
     this.note(`user submits ${name} ${desired} ${JSON.stringify(needs)} edition ${edition}`);
-    void this.#replace(unit, text);
+    this.#attempt(this.#replace(unit, text));
   }
 
   async #replace(unit: Unit, text: string): Promise<void> {
@@ -76,17 +77,25 @@ export class World {
 
   setDesired(name: string, desired: DesiredState): void {
     this.note(`user sets ${name} ${desired}`);
-    void this.#user.setDesired(name, desired);
+    this.#attempt(this.#user.setDesired(name, desired));
   }
 
   destroy(name: string): void {
     this.note(`user destroys ${name}`);
-    void this.#user.destroyUnit(name);
+    this.#attempt(this.#user.destroyUnit(name));
   }
 
   setMetadata(machine: string, key: string, value: string | undefined): void {
     this.note(`user sets metadata ${machine} ${key}=${value}`);
-    void this.#user.setMetadata([{ machine, key, value }]);
+    this.#attempt(this.#user.setMetadata([{ machine, key, value }]));
+  }
+
+  /** Users meet errors while the store is down, and live with them. */
+  #attempt(call: Promise<unknown>): void {
+    call.catch((error) => {
+      if (!isFlotillaError(error)) throw error;
+      this.note(`user is told: ${error.message}`);
+    });
   }
 
   // ---- the end
@@ -150,6 +159,15 @@ export class World {
         return [unit.join('/'), machine];
       }),
     );
+  }
+
+  #traceCommits(): void {
+    const judge = this.server.onCommit;
+    this.server.onCommit = (commit) => {
+      const what = commit.events.map((event) => (event.type === 'put' ? `+${event.entry.key}` : `-${event.key}`));
+      this.note(`revision ${commit.revision} by ${commit.by}: ${what.join(' ')}`);
+      judge(commit);
+    };
   }
 
   #openUser(): Cluster {
