@@ -9,7 +9,7 @@ export function connect(flags: Flags, io: Io): FleetClient {
   if (flags.text('tunnel') !== '') {
     throw new FlotillaError(
       'invalid',
-      '--tunnel needs ssh, which comes with the systemd machines: use --endpoint for now',
+      '--tunnel needs ssh, which this version does not speak: name the API with --endpoint, such as http://HOST:49153',
     );
   }
   if (flags.text('driver') !== 'API') {

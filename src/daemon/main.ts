@@ -4,7 +4,7 @@
  * store; `fleetd supervisor` is started by fleetd itself where there is no systemd.
  */
 import { parseArgs } from 'node:util';
-import { createLog, FlotillaError, type Log, messageOf, VERSION } from '../lib/index.ts';
+import { createLog, FlotillaError, type Log, messageOf, systemClock, VERSION } from '../lib/index.ts';
 import { loadConfig } from './config.ts';
 import { SETTINGS } from './config-schema.ts';
 
@@ -64,7 +64,7 @@ async function runDaemon(file: string | undefined): Promise<void> {
 
 function openLog(verbosity: number): Log {
   // The journal stamps lines itself.
-  const stamp = process.env['JOURNAL_STREAM'] ? () => '' : () => `${new Date().toISOString()} `;
+  const stamp = process.env['JOURNAL_STREAM'] ? () => '' : () => `${new Date(systemClock.now()).toISOString()} `;
   return createLog((line) => process.stderr.write(`${stamp()}${line}\n`), verbosity > 0 ? 'debug' : 'info');
 }
 

@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 /** The clone under test. */
@@ -15,6 +15,7 @@ const LEFT_OUT = new Set(['node_modules', 'dist', '.git', 'coverage']);
 /** The files of the project that match, dependencies and build left out. */
 export function sources(...patterns: string[]): SourceFile[] {
   return globSync(patterns, { cwd: root, exclude: (name) => LEFT_OUT.has(path.basename(name)) })
+    .filter((file) => statSync(path.join(root, file)).isFile())
     .sort()
     .map((file) => ({ file, text: readFileSync(path.join(root, file), 'utf8') }));
 }
