@@ -150,14 +150,17 @@ export class FleetClient {
     const backoff = new Backoff({ minMs: 50, maxMs: 1000 }, this.#random);
     let after: string | undefined;
     let connected = false;
+    const wanted = new Set(options.units);
     while (!options.signal.aborted) {
       try {
         for await (const { id, event } of this.#eventsOnce(options, after)) {
           connected = true;
           backoff.reset();
           after = id ?? after;
-          yield event;
+          const isOurs = !('name' in event) || wanted.size === 0 || wanted.has(event.name);
+          if (isOurs) yield event;
         }
+        throw new FlotillaError('unavailable', 'the event stream ended');
       } catch (error) {
         if (options.signal.aborted) return;
         if (!connected || !isFlotillaError(error)) throw error;
@@ -190,13 +193,10 @@ export class FleetClient {
     response.socket.setTimeout(0);
     options.onOpen?.(after !== undefined);
     const parser = new EventStreamParser();
-    const wanted = new Set(options.units);
     try {
       for await (const chunk of response) {
         for (const { id, data } of parser.feed(chunk as string)) {
-          const event = JSON.parse(data) as ApiEvent;
-          if (event.type === 'ready' || event.type === 'reset' || wanted.size === 0 || wanted.has(event.name))
-            yield { id, event };
+          yield { id, event: JSON.parse(data) as ApiEvent };
         }
       }
     } catch (error) {

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
+import { test } from 'node:test';
+import { systemClock, systemRandom } from '../lib/index.ts';
+import type { ApiEvent } from './index.ts';
+import { type Endpoint, FleetClient } from './index.ts';
+
+/** What lies on the wire is tested here, with a server that can misbehave; the calls themselves with the real one. */
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function serve(handler: Handler): Promise<{ server: Server; endpoint: Endpoint; [Symbol.dispose](): void }> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { server, endpoint: tcp(port), [Symbol.dispose]: close };
+}
+
+function tcp(port: number): Endpoint {
+  return { kind: 'tcp', tls: false, host: '127.0.0.1', port, prefix: '' };
+}
+
+function clientOf(endpoints: readonly Endpoint[], requestTimeoutMs = 2000): FleetClient {
+  return new FleetClient({ endpoints, requestTimeoutMs, clock: systemClock, random: systemRandom });
+}
+
+/** A port on which nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function json(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
+
+test('names are escaped, and the server’s own message is the error', async () => {
+  const urls: string[] = [];
+  using api = await serve((request, response) => {
+    urls.push(`${request.method} ${request.url}`);
+    json(response, 400, { error: { code: 400, message: 'cannot activate template "a@.service"' } });
+  });
+  const client = clientOf([api.endpoint]);
+  await assert.rejects(client.putUnit('a@.service', { desiredState: 'launched' }), {
+    code: 'invalid',
+    message: 'cannot activate template "a@.service"',
+  });
+  assert.deepEqual(urls, ['PUT /fleet/v1/units/a%40.service']);
+  client.close();
+});
+
+test('pages are followed to their end', async () => {
+  using api = await serve((request, response) => {
+    const last = request.url!.includes('nextPageToken=more');
+    json(response, 200, { machines: [{ id: last ? 'b' : 'a' }], ...(last ? {} : { nextPageToken: 'more' }) });
+  });
+  const client = clientOf([api.endpoint]);
+  assert.deepEqual(
+    (await client.machines()).map(({ id }) => id),
+    ['a', 'b'],
+  );
+  client.close();
+});
+
+test('a server that speaks no fleet API is named', async () => {
+  using api = await serve((_, response) => response.end('<html>'));
+  const client = clientOf([api.endpoint]);
+  await assert.rejects(client.machines(), /127\.0\.0\.1:\d+ answered HTTP 200: it does not look like a fleet API/);
+  client.close();
+});
+
+test('an endpoint that refuses, is not there or stays silent is an error of one sentence', async () => {
+  const port = await freePort();
+  await assert.rejects(clientOf([tcp(port)]).machines(), {
+    code: 'unavailable',
+    message: `cannot reach the fleet API at http://127.0.0.1:${port} (connection refused)`,
+  });
+  await assert.rejects(clientOf([{ kind: 'unix', path: '/nowhere/x.sock' }]).machines(), {
+    code: 'unavailable',
+    message: 'cannot reach the fleet API at unix:///nowhere/x.sock (there is no such socket)',
+  });
+  using silent = await serve(() => {});
+  await assert.rejects(clientOf([silent.endpoint], 50).machines(), {
+    code: 'timeout',
+    message: /no answer within 0.05 s/,
+  });
+});
+
+test('the next endpoint is taken when one is not there, and kept', async () => {
+  let requests = 0;
+  using api = await serve((_, response) => {
+    requests++;
+    json(response, 200, { machines: [] });
+  });
+  const client = clientOf([{ kind: 'unix', path: '/nowhere/x.sock' }, tcp(await freePort()), api.endpoint]);
+  await Promise.all([client.machines(), client.machines(), client.machines()]);
+  assert.deepEqual([requests, client.endpoint], [3, api.endpoint]);
+  client.close();
+});
+
+test('a kept connection that the server has closed is not an error', async () => {
+  using api = await serve((_, response) => json(response, 200, { machines: [] }));
+  const client = clientOf([api.endpoint]);
+  await client.machines();
+  api.server.closeAllConnections();
+  await client.machines();
+  client.close();
+});
+
+test('an event stream that is cut goes on where it was, and the reset of one that cannot is passed on', async () => {
+  const asked: string[] = [];
+  using api = await serve((request, response) => {
+    asked.push(request.url!);
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const send = (event: object, id?: number) =>
+      response.write(`${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`);
+    if (asked.length === 1) {
+      send({ type: 'unit', revision: 3, name: 'a.service', unit: null });
+      send({ type: 'ready', revision: 3, machines: 1 }, 3);
+      send({ type: 'unit', revision: 4, name: 'other.service', unit: null }, 4);
+      response.end();
+    } else if (asked.length === 2) response.destroy();
+    else send({ type: 'reset', revision: 9 });
+  });
+  const client = clientOf([api.endpoint]);
+  const abort = new AbortController();
+  const seen: ApiEvent['type'][] = [];
+  const cuts: string[] = [];
+  const opened: boolean[] = [];
+  const options = {
+    units: ['a.service'],
+    signal: abort.signal,
+    onCut: (error: Error) => cuts.push(error.message),
+    onOpen: (resumed: boolean) => opened.push(resumed),
+  };
+  for await (const event of client.events(options)) {
+    seen.push(event.type);
+    if (event.type === 'reset') abort.abort();
+  }
+  assert.deepEqual(seen, ['unit', 'ready', 'reset']);
+  assert.deepEqual(asked, [
+    '/fleet/v1/events?unit=a.service',
+    '/fleet/v1/events?unit=a.service&after=4',
+    '/fleet/v1/events?unit=a.service&after=4',
+  ]);
+  assert.deepEqual(opened, [false, true]);
+  assert.equal(cuts.length, 2);
+  client.close();
+});
+
+test('an event stream that cannot be opened at all is an error', async () => {
+  const events = clientOf([tcp(await freePort())]).events({ signal: AbortSignal.timeout(5000) });
+  await assert.rejects(events.next(), { code: 'unavailable' });
+});
+
+test('more names than a URL holds are asked for without naming them', async () => {
+  const asked: string[] = [];
+  using api = await serve((request, response) => {
+    asked.push(request.url!);
+    json(response, 200, { units: [{ name: 'unit-7.service' }, { name: 'stranger.service' }] });
+  });
+  const client = clientOf([api.endpoint]);
+  const names = Array.from({ length: 1000 }, (_, i) => `unit-${i}.service`);
+  assert.deepEqual(await client.summaries(names), [{ name: 'unit-7.service' }]);
+  assert.deepEqual(asked, ['/fleet/v1/summaries']);
+  client.close();
+});
