@@ -1,10 +1,10 @@
 import type { Cluster, Lease, View } from '../cluster/index.ts';
 import { type Clock, isFlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
-import type { Placement, UnitStatus } from '../model/index.ts';
-import type { LoadedUnit, UnitRuntime } from '../runtime/index.ts';
+import type { Placement } from '../model/index.ts';
+import type { UnitRuntime } from '../runtime/index.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
-import { currentStatuses, type Refusal, statusChanges } from './publish-statuses.ts';
+import { currentStatuses, type Refusal, StatusPublisher } from './publish-statuses.ts';
 
 export interface AgentOptions {
   readonly cluster: Cluster;
@@ -32,16 +32,15 @@ export class Agent {
   readonly #refusals = new Map<string, Refusal>();
   readonly #steps: Loop;
   readonly #publishing: Loop;
+  readonly #statuses: StatusPublisher;
   #view: Promise<View> | undefined;
   #placements: ReadonlyMap<string, Placement> = new Map();
-  /** What stands in the store under `#publishedUnder`. */
-  #published = new Map<string, UnitStatus>();
-  #publishedUnder: Lease | undefined;
   /** The lease under which the view has caught up with the store. */
   #syncedUnder: Lease | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
+    this.#statuses = new StatusPublisher(options.cluster, options.machine);
     const { presence, runtime, signal } = options;
     this.#steps = new Loop({ ...options, name: 'agent' }, () => this.#turn());
     this.#publishing = new Loop({ ...options, name: 'statuses' }, () => this.#publish());
@@ -55,14 +54,12 @@ export class Agent {
     return Promise.all([this.#steps.done, this.#publishing.done]).then(() => {});
   }
 
-  /** Stops and unloads everything here and withdraws its statuses; for a fleetd that is told to stop. */
+  /** Stops and unloads everything here, for a fleetd that is told to stop; its statuses go with the lease. */
   async unloadAll(): Promise<void> {
     await this.done;
-    const { runtime, cluster, machine } = this.#options;
+    const { runtime } = this.#options;
     const held = await runtime.units();
     await runtime.apply({ unload: held.map((unit) => unit.name), load: [] });
-    const gone = new Map([...this.#published.keys()].map((unit) => [unit, undefined] as const));
-    if (this.#publishedUnder && gone.size > 0) await cluster.putStatuses(this.#publishedUnder, machine, gone);
   }
 
   #wake(): void {
@@ -222,27 +219,16 @@ export class Agent {
   }
 
   async #publish(): Promise<undefined> {
-    const { presence, runtime, cluster, machine } = this.#options;
+    const { presence, runtime, machine } = this.#options;
     const lease = presence.lease;
     if (!lease) return;
-    if (this.#publishedUnder !== lease) {
-      this.#published = new Map(await cluster.statusesOf(machine));
-      this.#publishedUnder = lease;
-    }
-    const held: LoadedUnit[] = await runtime.units();
-    const changes = statusChanges(this.#published, currentStatuses(machine, held, this.#refusals));
-    if (changes.size === 0) return;
+    const current = currentStatuses(machine, await runtime.units(), this.#refusals);
     try {
-      await cluster.putStatuses(lease, machine, changes);
+      await this.#statuses.publish(lease, current);
     } catch (error) {
-      // Whether it was written is not known: read again what stands there, and see that the machine is announced.
-      this.#publishedUnder = undefined;
+      // Perhaps this machine's record is missing: see that it is announced.
       if (isFlotillaError(error, 'conflict')) presence.announce();
       throw error;
-    }
-    for (const [unit, status] of changes) {
-      if (status) this.#published.set(unit, status);
-      else this.#published.delete(unit);
     }
   }
 }

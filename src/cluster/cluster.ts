@@ -56,13 +56,30 @@ export interface Cluster {
    */
   announce(machine: Machine, token: string, lease: Lease): Promise<'announced' | 'taken'>;
   /** What this machine has published and is still there, by unit. */
-  statusesOf(machine: string): Promise<ReadonlyMap<string, UnitStatus>>;
-  /** Writes (or, with `status` undefined, removes) statuses of this machine in as few commits as possible. */
-  putStatuses(lease: Lease, machine: string, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
+  statusesOf(machine: string): Promise<ReadonlyMap<string, PublishedStatus>>;
+  /**
+   * Writes statuses of this machine in as few commits as possible, each on condition that what it overwrites is still
+   * what the writer knows: a write that was stuck in the network for long never overwrites a newer one. Answers the
+   * revision of each. Rejects with `conflict` when the machine is not present under this lease, or the store knows better.
+   */
+  putStatuses(lease: Lease, machine: string, changes: readonly StatusChange[]): Promise<ReadonlyMap<string, number>>;
 
   // ---- leadership
   /** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */
   campaign(machine: string, lease: Lease): Promise<Leadership | undefined>;
+}
+
+export interface PublishedStatus {
+  readonly status: UnitStatus;
+  readonly revision: number;
+}
+
+export interface StatusChange {
+  readonly unit: string;
+  /** Undefined: to be removed. */
+  readonly status: UnitStatus | undefined;
+  /** Revision of what is overwritten; 0 when nothing stands there. */
+  readonly knownRevision: number;
 }
 
 /**

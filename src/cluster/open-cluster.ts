@@ -1,5 +1,5 @@
 import { type Clock, FlotillaError, type Log, type Random } from '../lib/index.ts';
-import type { DesiredState, Machine, Unit, UnitStatus } from '../model/index.ts';
+import type { DesiredState, Machine, Unit } from '../model/index.ts';
 import {
   type Condition,
   type Entry,
@@ -9,7 +9,7 @@ import {
   type Store,
   type Write,
 } from '../store/index.ts';
-import type { Cluster, Leadership, PlacementWrite } from './cluster.ts';
+import type { Cluster, Leadership, PlacementWrite, PublishedStatus, StatusChange } from './cluster.ts';
 import { readHistory } from './history.ts';
 import { Keys } from './keys.ts';
 import {
@@ -188,13 +188,13 @@ function isOwnPast(machine: Machine, token: string, entry: Entry): boolean {
   return machineToken(entry.value) === token && decodeMachine(machine.id, entry.value)?.address === machine.address;
 }
 
-async function statusesOf(store: Store, keys: Keys, machine: string): Promise<ReadonlyMap<string, UnitStatus>> {
-  const statuses = new Map<string, UnitStatus>();
+async function statusesOf(store: Store, keys: Keys, machine: string): Promise<ReadonlyMap<string, PublishedStatus>> {
+  const statuses = new Map<string, PublishedStatus>();
   const { entries } = await store.list(prefixRange(keys.status(machine, '')));
-  for (const { key, value } of entries) {
+  for (const { key, value, modRevision } of entries) {
     const parsed = keys.parse(key);
     const status = parsed?.kind === 'status' ? decodeStatus(machine, parsed.unit, value) : undefined;
-    if (status) statuses.set(status.unit, status);
+    if (status) statuses.set(status.unit, { status, revision: modRevision });
   }
   return statuses;
 }
@@ -204,17 +204,24 @@ async function putStatuses(
   keys: Keys,
   lease: Lease,
   machine: string,
-  changes: ReadonlyMap<string, UnitStatus | undefined>,
-): Promise<void> {
-  const writes = [...changes].map(([unit, status]): Write => {
-    const key = keys.status(machine, unit);
-    return status ? { put: key, value: encodeStatus(status), lease: lease.id } : { delete: key };
-  });
-  for (const batch of chunks(writes, MAX_COMMIT_WRITES)) {
-    // Only while this machine is present under this very lease: a process that lost its place may not speak for it.
-    const { ok } = await store.commit([{ key: keys.machine(machine), lease: lease.id }], batch);
-    if (!ok) throw new FlotillaError('conflict', `machine ${machine} is no longer present under this lease`);
+  changes: readonly StatusChange[],
+): Promise<ReadonlyMap<string, number>> {
+  const revisions = new Map<string, number>();
+  // Only while this machine is present under this very lease: a process that lost its place may not speak for it.
+  const present: Condition = { key: keys.machine(machine), lease: lease.id };
+  for (const batch of chunks(changes, MAX_COMMIT_WRITES - 1)) {
+    const known = batch.map(({ unit, knownRevision }): Condition => {
+      return { key: keys.status(machine, unit), modRevision: knownRevision };
+    });
+    const writes = batch.map(({ unit, status }): Write => {
+      const key = keys.status(machine, unit);
+      return status ? { put: key, value: encodeStatus(status), lease: lease.id } : { delete: key };
+    });
+    const { ok, revision } = await store.commit([present, ...known], writes);
+    if (!ok) throw new FlotillaError('conflict', `statuses of machine ${machine} are not what this fleetd left there`);
+    for (const { unit, status } of batch) revisions.set(unit, status ? revision : 0);
   }
+  return revisions;
 }
 
 async function campaign(

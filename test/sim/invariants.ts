@@ -48,7 +48,9 @@ export class Invariants implements RuntimeObserver {
     const running = this.#running.get(unit) ?? new Map<string, string>();
     this.#running.set(unit, running.set(machine, hash));
     // Copies of a file that may run on are nobody's fault; those of a file which says stop must be alone.
-    const careful = [...running].filter(([, held]) => {
+    const careful = [...running].filter(([holder, held]) => {
+      // A machine that is present hears of a move and stops its copy; one whose lease has ended must have done so.
+      if (holder !== machine && this.#server.get(`${ROOT}cluster/machine/${holder}`)) return false;
       const needs = this.#needsOf(unit, held);
       return needs.onPartition === 'stop' && !needs.global;
     });
