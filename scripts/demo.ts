@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const root = path.resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(path.join(os.tmpdir(), 'flotilla-demo-'));
-const env = { ...process.env, FLOTILLA_LAB: path.join(folder, 'lab') };
-for (const name of Object.keys(env)) if (/^FLEETCTL?_/.test(name)) delete env[name as keyof typeof env];
+const env: NodeJS.ProcessEnv = { ...process.env, FLOTILLA_LAB: path.join(folder, 'lab') };
+for (const name of Object.keys(env)) if (/^FLEETCTL?_/.test(name)) delete env[name];
 const STEP_LIMIT_MS = 30_000;
 const MACHINES = 4;
 

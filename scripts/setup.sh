@@ -11,11 +11,12 @@ fail() {
   exit 1
 }
 
-# The lock lives in .git or else in the clone itself, since `npm ci` empties node_modules.
+# The lock lives in dist/, since `npm ci` empties node_modules.
 take_lock() {
   mkdir -p "$root/dist" 2>/dev/null
-  { exec 9>>"$root/dist/.setup-lock"; } 2>/dev/null ||
+  (: >>"$root/dist/.setup-lock") 2>/dev/null && [ -w "$root" ] ||
     fail "cannot write to $root, which still has to be set up: run this once as the owner of that directory (or clone it to a place you may write to)."
+  exec 9>>"$root/dist/.setup-lock"
   command -v flock >/dev/null || return 0
   flock -n 9 && return 0
   say 'Waiting for another set-up of this clone to finish…'
@@ -25,7 +26,7 @@ take_lock() {
 installed() { [ -x "$root/node_modules/.bin/esbuild" ] && cmp -s "$root/package-lock.json" "$lock_copy"; }
 
 explain_npm_failure() {
-  head -n 15 "$1" | sed "s/^/  /" >&2
+  grep -v '^npm error *at ' "$1" | head -n 4 | sed 's/^/  /' >&2
   if grep -Eq 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET|network' "$1"; then
     fail "cannot reach the npm registry $(npm config get registry 2>/dev/null) to fetch the dependencies: check the network or proxy (npm config set proxy URL), then run this again."
   elif grep -Eq 'ENOSPC' "$1"; then

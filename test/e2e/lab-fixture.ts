@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const root = path.resolve(import.meta.dirname, '../..');
+export const fleetctlPath: string = path.join(root, 'bin/fleetctl');
+
+export interface CommandResult {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface LabMachine {
+  readonly number: number;
+  readonly id: string;
+  readonly address: string;
+  readonly endpoint: string;
+  readonly directory: string;
+  readonly state: string;
+  readonly pid?: number;
+  readonly leader: boolean;
+}
+
+/** A lab in a directory and on ports of its own, driven through bin/fleetctl as a person would; gone after `dispose`. */
+export class LabFixture {
+  readonly folder: string = mkdtempSync(path.join(os.tmpdir(), 'fl-'));
+  readonly directory: string = path.join(this.folder, 'lab');
+  readonly env: NodeJS.ProcessEnv = { ...process.env, FLOTILLA_LAB: this.directory, NODE_TEST_CONTEXT: undefined };
+
+  /** Starts fleetctl and leaves it running. */
+  spawn(...args: string[]): ChildProcess & { output: () => string } {
+    const child = spawn(fleetctlPath, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => (output += data));
+    child.stderr.on('data', (data: Buffer) => (output += data));
+    return Object.assign(child, { output: () => output });
+  }
+
+  /** Runs fleetctl to its end. */
+  run(...args: string[]): Promise<CommandResult> {
+    const child = spawn(fleetctlPath, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (data: Buffer) => (out += data));
+    child.stderr.on('data', (data: Buffer) => (err += data));
+    return new Promise((resolve, reject) => {
+      child.once('error', reject).once('close', (status) => resolve({ status, out, err }));
+    });
+  }
+
+  /** Runs fleetctl, which must succeed without a word on stderr; answers its stdout. */
+  async ok(...args: string[]): Promise<string> {
+    const { status, out, err } = await this.run(...args);
+    if (status === 0 && err === '') return out;
+    throw new Error(`fleetctl ${args.join(' ')} ended with ${status}:\n${out}${err}${this.logs()}`);
+  }
+
+  async up(...args: string[]): Promise<string> {
+    return await this.ok('lab', 'up', '--detach', '--port', String(await freePort()), ...args);
+  }
+
+  async machines(): Promise<LabMachine[]> {
+    return (JSON.parse(await this.ok('lab', 'status', '-o', 'json')) as { machines: LabMachine[] }).machines;
+  }
+
+  /** The machine on which list-units says the unit is active. */
+  async whereActive(unit: string): Promise<LabMachine | undefined> {
+    const { status, out } = await this.run('list-units', '--full', '--no-legend', '--fields', 'unit,machine,active');
+    if (status !== 0) return undefined;
+    const line = out.split('\n').find((row) => row.startsWith(`${unit}\t`) || row.startsWith(`${unit} `));
+    const [, machine = '', active] = line?.split(/\s+/) ?? [];
+    if (active !== 'active') return undefined;
+    return (await this.machines()).find(({ id }) => machine.startsWith(id));
+  }
+
+  /** The end of every log, for the message of a failed test. */
+  logs(): string {
+    const names = ['store.log', 'm1/fleetd.log', 'm2/fleetd.log', 'm3/fleetd.log', 'm4/fleetd.log'];
+    return names.map((name) => `\n--- ${name}\n${tail(path.join(this.directory, name))}`).join('');
+  }
+
+  async dispose(): Promise<void> {
+    await this.run('lab', 'down', '--wipe');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function tail(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').split('\n').slice(-12).join('\n');
+  } catch {
+    return '(none)';
+  }
+}
+
+/** Asks every 50 ms until the answer is neither false nor undefined; throws after `limitMs`. */
+export async function until<T>(what: string, ask: () => T | Promise<T>, limitMs = 30_000): Promise<NonNullable<T>> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== null && answer !== false) return answer;
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${limitMs / 1000} s`);
+    await sleep(50);
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
