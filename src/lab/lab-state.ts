@@ -89,7 +89,7 @@ function parseState(text: string, file: string): LabState {
   } catch (error) {
     throw new FlotillaError('damaged', `${file} is damaged (${messageOf(error)}): mend it, or ${WIPE_HINT}`);
   }
-  if (typeof value.version === 'number' && value.version > VERSION)
+  if (typeof value?.version === 'number' && value.version > VERSION)
     throw new FlotillaError('damaged', `${file} was written by a newer Flotilla: use that one, or ${WIPE_HINT}`);
   const wrong = firstWrong(value);
   if (wrong !== undefined)
