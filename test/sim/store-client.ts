@@ -71,8 +71,9 @@ export class StoreClient implements Store {
 
   commit(conditions: readonly Condition[], writes: readonly Write[]) {
     const { server, machine, mutant } = this.#options;
-    const checked =
-      mutant === 'no-fence' ? conditions.filter((condition) => !/leader$/.test(condition.key)) : conditions;
+    const unfenced =
+      mutant === 'no-fence' && writes.some((write) => 'put' in write && write.put.includes('/placement/'));
+    const checked = unfenced ? [] : conditions;
     const sent = mutant === 'status-without-lease' ? writes.map(withoutStatusLease) : writes;
     return this.#request(() => server.commit(machine, checked, sent));
   }

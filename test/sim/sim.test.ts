@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InvariantBroken } from './invariants.ts';
+import { runSeed } from './run-seed.ts';
+import { TTL_MS } from './simulated-machine.ts';
+import type { Mutant } from './store-client.ts';
+import { CONVERGENCE_MS, World } from './world.ts';
+
+const SEEDS = 200;
+
+test(`${SEEDS} random lives of a cluster keep every safety rule and settle after the last fault`, async () => {
+  let commits = 0;
+  let starts = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      const result = await runSeed(seed);
+      commits += result.commits;
+      starts += result.starts;
+    } catch (error) {
+      assert.fail(`seed ${seed}: ${(error as Error).message}\nagain: npm run sim -- --seed ${seed} --trace`);
+    }
+  }
+  // A simulation in which nothing happens proves nothing.
+  assert.ok(commits > SEEDS * 20, `only ${commits} commits`);
+  assert.ok(starts > SEEDS, `only ${starts} starts`);
+});
+
+test('the same seed lives the same life', async () => {
+  const life = async () => {
+    const lines: string[] = [];
+    await runSeed(7, { trace: (line) => lines.push(line) });
+    return lines.join('\n');
+  };
+  assert.equal(await life(), await life());
+});
+
+for (const mutant of ['no-fence', 'status-without-lease', 'skipping-watch'] as const) {
+  test(`the mutant ${mutant} is caught`, async () => {
+    const caught = await firstSeedThatCatches(mutant, 100);
+    assert.ok(caught !== undefined, `100 seeds passed with ${mutant}`);
+  });
+}
+
+async function firstSeedThatCatches(mutant: Mutant, seeds: number): Promise<number | undefined> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      await runSeed(seed, { mutant });
+    } catch (error) {
+      assert.ok(error instanceof InvariantBroken || /not settled/.test((error as Error).message), String(error));
+      return seed;
+    }
+  }
+  return undefined;
+}
+
+/** A settled cluster of three machines with nine units on it. */
+async function settledCluster(seed: number): Promise<World> {
+  const world = new World({ seed, machines: 3 });
+  for (const machine of world.machines) machine.start();
+  await world.run(500);
+  for (let i = 0; i < 9; i++) world.submit(`u${i}.service`, 'launched');
+  await world.run(2 * TTL_MS);
+  assert.equal(world.placementsNow().size, 9);
+  return world;
+}
+
+test('a leader that dies takes nothing with it but its own units, and they run elsewhere within TTL and a second', async () => {
+  const world = await settledCluster(1);
+  const before = world.placementsNow();
+  const leader = JSON.parse(world.server.get('/sim/cluster/leader')!.value) as { machine: string };
+  world.machines.find(({ id }) => id === leader.machine)!.powerOff();
+  await world.run(TTL_MS + 1000);
+  const after = world.placementsNow();
+  for (const [unit, machine] of before) {
+    if (machine !== leader.machine) assert.equal(after.get(unit), machine, `${unit} was moved for nothing`);
+    else assert.notEqual(after.get(unit), leader.machine);
+  }
+  const running = world.machines.flatMap((machine) => machine.runtime.running());
+  assert.equal(running.length, 9);
+});
+
+test('after a power cut nothing moves when all machines come back, however slowly within a TTL', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = await settledCluster(seed);
+    const before = world.placementsNow();
+    world.server.stop();
+    for (const machine of world.machines) machine.powerOff();
+    await world.run(30_000);
+    world.server.start();
+    for (const machine of world.machines)
+      world.time.schedule(world.random.float() * (TTL_MS - 500), () => machine.start());
+    await world.run(TTL_MS + CONVERGENCE_MS);
+    assert.deepEqual([...world.placementsNow()], [...before], `seed ${seed}`);
+    assert.equal(world.machines.flatMap((machine) => machine.runtime.running()).length, 9);
+  }
+});
+
+test('after a power cut the units of a machine that stays away run elsewhere', async () => {
+  const world = await settledCluster(3);
+  world.server.stop();
+  for (const machine of world.machines) machine.powerOff();
+  await world.run(10_000);
+  world.server.start();
+  for (const machine of world.machines.slice(1)) machine.start();
+  await world.run(2 * CONVERGENCE_MS);
+  assert.equal(world.machines.slice(1).flatMap((machine) => machine.runtime.running()).length, 9);
+});
+
+test('losing the store for a minute stops nothing and moves nothing', async () => {
+  const world = await settledCluster(4);
+  const before = world.placementsNow();
+  const startsBefore = world.invariants.starts;
+  world.server.stop();
+  await world.run(60_000);
+  assert.equal(world.machines.flatMap((machine) => machine.runtime.running()).length, 9);
+  world.server.start();
+  await world.run(CONVERGENCE_MS);
+  assert.deepEqual([...world.placementsNow()], [...before]);
+  assert.equal(world.invariants.starts, startsBefore, 'no unit was started again');
+});
+
+test('a fleetd that crashes and returns within its TTL is not missed, and adopts its units', async () => {
+  const world = await settledCluster(5);
+  const startsBefore = world.invariants.starts;
+  for (const machine of world.machines) {
+    machine.crash();
+    await world.run(2000);
+    machine.start();
+    await world.run(3000);
+  }
+  assert.equal(world.invariants.starts, startsBefore);
+  assert.deepEqual(await world.differences(), []);
+});
