@@ -25,26 +25,30 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
   return lab.length > 0 ? lab : [own];
 }
 
-interface LabState {
-  readonly machines?: readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
-}
+type LabMachines = readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
 
 /** Sockets and TCP endpoints of the lab's machines, living ones first; empty when there is no lab. */
 function labEndpoints(env: Io['env']): Endpoint[] {
-  let state: LabState;
+  let machines: LabMachines | undefined;
   try {
-    state = JSON.parse(readFileSync(join(labDirectory(env), 'lab.json'), 'utf8')) as LabState;
+    machines = JSON.parse(readFileSync(join(labDirectory(env), 'lab.json'), 'utf8')).machines as
+      | LabMachines
+      | undefined;
   } catch {
     return [];
   }
   // A lab file that cannot be understood is the lab command's business; here it is as good as none.
-  const machines = Array.isArray(state.machines) ? (state.machines as NonNullable<LabState['machines']>) : [];
+  if (!isList(machines)) return [];
   const alive = machines.filter((machine) => machine.state !== 'dead');
   const dead = machines.filter((machine) => machine.state === 'dead');
   return [...alive, ...dead].flatMap(({ socket, endpoint }) => {
     if (socket !== undefined && existsSync(socket)) return [{ kind: 'unix', path: socket } as const];
     return endpoint === undefined ? [] : [parseEndpoint(endpoint)];
   });
+}
+
+function isList(machines: LabMachines | undefined): machines is LabMachines {
+  return Array.isArray(machines);
 }
 
 /** Where the lab keeps its state. */

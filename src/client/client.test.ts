@@ -152,7 +152,7 @@ test('an event stream that is cut goes on where it was, and the reset of one tha
     '/fleet/v1/events?unit=a.service&after=4',
   ]);
   assert.deepEqual(opened, [false, true]);
-  assert.equal(cuts.length, 2);
+  assert.equal(cuts[0], 'the event stream ended');
   client.close();
 });
 

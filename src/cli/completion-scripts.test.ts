@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { COMMANDS } from './commands.ts';
+import { bashCompletion, fishCompletion, zshCompletion } from './completion-scripts.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'flotilla-completion-'));
+after(() => rmSync(directory, { recursive: true }));
+
+// Stands where the real one is found: completion has to call it by its name, with these arguments, and say nothing.
+writeFileSync(
+  join(directory, 'fleetctl'),
+  '#!/bin/sh\n[ "$*" = "--request-timeout=1 list-unit-files --no-legend --fields=unit" ] && echo hello.service\necho noise >&2\n',
+);
+chmodSync(join(directory, 'fleetctl'), 0o755);
+writeFileSync(join(directory, 'local.service'), '');
+
+function has(shell: string): boolean {
+  return spawnSync(shell, ['-c', 'true']).status === 0;
+}
+
+/** What bash offers behind these words. */
+function complete(...words: string[]): string[] {
+  const script = `${bashCompletion()}
+COMP_WORDS=(fleetctl "$@"); COMP_CWORD=$#; _fleetctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const env = { PATH: `${directory}:${process.env['PATH']}` };
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', ...words], {
+    encoding: 'utf8',
+    cwd: directory,
+    env,
+  });
+  assert.deepEqual([status, stderr], [0, '']);
+  return stdout.split('\n').filter(Boolean);
+}
+
+test('bash completes commands, flags, units, files and the values of flags', {
+  skip: !has('bash') && 'no bash here',
+}, () => {
+  assert.deepEqual(complete('list-'), ['list-machines', 'list-unit-files', 'list-units']);
+  assert.ok(!complete('').includes('ssh'));
+  assert.deepEqual(complete('start', '--re'), ['--replace', '--request-timeout']);
+  assert.deepEqual(complete('status', 'h'), ['hello.service']);
+  assert.deepEqual(complete('start', 'lo'), ['local.service']);
+  assert.deepEqual(complete('--endpoint', 'http://x', 'cat', ''), ['hello.service']);
+  assert.deepEqual(complete('list-units', '--output', ''), ['table', 'json']);
+  assert.deepEqual(complete('wait', '--for', 'g'), ['gone']);
+  assert.deepEqual(complete('lab', 'k'), ['kill']);
+  assert.deepEqual(complete('help', 'unl'), ['unload']);
+});
+
+for (const [shell, script] of [
+  ['bash', bashCompletion()],
+  ['zsh', zshCompletion()],
+  ['fish', fishCompletion()],
+] as const) {
+  test(`${shell} reads its script without complaint`, { skip: !has(shell) && `no ${shell} here` }, () => {
+    const { status, stderr } = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  test(`${shell}'s script knows every command that works`, () => {
+    for (const command of COMMANDS) {
+      assert.equal(new RegExp(`[ "']${command.name}[ :)"']`).test(script), !command.hidden, command.name);
+    }
+  });
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VERSION } from '../lib/index.ts';
+import { COMMANDS } from './commands.ts';
+import { OutputClosed } from './io.ts';
+import { runFleetctl } from './run.ts';
+
+interface Ran {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(line: string, env: Record<string, string> = {}): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const io = {
+    out: (text: string) => {
+      out += text;
+    },
+    err: (text: string) => {
+      err += text;
+    },
+    env: { FLOTILLA_LAB: '/nowhere', ...env },
+    outIsTerminal: () => false,
+    errIsTerminal: () => false,
+  };
+  const status = await runFleetctl(line.split(' ').filter(Boolean), io);
+  return { status, out, err };
+}
+
+test('help is printed with the version, and is no failure', async () => {
+  const { out } = await run('');
+  assert.match(out, new RegExp(`VERSION:\n\t${VERSION}\n`));
+  for (const line of ['help', '--help', '-h', '-help', '--endpoint unix://bad/host --help']) {
+    assert.deepEqual(await run(line), { status: 0, out, err: '' }, line);
+  }
+});
+
+test('every command that works is listed, and explains itself', async () => {
+  const { out: list } = await run('help');
+  for (const command of COMMANDS) {
+    const { out, status } = await run(`help ${command.name}`);
+    assert.equal(status, 0);
+    assert.match(out, new RegExp(`^NAME:\n\tfleetctl ${command.name} - `));
+    for (const flag of command.flags.filter((one) => !one.deprecated))
+      assert.ok(out.includes(`--${flag.name}`), flag.name);
+    assert.equal(list.includes(`\t${command.name} `), !command.hidden, command.name);
+    if (!command.raw) assert.deepEqual(await run(`${command.name} --help`), { status: 0, out, err: '' });
+  }
+});
+
+test('version, written in every way', async () => {
+  for (const line of ['version', '--version', '-v', '-version', 'list-units --version', 'versi']) {
+    assert.deepEqual(await run(line), { status: 0, out: `fleetctl version ${VERSION}\n`, err: '' }, line);
+  }
+});
+
+const GONE = 'http://127.0.0.1:1';
+
+const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
+  ['lst-units', 2, /^fleetctl: unknown command "lst-units"\. Did you mean list-units\? Run 'fleetctl help'/],
+  ['frobnicate', 2, /^fleetctl: unknown command "frobnicate"\. Run 'fleetctl help'/],
+  ['list-u', 2, /^ambiguous command "list-u": it may be list-unit-files, list-units\n$/],
+  ['help nothing', 2, /^fleetctl: unknown command "nothing"/],
+  ['list-units --no-legned', 2, /^unknown flag: --no-legned\. Did you mean --no-legend\?/],
+  ['verify x', 2, /signed\/verified units feature is DEPRECATED and cannot be used/],
+  ['start --sign x', 2, /signed\/verified units feature is DEPRECATED and cannot be used/],
+  ['ssh m1 ls -la', 1, /^fleetctl ssh: ssh support comes with the systemd machines/],
+  ['fd-forward /x', 1, /^fleetctl fd-forward: ssh support comes with the systemd machines/],
+  ['--tunnel h list-units', 1, /^--tunnel needs ssh/],
+  ['--driver etcd list-units', 1, /^--driver=etcd is gone/],
+  ['--endpoint unix://var/run/x.sock list-units', 1, /^unable to connect to host "var" with scheme "unix"/],
+  ['--endpoint nonsense list-units', 1, /^endpoint "nonsense" has no scheme/],
+  ['list-units --fields unit,subb', 1, /^Invalid key in output format: "subb" .*did you mean sub\?/],
+  ['list-units --fields=', 1, /^Must define output format\n$/],
+  [
+    `--endpoint ${GONE} list-units`,
+    1,
+    /^cannot reach the fleet API at http:\/\/127\.0\.0\.1:1 \(connection refused\)\. .*fleetctl lab up\n$/,
+  ],
+  ['completion', 2, /^Name a shell: fleetctl completion bash\|zsh\|fish\n$/],
+  ['cat', 1, /^One unit file must be provided\.\n$/],
+  ['journal a b', 1, /^One unit file must be provided\.\n$/],
+];
+
+test('each mistake has its exit status and one sentence', async () => {
+  for (const [line, status, message] of FAILURES) {
+    const ran = await run(line);
+    assert.deepEqual([ran.status, ran.out], [status, ''], line);
+    assert.match(ran.err, message, line);
+    assert.equal(ran.err.trimEnd().split('\n').length, 1, line);
+  }
+});
+
+test('no units given is said, and no failure', async () => {
+  for (const name of ['submit', 'load', 'start', 'stop', 'unload', 'restart', 'destroy', 'status', 'wait']) {
+    assert.deepEqual(await run(name), { status: 0, out: '', err: 'No units given\n' }, name);
+  }
+});
+
+test('a command may be shortened while it stays the only one', async () => {
+  const long = await run(`--endpoint ${GONE} list-machines`);
+  assert.deepEqual(await run(`--endpoint ${GONE} list-m`), long);
+});
+
+test('a reader who has gone ends the command quietly', async () => {
+  const io = {
+    out: () => {
+      throw new OutputClosed();
+    },
+    err: () => assert.fail('nothing is to be said'),
+    env: {},
+    outIsTerminal: () => false,
+    errIsTerminal: () => false,
+  };
+  assert.equal(await runFleetctl(['help'], io), 0);
+});
