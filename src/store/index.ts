@@ -1,1 +1,3 @@
+export { type EtcdStoreOptions, openEtcdStore } from './etcd-store.ts';
+export type { TlsOptions } from './grpc/index.ts';
 export * from './store.ts';

@@ -1,0 +1,122 @@
+import { GrpcError, STATUS } from '../grpc/index.ts';
+import type { Database } from './database.ts';
+import type { Change, Keyspace } from './keyspace.ts';
+import { RevisionWriter } from './revision-writer.ts';
+
+/** One revision, durable. */
+export interface Commit {
+  readonly revision: number;
+  readonly changes: readonly Change[];
+}
+
+/** Work on the tables in a write transaction. It may throw only before it has written anything. */
+export type WriteWork<T> = (writer: RevisionWriter) => T;
+
+interface Waiting {
+  readonly work: WriteWork<unknown>;
+  readonly weight: number;
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+}
+
+interface Outcome {
+  readonly waiting: Waiting;
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+export interface CommitHooks {
+  /** Runs inside the transaction that ends with this revision, with the changes that it made. */
+  beforeCommit(revision: number, commits: readonly Commit[]): void;
+  /** Hears of every revision, in order, as soon as it is durable and before its writers are told. */
+  afterCommit(commits: readonly Commit[]): void;
+}
+
+const BATCH_WEIGHT = 4 << 20;
+const BATCH_REQUESTS = 500;
+
+/**
+ * Group commit: the requests that arrive while one transaction is being synced to the disk share the next one, and
+ * are answered when it is synced. A transaction that cannot be written changes nothing and fails all its requests.
+ */
+export class CommitQueue {
+  readonly #database: Database;
+  readonly #keyspace: Keyspace;
+  readonly #hooks: CommitHooks;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(database: Database, keyspace: Keyspace, hooks: CommitHooks) {
+    this.#database = database;
+    this.#keyspace = keyspace;
+    this.#hooks = hooks;
+  }
+
+  /** Resolves when what `work` wrote is durable; `weight` is about the bytes that it writes. */
+  submit<T>(work: WriteWork<T>, weight = 0): Promise<T> {
+    if (this.#closed) return Promise.reject(new GrpcError(STATUS.unavailable, 'the store is shutting down'));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ work, weight, resolve: resolve as (result: unknown) => void, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Finishes what was submitted, refuses what comes later. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // What arrived in the same turn of the event loop belongs in the first batch.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#commit(this.#nextBatch());
+    this.#running = undefined;
+  }
+
+  #nextBatch(): Waiting[] {
+    let weight = 0;
+    let count = 0;
+    for (const waiting of this.#waiting) {
+      if (count > 0 && (weight + waiting.weight > BATCH_WEIGHT || count === BATCH_REQUESTS)) break;
+      weight += waiting.weight;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const { outcomes, commits } = await this.#database.transact(() => this.#write(batch));
+      if (commits.length > 0) this.#hooks.afterCommit(commits);
+      for (const outcome of outcomes) settle(outcome);
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+    }
+  }
+
+  #write(batch: readonly Waiting[]): { outcomes: Outcome[]; commits: Commit[] } {
+    const commits: Commit[] = [];
+    let revision = this.#keyspace.revision();
+    const outcomes = batch.map((waiting): Outcome => {
+      const writer = new RevisionWriter(this.#keyspace, revision + 1);
+      try {
+        const result = waiting.work(writer);
+        if (writer.changes.length > 0) commits.push({ revision: ++revision, changes: writer.changes });
+        return { waiting, result };
+      } catch (error) {
+        if (writer.changes.length > 0) throw error;
+        return { waiting, error };
+      }
+    });
+    if (commits.length > 0) this.#keyspace.setRevision(revision);
+    this.#hooks.beforeCommit(revision, commits);
+    return { outcomes, commits };
+  }
+}
+
+function settle({ waiting, result, error }: Outcome): void {
+  if (error === undefined) waiting.resolve(result);
+  else waiting.reject(error);
+}

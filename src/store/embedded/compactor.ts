@@ -1,0 +1,140 @@
+import { type Log, messageOf } from '../../lib/index.ts';
+import { decodeLogEntry } from './change-log.ts';
+import type { Commit, CommitQueue } from './commit-queue.ts';
+import { escapeKey, historyKey, logKey, revisionOfLogKey } from './keys.ts';
+import { compacted, futureRevision, isDeletion, type Keyspace } from './keyspace.ts';
+
+export interface HistoryLimits {
+  /** Changes kept for watches and reads of the past. */
+  readonly keepChanges: number;
+  /** And at most about so many bytes of them. */
+  readonly keepBytes: number;
+}
+
+/** How much has been written since the store was made, and how much had been at some revisions. */
+interface Account extends Mark {
+  readonly marks: readonly Mark[];
+}
+
+interface Mark {
+  readonly revision: number;
+  readonly changes: number;
+  readonly bytes: number;
+}
+
+const ACCOUNT = Buffer.from('account');
+const MARKS_PER_LIMIT = 8;
+const SLICE = 500;
+
+/** Keeps the history bounded: forgets old revisions by itself and on request. */
+export class Compactor {
+  readonly #keyspace: Keyspace;
+  readonly #limits: HistoryLimits;
+  readonly #log: Log;
+  #account: Account;
+  #pending: Account;
+  #trimming: Promise<void> | undefined;
+  #trimmedTo: Buffer = logKey(0, 0);
+
+  constructor(keyspace: Keyspace, limits: HistoryLimits, log: Log) {
+    this.#keyspace = keyspace;
+    this.#limits = limits;
+    this.#log = log;
+    const kept = keyspace.tables.meta.get(ACCOUNT);
+    const mark = { revision: keyspace.revision(), changes: 0, bytes: 0 };
+    this.#account = kept ? (JSON.parse(kept.toString()) as Account) : { ...mark, marks: [mark] };
+    this.#pending = this.#account;
+  }
+
+  /** Counts these commits, within their transaction. */
+  beforeCommit(commits: readonly Commit[]): void {
+    const changes = commits.flatMap((commit) => commit.changes);
+    const total: Mark = {
+      revision: commits.at(-1)!.revision,
+      changes: this.#account.changes + changes.length,
+      bytes: this.#account.bytes + changes.reduce((sum, { record }) => sum + record.length, 0),
+    };
+    const last = this.#account.marks.at(-1)!;
+    const due = this.#exceeds(last, total, 1 / MARKS_PER_LIMIT);
+    this.#pending = { ...total, marks: due ? [...this.#account.marks, total] : this.#account.marks };
+    if (due) this.#save(this.#pending);
+  }
+
+  /** Takes the count as made, and begins to compact when there is too much history. */
+  afterCommit(queue: CommitQueue): void {
+    this.#account = this.#pending;
+    if (this.#trimming || !this.#exceeds(this.#account.marks[0]!, this.#account, 1 + 2 / MARKS_PER_LIMIT)) return;
+    const target = this.#account.marks.findLast((mark) => this.#exceeds(mark, this.#account, 1));
+    if (!target || target.revision <= this.#keyspace.compactedRevision()) return;
+    this.compact(queue, target.revision).catch((error) => {
+      this.#log.error('Cannot compact the store', { error: messageOf(error) });
+    });
+  }
+
+  /** Forgets what was before `revision`; resolves when reads of it are refused. Throws as etcd does. */
+  async compact(queue: CommitQueue, revision: number): Promise<void> {
+    await queue.submit(() => {
+      if (revision <= this.#keyspace.compactedRevision()) throw compacted();
+      if (revision > this.#keyspace.revision()) throw futureRevision();
+      this.#keyspace.setCompactedRevision(revision);
+    });
+    const marks = this.#account.marks.filter((mark) => mark.revision >= revision);
+    this.#account = { ...this.#account, marks: marks.length > 0 ? marks : [asMark(this.#account)] };
+    this.#log.info('Store compacted', { revision });
+    this.trim(queue).catch((error) => this.#log.error('Cannot trim the history', { error: messageOf(error) }));
+  }
+
+  /** Removes what is compacted, a slice at a time so that others are not held up; resolves when all is gone. */
+  trim(queue: CommitQueue): Promise<void> {
+    this.#trimming ??= this.#trimAll(queue).finally(() => {
+      this.#trimming = undefined;
+    });
+    return this.#trimming;
+  }
+
+  async #trimAll(queue: CommitQueue): Promise<void> {
+    for (;;) {
+      const next = await queue.submit(() => this.#trimSlice(this.#trimmedTo));
+      if (next === undefined) return;
+      this.#trimmedTo = next;
+    }
+  }
+
+  /** Works on the log from `start`; answers where to go on, undefined when all that is compacted is trimmed. */
+  #trimSlice(start: Buffer): Buffer | undefined {
+    const { log } = this.#keyspace.tables;
+    const compactedRevision = this.#keyspace.compactedRevision();
+    const entries = Array.from(log.getRange({ start, end: logKey(compactedRevision + 1, 0), limit: SLICE }));
+    for (const { key, value } of entries) {
+      const revision = revisionOfLogKey(key);
+      this.#forget(decodeLogEntry(value).key, revision, revision < compactedRevision);
+      if (revision < compactedRevision) log.remove(key);
+    }
+    const last = entries.at(-1)?.key;
+    if (!last || entries.length < SLICE) return undefined;
+    return Buffer.concat([last, Buffer.from([0])]);
+  }
+
+  /** The version before this one is past; the version itself too when it was a deletion. */
+  #forget(key: Buffer, revision: number, past: boolean): void {
+    const { history } = this.#keyspace.tables;
+    const before = { start: historyKey(key, revision - 1), end: escapeKey(key), reverse: true, limit: 1 };
+    for (const old of Array.from(history.getKeys(before))) history.remove(old);
+    const own = historyKey(key, revision);
+    const record = past ? history.get(own) : undefined;
+    if (record && isDeletion(record)) history.remove(own);
+  }
+
+  #exceeds(from: Mark, to: Mark, share: number): boolean {
+    const { keepChanges, keepBytes } = this.#limits;
+    return to.changes - from.changes > keepChanges * share || to.bytes - from.bytes > keepBytes * share;
+  }
+
+  #save(account: Account): void {
+    this.#keyspace.tables.meta.put(ACCOUNT, Buffer.from(JSON.stringify(account)));
+  }
+}
+
+function asMark({ revision, changes, bytes }: Mark): Mark {
+  return { revision, changes, bytes };
+}

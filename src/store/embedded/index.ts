@@ -1,0 +1,1 @@
+export * from './start-embedded-store.ts';

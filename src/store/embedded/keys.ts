@@ -1,0 +1,86 @@
+import { GrpcError, STATUS } from '../grpc/index.ts';
+
+/** Longest key, in bytes. */
+export const MAX_KEY_BYTES = 1024;
+// LMDB's own limit is 1978 bytes; the history key adds an end mark and a revision.
+const MAX_ENCODED_KEY_BYTES = 1900;
+
+/** Keys from `from` up to, not including, `to`; `to` undefined means to the end. */
+export interface KeyRange {
+  readonly from: Buffer;
+  readonly to: Buffer | undefined;
+}
+
+/** The keys meant by etcd's key and range_end: one key, a range, or with range_end "\0" all keys from `key` on. */
+export function keyRange(key: Buffer, rangeEnd: Buffer): KeyRange {
+  checkKey(key);
+  if (rangeEnd.length === 0) return { from: key, to: Buffer.concat([key, ZERO]) };
+  if (rangeEnd.length === 1 && rangeEnd[0] === 0) return { from: key, to: undefined };
+  if (rangeEnd.length > MAX_KEY_BYTES + 1) throw tooLong(rangeEnd);
+  return { from: key, to: rangeEnd };
+}
+
+export function inRange(key: Buffer, range: KeyRange): boolean {
+  return range.from.compare(key) <= 0 && (range.to === undefined || range.to.compare(key) > 0);
+}
+
+export function overlaps(a: KeyRange, b: KeyRange): boolean {
+  return (a.to === undefined || a.to.compare(b.from) > 0) && (b.to === undefined || b.to.compare(a.from) > 0);
+}
+
+/** Throws what etcd answers for an empty key, and our own refusal of keys too long for the database. */
+export function checkKey(key: Buffer): void {
+  if (key.length === 0) throw new GrpcError(STATUS.invalidArgument, 'etcdserver: key is not provided');
+  if (key.length > MAX_KEY_BYTES || escapeKey(key).length > MAX_ENCODED_KEY_BYTES) throw tooLong(key);
+}
+
+function tooLong(key: Buffer): GrpcError {
+  const what = `the key is too long (${key.length} bytes, at most ${MAX_KEY_BYTES} are allowed)`;
+  return new GrpcError(STATUS.invalidArgument, what);
+}
+
+const ZERO = Buffer.from([0]);
+const END_MARK = Buffer.from([0, 1]);
+
+/** The key with an end mark, such that no escaped key is the beginning of another and their order is the keys' own. */
+export function escapeKey(key: Buffer): Buffer {
+  if (!key.includes(0)) return Buffer.concat([key, END_MARK]);
+  const bytes: number[] = [];
+  for (const byte of key) byte === 0 ? bytes.push(0, 0xff) : bytes.push(byte);
+  return Buffer.from([...bytes, 0, 1]);
+}
+
+const REVISION_BYTES = 8;
+
+/** The history's key for one version of a key: by key, then by revision. */
+export function historyKey(key: Buffer, revision: number): Buffer {
+  const escaped = escapeKey(key);
+  const out = Buffer.alloc(escaped.length + REVISION_BYTES);
+  escaped.copy(out);
+  out.writeUIntBE(revision, escaped.length + 2, 6);
+  return out;
+}
+
+/** The escaped key and the revision that a history key is made of. */
+export function splitHistoryKey(historyKey: Buffer): { escaped: Buffer; revision: number } {
+  const end = historyKey.length - REVISION_BYTES;
+  return { escaped: historyKey.subarray(0, end), revision: historyKey.readUIntBE(end + 2, 6) };
+}
+
+/** The log's key for one change: by revision, then by its place in the revision. */
+export function logKey(revision: number, place: number): Buffer {
+  const out = Buffer.alloc(REVISION_BYTES + 4);
+  out.writeUIntBE(revision, 2, 6);
+  out.writeUInt32BE(place, REVISION_BYTES);
+  return out;
+}
+
+export function revisionOfLogKey(key: Buffer): number {
+  return key.readUIntBE(2, 6);
+}
+
+export function leaseKey(id: bigint): Buffer {
+  const out = Buffer.alloc(8);
+  out.writeBigUInt64BE(id);
+  return out;
+}

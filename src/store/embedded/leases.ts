@@ -1,0 +1,177 @@
+import type { Clock, Log, Random } from '../../lib/index.ts';
+import { messageOf } from '../../lib/index.ts';
+import { GrpcError, STATUS } from '../grpc/index.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import type { Tables } from './database.ts';
+import { leaseKey } from './keys.ts';
+import type { RevisionWriter } from './revision-writer.ts';
+
+interface Live {
+  readonly ttlMs: number;
+  /** By Clock.monotonic. */
+  expiresAt: number;
+  /** Its end is being written: it cannot be kept alive any more. */
+  ending: boolean;
+}
+
+export interface LeaseState {
+  /** Whole seconds left; -1 when there is no such lease. */
+  readonly ttl: number;
+  readonly grantedTtl: number;
+}
+
+export interface LeasesOptions {
+  readonly tables: Tables;
+  readonly queue: CommitQueue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+const MAX_TTL_SECONDS = 9_000_000_000;
+const RETRY_MS = 1000;
+// A timer this late means that the whole process stood still; it is no fault of those who could not be heard.
+const STANDSTILL_MS = 500;
+const MAX_WAIT_MS = 60_000;
+
+/** The leases: kept in the store, their ends in memory. After a restart each has its full time again. */
+export class Leases {
+  readonly #options: LeasesOptions;
+  readonly #live = new Map<bigint, Live>();
+  #cancelTimer: () => void = () => {};
+  #wakesAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: LeasesOptions) {
+    this.#options = options;
+    for (const { key, value } of options.tables.leases.getRange({})) {
+      this.#start(key.readBigUInt64BE(), Number(value.readBigUInt64BE()));
+    }
+  }
+
+  /** Grants a lease of `ttl` seconds; an id of 0 asks for any. */
+  async grant(wantedId: bigint, ttl: number): Promise<bigint> {
+    if (ttl > MAX_TTL_SECONDS) throw new GrpcError(STATUS.outOfRange, 'etcdserver: too large lease TTL');
+    if (ttl < 1) throw new GrpcError(STATUS.invalidArgument, 'the TTL of a lease must be at least 1 second');
+    const id = wantedId === 0n ? this.#freeId() : wantedId;
+    await this.#options.queue.submit(() => {
+      const { leases } = this.#options.tables;
+      if (leases.get(leaseKey(id))) throw new GrpcError(STATUS.failedPrecondition, 'etcdserver: lease already exists');
+      const record = Buffer.alloc(8);
+      record.writeBigUInt64BE(BigInt(ttl));
+      leases.put(leaseKey(id), record);
+    });
+    this.#start(id, ttl);
+    return id;
+  }
+
+  /** Starts the lease's time anew and answers it in seconds; 0 when the lease has ended. */
+  keepAlive(id: bigint): number {
+    const live = this.#live.get(id);
+    if (!live || live.ending) return 0;
+    live.expiresAt = this.#options.clock.monotonic() + live.ttlMs;
+    return live.ttlMs / 1000;
+  }
+
+  /** Ends the lease: its keys vanish in one revision. */
+  async revoke(id: bigint): Promise<void> {
+    const live = this.#live.get(id);
+    if (!live) throw leaseNotFound();
+    live.ending = true;
+    try {
+      await this.#end(id);
+    } catch (error) {
+      live.ending = false;
+      this.#arm(live.expiresAt);
+      throw error;
+    }
+  }
+
+  timeToLive(id: bigint): LeaseState {
+    const live = this.#live.get(id);
+    if (!live) return { ttl: -1, grantedTtl: 0 };
+    const leftMs = Math.max(0, live.expiresAt - this.#options.clock.monotonic());
+    return { ttl: Math.floor(leftMs / 1000), grantedTtl: live.ttlMs / 1000 };
+  }
+
+  /** The keys attached to a lease. */
+  keys(id: bigint): Buffer[] {
+    const options = { start: leaseKey(id), end: leaseKey(id + 1n) };
+    return Array.from(this.#options.tables.leaseKeys.getKeys(options), (key) => key.subarray(8));
+  }
+
+  ids(): bigint[] {
+    return [...this.#live.keys()];
+  }
+
+  /** Throws what etcd answers for a lease that is not there. */
+  check(id: bigint): void {
+    const live = this.#live.get(id);
+    if (!live || live.ending) throw leaseNotFound();
+  }
+
+  close(): void {
+    this.#cancelTimer();
+  }
+
+  #freeId(): bigint {
+    for (;;) {
+      const id = BigInt.asUintN(62, BigInt(`0x${this.#options.random.hex(8)}`));
+      if (id !== 0n && !this.#live.has(id)) return id;
+    }
+  }
+
+  #start(id: bigint, ttl: number): void {
+    const ttlMs = ttl * 1000;
+    const expiresAt = this.#options.clock.monotonic() + ttlMs;
+    this.#live.set(id, { ttlMs, expiresAt, ending: false });
+    this.#arm(expiresAt);
+  }
+
+  #arm(at: number): void {
+    const now = this.#options.clock.monotonic();
+    const wakesAt = Math.min(at, now + MAX_WAIT_MS);
+    if (wakesAt >= this.#wakesAt) return;
+    this.#cancelTimer();
+    this.#wakesAt = wakesAt;
+    this.#cancelTimer = this.#options.clock.after(wakesAt - now, () => this.#wake());
+  }
+
+  #wake(): void {
+    const now = this.#options.clock.monotonic();
+    const lateMs = now - this.#wakesAt;
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    if (lateMs > STANDSTILL_MS) this.#forgive(lateMs);
+    for (const [id, live] of this.#live) if (!live.ending && live.expiresAt <= now) this.#expire(id, live);
+    const ends = [...this.#live.values()].filter(({ ending }) => !ending).map(({ expiresAt }) => expiresAt);
+    if (ends.length > 0) this.#arm(ends.reduce((a, b) => Math.min(a, b)));
+  }
+
+  #forgive(lateMs: number): void {
+    for (const live of this.#live.values()) live.expiresAt += lateMs;
+    this.#options.log.warn('The store stood still; all leases are prolonged by as much', { ms: Math.round(lateMs) });
+  }
+
+  #expire(id: bigint, live: Live): void {
+    live.ending = true;
+    this.#end(id).then(
+      () => this.#options.log.info('Lease expired', { lease: String(id) }),
+      (error) => {
+        // It has ended for its holder already; only the deletion is still owed.
+        this.#options.log.error('Cannot write the end of a lease, trying again', { error: messageOf(error) });
+        this.#options.clock.after(RETRY_MS, () => this.#live.has(id) && this.#expire(id, live));
+      },
+    );
+  }
+
+  async #end(id: bigint): Promise<void> {
+    await this.#options.queue.submit((writer: RevisionWriter) => {
+      for (const key of this.keys(id)) writer.delete(key);
+      this.#options.tables.leases.remove(leaseKey(id));
+    });
+    this.#live.delete(id);
+  }
+}
+
+export function leaseNotFound(): GrpcError {
+  return new GrpcError(STATUS.notFound, 'etcdserver: requested lease not found');
+}

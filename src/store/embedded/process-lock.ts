@@ -1,0 +1,99 @@
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { FlotillaError } from '../../lib/index.ts';
+
+/** Who holds a lock: a process of this boot of the computer. */
+interface Owner {
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+}
+
+/**
+ * Takes the lock file for this process; the result gives it back. A lock whose process is gone is taken over. Throws
+ * FlotillaError `conflict` that names the process which holds it.
+ */
+export function lockFile(path: string, what: string): () => void {
+  const own: Owner = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '', bootId: bootId() };
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, JSON.stringify(own));
+  try {
+    while (!link(temporary, path)) {
+      const owner = readOwner(path);
+      if (owner && isAlive(owner)) {
+        throw new FlotillaError('conflict', `${what} is in use by process ${owner.pid}; stop that process first`, {
+          pid: owner.pid,
+        });
+      }
+      if (owner) removeStale(path, owner);
+    }
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return () => {
+    const owner = readOwner(path);
+    if (owner && sameOwner(owner, own)) rmSync(path, { force: true });
+  };
+}
+
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Takes the stale lock away, unless another process was faster and it is that one's lock which lies there now. */
+function removeStale(path: string, stale: Owner): void {
+  const aside = `${path}.stale.${process.pid}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  const taken = readOwner(aside);
+  if (taken && !sameOwner(taken, stale)) link(aside, path);
+  rmSync(aside, { force: true });
+}
+
+function readOwner(path: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(readFileSync(path, 'utf8')) as Partial<Owner>;
+    return { pid: Number(owner.pid), startTime: String(owner.startTime), bootId: String(owner.bootId) };
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    // A lock that a power cut left empty belongs to nobody.
+    if (error instanceof SyntaxError) return { pid: 0, startTime: '', bootId: '' };
+    throw error;
+  }
+}
+
+function isAlive(owner: Owner): boolean {
+  return owner.bootId === bootId() && startTimeOf(owner.pid) === owner.startTime;
+}
+
+function sameOwner(a: Owner, b: Owner): boolean {
+  return a.pid === b.pid && a.startTime === b.startTime && a.bootId === b.bootId;
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** When the process started, in clock ticks since the boot; undefined when there is no such process. */
+function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' || state === 'X' ? undefined : fields[18];
+  } catch {
+    return undefined;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}

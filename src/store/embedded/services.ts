@@ -1,0 +1,176 @@
+import type { ServerStream, Service, StreamHandler } from '../grpc/index.ts';
+import { GrpcError, STATUS } from '../grpc/index.ts';
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  HeaderResponse,
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  LeaseLeasesResponse,
+  LeaseRevokeRequest,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+  METHODS,
+  MemberListResponse,
+  PutRequest,
+  RangeRequest,
+  StatusResponse,
+  TxnRequest,
+} from '../proto/index.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import type { Compactor } from './compactor.ts';
+import type { Database } from './database.ts';
+import { keyRange } from './keys.ts';
+import type { Keyspace } from './keyspace.ts';
+import type { Leases } from './leases.ts';
+import {
+  answerDeleteRange,
+  answerPut,
+  answerRange,
+  applyTxn,
+  checkPut,
+  isReadOnly,
+  readTxn,
+  type TxnContext,
+} from './txn.ts';
+import { checkPutShape, checkTxn } from './txn-check.ts';
+import type { WatchHub } from './watch-hub.ts';
+import { WatchStream } from './watch-stream.ts';
+
+/** What the services stand on. */
+export interface StoreParts {
+  readonly database: Database;
+  readonly keyspace: Keyspace;
+  readonly queue: CommitQueue;
+  readonly leases: Leases;
+  readonly compactor: Compactor;
+  readonly hub: WatchHub;
+  readonly identity: Identity;
+  readonly maxTxnOps: number;
+  /** Where clients find the store. */
+  endpoint(): string;
+}
+
+/** What a header says besides the revision. */
+export interface Identity {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly raftTerm: bigint;
+}
+
+/** The etcd release whose behaviour the store follows. */
+const ETCD_VERSION = '3.5.17';
+
+/** The etcd v3 services, on these parts. */
+export function storeService(parts: StoreParts): Service {
+  const context: TxnContext = {
+    keyspace: parts.keyspace,
+    header: (revision) => ({ ...parts.identity, revision }),
+    checkLease: (id) => parts.leases.check(id),
+  };
+  return {
+    unary: { ...kvMethods(parts, context), ...leaseMethods(parts, context), ...clusterMethods(parts, context) },
+    streams: {
+      [METHODS.watch]: (stream) => new WatchStream(parts.hub, stream),
+      [METHODS.leaseKeepAlive]: (stream) => keepAliveStream(parts, context, stream),
+    },
+  };
+}
+
+function kvMethods({ queue, compactor, keyspace, maxTxnOps }: StoreParts, context: TxnContext): Service['unary'] {
+  return {
+    [METHODS.range]: (message) => answerRange(context, RangeRequest.decode(message), undefined),
+    [METHODS.put]: (message) => {
+      const put = PutRequest.decode(message);
+      checkPutShape(put);
+      return queue.submit((writer) => {
+        checkPut(context, put);
+        return answerPut(context, put, writer);
+      }, message.length);
+    },
+    [METHODS.deleteRange]: (message) => {
+      const request = DeleteRangeRequest.decode(message);
+      keyRange(request.key, request.rangeEnd);
+      return queue.submit((writer) => answerDeleteRange(context, request, writer), message.length);
+    },
+    [METHODS.txn]: (message) => {
+      const request = TxnRequest.decode(message);
+      checkTxn(request, maxTxnOps);
+      if (isReadOnly(request)) return readTxn(context, request);
+      return queue.submit((writer) => applyTxn(context, request, writer), message.length);
+    },
+    [METHODS.compact]: async (message) => {
+      const { revision, physical } = CompactionRequest.decode(message);
+      await compactor.compact(queue, revision);
+      if (physical) await compactor.trim(queue);
+      return HeaderResponse.encode({ header: context.header(keyspace.revision()) });
+    },
+  };
+}
+
+function leaseMethods({ leases, keyspace }: StoreParts, context: TxnContext): Service['unary'] {
+  const header = () => context.header(keyspace.revision());
+  return {
+    [METHODS.leaseGrant]: async (message) => {
+      const { id: wanted, ttl } = LeaseGrantRequest.decode(message);
+      const id = await leases.grant(wanted, ttl);
+      return LeaseGrantResponse.encode({ header: header(), id, ttl });
+    },
+    [METHODS.leaseRevoke]: async (message) => {
+      await leases.revoke(LeaseRevokeRequest.decode(message).id);
+      return HeaderResponse.encode({ header: header() });
+    },
+    [METHODS.leaseTimeToLive]: (message) => {
+      const { id, keys } = LeaseTimeToLiveRequest.decode(message);
+      const attached = keys ? leases.keys(id) : [];
+      return LeaseTimeToLiveResponse.encode({ header: header(), id, ...leases.timeToLive(id), keys: attached });
+    },
+    [METHODS.leaseLeases]: () => {
+      return LeaseLeasesResponse.encode({ header: header(), leases: leases.ids().map((id) => ({ id })) });
+    },
+  };
+}
+
+function keepAliveStream({ leases, keyspace }: StoreParts, context: TxnContext, stream: ServerStream): StreamHandler {
+  return {
+    message(message) {
+      const { id } = LeaseKeepAliveRequest.decode(message);
+      const ttl = leases.keepAlive(id);
+      stream.send(LeaseKeepAliveResponse.encode({ header: context.header(keyspace.revision()), id, ttl }));
+    },
+    finished: () => stream.end(),
+    closed() {},
+  };
+}
+
+function clusterMethods(parts: StoreParts, context: TxnContext): Service['unary'] {
+  const { keyspace, database, identity } = parts;
+  return {
+    [METHODS.memberList]: () => {
+      const urls = [Buffer.from(parts.endpoint())];
+      const member = { id: identity.memberId, name: 'embedded', clientUrls: urls };
+      return MemberListResponse.encode({ header: context.header(keyspace.revision()), members: [member] });
+    },
+    [METHODS.status]: () => {
+      const revision = keyspace.revision();
+      const { fileBytes, usedBytes } = database.size();
+      return StatusResponse.encode({
+        header: context.header(revision),
+        version: ETCD_VERSION,
+        dbSize: fileBytes,
+        dbSizeInUse: usedBytes,
+        leader: identity.memberId,
+        raftIndex: BigInt(revision),
+        raftAppliedIndex: BigInt(revision),
+        raftTerm: identity.raftTerm,
+      });
+    },
+    // There are no alarms: a full disk shows in the write that fails.
+    [METHODS.alarm]: () => HeaderResponse.encode({ header: context.header(keyspace.revision()) }),
+    [METHODS.authenticate]: () => {
+      throw new GrpcError(STATUS.failedPrecondition, 'etcdserver: authentication is not enabled');
+    },
+  };
+}

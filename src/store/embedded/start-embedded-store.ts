@@ -1,0 +1,125 @@
+import type { Clock, Log, Random } from '../../lib/index.ts';
+import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { type GrpcServer, serveGrpc } from '../grpc/index.ts';
+import { CommitQueue } from './commit-queue.ts';
+import { Compactor } from './compactor.ts';
+import { type DataDirectory, openDataDirectory } from './data-directory.ts';
+import type { Tables } from './database.ts';
+import { Keyspace } from './keyspace.ts';
+import { Leases } from './leases.ts';
+import { type Identity, type StoreParts, storeService } from './services.ts';
+import { WatchHub } from './watch-hub.ts';
+
+export interface EmbeddedStoreOptions {
+  /** Made when it does not exist; belongs to one process at a time. */
+  readonly directory: string;
+  /** Address to listen on; there is no authentication, so anybody who can reach it can read and write everything. */
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Changes kept for watches and reads of the past, before automatic compaction. Default 20,000. */
+  readonly keepChanges?: number;
+  /** About the most bytes of such history. Default 64 MiB. */
+  readonly keepBytes?: number;
+  /** Most operations in a branch of a transaction. Default 128. */
+  readonly maxTxnOps?: number;
+  /** Longest request. Default 1.5 MiB. */
+  readonly maxRequestBytes?: number;
+  /** How often an idle watch that asks for it hears how far the store has got. Default 10 s. */
+  readonly progressIntervalMs?: number;
+}
+
+export interface EmbeddedStore {
+  /** `http://HOST:PORT`, for a Store client or etcdctl. */
+  readonly endpoint: string;
+  readonly port: number;
+  /** Finishes what was begun, ends all connections and gives the directory back. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the etcd v3 gRPC API from a directory; resolves when it is ready for requests. Rejects with a FlotillaError:
+ * `conflict` (directory or port in use), `damaged` (see the message).
+ */
+export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+  const data = openDataDirectory(options.directory);
+  let server: GrpcServer;
+  const parts = assemble(data, options, () => endpointOf(options.host, server.port));
+  try {
+    server = await serve(parts, options);
+  } catch (error) {
+    await shutDown(parts, data);
+    const address = `${options.host}:${options.port}`;
+    throw new FlotillaError('conflict', `the store cannot listen on ${address}: ${messageOf(error)}`, {}, error);
+  }
+  parts.compactor.trim(parts.queue).catch((error) => {
+    options.log.error('Cannot trim the history', { error: messageOf(error) });
+  });
+  return {
+    endpoint: parts.endpoint(),
+    port: server.port,
+    async close() {
+      await server.close();
+      await shutDown(parts, data);
+    },
+  };
+}
+
+function assemble({ database }: DataDirectory, options: EmbeddedStoreOptions, endpoint: () => string): StoreParts {
+  const { clock, random, log, keepChanges = 20_000, keepBytes = 64 << 20, maxTxnOps = 128 } = options;
+  const keyspace = new Keyspace(database.tables);
+  const identity = readIdentity(database.tables, random);
+  const compactor = new Compactor(keyspace, { keepChanges, keepBytes }, log);
+  const header = (revision: number) => ({ ...identity, revision });
+  const { progressIntervalMs = 10_000 } = options;
+  const hub = new WatchHub({ keyspace, clock, header, progressIntervalMs });
+  const queue: CommitQueue = new CommitQueue(database, keyspace, {
+    beforeCommit: (_revision, commits) => {
+      if (commits.length > 0) compactor.beforeCommit(commits);
+    },
+    afterCommit: (commits) => {
+      hub.publish(commits);
+      compactor.afterCommit(queue);
+    },
+  });
+  const leases = new Leases({ tables: database.tables, queue, clock, random, log });
+  return { database, keyspace, queue, leases, compactor, hub, identity, maxTxnOps, endpoint };
+}
+
+function serve(parts: StoreParts, options: EmbeddedStoreOptions): Promise<GrpcServer> {
+  return serveGrpc(storeService(parts), {
+    host: options.host,
+    port: options.port,
+    maxRequestBytes: options.maxRequestBytes ?? 1.5 * 1024 * 1024,
+    onBug: (path, error) => {
+      options.log.error('A request failed by a fault of the store', {
+        path,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    },
+  });
+}
+
+async function shutDown(parts: StoreParts, data: DataDirectory): Promise<void> {
+  parts.leases.close();
+  parts.hub.close();
+  await parts.queue.close();
+  await data.close();
+}
+
+const IDENTITY = Buffer.from('identity');
+
+/** The ids are drawn once and stay with the data. */
+function readIdentity({ meta }: Tables, random: Random): Identity {
+  const drawn = Buffer.from(`${random.hex(16)}`, 'hex');
+  const bytes = meta.get(IDENTITY) ?? drawn;
+  if (bytes === drawn) meta.putSync(IDENTITY, drawn);
+  return { clusterId: bytes.readBigUInt64BE(0), memberId: bytes.readBigUInt64BE(8), raftTerm: 1n };
+}
+
+function endpointOf(host: string, port: number): string {
+  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
+}

@@ -1,0 +1,160 @@
+import { GrpcError, STATUS } from '../grpc/index.ts';
+import {
+  COMPARE_RESULTS,
+  COMPARE_TARGETS,
+  type Compare,
+  type DeleteRangeRequest,
+  DeleteRangeResponse,
+  EncodedRangeResponse,
+  KeyValue,
+  type PutRequest,
+  PutResponse,
+  type RangeRequest,
+  type RequestOp,
+  ResponseOp,
+  type TxnRequest,
+  TxnResponse,
+} from '../proto/index.ts';
+import { keyRange } from './keys.ts';
+import type { Keyspace } from './keyspace.ts';
+import type { RevisionWriter } from './revision-writer.ts';
+
+/** A transaction whose conditions were looked at: the branch that applies. */
+interface Chosen {
+  readonly succeeded: boolean;
+  readonly ops: readonly ChosenOp[];
+}
+
+interface ChosenOp {
+  readonly op: RequestOp;
+  readonly txn: Chosen | undefined;
+}
+
+/** What the steps of a transaction need to know. */
+export interface TxnContext {
+  readonly keyspace: Keyspace;
+  /** The header of the answer. */
+  header(revision: number): { readonly revision: number };
+  /** Throws what etcd answers when a put names a lease that is not there. */
+  checkLease(id: bigint): void;
+}
+
+/** Looks at the conditions and applies the branch they choose. Throws only before it writes. */
+export function applyTxn(context: TxnContext, request: TxnRequest, writer: RevisionWriter): Buffer {
+  const chosen = choose(context.keyspace, request);
+  checkChosen(context, chosen, writer.revision - 1);
+  return encodeChosen(context, chosen, writer);
+}
+
+/** Answers a transaction that only reads, in the current snapshot. */
+export function readTxn(context: TxnContext, request: TxnRequest): Buffer {
+  return encodeChosen(context, choose(context.keyspace, request), undefined);
+}
+
+/** True when no branch writes. */
+export function isReadOnly(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].every((op) => op.range || (op.txn && isReadOnly(op.txn)));
+}
+
+function choose(keyspace: Keyspace, request: TxnRequest): Chosen {
+  const succeeded = request.compare.every((compare) => holds(keyspace, compare));
+  const ops = succeeded ? request.success : request.failure;
+  return { succeeded, ops: ops.map((op) => ({ op, txn: op.txn && choose(keyspace, op.txn) })) };
+}
+
+const ABSENT: KeyValue = KeyValue.decode(Buffer.alloc(0));
+
+function holds(keyspace: Keyspace, compare: Compare): boolean {
+  const range = keyRange(compare.key, compare.rangeEnd);
+  const keys = compare.rangeEnd.length === 0 ? [range.from] : keyspace.keys(range);
+  const records = keys.map((key) => keyspace.get(key)).filter((record) => record !== undefined);
+  if (records.length > 0) return records.every((record) => comparesTrue(KeyValue.decode(record), compare));
+  // etcd: a value cannot be compared with that of a key that does not exist, not even for "not equal".
+  return COMPARE_TARGETS[compare.target] !== 'value' && comparesTrue(ABSENT, compare);
+}
+
+function comparesTrue(kv: KeyValue, compare: Compare): boolean {
+  const order = orderOf(kv, compare);
+  switch (COMPARE_RESULTS[compare.result]) {
+    case 'equal':
+      return order === 0;
+    case 'greater':
+      return order > 0;
+    case 'less':
+      return order < 0;
+    case 'not-equal':
+      return order !== 0;
+    default:
+      throw new GrpcError(STATUS.invalidArgument, 'the comparison has an unknown operator');
+  }
+}
+
+function orderOf(kv: KeyValue, compare: Compare): number {
+  const target = COMPARE_TARGETS[compare.target];
+  if (target === undefined) throw new GrpcError(STATUS.invalidArgument, 'the comparison has an unknown target');
+  if (target === 'value') return kv.value.compare(compare.value);
+  if (target === 'lease') return Number(BigInt.asIntN(64, kv.lease - compare.lease));
+  return kv[target] - compare[target];
+}
+
+function checkChosen(context: TxnContext, chosen: Chosen, revision: number): void {
+  for (const { op, txn } of chosen.ops) {
+    if (op.put) checkPut(context, op.put);
+    if (op.range) context.keyspace.range({ ...op.range, countOnly: true }, revision);
+    if (txn) checkChosen(context, txn, revision);
+  }
+}
+
+/** Throws what etcd answers for a put that cannot be done. */
+export function checkPut(context: TxnContext, put: PutRequest): void {
+  if (put.lease !== 0n) context.checkLease(put.lease);
+  if ((put.ignoreValue || put.ignoreLease) && !context.keyspace.get(put.key)) {
+    throw new GrpcError(STATUS.invalidArgument, 'etcdserver: key not found');
+  }
+}
+
+function encodeChosen(context: TxnContext, chosen: Chosen, writer: RevisionWriter | undefined): Buffer {
+  const responses = chosen.ops.map(({ op, txn }) => {
+    if (op.range) return ResponseOp.encode({ range: answerRange(context, op.range, writer) });
+    if (txn) return ResponseOp.encode({ txn: encodeChosen(context, txn, writer) });
+    if (op.put && writer) return ResponseOp.encode({ put: answerPut(context, op.put, writer) });
+    if (op.deleteRange && writer) {
+      return ResponseOp.encode({ deleteRange: answerDeleteRange(context, op.deleteRange, writer) });
+    }
+    throw new GrpcError(STATUS.invalidArgument, 'etcdserver: the transaction has an operation of no known kind');
+  });
+  return TxnResponse.encode({
+    header: context.header(reached(context, writer)),
+    succeeded: chosen.succeeded,
+    responses,
+  });
+}
+
+/** The revision that an answer names: that of the writes so far, else the current one. */
+function reached(context: TxnContext, writer: RevisionWriter | undefined): number {
+  if (!writer) return context.keyspace.revision();
+  return writer.changes.length > 0 ? writer.revision : writer.revision - 1;
+}
+
+export function answerRange(context: TxnContext, range: RangeRequest, writer: RevisionWriter | undefined): Buffer {
+  const revision = reached(context, writer);
+  const result = context.keyspace.range(range, revision);
+  return EncodedRangeResponse.encode({ header: context.header(revision), ...result });
+}
+
+export function answerPut(context: TxnContext, put: PutRequest, writer: RevisionWriter): Buffer {
+  const previous = writer.put(put);
+  return PutResponse.encode({ header: context.header(writer.revision), prevKv: put.prevKv ? previous : undefined });
+}
+
+export function answerDeleteRange(context: TxnContext, request: DeleteRangeRequest, writer: RevisionWriter): Buffer {
+  const range = keyRange(request.key, request.rangeEnd);
+  const keys = request.rangeEnd.length === 0 ? [Buffer.from(request.key)] : context.keyspace.keys(range);
+  const deleted = keys.map((key) => writer.delete(key)).filter((record) => record !== undefined);
+  const header = context.header(reached(context, writer));
+  return DeleteRangeResponse.encode({
+    header,
+    deleted: deleted.length,
+    prevKvs: request.prevKv ? deleted : undefined,
+  });
+}

@@ -1,0 +1,174 @@
+import { GrpcError, type ServerStream, STATUS, type StreamHandler } from '../grpc/index.ts';
+import { EncodedWatchResponse, type WatchCreateRequest, WatchRequest } from '../proto/index.ts';
+import type { Commit } from './commit-queue.ts';
+import type { WatchHub } from './watch-hub.ts';
+import { Watcher } from './watcher.ts';
+
+// Above this much unsent, a stream's watches wait and later read what they missed from the log.
+const BACKLOG_BYTES = 1 << 20;
+const FRAGMENT_BYTES = 1 << 20;
+const ALL_WATCHES = -1;
+
+/** The watches of one gRPC stream. */
+export class WatchStream implements StreamHandler {
+  readonly #hub: WatchHub;
+  readonly #stream: ServerStream;
+  readonly #watchers = new Map<number, Watcher>();
+  #nextId = 0;
+  #catchingUp = false;
+  #closed = false;
+  /** Revisions which progress requests are waiting for. */
+  #progressWanted: number[] = [];
+
+  constructor(hub: WatchHub, stream: ServerStream) {
+    this.#hub = hub;
+    this.#stream = stream;
+    hub.add(this);
+  }
+
+  message(message: Buffer): void {
+    const { create, cancel, progress } = WatchRequest.decode(message);
+    if (create) this.#create(create);
+    else if (cancel) this.#cancel(cancel.watchId);
+    else if (progress) this.#wantProgress();
+    else throw new GrpcError(STATUS.invalidArgument, 'the watch request asks for nothing');
+  }
+
+  finished(): void {
+    this.closed();
+    this.#stream.end();
+  }
+
+  closed(): void {
+    this.#closed = true;
+    this.#hub.remove(this);
+  }
+
+  /** Passes on what the watches want of these commits. */
+  publish(commits: readonly Commit[]): void {
+    const { published } = this.#hub;
+    for (const watcher of this.#watchers.values()) {
+      if (!watcher.synced) continue;
+      if (this.#stream.backlogBytes > BACKLOG_BYTES) {
+        watcher.synced = false;
+        continue;
+      }
+      this.#sendEvents(watcher, watcher.select(commits));
+      watcher.next = Math.max(watcher.next, published + 1);
+    }
+    this.#catchUp();
+    this.#answerProgress();
+  }
+
+  /** Tells the watches that asked for it, and have not been told lately, how far they have got. */
+  notifyProgress(): void {
+    const { published } = this.#hub;
+    for (const watcher of this.#watchers.values()) {
+      if (!watcher.progressNotify || !watcher.synced || watcher.told >= published) continue;
+      if (watcher.next > published + 1) continue;
+      watcher.told = published;
+      this.#send({ watchId: watcher.id });
+    }
+  }
+
+  #create(request: WatchCreateRequest): void {
+    const id = request.watchId === 0 ? this.#freeId() : request.watchId;
+    const { published } = this.#hub;
+    if (this.#watchers.has(id)) {
+      const cancelReason = 'etcdserver: mvcc: duplicate watch ID provided on the WatchStream';
+      return this.#send({ watchId: ALL_WATCHES, created: true, canceled: true, cancelReason });
+    }
+    const watcher = new Watcher(id, request, request.startRevision > 0 ? request.startRevision : published + 1);
+    watcher.synced = watcher.next > published;
+    this.#watchers.set(id, watcher);
+    this.#send({ watchId: id, created: true });
+    this.#catchUp();
+  }
+
+  #freeId(): number {
+    while (this.#watchers.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
+  }
+
+  #cancel(id: number): void {
+    if (this.#watchers.delete(id)) this.#send({ watchId: id, canceled: true });
+    this.#answerProgress();
+  }
+
+  #wantProgress(): void {
+    // A reader may have seen a revision which is durable but not published yet: the answer must not fall short of it.
+    this.#progressWanted.push(this.#hub.options.keyspace.revision());
+    this.#answerProgress();
+  }
+
+  #answerProgress(): void {
+    if (this.#progressWanted.length === 0 || !this.#allSynced()) return;
+    const { published } = this.#hub;
+    const due = this.#progressWanted.filter((revision) => revision <= published).length;
+    this.#progressWanted = this.#progressWanted.slice(due);
+    for (let count = 0; count < due; count++) this.#send({ watchId: ALL_WATCHES });
+  }
+
+  #allSynced(): boolean {
+    return this.#watchers.values().every((watcher) => watcher.synced);
+  }
+
+  /** Feeds the watches that are behind, a portion each at a time, as fast as the other side takes it. */
+  #catchUp(): void {
+    if (this.#catchingUp || this.#closed) return;
+    const behind = [...this.#watchers.values()].filter((watcher) => !watcher.synced);
+    if (behind.length === 0) return this.#answerProgress();
+    if (this.#stream.backlogBytes > BACKLOG_BYTES) return this.#catchUpLater((go) => this.#stream.whenDrained(go));
+    for (const watcher of behind) this.#feed(watcher);
+    if (this.#allSynced()) this.#answerProgress();
+    else this.#catchUpLater((go) => this.#hub.options.clock.after(0, go));
+  }
+
+  #catchUpLater(arrange: (go: () => void) => void): void {
+    this.#catchingUp = true;
+    arrange(() => {
+      this.#catchingUp = false;
+      this.#catchUp();
+    });
+  }
+
+  #feed(watcher: Watcher): void {
+    const { published, options } = this.#hub;
+    const compactRevision = options.keyspace.compactedRevision();
+    if (watcher.next < compactRevision) {
+      this.#watchers.delete(watcher.id);
+      const cancelReason = 'etcdserver: mvcc: required revision has been compacted';
+      return this.#send({ watchId: watcher.id, canceled: true, compactRevision, cancelReason });
+    }
+    this.#sendEvents(watcher, watcher.catchUp(options.keyspace, published));
+    watcher.synced = watcher.next > published;
+  }
+
+  #sendEvents(watcher: Watcher, events: readonly Buffer[]): void {
+    if (events.length === 0) return;
+    watcher.told = this.#hub.published;
+    const parts = watcher.fragment ? fragments(events) : [events];
+    parts.forEach((part, at) => {
+      this.#send({ watchId: watcher.id, events: part, fragment: at < parts.length - 1 });
+    });
+  }
+
+  #send(response: Parameters<typeof EncodedWatchResponse.encode>[0]): void {
+    const header = this.#hub.options.header(this.#hub.published);
+    this.#stream.send(EncodedWatchResponse.encode({ header, ...response }));
+  }
+}
+
+function fragments(events: readonly Buffer[]): Buffer[][] {
+  const parts: Buffer[][] = [[]];
+  let bytes = 0;
+  for (const event of events) {
+    if (bytes > 0 && bytes + event.length > FRAGMENT_BYTES) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)!.push(event);
+    bytes += event.length;
+  }
+  return parts;
+}

@@ -1,0 +1,40 @@
+import { type ErrorCode, FlotillaError } from '../lib/index.ts';
+import { GrpcError, STATUS } from './grpc/index.ts';
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  [STATUS.cancelled]: 'unavailable',
+  [STATUS.invalidArgument]: 'invalid',
+  [STATUS.deadlineExceeded]: 'unavailable',
+  [STATUS.notFound]: 'not-found',
+  [STATUS.permissionDenied]: 'forbidden',
+  [STATUS.resourceExhausted]: 'unavailable',
+  [STATUS.failedPrecondition]: 'conflict',
+  [STATUS.outOfRange]: 'invalid',
+  [STATUS.unavailable]: 'unavailable',
+  [STATUS.unauthenticated]: 'unauthorized',
+};
+
+const HINTS: readonly (readonly [RegExp, ErrorCode, string])[] = [
+  [
+    /has been compacted/,
+    'compacted',
+    'the store no longer has the revision asked for; read again and go on from there',
+  ],
+  [/request is too large|larger than the/, 'too-large', 'the request is larger than the store takes'],
+  [
+    /database space exceeded/,
+    'unavailable',
+    'the database of etcd is full: compact and defragment it, then disarm its alarm',
+  ],
+];
+
+/** What a failed call means to those who know nothing of gRPC. */
+export function flotillaError(error: unknown): unknown {
+  if (!(error instanceof GrpcError)) return error;
+  const { status, message } = error;
+  for (const [pattern, code, text] of HINTS) {
+    if (pattern.test(message)) return new FlotillaError(code, text, { status, detail: message }, error);
+  }
+  const text = message.replace(/^etcdserver: /, 'the store answered: ');
+  return new FlotillaError(CODES[status] ?? 'internal', text, { status }, error);
+}

@@ -1,0 +1,170 @@
+import { FlotillaError, isFlotillaError } from '../lib/index.ts';
+import { LEASE_REVOKE } from './etcd-calls.ts';
+import type { EtcdClient } from './etcd-client.ts';
+import type { ChannelStream } from './grpc/index.ts';
+import { LeaseKeepAliveRequest, LeaseKeepAliveResponse, METHODS } from './proto/index.ts';
+import type { Lease } from './store.ts';
+
+const BEATS_PER_TTL = 3;
+
+/** A granted lease that is kept alive: every third of its time one keep-alive is sent. */
+export class EtcdLease implements Lease {
+  readonly id: string;
+  readonly ttlMs: number;
+  readonly #client: EtcdClient;
+  readonly #lost = new AbortController();
+  readonly #onEnd: (lease: EtcdLease) => void;
+  #stream: ChannelStream | undefined;
+  #opening = false;
+  /** When the keep-alives were sent that are not answered yet, on the stream there is. */
+  #sentAt: number[] = [];
+  #deadline: number;
+  #stopped = false;
+  #onAnswer: (alive: boolean) => void = () => {};
+  #stopBeats: () => void = () => {};
+  #stopDeadline: () => void = () => {};
+
+  /** `sentAt` is when the request was sent that granted or last prolonged it. `onEnd` hears when it needs no care. */
+  constructor(client: EtcdClient, id: string, ttlMs: number, sentAt: number, onEnd: (lease: EtcdLease) => void) {
+    this.id = id;
+    this.ttlMs = ttlMs;
+    this.#client = client;
+    this.#onEnd = onEnd;
+    this.#deadline = sentAt + ttlMs;
+    this.#watchDeadline();
+    this.#scheduleBeat();
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  deadline(): number {
+    return this.#deadline;
+  }
+
+  async revoke(): Promise<void> {
+    this.stop();
+    await revokeLease(this.#client, this.id);
+    this.#lose('it was revoked');
+  }
+
+  /**
+   * Sends a keep-alive now; true when it is answered, false when the lease has ended. Rejects with FlotillaError
+   * `unavailable` when there is no answer within the lease's time.
+   */
+  confirmed(): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#onAnswer = (alive) => resolve(alive);
+      this.lost.addEventListener('abort', () => reject(this.lost.reason), { once: true });
+      this.#beat();
+    });
+  }
+
+  /** Sends no more keep-alives; the lease then ends by itself and `lost` says so in time. */
+  stop(): void {
+    this.#stopped = true;
+    this.#stopBeats();
+    this.#dropStream();
+    this.#onEnd(this);
+  }
+
+  #lose(why: string): void {
+    this.stop();
+    this.#stopDeadline();
+    if (this.#lost.signal.aborted) return;
+    this.#lost.abort(new FlotillaError('unavailable', `the lease ${this.id} has ended: ${why}`, { lease: this.id }));
+  }
+
+  #watchDeadline(): void {
+    this.#stopDeadline();
+    const { clock } = this.#client;
+    this.#stopDeadline = clock.after(this.#deadline - clock.monotonic(), () => {
+      if (clock.monotonic() < this.#deadline) this.#watchDeadline();
+      else this.#lose('no keep-alive was answered in time');
+    });
+  }
+
+  #scheduleBeat(): void {
+    this.#stopBeats();
+    this.#stopBeats = this.#client.clock.after(this.ttlMs / BEATS_PER_TTL, () => this.#beat());
+  }
+
+  #beat(): void {
+    if (this.#stopped) return;
+    this.#scheduleBeat();
+    // The last one was not answered in all this time: whoever is at the other end of this connection is gone.
+    if (this.#sentAt.length > 0) {
+      this.#stream?.destroyConnection();
+      this.#dropStream();
+    }
+    if (this.#stream) this.#send(this.#stream);
+    else void this.#open();
+  }
+
+  async #open(): Promise<void> {
+    if (this.#opening) return;
+    this.#opening = true;
+    try {
+      const stream: ChannelStream = await this.#client.stream(METHODS.leaseKeepAlive, {
+        message: (message) => this.#answered(stream, message),
+        ended: () => this.#broke(stream),
+      });
+      this.#stream = stream;
+      if (this.#stopped) this.#dropStream();
+      else this.#send(stream);
+    } catch (error) {
+      this.#client.log.warn('Cannot send a keep-alive', { lease: this.id, error: (error as Error).message });
+      this.#beatSoon();
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  #send(stream: ChannelStream): void {
+    this.#sentAt.push(this.#client.clock.monotonic());
+    stream.send(LeaseKeepAliveRequest.encode({ id: BigInt(this.id) }));
+  }
+
+  #answered(stream: ChannelStream, message: Buffer): void {
+    if (stream !== this.#stream) return;
+    const sentAt = this.#sentAt.shift();
+    const { ttl } = LeaseKeepAliveResponse.decode(message);
+    this.#onAnswer(ttl > 0);
+    if (ttl <= 0) return this.#lose('the store no longer has it');
+    if (sentAt === undefined) return;
+    this.#deadline = sentAt + ttl * 1000;
+    this.#watchDeadline();
+  }
+
+  #broke(stream: ChannelStream): void {
+    if (stream !== this.#stream) return;
+    const unanswered = this.#sentAt.length > 0;
+    stream.leave();
+    this.#dropStream();
+    if (unanswered) this.#beatSoon();
+  }
+
+  /** After a failure the next beat does not wait for its turn. */
+  #beatSoon(): void {
+    if (this.#stopped) return;
+    this.#stopBeats();
+    const soonMs = Math.min(200, this.ttlMs / BEATS_PER_TTL / 4) * (0.75 + this.#client.random.float() / 2);
+    this.#stopBeats = this.#client.clock.after(soonMs, () => this.#beat());
+  }
+
+  #dropStream(): void {
+    this.#stream?.cancel();
+    this.#stream = undefined;
+    this.#sentAt = [];
+  }
+}
+
+/** Ends a lease; one that is not there is no error. */
+export async function revokeLease(client: EtcdClient, id: string): Promise<void> {
+  try {
+    await client.call(LEASE_REVOKE, { id: BigInt(id) });
+  } catch (error) {
+    if (!isFlotillaError(error, 'not-found')) throw error;
+  }
+}

@@ -1,0 +1,178 @@
+import { FlotillaError, isFlotillaError } from '../lib/index.ts';
+import { KeyMapping } from './entries.ts';
+import { LEASE_GRANT, LEASE_TIME_TO_LIVE, RANGE, READ_TXN, WRITE_TXN } from './etcd-calls.ts';
+import { EtcdClient, type EtcdClientOptions } from './etcd-client.ts';
+import { EtcdLease, revokeLease } from './etcd-lease.ts';
+import { EtcdWatch } from './etcd-watch.ts';
+import { RangeResponse, ResponseOp } from './proto/index.ts';
+import type {
+  CommitResult,
+  Condition,
+  Entry,
+  Lease,
+  Listing,
+  ListOptions,
+  Range,
+  Store,
+  Watch,
+  Write,
+} from './store.ts';
+import { MAX_COMMIT_WRITES } from './store.ts';
+
+export interface EtcdStoreOptions extends EtcdClientOptions {
+  /** Put before every key, so that several clusters may share one etcd. */
+  readonly keyPrefix?: string | undefined;
+}
+
+/** Connects to etcd v3, or to the embedded store, when first asked something. */
+export function openEtcdStore(options: EtcdStoreOptions): Store {
+  if (options.endpoints.length === 0) throw new FlotillaError('usage', 'no store endpoint is given; name at least one');
+  return new EtcdStore(new EtcdClient(options), new KeyMapping(options.keyPrefix ?? ''));
+}
+
+const EQUAL = 0;
+const TARGET = { createRevision: 1, modRevision: 2, lease: 4 } as const;
+// Long lists are read in pages of one revision, so that neither side holds one huge message.
+const PAGE_ENTRIES = 4000;
+
+class EtcdStore implements Store {
+  readonly #client: EtcdClient;
+  readonly #keys: KeyMapping;
+  readonly #watches = new Set<EtcdWatch>();
+  readonly #leases = new Set<EtcdLease>();
+
+  constructor(client: EtcdClient, keys: KeyMapping) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  async list(range: Range, options: ListOptions = {}): Promise<Listing> {
+    for (;;) {
+      try {
+        return await this.#list(range, options);
+      } catch (error) {
+        // The revision of the first page may be compacted before the last page is read.
+        if (options.revision !== undefined || !isFlotillaError(error, 'compacted')) throw error;
+      }
+    }
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    const { kvs } = await this.#client.call(RANGE, { key: this.#keys.key(key) });
+    return kvs[0] && this.#keys.entry(kvs[0]);
+  }
+
+  async getMany(keys: readonly string[]): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    for (let at = 0; at < keys.length; at += MAX_COMMIT_WRITES) {
+      const success = keys.slice(at, at + MAX_COMMIT_WRITES).map((key) => ({ range: { key: this.#keys.key(key) } }));
+      const { responses } = await this.#client.call(READ_TXN, { success });
+      for (const response of responses) {
+        const { kvs } = RangeResponse.decode(ResponseOp.decode(response).range);
+        for (const kv of kvs) entries.push(this.#keys.entry(kv));
+      }
+    }
+    return entries;
+  }
+
+  async revision(): Promise<number> {
+    // A key that cannot exist: nothing but the header comes back.
+    const { header } = await this.#client.call(RANGE, { key: this.#keys.key('\0'), countOnly: true });
+    return header?.revision ?? 0;
+  }
+
+  async commit(conditions: readonly Condition[], writes: readonly Write[]): Promise<CommitResult> {
+    if (writes.length > MAX_COMMIT_WRITES || conditions.length > MAX_COMMIT_WRITES) {
+      throw new FlotillaError('invalid', `a commit has at most ${MAX_COMMIT_WRITES} writes and as many conditions`);
+    }
+    const compare = conditions.map((condition) => this.#compare(condition));
+    const success = writes.map((write) => this.#operation(write));
+    const { header, succeeded } = await this.#client.call(WRITE_TXN, { compare, success });
+    return { ok: succeeded, revision: header?.revision ?? 0 };
+  }
+
+  watch(range: Range, after: number, signal: AbortSignal): Watch {
+    const client = this.#client;
+    const watch = new EtcdWatch({
+      client,
+      range,
+      after,
+      signal,
+      keys: this.#keys,
+      onEnd: () => this.#watches.delete(watch),
+    });
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  async lease(ttlMs: number): Promise<Lease> {
+    const sentAt = this.#client.clock.monotonic();
+    const { id, ttl } = await this.#client.call(LEASE_GRANT, { ttl: Math.ceil(ttlMs / 1000) });
+    return this.#keep(String(id), ttl, sentAt);
+  }
+
+  async resumeLease(id: string): Promise<Lease | undefined> {
+    const { ttl, grantedTtl } = await this.#client.call(LEASE_TIME_TO_LIVE, { id: BigInt(id) });
+    if (ttl < 0) return undefined;
+    // What is left of its time is unknown here until a keep-alive is answered: nothing is promised before that.
+    const lease = this.#keep(id, grantedTtl, this.#client.clock.monotonic());
+    if (await lease.confirmed()) return lease;
+    lease.stop();
+    return undefined;
+  }
+
+  async revokeLease(id: string): Promise<void> {
+    await revokeLease(this.#client, id);
+  }
+
+  async close(): Promise<void> {
+    for (const watch of this.#watches) watch.end();
+    for (const lease of this.#leases) lease.stop();
+    this.#client.close();
+  }
+
+  #keep(id: string, ttl: number, sentAt: number): EtcdLease {
+    const lease = new EtcdLease(this.#client, id, ttl * 1000, sentAt, (ended) => this.#leases.delete(ended));
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  async #list(range: Range, options: ListOptions): Promise<Listing> {
+    const { key: first, rangeEnd } = this.#keys.range(range);
+    const entries: Entry[] = [];
+    let { revision } = options;
+    let shown: number | undefined;
+    let key: Buffer = first;
+    for (;;) {
+      const left = options.limit === undefined ? PAGE_ENTRIES : Math.min(PAGE_ENTRIES, options.limit - entries.length);
+      const page = { key, rangeEnd, limit: left, revision, keysOnly: options.keysOnly };
+      const { kvs, more, header } = await this.#client.call(RANGE, page);
+      for (const kv of kvs) entries.push(this.#keys.entry(kv));
+      shown ??= header?.revision ?? 0;
+      revision ??= shown;
+      const last = kvs.at(-1);
+      if (!more || !last || entries.length === options.limit) return { entries, revision: shown, more };
+      key = Buffer.concat([last.key, Buffer.from([0])]);
+    }
+  }
+
+  #compare(condition: Condition) {
+    const key = this.#keys.key(condition.key);
+    if ('createRevision' in condition) {
+      return { result: EQUAL, target: TARGET.createRevision, key, createRevision: condition.createRevision };
+    }
+    if ('modRevision' in condition) {
+      return { result: EQUAL, target: TARGET.modRevision, key, modRevision: condition.modRevision };
+    }
+    return { result: EQUAL, target: TARGET.lease, key, lease: BigInt(condition.lease) };
+  }
+
+  #operation(write: Write) {
+    if ('put' in write) {
+      const lease = write.lease === undefined ? 0n : BigInt(write.lease);
+      return { put: { key: this.#keys.key(write.put), value: Buffer.from(write.value), lease } };
+    }
+    if ('delete' in write) return { deleteRange: { key: this.#keys.key(write.delete) } };
+    return { deleteRange: this.#keys.range(write.deleteRange) };
+  }
+}

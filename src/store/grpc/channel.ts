@@ -1,0 +1,129 @@
+import { Backoff, type Clock, type Log, messageOf, type Random } from '../../lib/index.ts';
+import {
+  type CallHeaders,
+  type ClientStream,
+  type Connection,
+  connect,
+  type StreamEvents,
+  type TlsOptions,
+} from './connection.ts';
+import { GrpcError, STATUS } from './status.ts';
+
+export interface ChannelOptions {
+  /** `http://HOST:PORT` or `https://HOST:PORT`; tried in turn. */
+  readonly endpoints: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly tls?: TlsOptions | undefined;
+}
+
+const CONNECT_TIMEOUT_MS = 2000;
+// A store that restarts is back within this time; a request is better held back for it than refused.
+const CONNECT_GRACE_MS = 1000;
+
+/** A connection to whichever endpoint answers; when it breaks, the next call connects anew, to the next endpoint. */
+export class Channel {
+  readonly #options: ChannelOptions;
+  readonly #closed = new AbortController();
+  #connection: Connection | undefined;
+  #connecting: Promise<Connection> | undefined;
+  #next = 0;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+  }
+
+  get closed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  /** One request, one answer. Rejects with GrpcError; `unsent` tells those that surely had no effect. */
+  async unary(path: string, headers: CallHeaders, message: Uint8Array, timeoutMs: number): Promise<Buffer> {
+    const connection = await this.#connect();
+    try {
+      return await connection.unary(path, headers, message, timeoutMs);
+    } catch (error) {
+      // A member that has lost its cluster still takes connections; another one may do better.
+      if (error instanceof GrpcError && error.status === STATUS.unavailable) this.#leave(connection);
+      throw error;
+    }
+  }
+
+  /** Opens a two-way stream. `failed` on the result says that the server is of no use and another should be tried. */
+  async stream(path: string, headers: CallHeaders, events: StreamEvents): Promise<ChannelStream> {
+    const connection = await this.#connect();
+    const stream = connection.stream(path, headers, events);
+    return { ...stream, leave: () => this.#leave(connection), destroyConnection: () => connection.destroy() };
+  }
+
+  /** Ends all calls and refuses new ones. */
+  close(): void {
+    this.#closed.abort();
+    this.#connection?.destroy();
+  }
+
+  #leave(connection: Connection): void {
+    if (this.#connection === connection && this.#options.endpoints.length > 1) connection.close();
+  }
+
+  async #connect(): Promise<Connection> {
+    if (this.closed) throw new GrpcError(STATUS.cancelled, 'the store client was closed', { unsent: true });
+    if (this.#connection?.usable) return this.#connection;
+    this.#connecting ??= this.#dial().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  /** Tries every endpoint, again and again for the time of grace. */
+  async #dial(): Promise<Connection> {
+    const { clock, random, endpoints } = this.#options;
+    const backoff = new Backoff({ minMs: 20, maxMs: 200 }, random);
+    const until = clock.monotonic() + CONNECT_GRACE_MS;
+    for (;;) {
+      let failure: unknown;
+      for (let tries = 0; tries < endpoints.length; tries++) {
+        try {
+          return await this.#dialNext();
+        } catch (error) {
+          failure = error;
+        }
+      }
+      if (clock.monotonic() >= until || this.closed) throw failure;
+      await clock.sleep(backoff.next(), this.#closed.signal).catch(() => {});
+    }
+  }
+
+  async #dialNext(): Promise<Connection> {
+    const { endpoints, clock, log, tls } = this.#options;
+    const endpoint = endpoints[this.#next % endpoints.length]!;
+    try {
+      const connection = await connect({ endpoint, clock, tls, timeoutMs: CONNECT_TIMEOUT_MS });
+      if (this.closed) connection.destroy();
+      else this.#use(connection);
+      return connection;
+    } catch (error) {
+      this.#next++;
+      log.debug('Cannot reach a store endpoint', { endpoint, error: messageOf(error) });
+      throw error;
+    }
+  }
+
+  #use(connection: Connection): void {
+    this.#connection = connection;
+    connection.onUnusable = () => {
+      if (this.#connection !== connection) return;
+      this.#connection = undefined;
+      this.#next++;
+      if (!this.closed) this.#options.log.info('Lost a store endpoint', { endpoint: connection.endpoint });
+    };
+  }
+}
+
+export interface ChannelStream extends ClientStream {
+  /** Makes later calls go to another endpoint, when there is one. */
+  leave(): void;
+  /** Breaks the connection below, for it does not answer. */
+  destroyConnection(): void;
+}

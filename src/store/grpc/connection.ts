@@ -1,0 +1,205 @@
+import http2 from 'node:http2';
+import type { Clock } from '../../lib/index.ts';
+import { FrameReader, frame } from './frame.ts';
+import { decodeStatusMessage, GrpcError, STATUS } from './status.ts';
+
+/** What a client shows and trusts on an https endpoint: PEM texts. */
+export interface TlsOptions {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface ConnectOptions {
+  readonly endpoint: string;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly tls?: TlsOptions | undefined;
+}
+
+export type CallHeaders = Readonly<Record<string, string>>;
+
+/** What a two-way stream hears. `ended` is the last call, with an error unless the server closed it with status ok. */
+export interface StreamEvents {
+  message(message: Buffer): void;
+  ended(error: GrpcError | undefined): void;
+}
+
+export interface ClientStream {
+  send(message: Uint8Array): void;
+  pause(): void;
+  resume(): void;
+  /** Ends the stream at once; `ended` is not called any more. */
+  cancel(): void;
+}
+
+const WINDOW_BYTES = 4 << 20;
+const MAX_RESPONSE_BYTES = 0x7fffffff;
+const STREAM_FAILURES = 'the connection to the store broke';
+
+/** Connects to one endpoint; rejects with GrpcError `unavailable`. */
+export function connect(options: ConnectOptions): Promise<Connection> {
+  const { endpoint, clock, timeoutMs, tls } = options;
+  return new Promise((resolve, reject) => {
+    const session = http2.connect(endpoint, { settings: { initialWindowSize: WINDOW_BYTES }, ...tls });
+    const fail = (why: string) => {
+      stopTimer();
+      session.destroy();
+      reject(new GrpcError(STATUS.unavailable, `cannot reach the store at ${endpoint}: ${why}`, { unsent: true }));
+    };
+    const stopTimer = clock.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
+    session.once('error', (error) => fail(error.message));
+    session.once('close', () => fail('the connection was closed'));
+    session.once('connect', () => {
+      stopTimer();
+      session.removeAllListeners('error').removeAllListeners('close');
+      session.setLocalWindowSize(WINDOW_BYTES);
+      resolve(new Connection(endpoint, session, clock));
+    });
+  });
+}
+
+/** One HTTP/2 connection on which gRPC calls are made. It is never mended: when it breaks, make another. */
+export class Connection {
+  readonly endpoint: string;
+  readonly #session: http2.ClientHttp2Session;
+  readonly #clock: Clock;
+  #usable = true;
+  /** Called once when no new calls can be made. */
+  onUnusable: () => void = () => {};
+
+  constructor(endpoint: string, session: http2.ClientHttp2Session, clock: Clock) {
+    this.endpoint = endpoint;
+    this.#session = session;
+    this.#clock = clock;
+    session.on('error', () => this.#retire());
+    session.on('goaway', () => this.#retire());
+    session.on('close', () => this.#retire());
+  }
+
+  get usable(): boolean {
+    return this.#usable && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** Bytes received so far: while this stands still, nothing was heard from the other side. */
+  get receivedBytes(): number {
+    return this.#session.destroyed ? 0 : (this.#session.socket?.bytesRead ?? 0);
+  }
+
+  /** One request, one answer. Rejects with GrpcError. */
+  unary(path: string, headers: CallHeaders, message: Uint8Array, timeoutMs: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      let answer: Buffer | undefined;
+      const heardBytes = this.receivedBytes;
+      const stream = this.#open(
+        path,
+        { ...headers, 'grpc-timeout': `${Math.ceil(timeoutMs)}m` },
+        {
+          message: (got) => {
+            answer = got;
+          },
+          ended: (error) => {
+            stopTimer();
+            if (error) reject(error);
+            else if (answer === undefined) reject(new GrpcError(STATUS.internal, 'the store sent no answer'));
+            else resolve(answer);
+          },
+        },
+      );
+      const stopTimer = this.#clock.after(timeoutMs, () => {
+        stream.close(http2.constants.NGHTTP2_CANCEL);
+        reject(new GrpcError(STATUS.deadlineExceeded, `the store did not answer within ${timeoutMs} ms`));
+        // Nothing at all was heard meanwhile: the other side is gone, and all that waits on it should know.
+        if (this.receivedBytes === heardBytes) this.destroy();
+      });
+      stream.end(frame(message));
+    });
+  }
+
+  /** A two-way stream of messages. */
+  stream(path: string, headers: CallHeaders, events: StreamEvents): ClientStream {
+    let cancelled = false;
+    const stream = this.#open(path, headers, {
+      message: (message) => !cancelled && events.message(message),
+      ended: (error) => !cancelled && events.ended(error),
+    });
+    return {
+      send: (message) => {
+        if (!stream.destroyed && !stream.writableEnded) stream.write(frame(message));
+      },
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      cancel: () => {
+        cancelled = true;
+        stream.close(http2.constants.NGHTTP2_CANCEL);
+      },
+    };
+  }
+
+  /** Lets calls under way finish, takes no new ones. */
+  close(): void {
+    this.#retire();
+    this.#session.close();
+  }
+
+  /** Breaks the connection and all calls on it. */
+  destroy(): void {
+    this.#retire();
+    this.#session.destroy();
+  }
+
+  #retire(): void {
+    if (!this.#usable) return;
+    this.#usable = false;
+    this.onUnusable();
+  }
+
+  #open(path: string, headers: CallHeaders, events: StreamEvents): http2.ClientHttp2Stream {
+    if (!this.usable) throw new GrpcError(STATUS.unavailable, STREAM_FAILURES, { unsent: true });
+    const stream = this.#session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...headers,
+    });
+    receive(stream, events);
+    return stream;
+  }
+}
+
+function receive(stream: http2.ClientHttp2Stream, events: StreamEvents): void {
+  const reader = new FrameReader(MAX_RESPONSE_BYTES);
+  let outcome: GrpcError | 'ok' | undefined;
+  let broken: Error | undefined;
+  stream.on('response', (headers) => {
+    outcome = statusOf(headers) ?? httpFailure(headers);
+  });
+  stream.on('trailers', (headers) => {
+    outcome = statusOf(headers);
+  });
+  stream.on('data', (chunk: Buffer) => {
+    for (const message of reader.push(chunk)) events.message(message);
+  });
+  stream.on('error', (error) => {
+    broken = error;
+  });
+  stream.on('close', () => {
+    if (outcome === 'ok') return events.ended(undefined);
+    const unsent = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
+    events.ended(outcome ?? new GrpcError(STATUS.unavailable, STREAM_FAILURES, { unsent, cause: broken }));
+  });
+}
+
+function statusOf(headers: http2.IncomingHttpHeaders): GrpcError | 'ok' | undefined {
+  const status = headers['grpc-status'];
+  if (status === undefined) return undefined;
+  if (status === '0') return 'ok';
+  return new GrpcError(Number(status), decodeStatusMessage(String(headers['grpc-message'] ?? `status ${status}`)));
+}
+
+function httpFailure(headers: http2.IncomingHttpHeaders): GrpcError | undefined {
+  const status = Number(headers[':status']);
+  if (status === 200) return undefined;
+  return new GrpcError(STATUS.unavailable, `what answers there is not an etcd v3 store (HTTP status ${status})`);
+}

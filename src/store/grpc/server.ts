@@ -1,0 +1,203 @@
+import http2 from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { FrameReader, frame } from './frame.ts';
+import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
+
+/** Answers one request; a thrown GrpcError becomes the call's status. */
+export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer>;
+
+/** The server's side of a two-way stream. */
+export interface ServerStream {
+  send(message: Uint8Array): void;
+  /** Bytes accepted by `send` that the other side has not taken yet. */
+  readonly backlogBytes: number;
+  /** Calls `fn` once when the backlog is gone. */
+  whenDrained(fn: () => void): void;
+  /** Ends the stream with status ok, or with this error. */
+  end(error?: GrpcError): void;
+}
+
+/** What a handler wants to hear of its stream. */
+export interface StreamHandler {
+  message(message: Buffer): void;
+  /** The other side has sent all it will send. */
+  finished(): void;
+  /** The stream is gone. */
+  closed(): void;
+}
+
+export interface Service {
+  readonly unary: Readonly<Record<string, UnaryHandler>>;
+  readonly streams: Readonly<Record<string, (stream: ServerStream) => StreamHandler>>;
+}
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly maxRequestBytes: number;
+  /** Hears of errors that are not GrpcErrors: bugs. */
+  onBug(path: string, error: unknown): void;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const WINDOW_BYTES = 1 << 20;
+const MAX_STREAMS = 10_000;
+const KEEPALIVE_MS = 30_000;
+
+/** Serves gRPC without TLS; resolves when it listens. */
+export async function serveGrpc(service: Service, options: ServerOptions): Promise<GrpcServer> {
+  const server = http2.createServer({
+    settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
+  });
+  const sessions = new Set<http2.ServerHttp2Session>();
+  server.on('connection', (socket: Socket) => socket.setKeepAlive(true, KEEPALIVE_MS));
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(WINDOW_BYTES * 4);
+    session.on('error', () => session.destroy());
+    session.on('close', () => sessions.delete(session));
+  });
+  server.on('stream', (stream, headers) => dispatch(service, options, stream, String(headers[':path'])));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  server.removeAllListeners('error');
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.destroy();
+      }),
+  };
+}
+
+function dispatch(service: Service, options: ServerOptions, stream: http2.ServerHttp2Stream, path: string): void {
+  // A reset by the other side is an everyday end of a call; 'close' follows.
+  stream.on('error', () => {});
+  const unary = service.unary[path];
+  if (unary) return serveUnary(unary, options, stream, path);
+  const open = service.streams[path];
+  if (open) return serveStream(open, options, stream, path);
+  stream.resume();
+  new Answer(stream).end(new GrpcError(STATUS.unimplemented, `this store does not have the method ${path}`));
+}
+
+function serveUnary(
+  handler: UnaryHandler,
+  options: ServerOptions,
+  stream: http2.ServerHttp2Stream,
+  path: string,
+): void {
+  const reader = new FrameReader(options.maxRequestBytes);
+  const response = new Answer(stream);
+  let request: Buffer | undefined;
+  const fail = (error: unknown) => response.end(statusOf(error, path, options));
+  stream.on('data', (chunk: Buffer) => {
+    if (response.ended) return;
+    try {
+      for (const message of reader.push(chunk)) request = message;
+    } catch (error) {
+      fail(error);
+    }
+  });
+  stream.on('end', () => {
+    if (response.ended) return;
+    if (!request) return fail(new GrpcError(STATUS.invalidArgument, 'the request has no message'));
+    answer(handler, request).then((message) => {
+      response.send(message);
+      response.end();
+    }, fail);
+  });
+}
+
+async function answer(handler: UnaryHandler, request: Buffer): Promise<Buffer> {
+  return handler(request);
+}
+
+function serveStream(
+  open: (stream: ServerStream) => StreamHandler,
+  options: ServerOptions,
+  stream: http2.ServerHttp2Stream,
+  path: string,
+): void {
+  const reader = new FrameReader(options.maxRequestBytes);
+  const response = new Answer(stream);
+  response.begin();
+  const handler = open(response);
+  const guarded = (work: () => void) => {
+    if (response.ended) return;
+    try {
+      work();
+    } catch (error) {
+      response.end(statusOf(error, path, options));
+    }
+  };
+  stream.on('data', (chunk: Buffer) =>
+    guarded(() => {
+      for (const message of reader.push(chunk)) handler.message(message);
+    }),
+  );
+  stream.on('end', () => guarded(() => handler.finished()));
+  stream.on('close', () => handler.closed());
+}
+
+/** What goes back to the caller of one stream. */
+class Answer implements ServerStream {
+  readonly #stream: http2.ServerHttp2Stream;
+  #begun = false;
+  ended = false;
+
+  constructor(stream: http2.ServerHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  get backlogBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  whenDrained(fn: () => void): void {
+    this.#stream.once('drain', fn);
+  }
+
+  /** Sends the headers; the status follows behind the messages. */
+  begin(): void {
+    if (this.#begun || this.#stream.destroyed) return;
+    this.#begun = true;
+    this.#stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  }
+
+  send(message: Uint8Array): void {
+    if (this.ended || this.#stream.destroyed) return;
+    this.begin();
+    this.#stream.write(frame(message));
+  }
+
+  end(error?: GrpcError): void {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.#stream.destroyed) return;
+    const trailers = error
+      ? { 'grpc-status': String(error.status), 'grpc-message': encodeStatusMessage(error.message) }
+      : { 'grpc-status': '0' };
+    if (!this.#begun) {
+      const headers = { ':status': 200, 'content-type': 'application/grpc', ...trailers };
+      this.#stream.respond(headers, { endStream: true });
+      return;
+    }
+    this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(trailers));
+    this.#stream.end();
+  }
+}
+
+function statusOf(error: unknown, path: string, options: ServerOptions): GrpcError {
+  if (error instanceof GrpcError) return error;
+  if (error instanceof RangeError) return new GrpcError(STATUS.invalidArgument, `bad request: ${error.message}`);
+  options.onBug(path, error);
+  return new GrpcError(STATUS.internal, 'the store failed to answer this request; its log says why');
+}
