@@ -1,0 +1,21 @@
+/** `npm run bench [-- NAME…] [--quick]`: all benchmarks, or those named. Figures go to stdout; nothing is asserted. */
+import { parseArgs } from 'node:util';
+import { benchCluster } from './cluster.ts';
+
+const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
+  cluster: benchCluster,
+  schedule: async (quick) => (await import('./schedule.ts')).benchSchedule(quick),
+  store: async (quick) => (await import('./store.ts')).benchStore(quick),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false } },
+});
+const unknown = positionals.find((name) => !(name in BENCHMARKS));
+if (unknown !== undefined) {
+  console.error(`no benchmark ${unknown}; there are ${Object.keys(BENCHMARKS).join(', ')}`);
+  process.exit(2);
+}
+for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHMARKS))
+  await BENCHMARKS[name]!(values.quick);
