@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ApiWhy } from '../client/index.ts';
-import { failureFacts, summarizeWhy } from './explain-unit.ts';
+import { failureFacts, obstacles } from './explain-unit.ts';
 
 const WHY: ApiWhy = {
   name: 'a.service',
@@ -15,20 +15,26 @@ function refused(id: string, reason: string): ApiWhy['machines'][number] {
   return { machineID: id, address: '127.0.1.1', units: 0, reason };
 }
 
-test('why a unit waits is one clause, each reason said once', () => {
-  assert.equal(summarizeWhy(WHY), 'none of 3 machines qualifies');
+test('why a unit waits is one clause, and each reason once', () => {
+  assert.deepEqual(obstacles(WHY), { clause: 'none of 3 machines qualifies', reasons: [] });
   const machines = [
     refused('11111111aa', 'no region=eu'),
     refused('22222222aa', 'conflicts with b.service'),
     refused('33333333aa', 'no region=eu'),
+    { machineID: '44444444aa', address: '', units: 0 },
   ];
-  assert.equal(
-    summarizeWhy({ ...WHY, machines }),
-    'none of 3 machines qualifies (11111111..., 33333333...: no region=eu; 22222222...: conflicts with b.service)',
-  );
-  const many = ['1', '2', '3'].map((id) => refused(id, 'no region=eu'));
-  assert.equal(summarizeWhy({ ...WHY, machines: many }), 'none of 3 machines qualifies (3 machines: no region=eu)');
-  assert.equal(summarizeWhy({ ...WHY, summary: '' }), 'no machine has taken it');
+  assert.deepEqual(obstacles({ ...WHY, machines }).reasons, [
+    '11111111..., 33333333...: no region=eu',
+    '22222222...: conflicts with b.service',
+  ]);
+  const many = ['1', '2', '3', '4'].map((id) => refused(id, 'no region=eu'));
+  assert.deepEqual(obstacles({ ...WHY, machines: many }).reasons, ['4 machines: no region=eu']);
+  const all = Array.from({ length: 9 }, (_, i) => refused(String(i), `reason ${i}`));
+  assert.deepEqual(obstacles({ ...WHY, machines: all }).reasons.slice(4), [
+    '4...: reason 4',
+    'more: fleetctl why a.service',
+  ]);
+  assert.equal(obstacles({ ...WHY, summary: '' }).clause, 'no machine has taken it');
 });
 
 test('what systemctl says of a failure is told in its words', () => {

@@ -1,25 +1,36 @@
 import type { ApiWhy, FleetClient } from '../client/index.ts';
+import { messageOf } from '../lib/index.ts';
 import { machineIdLegend } from './legend.ts';
 
-/** Why a unit is not placed, in one clause. */
-export async function describeWaiting(client: FleetClient, name: string): Promise<string> {
-  return summarizeWhy(await client.why(name));
+/** Why a unit is not placed: one clause, and what each machine has against it. */
+export interface Obstacles {
+  readonly clause: string;
+  /** `85c0c595...: reason`; a reason that several machines share is said once. */
+  readonly reasons: readonly string[];
 }
 
-/** The summary without its "not placed:", and the machines' reasons, each said once. */
-export function summarizeWhy(why: ApiWhy): string {
-  const summary = why.summary.replace(/^(unit \S+ is )?not placed:? */i, '').replace(/\.$/, '');
+const REASONS_AT_MOST = 5;
+
+export async function askObstacles(client: FleetClient, name: string): Promise<Obstacles> {
+  try {
+    return obstacles(await client.why(name));
+  } catch (error) {
+    return { clause: messageOf(error), reasons: [] };
+  }
+}
+
+/** Picks from the API's answer what is worth a few lines. */
+export function obstacles(why: ApiWhy): Obstacles {
   const machines = new Map<string, string[]>();
   for (const { machineID, reason } of why.machines) {
-    if (reason === undefined) continue;
-    machines.set(reason, [...(machines.get(reason) ?? []), machineIdLegend(machineID)]);
+    if (reason !== undefined) machines.set(reason, [...(machines.get(reason) ?? []), machineIdLegend(machineID)]);
   }
-  const reasons = [...machines].slice(0, 3).map(([reason, ids]) => {
-    const who = ids.length > 2 ? `${ids.length} machines` : ids.join(', ');
-    return `${who}: ${reason}`;
+  const reasons = [...machines].map(([reason, ids]) => {
+    return `${ids.length > 3 ? `${ids.length} machines` : ids.join(', ')}: ${reason}`;
   });
-  const known = reasons.filter((reason) => !summary.includes(reason));
-  return (summary || 'no machine has taken it') + (known.length > 0 ? ` (${known.join('; ')})` : '');
+  if (reasons.length > REASONS_AT_MOST) reasons.splice(REASONS_AT_MOST, Infinity, `more: fleetctl why ${why.name}`);
+  const clause = why.summary.replace(/^not placed:? */i, '').replace(/\.$/, '');
+  return { clause: clause || 'no machine has taken it', reasons };
 }
 
 /** ` (Result: exit-code, status=203/EXEC)` from the unit's status on that machine; empty when it cannot be had. */

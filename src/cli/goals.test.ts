@@ -45,18 +45,23 @@ test('a unit on its way is waited for', () => {
     assert.equal(judge('a.service', LAUNCHED, unit, newMemory()).kind, 'waiting', what);
 });
 
-test('a one-shot that was seen at work is done when it has ended, another only once it stays so', () => {
-  const ended = summary('launched', { active: 'inactive', sub: 'dead' });
-  const unseen = judge('a.service', LAUNCHED, ended, newMemory());
-  assert.deepEqual(
-    [unseen.kind === 'reached' && unseen.ready, unseen.kind === 'reached' && unseen.settling],
-    [false, true],
+test('a one-shot is done when it has ended', () => {
+  const working = judge(
+    'a.service',
+    LAUNCHED,
+    summary('launched', { active: 'activating', sub: 'start' }),
+    newMemory(),
   );
-  const memory = newMemory();
-  const working = judge('a.service', LAUNCHED, summary('launched', { active: 'activating', sub: 'start' }), memory);
   assert.ok(working.kind === 'reached' && !working.ready && !working.settling);
-  const done = judge('a.service', LAUNCHED, ended, memory);
-  assert.ok(done.kind === 'reached' && done.ready);
+  const ended = judge('a.service', LAUNCHED, summary('launched', { active: 'inactive', sub: 'dead' }), newMemory());
+  assert.ok(ended.kind === 'reached' && ended.ready);
+});
+
+test('a unit that its machine refuses to start has failed', () => {
+  const refused = summary('launched', { state: 'loaded', active: 'inactive', note: 'Type=dbus needs systemd' });
+  const verdict = judge('a.service', LAUNCHED, refused, newMemory());
+  assert.ok(verdict.kind === 'failed');
+  assert.match(verdict.because, /could not be started on 85c0c595.*: Type=dbus needs systemd$/);
 });
 
 test('a unit that fails names its machine and the reason it knows', () => {

@@ -6,14 +6,14 @@ export interface Goal {
   readonly state: ApiState;
   /** The file it must run; any when absent. */
   readonly hash?: string;
+  /** Asked of every machine that the unit is on; there is nothing to print then. */
+  readonly global?: boolean;
 }
 
 /** What was seen of one unit since the wait for it began. */
 export interface Memory {
   /** The unit was seen as it was ordered, so that whatever differs later is somebody else's doing. */
   ordered: boolean;
-  /** It was seen at work, so that `inactive` now means that it has ended. */
-  worked: boolean;
   /** It was reported as being restarted after a failure. */
   restarting: boolean;
 }
@@ -24,14 +24,14 @@ export interface Memory {
  */
 export type Verdict =
   | { readonly kind: 'waiting'; readonly placed: boolean }
-  | { readonly kind: 'reached'; readonly line: string; readonly ready: boolean; readonly settling: boolean }
+  | { readonly kind: 'reached'; readonly line?: string; readonly ready: boolean; readonly settling: boolean }
   | { readonly kind: 'failed'; readonly because: string; readonly line?: string; readonly machineID?: string };
 
 export function newMemory(): Memory {
-  return { ordered: false, worked: false, restarting: false };
+  return { ordered: false, restarting: false };
 }
 
-/** Judges a unit that is not global against what was ordered; `memory` is updated. */
+/** Judges a unit against what was ordered; `memory` is updated. */
 export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, memory: Memory): Verdict {
   const asOrdered = unit !== null && unit.desiredState === goal.state && (!goal.hash || unit.hash === goal.hash);
   if (!asOrdered) {
@@ -40,7 +40,17 @@ export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, mem
     return { kind: 'failed', because: `unit ${name} ${because} while this command waited for it` };
   }
   memory.ordered = true;
+  if (goal.global) return judgeEverywhere(goal.state, unit);
   return goal.state === 'inactive' ? judgeInactive(name, unit) : judgePlaced(goal.state, unit, memory);
+}
+
+function judgeEverywhere(state: ApiState, unit: ApiUnitSummary): Verdict {
+  const there = unit.placements.every(({ status }) => {
+    return (
+      status?.state === state && (state === 'launched' || status.active === 'inactive' || status.active === 'failed')
+    );
+  });
+  return there ? { kind: 'reached', ready: true, settling: false } : { kind: 'waiting', placed: true };
 }
 
 function judgeInactive(name: string, unit: ApiUnitSummary): Verdict {
@@ -58,6 +68,10 @@ function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory:
     const because = `unit ${unit.name} could not be loaded on ${where} (load state ${status.load})${noteOf(status)}`;
     return { kind: 'failed', because, machineID: placement.machineID };
   }
+  if (state === 'launched' && status.state === 'loaded' && status.note) {
+    const because = `unit ${unit.name} could not be started on ${where}${noteOf(status)}`;
+    return { kind: 'failed', because, machineID: placement.machineID };
+  }
   if (status.state !== state) return { kind: 'waiting', placed: true };
   const line = `Unit ${unit.name} ${state} on ${where}`;
   if (state === 'loaded') return judgeLoaded(line, status.active);
@@ -71,10 +85,8 @@ function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory:
 function judgeLaunched(line: string, status: { active: string; sub: string }, memory: Memory): Verdict {
   if (status.active === 'active') return { kind: 'reached', line, ready: true, settling: false };
   if (status.sub === 'auto-restart') memory.restarting = true;
-  // A one-shot has run and ended when it is inactive again; one that has not begun yet looks the same.
-  if (status.active === 'inactive') return { kind: 'reached', line, ready: memory.worked, settling: true };
-  memory.worked = true;
-  return { kind: 'reached', line, ready: false, settling: false };
+  // A machine calls a unit launched once its start job is over or shows: one that is inactive has run and ended.
+  return { kind: 'reached', line, ready: status.active === 'inactive', settling: false };
 }
 
 function judgeLoaded(line: string, active: string): Verdict {

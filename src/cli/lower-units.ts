@@ -1,8 +1,7 @@
 import type { ApiUnitSummary, FleetClient } from '../client/index.ts';
-import { messageOf } from '../lib/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { Follow } from './follow.ts';
-import { mapLimit } from './map-limit.ts';
+import { mapLimit, messageOfItem } from './map-limit.ts';
 import { REQUESTS_IN_FLIGHT } from './order-units.ts';
 import { unitNames } from './unit-sources.ts';
 import { waitForGoals, waitingTime } from './wait-for-goals.ts';
@@ -30,6 +29,7 @@ export interface LowerOrder {
 
 /** What stop and unload have in common: lower the desired state of units, and wait until they are there. */
 export async function lowerUnits(context: Context, client: FleetClient, order: LowerOrder): Promise<number> {
+  const startedMs = context.clock.monotonic();
   const local = order.units.filter((unit) => !unit.global).map((unit) => unit.name);
   const waits = !context.flags.bool('no-block') && local.length > 0;
   const follow = waits ? new Follow({ client, names: local }) : undefined;
@@ -43,7 +43,7 @@ export async function lowerUnits(context: Context, client: FleetClient, order: L
         failed.add(name);
         warn(
           context,
-          `Error ${order.verb === 'stop' ? 'stopping' : 'unloading'} units: unit ${name}: ${messageOf(error)}`,
+          `Error ${order.verb === 'stop' ? 'stopping' : 'unloading'} units: unit ${name}: ${messageOfItem(error)}`,
         );
       }
     });
@@ -53,7 +53,8 @@ export async function lowerUnits(context: Context, client: FleetClient, order: L
       const orders = ordered.map((name) => ({ name, goal: { state: order.state } }));
       const timeoutMs = waitingTime(context);
       if (orders.length > 0)
-        for (const name of await waitForGoals(context, { client, follow, orders, timeoutMs })) failed.add(name);
+        for (const name of await waitForGoals(context, { client, follow, orders, timeoutMs, startedMs }))
+          failed.add(name);
     }
     if (failed.size === 0) warn(context, `Successfully ${order.done} units [${local.join(' ')}].`);
     else warn(context, `Failed to ${order.verb} units [${[...failed].join(' ')}]. exit == 1.`);

@@ -1,3 +1,5 @@
+import { isFlotillaError } from '../lib/index.ts';
+
 /** Runs `each` over the items, `limit` at a time; answers results in order. Rejects with the first failure. */
 export async function mapLimit<Item, Result>(
   items: readonly Item[],
@@ -14,4 +16,10 @@ export async function mapLimit<Item, Result>(
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   return results;
+}
+
+/** The message of an error that is about one item alone; one that would meet all the others too is thrown again. */
+export function messageOfItem(error: unknown): string {
+  if (!isFlotillaError(error) || error.code === 'unavailable' || error.code === 'timeout') throw error;
+  return error.message;
 }

@@ -1,8 +1,7 @@
 import type { ApiState, FleetClient } from '../client/index.ts';
-import { messageOf } from '../lib/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { Follow } from './follow.ts';
-import { mapLimit } from './map-limit.ts';
+import { mapLimit, messageOfItem } from './map-limit.ts';
 import { type SourcedUnit, sourceUnits, unitNames } from './unit-sources.ts';
 import { type Order, waitForGoals, waitingTime } from './wait-for-goals.ts';
 
@@ -36,8 +35,7 @@ export async function orderUnits(
       .filter((unit) => !unit.global)
       .map(({ name, hash }) => ({ name, goal: { state: order.state, hash } }));
     if (!follow || orders.length === 0) return failed.size > 0 ? 1 : 0;
-    const timeoutMs = Math.max(0, waitingTime(context) - (context.clock.monotonic() - startedMs));
-    const late = await waitForGoals(context, { client, follow, orders, timeoutMs });
+    const late = await waitForGoals(context, { client, follow, orders, timeoutMs: waitingTime(context), startedMs });
     return late.length + failed.size > 0 ? 1 : 0;
   } finally {
     follow?.close();
@@ -56,11 +54,12 @@ async function send(
     try {
       await client.putUnit(name, { name, desiredState: order.state, ...(options ? { options } : {}) });
     } catch (error) {
+      const reason = messageOfItem(error);
       failed.add(name);
       const doing = options
         ? `Error creating units: failed creating unit ${name}`
         : `Error ${order.verb}ing units: unit ${name}`;
-      warn(context, `${doing}: ${messageOf(error)}`);
+      warn(context, `${doing}: ${reason}`);
     }
   });
   return failed;

@@ -122,8 +122,8 @@ class Finder {
     const options = await this.#newText(name, path);
     if (options) return sourced(name, options, undefined);
     const template = templateName(name);
-    const or = template === undefined ? '' : ` or template Unit(${template})`;
-    throw creating(`unable to find Unit(${name})${or} in Registry or on filesystem`);
+    const nor = template === undefined ? '' : `, nor its template ${template}`;
+    throw creating(`unable to find Unit(${name}) in Registry or on filesystem${nor}`);
   }
 
   /** The local file, else the registry's template, else the local template. */

@@ -1,8 +1,8 @@
 import type { FleetClient } from '../client/index.ts';
-import { type FlotillaError, isFlotillaError, messageOf } from '../lib/index.ts';
+import type { FlotillaError } from '../lib/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { formatDuration } from './duration.ts';
-import { describeFailure, describeWaiting } from './explain-unit.ts';
+import { askObstacles, describeFailure } from './explain-unit.ts';
 import type { Follow } from './follow.ts';
 import { type Goal, judge, type Memory, newMemory, type Verdict } from './goals.ts';
 import { Progress } from './progress.ts';
@@ -18,11 +18,13 @@ export interface WaitOptions {
   readonly follow: Follow;
   readonly orders: readonly Order[];
   readonly timeoutMs: number;
+  /** When the command began; its timeout counts from there. */
+  readonly startedMs: number;
 }
 
 // Long enough for a leader to place a unit, short enough for a user to be told why it did not within a second.
 const EXPLAIN_AFTER_MS = 700;
-// A unit whose start was accepted shows up as working well within this; one that does not has already ended.
+// A stopped unit that a socket or a dependency keeps running shows as active for longer than this.
 const SETTLE_MS = 400;
 const EXPLAINED_AT_MOST = 3;
 
@@ -61,13 +63,14 @@ class Wait {
   }
 
   async run(): Promise<string[]> {
-    const { follow, timeoutMs } = this.#options;
+    const { follow, timeoutMs, startedMs } = this.#options;
     const { clock } = this.#context;
+    const leftMs = Math.max(0, startedMs + timeoutMs - clock.monotonic());
     const over = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
     // The snapshot may be late or never come; the timeout holds all the same.
-    const cancelTimeout = clock.after(timeoutMs, this.#finish);
+    const cancelTimeout = clock.after(leftMs, this.#finish);
     const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explainUnplaced());
     let broken: FlotillaError | undefined;
     follow.ready.then(
@@ -114,7 +117,7 @@ class Wait {
 
   #reached(pending: Pending, verdict: Extract<Verdict, { kind: 'reached' }>): void {
     pending.placed = true;
-    this.#printOnce(pending, verdict.line);
+    if (verdict.line) this.#printOnce(pending, verdict.line);
     if (verdict.ready) this.#settle(pending);
     else if (verdict.settling)
       pending.cancelSettling = this.#context.clock.after(SETTLE_MS, () => this.#settle(pending));
@@ -138,13 +141,15 @@ class Wait {
     const unplaced = [...this.#pending.values()].filter(
       (pending) => !pending.placed && pending.order.goal.state !== 'inactive',
     );
-    const left = formatDuration(Math.max(0, Math.round((timeoutMs - EXPLAIN_AFTER_MS) / 1000) * 1000));
+    const leftMs = Math.max(0, timeoutMs - EXPLAIN_AFTER_MS);
+    const left = formatDuration(leftMs > 10_000 ? Math.round(leftMs / 1000) * 1000 : Math.round(leftMs / 100) * 100);
     for (const { order } of unplaced.slice(0, EXPLAINED_AT_MOST)) {
-      const because = await describeWaiting(client, order.name).catch((error) => messageOf(error));
+      const { clause, reasons } = await askObstacles(client, order.name);
       // It may have been placed while its reason was being asked for.
       if (!this.#pending.has(order.name) || this.#pending.get(order.name)!.placed) continue;
       this.#progress.clear();
-      warn(this.#context, `Unit ${order.name} is waiting: ${because}; still trying for ${left}`);
+      warn(this.#context, `Unit ${order.name} is waiting: ${clause}; still trying for ${left}`);
+      for (const reason of reasons) warn(this.#context, `  ${reason}`);
     }
     const more = unplaced.length - EXPLAINED_AT_MOST;
     if (more > 0) warn(this.#context, `${more} more units are waiting for a machine`);
@@ -169,7 +174,7 @@ class Wait {
       let because = status ? `it is ${status.active} (${status.sub})` : '';
       if (follow.cut) because = follow.cut.message;
       else if (!placed && explained++ < EXPLAINED_AT_MOST && order.goal.state !== 'inactive') {
-        because = await describeWaiting(client, order.name).catch((error) => messageOf(error));
+        because = (await askObstacles(client, order.name)).clause;
       }
       const hint = memory.restarting ? '; it fails and is restarted again and again' : '';
       const next = placed ? 'status' : 'why';
@@ -187,9 +192,4 @@ export function waitingTime(context: Context): number {
   const timeoutMs = context.flags.ms('timeout');
   const attempts = context.flags.count('block-attempts');
   return attempts > 0 ? Math.min(timeoutMs, attempts * 500) : timeoutMs;
-}
-
-/** True for an error that only says that a unit is not there. */
-export function isNotFound(error: unknown): boolean {
-  return isFlotillaError(error, 'not-found');
 }

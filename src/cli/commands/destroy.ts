@@ -15,11 +15,10 @@ export const destroy: CommandSpec = {
 };
 
 async function run(context: Context): Promise<number> {
-  const [{ noUnits, REQUESTS_IN_FLIGHT }, { unitNames }, { mapLimit }, { messageOf }] = await Promise.all([
+  const [{ noUnits, REQUESTS_IN_FLIGHT }, { unitNames }, { mapLimit, messageOfItem }] = await Promise.all([
     import('../order-units.ts'),
     import('../unit-sources.ts'),
     import('../map-limit.ts'),
-    import('../../lib/index.ts'),
   ]);
   if (context.args.length === 0) return noUnits(context);
   const client = await context.client();
@@ -28,7 +27,7 @@ async function run(context: Context): Promise<number> {
     try {
       return (await client.deleteUnit(name)) ? 'destroyed' : 'missing';
     } catch (error) {
-      warn(context, `Error destroying units: unit ${name}: ${messageOf(error)}`);
+      warn(context, `Error destroying units: unit ${name}: ${messageOfItem(error)}`);
       return 'failed';
     }
   });

@@ -36,9 +36,13 @@ async function run(context: Context): Promise<number> {
     happenings: { history: context.flags.count('lines') },
     signal: abort.signal,
   };
+  let live = false;
   for await (const event of client.events(options)) {
-    if (event.type === 'happened') context.io.out(format(context, event));
-    if (event.type === 'ready' && !context.flags.bool('follow')) break;
+    // The past has no times of its own; what comes after it happens now.
+    if (event.type === 'happened')
+      context.io.out(format(context, live ? { atMs: context.clock.now(), ...event } : event));
+    if (event.type === 'ready') live = true;
+    if (live && !context.flags.bool('follow')) break;
   }
   abort.abort();
   return 0;
@@ -46,7 +50,7 @@ async function run(context: Context): Promise<number> {
 
 function format(context: Context, event: Extract<ApiEvent, { type: 'happened' }>): string {
   if (context.flags.text('output') === 'json') return `${JSON.stringify(event)}\n`;
-  return `${event.atMs === undefined ? '-' : localTime(event.atMs)}\t${event.subject}\t${event.name}\t${event.sentence}\n`;
+  return `${event.atMs === undefined ? '-' : localTime(event.atMs)}\t${event.sentence}\n`;
 }
 
 /** `2015-07-04 10:22:31`, in the zone of whoever reads it. */

@@ -20,49 +20,51 @@ async function run(context: Context): Promise<number> {
   const client = await context.client();
   const units = await findUnits(context, client);
   for (const unit of units) {
-    if (!unit.global && unit.currentState === 'inactive') {
+    if ((unit.global ? unit.desiredState : unit.currentState) === 'inactive') {
       warn(context, `Unable to restart unit ${unit.name} in state inactive`);
       return 1;
     }
   }
-  for (const unit of units) {
-    const failed =
-      unit.global || context.flags.bool('no-block')
-        ? await trigger(context, client, unit)
-        : await cycle(context, client, unit);
-    if (failed) return 1;
-  }
+  for (const unit of units) if (!(await restartUnit(context, client, unit))) return 1;
   return 0;
 }
 
-/** Stop and start without waiting for either. */
-async function trigger(context: Context, client: FleetClient, { name, global }: ApiUnitSummary): Promise<boolean> {
-  const what = global ? 'global unit' : 'unit';
-  await client.putUnit(name, { name, desiredState: 'loaded' });
-  say(context, `Triggered ${what} ${name} stop`);
-  await client.putUnit(name, { name, desiredState: 'launched' });
-  say(context, `Triggered ${what} ${name} start`);
-  return false;
+/** False when the unit did not stop, or did not start again. */
+async function restartUnit(context: Context, client: FleetClient, unit: ApiUnitSummary): Promise<boolean> {
+  const startedMs = context.clock.monotonic();
+  if (unit.desiredState !== 'loaded' || unit.currentState !== 'loaded') {
+    // Waited for in any case: wishes are levels, and a stop that is taken back before anybody saw it is none.
+    if (!(await become(context, client, { unit, state: 'loaded', startedMs }))) return false;
+  }
+  if (!unit.global && !context.flags.bool('no-block')) {
+    return become(context, client, { unit, state: 'launched', startedMs });
+  }
+  await client.putUnit(unit.name, { name: unit.name, desiredState: 'launched' });
+  say(context, `Triggered ${unit.global ? 'global unit' : 'unit'} ${unit.name} start`);
+  return true;
 }
 
-/** True when the unit did not stop, or did not start again. */
-async function cycle(context: Context, client: FleetClient, unit: ApiUnitSummary): Promise<boolean> {
+/** Orders the state and waits for it; of a global unit on every machine. */
+async function become(
+  context: Context,
+  client: FleetClient,
+  order: { readonly unit: ApiUnitSummary; readonly state: 'loaded' | 'launched'; readonly startedMs: number },
+): Promise<boolean> {
   const [{ Follow }, { waitForGoals, waitingTime }] = await Promise.all([
     import('../follow.ts'),
     import('../wait-for-goals.ts'),
   ]);
-  const { name } = unit;
-  const startedMs = context.clock.monotonic();
-  for (const state of unit.currentState === 'loaded' ? (['launched'] as const) : (['loaded', 'launched'] as const)) {
-    const follow = new Follow({ client, names: [name] });
-    try {
-      await client.putUnit(name, { name, desiredState: state });
-      const timeoutMs = Math.max(0, waitingTime(context) - (context.clock.monotonic() - startedMs));
-      const late = await waitForGoals(context, { client, follow, orders: [{ name, goal: { state } }], timeoutMs });
-      if (late.length > 0) return true;
-    } finally {
-      follow.close();
-    }
+  const { name, global } = order.unit;
+  const follow = new Follow({ client, names: [name] });
+  try {
+    await client.putUnit(name, { name, desiredState: order.state });
+    if (global) say(context, `Triggered global unit ${name} stop`);
+    const orders = [{ name, goal: { state: order.state, global } }];
+    const { startedMs } = order;
+    return (
+      (await waitForGoals(context, { client, follow, orders, timeoutMs: waitingTime(context), startedMs })).length === 0
+    );
+  } finally {
+    follow.close();
   }
-  return false;
 }

@@ -19,11 +19,10 @@ A unit is a path of a unit file, or a name; ".service" may be left out.`,
 };
 
 async function run(context: Context): Promise<number> {
-  const [{ noUnits, REQUESTS_IN_FLIGHT }, { sourceUnits }, { mapLimit }, { messageOf }] = await Promise.all([
+  const [{ noUnits, REQUESTS_IN_FLIGHT }, { sourceUnits }, { mapLimit, messageOfItem }] = await Promise.all([
     import('../order-units.ts'),
     import('../unit-sources.ts'),
     import('../map-limit.ts'),
-    import('../../lib/index.ts'),
   ]);
   if (context.args.length === 0) return noUnits(context);
   const client = await context.client();
@@ -36,7 +35,7 @@ async function run(context: Context): Promise<number> {
       say(context, `Unit ${name} inactive`);
       return true;
     } catch (error) {
-      warn(context, `Error creating units: failed creating unit ${name}: ${messageOf(error)}`);
+      warn(context, `Error creating units: failed creating unit ${name}: ${messageOfItem(error)}`);
       return false;
     }
   });
