@@ -50,7 +50,7 @@ test('without one, the machines of a lab that runs here, the dead last', {
   const socket = join(directory, 'fleet.sock');
   writeFileSync(socket, '');
   const machines = [
-    { number: 1, state: 'dead', endpoint: 'http://127.0.1.1:1' },
+    { number: 1, state: 'daemon-dead', endpoint: 'http://127.0.1.1:1' },
     { number: 2, state: 'up', endpoint: 'http://127.0.1.2:1', socket },
     { number: 3, state: 'up', endpoint: 'http://127.0.1.3:1', socket: '/nowhere' },
   ];

@@ -27,7 +27,7 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
 
 type LabMachines = readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
 
-/** Sockets and TCP endpoints of the lab's machines, living ones first; empty when there is no lab. */
+/** Sockets and TCP endpoints of the lab's machines, running ones first; empty when there is no lab. */
 function labEndpoints(env: Io['env']): Endpoint[] {
   let machines: LabMachines | undefined;
   try {
@@ -39,9 +39,9 @@ function labEndpoints(env: Io['env']): Endpoint[] {
   }
   // A lab file that cannot be understood is the lab command's business; here it is as good as none.
   if (!isList(machines)) return [];
-  const alive = machines.filter((machine) => machine.state !== 'dead');
-  const dead = machines.filter((machine) => machine.state === 'dead');
-  return [...alive, ...dead].flatMap(({ socket, endpoint }) => {
+  const isUp = ({ state }: LabMachines[number]) => state === undefined || state === 'up';
+  const ordered = [...machines.filter(isUp), ...machines.filter((machine) => !isUp(machine))];
+  return ordered.flatMap(({ socket, endpoint }) => {
     if (socket !== undefined && existsSync(socket)) return [{ kind: 'unix', path: socket } as const];
     return endpoint === undefined ? [] : [parseEndpoint(endpoint)];
   });

@@ -4,26 +4,35 @@ import type { Context } from '../context.ts';
 export const lab: CommandSpec = {
   name: 'lab',
   summary: 'Run a whole cluster on this computer, and break it',
-  usage: 'up|down|status|kill N|revive N|outage|restore',
-  about: `up         start the store and the machines; Ctrl-C stops them
-down       stop everything; what it holds stays for the next up (--wipe: throw it away)
-status     the machines with their numbers, states and endpoints, and who leads
-kill N     machine N loses power (--daemon-only: only its fleetd dies)
-revive N   machine N comes back
-outage     the store and all machines lose power at once
-restore    they come back (restore N: only machine N)`,
+  usage: 'up|down|status|kill N...|revive N...|outage|restore [N...]',
+  about: `up            start the store and the machines; Ctrl-C stops them unless --detach
+down          stop everything; with --wipe also delete its units and data
+status        the machines with their numbers, states and endpoints, and who leads
+kill N...     machines lose power; with --daemon-only just their fleetd dies
+revive N...   machines come back
+outage        everything loses power at once
+restore       the store and all machines come back, or only those named
+N is a machine's number, or a prefix of its id.`,
   examples: [
     { line: 'fleetctl lab up --machines 3 --detach', about: 'Three machines in the background' },
     { line: 'fleetctl lab kill 1', about: 'See its units move' },
+    { line: 'fleetctl lab status -o json', about: 'For a program' },
   ],
   flags: [
-    { name: 'machines', kind: 'count', value: 'N', default: '3', about: 'How many machines' },
-    { name: 'detach', kind: 'bool', about: 'Leave the cluster running and return' },
-    { name: 'daemon-only', kind: 'bool', about: 'Kill fleetd alone; its units live on' },
-    { name: 'wipe', kind: 'bool', about: "Delete the lab's units and data" },
-    { name: 'agent-ttl', kind: 'text', value: 'TIME', default: '5s', about: 'How long a machine may be silent' },
-    { name: 'output', short: 'o', kind: 'text', value: 'json', about: 'Print JSON' },
-    { name: 'port', kind: 'count', value: 'PORT', about: "The machines' TCP port" },
+    { name: 'machines', kind: 'count', value: 'N', default: '3', about: 'How many machines (up)' },
+    { name: 'detach', kind: 'bool', about: 'Leave the cluster running and return (up)' },
+    { name: 'port', kind: 'count', value: 'PORT', default: '49153', about: "TCP port of the machines' API (up)" },
+    { name: 'agent-ttl', kind: 'duration', value: 'TIME', default: '5s', about: 'When a silent machine is dead (up)' },
+    { name: 'daemon-only', kind: 'bool', about: 'Kill fleetd alone; its units live on (kill)' },
+    { name: 'wipe', kind: 'bool', about: 'Delete units and data as well (down)' },
+    {
+      name: 'output',
+      short: 'o',
+      kind: 'text',
+      value: 'FORMAT',
+      choices: ['text', 'json'],
+      about: 'json for programs (status)',
+    },
   ],
   arguments: ['up', 'down', 'status', 'kill', 'revive', 'outage', 'restore'],
   raw: true,
