@@ -1,5 +1,6 @@
-import { byName, type Glob, type UnitEntry } from './entries.ts';
+import { byName, type UnitEntry } from './entries.ts';
 import { replaces, yieldsTo } from './filters.ts';
+import type { World } from './world.ts';
 
 /** True when Replaces= of this unit or of another plays a part in where it goes. */
 export function isReplaceRelated(unit: UnitEntry): boolean {
@@ -9,32 +10,17 @@ export function isReplaceRelated(unit: UnitEntry): boolean {
 }
 
 /**
- * A placed unit because of which this one cannot run anywhere: the two replace each other, directly or round a circle of
- * units, so only one of them runs. For a placed unit, only a rival that it has to yield to; `mustYield` gathers the rest.
+ * A placed unit because of which this one cannot run anywhere: the two replace each other, so only one of them runs.
+ * For a placed unit, only a rival that it has to yield to; `mustYield` gathers the rest.
  */
 export function rivalOf(unit: UnitEntry, mustYield: Set<UnitEntry>): UnitEntry | undefined {
-  if (unit.needs.global || !isReplaceRelated(unit)) return undefined;
-  for (const other of [...related(unit)].sort(byName)) {
-    if (other.placements.size === 0 || !areRivals(unit, other)) continue;
+  if (unit.replaces.length === 0) return undefined;
+  for (const other of [...new Set(replacedBy(unit))].sort(byName)) {
+    if (other.placements.size === 0 || !replaces(other, unit)) continue;
     if (unit.placements.size === 0 || yieldsTo(unit, other)) return other;
     mustYield.add(other);
   }
   return undefined;
-}
-
-/** True when each, directly or by way of others, replaces the other. */
-export function areRivals(unit: UnitEntry, other: UnitEntry): boolean {
-  return (replaces(unit, other) && reaches(other, unit)) || (replaces(other, unit) && reaches(unit, other));
-}
-
-/** Units that this one replaces, or that replace it. */
-function related(unit: UnitEntry): Set<UnitEntry> {
-  const found = new Set<UnitEntry>();
-  for (const other of replacedBy(unit)) found.add(other);
-  for (const glob of unit.matches) {
-    for (const other of glob.replaceHolders) if (replaces(other, unit)) found.add(other);
-  }
-  return found;
 }
 
 /** Units that this one replaces. */
@@ -44,20 +30,17 @@ export function* replacedBy(unit: UnitEntry): Iterable<UnitEntry> {
   }
 }
 
-/** True when a chain of Replaces= leads from one unit to the other. */
-function reaches(from: UnitEntry, to: UnitEntry): boolean {
-  if (replaces(from, to)) return true;
+/**
+ * True when moving the first unit could move the second: a moved unit may take over from one that it replaces, and takes
+ * those along that follow it. A unit must not take over from what could move it in turn, or they would chase each other
+ * for ever.
+ */
+export function mayMove(from: UnitEntry, to: UnitEntry, world: World): boolean {
   const seen = new Set([from]);
-  const globs = new Set<Glob>();
   for (const unit of seen) {
-    for (const glob of unit.replaces) {
-      if (globs.has(glob)) continue;
-      globs.add(glob);
-      for (const other of glob.matching as Set<UnitEntry>) {
-        if (other === to && replaces(unit, to)) return true;
-        if (replaces(unit, other)) seen.add(other);
-      }
-    }
+    if (unit === to) return true;
+    for (const follower of world.followers(unit.name)) seen.add(follower);
+    for (const other of replacedBy(unit)) seen.add(other);
   }
   return false;
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Change } from '../cluster/index.ts';
 import type { Machine, Placement, Unit } from '../model/index.ts';
 import { Agenda } from './agenda.ts';
@@ -53,6 +54,8 @@ export class Scheduler {
   readonly #components = new Components(this.#world);
   /** Units that were set or removed since the last schedule. */
   #changedUnits = new Map<string, Unit | undefined>();
+  /** How often units were settled in this schedule: units that chase each other for ever must not take the leader along. */
+  #settled = 0;
 
   constructor() {
     this.#settler = new Settler({
@@ -129,6 +132,7 @@ export class Scheduler {
   /** Decides everything that the changes since the last call ask for. */
   schedule(): Schedule {
     this.#takeInUnits();
+    this.#settled = 0;
     do {
       while (!this.#agenda.isEmpty) for (const unit of this.#agenda.batch()) this.#settleTree(unit);
     } while (this.#retryWaiting());
@@ -193,10 +197,12 @@ export class Scheduler {
 
   #takeInUnit(entry: UnitEntry, unit: Unit | undefined): void {
     const related = isReplaceRelated(entry);
+    const followed = entry.needs.machineOf.length > 0;
     const changed = this.#world.setUnit(entry, unit);
-    // Not those who replace it: what it was matters only to whom it had a relation with, before or now.
-    if ((changed || !unit) && (related || isReplaceRelated(entry))) this.#agenda.wakeRivals();
-    if (changed) for (const machine of entry.placements.keys()) this.#agenda.wake(machine);
+    const follows = entry.needs.machineOf.length > 0 || followed;
+    if ((changed || !unit) && (follows || related || isReplaceRelated(entry))) this.#agenda.wakeRivals();
+    // Like a machine that changed: even a global unit that no glob matches any more may come now.
+    if (changed) for (const machine of entry.placements.keys()) this.#arrived(machine);
     this.#agenda.mark(entry);
   }
 
@@ -233,6 +239,8 @@ export class Scheduler {
   }
 
   #settle(unit: UnitEntry): void {
+    this.#settled++;
+    assert(this.#settled <= 10_000 + 50 * this.#world.units.size, 'scheduling does not come to rest');
     const members = this.#components.of(unit);
     if (members.length === 1) {
       this.#settler.settle(unit, this.#agenda.take(unit));
@@ -250,7 +258,7 @@ export class Scheduler {
     for (const waiting of this.#waiting.classes) {
       const unit = waiting.first()!;
       if (waiting.solo) {
-        if (rivals || machines.some((machine) => this.#mayFollow(unit, machine))) {
+        if ((rivals && mayRival(unit)) || machines.some((machine) => this.#mayFollow(unit, machine))) {
           this.#agenda.mark(unit);
         }
       } else if (machines.length > MANY_MACHINES || machines.some((machine) => this.#fits(unit, machine))) {
@@ -296,6 +304,11 @@ class UnplacedUnit implements Unplaced {
   get because(): ReadonlyMap<string, string> {
     return new Map(this.#explain().map(({ machineId, reason }) => [machineId, reason ?? 'it could be there']));
   }
+}
+
+/** Cheap: false only for units whose waiting has nothing to do with who may take over from whom. */
+function mayRival({ replaces, needs }: UnitEntry): boolean {
+  return replaces.length > 0 || needs.machineOf.length === 0;
 }
 
 function sameMetadata(a: Machine['metadata'], b: Machine['metadata']): boolean {

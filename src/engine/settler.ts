@@ -3,7 +3,7 @@ import { isTemplateName, type Placement } from '../model/index.ts';
 import type { Agenda, Scope } from './agenda.ts';
 import { byId, byLoad, byName, type MachineEntry, type UnitEntry } from './entries.ts';
 import { type Candidate, reasonAgainst } from './filters.ts';
-import { replacedBy, rivalOf } from './rivals.ts';
+import { mayMove, replacedBy, rivalOf } from './rivals.ts';
 import type { Steps } from './steps.ts';
 import type { Waiting } from './waiting.ts';
 import type { World } from './world.ts';
@@ -154,6 +154,7 @@ export class Settler {
   #takeOver(unit: UnitEntry): Target | undefined {
     const evictedFrom = new Map<MachineEntry, Set<UnitEntry>>();
     for (const other of replacedBy(unit)) {
+      if (mayMove(other, unit, this.#desk.world)) continue;
       for (const machine of other.placements.keys()) {
         const evicted = evictedFrom.get(machine) ?? new Set();
         evictedFrom.set(machine, evicted.add(other));
@@ -175,7 +176,6 @@ export class Settler {
       const holding = unit.placements.has(machine);
       const mustYield = new Set<UnitEntry>();
       const reason = reasonAgainst(unit, this.candidate(machine, { holding, mustYield }));
-      steps.begin();
       if (holding && reason !== undefined) {
         this.remove(unit, machine, reason);
       } else if (holding) {
