@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { systemClock as clock, isFlotillaError, systemRandom as random, silentLog } from '../lib/index.ts';
+import { type Machine, NO_NEEDS, type Unit } from '../model/index.ts';
+import { startEmbeddedStore } from '../store/embedded/index.ts';
+import { openEtcdStore, type Store } from '../store/index.ts';
+import { openCluster } from './open-cluster.ts';
+
+const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-cluster-'));
+const closing = new AbortController();
+const log = silentLog;
+let server: Awaited<ReturnType<typeof startEmbeddedStore>>;
+let store: Store;
+let prefixes = 0;
+
+before(async () => {
+  server = await startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log });
+  store = openEtcdStore({ endpoints: [server.endpoint], clock, random, log });
+});
+
+after(async () => {
+  closing.abort();
+  await store.close();
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** A cluster of its own under another prefix. */
+function newCluster() {
+  const prefix = `/test${++prefixes}/`;
+  return { prefix, cluster: openCluster({ store, prefix, clock, random, log }) };
+}
+
+function unit(name: string, over: Partial<Unit> = {}): Unit {
+  return { name, hash: 'h1', desired: 'launched', needs: NO_NEEDS, ...over };
+}
+
+function machine(id: string, over: Partial<Machine> = {}): Machine {
+  const resources = { cores: 2, memoryBytes: 1e9 };
+  return { id, address: '10.0.0.1', metadata: { region: 'eu' }, resources, version: '1', ...over };
+}
+
+test('a unit is created once, replaced only when it is what the caller saw, and destroyed with its text', async () => {
+  const { cluster } = newCluster();
+  const first = unit('a.service');
+  assert.equal(await cluster.putUnit(first, 'text 1', undefined), true);
+  assert.equal(await cluster.putUnit(first, 'text 1', undefined), false);
+  const second = unit('a.service', { hash: 'h2', needs: { ...NO_NEEDS, conflicts: ['b*'], metadata: { k: ['v'] } } });
+  assert.equal(await cluster.putUnit(second, 'text 2', unit('a.service', { hash: 'other' })), false);
+  assert.equal(await cluster.putUnit(second, 'text 2', first), true);
+  assert.deepEqual([...(await cluster.texts([{ name: 'a.service', hash: 'h2' }]))], [['h2', 'text 2']]);
+  assert.equal((await cluster.texts([{ name: 'a.service', hash: 'h1' }])).size, 0);
+  const view = await cluster.fullView(closing.signal);
+  assert.deepEqual(view.snapshot.units.get('a.service'), second);
+  assert.equal(await cluster.destroyUnit('a.service'), true);
+  assert.equal(await cluster.destroyUnit('a.service'), false);
+  assert.equal((await view.sync()).units.size, 0);
+  assert.equal((await cluster.texts([{ name: 'a.service', hash: 'h2' }])).size, 0);
+});
+
+test('whatever was written before sync is in what it answers', async () => {
+  const { cluster } = newCluster();
+  const view = await cluster.fullView(closing.signal);
+  for (let i = 0; i < 50; i++) {
+    await cluster.putUnit(unit(`u${i}.service`), '', undefined);
+    assert.ok((await view.sync()).units.has(`u${i}.service`));
+  }
+});
+
+test('a view tells every change with what stood there before', async () => {
+  const { cluster } = newCluster();
+  const view = await cluster.engineView(closing.signal);
+  const changes: unknown[] = [];
+  view.onChange((batch) => changes.push(...batch.changes));
+  await cluster.putUnit(unit('a.service'), '', undefined);
+  await cluster.setDesired('a.service', 'loaded');
+  await cluster.setDesired('a.service', 'loaded');
+  await cluster.destroyUnit('a.service');
+  await view.sync();
+  const [launched, loaded] = [unit('a.service'), unit('a.service', { desired: 'loaded' })];
+  assert.deepEqual(changes, [
+    { kind: 'unit', name: 'a.service', after: launched },
+    { kind: 'unit', name: 'a.service', before: launched, after: loaded },
+    { kind: 'unit', name: 'a.service', before: loaded },
+  ]);
+});
+
+test('metadata set by users outlives the machine and wins over what the machine says', async () => {
+  const { cluster } = newCluster();
+  const view = await cluster.engineView(closing.signal);
+  await cluster.setMetadata([
+    { machine: 'm1', key: 'region', value: 'us' },
+    { machine: 'm1', key: 'a/b', value: 'slash' },
+  ]);
+  assert.equal((await view.sync()).machines.size, 0);
+  const lease = await cluster.lease(5000);
+  await cluster.announce(machine('m1'), 'token', lease);
+  assert.deepEqual((await view.sync()).machines.get('m1')?.metadata, { region: 'us', 'a/b': 'slash' });
+  await cluster.setMetadata([{ machine: 'm1', key: 'region', value: undefined }]);
+  assert.deepEqual((await view.sync()).machines.get('m1')?.metadata, { region: 'eu', 'a/b': 'slash' });
+  await lease.revoke();
+  assert.equal((await view.sync()).machines.size, 0);
+});
+
+test('a machine id is held by one; its own past is taken over and what hung on it vanishes', async () => {
+  const { cluster } = newCluster();
+  const view = await cluster.fullView(closing.signal);
+  const old = await cluster.lease(5000);
+  assert.equal(await cluster.announce(machine('m1'), 'token', old), 'announced');
+  assert.equal(await cluster.announce(machine('m1'), 'token', old), 'announced');
+  const status = {
+    machine: 'm1',
+    unit: 'a.service',
+    hash: 'h',
+    state: 'loaded',
+    load: 'l',
+    active: 'a',
+    sub: 's',
+  } as const;
+  await cluster.putStatuses(old, 'm1', [{ unit: 'a.service', status, knownRevision: 0 }]);
+  assert.ok(await cluster.campaign('m1', old));
+
+  const fresh = await cluster.lease(5000);
+  assert.equal(await cluster.announce(machine('m1'), 'another token', fresh), 'taken');
+  assert.equal(await cluster.announce(machine('m1', { address: '10.0.0.2' }), 'token', fresh), 'taken');
+  assert.equal(await cluster.announce(machine('m1'), 'token', fresh), 'announced');
+  const { machines, statuses, leader } = await view.sync();
+  assert.equal(machines.size, 1);
+  assert.equal(statuses.size, 0);
+  assert.equal(leader, undefined);
+  await fresh.revoke();
+});
+
+test('statuses are written only by a machine that is present, and only over what it knows', async () => {
+  const { cluster } = newCluster();
+  const lease = await cluster.lease(5000);
+  const status = {
+    machine: 'm1',
+    unit: 'a.service',
+    hash: 'h',
+    state: 'launched',
+    load: 'loaded',
+    active: 'active',
+    sub: 'running',
+  } as const;
+  const put = (knownRevision: number) =>
+    cluster.putStatuses(lease, 'm1', [{ unit: 'a.service', status, knownRevision }]);
+  await assert.rejects(put(0), (error) => isFlotillaError(error, 'conflict'));
+  await cluster.announce(machine('m1'), 'token', lease);
+  const revision = (await put(0)).get('a.service')!;
+  await assert.rejects(put(0), (error) => isFlotillaError(error, 'conflict'));
+  await put(revision);
+  assert.deepEqual(
+    [...(await cluster.statusesOf('m1')).values()].map((published) => published.status),
+    [status],
+  );
+  await lease.revoke();
+  assert.equal((await cluster.statusesOf('m1')).size, 0);
+});
+
+test('one leads; a new term of the same leader invalidates the one before', async () => {
+  const { cluster } = newCluster();
+  const [one, two] = [await cluster.lease(5000), await cluster.lease(5000)];
+  await cluster.announce(machine('m1'), 't1', one);
+  await cluster.announce(machine('m2'), 't2', two);
+  const first = (await cluster.campaign('m1', one))!;
+  assert.equal(await cluster.campaign('m2', two), undefined);
+  const put = { machine: 'm1', unit: 'a.service', hash: 'h', desired: 'launched', reason: 'r' } as const;
+  assert.equal(await first.place([{ put }]), true);
+  const second = (await cluster.campaign('m1', one))!;
+  assert.equal(await first.place([{ remove: put }]), false);
+  assert.equal(await second.place([{ remove: put }]), true);
+  await one.revoke();
+  assert.ok(await cluster.campaign('m2', two));
+  assert.equal(await second.place([{ put }]), false);
+  await two.revoke();
+});
+
+test('records that cannot be read are passed over', async () => {
+  const { cluster, prefix } = newCluster();
+  await cluster.putUnit(unit('good.service'), '', undefined);
+  const bad = [
+    '',
+    '{',
+    'null',
+    '[]',
+    '"x"',
+    '{"hash":1,"desired":"launched"}',
+    '{"hash":"h","desired":"flying"}',
+    '\u0000\uffff',
+  ];
+  const writes = bad.map((value, i) => ({ put: `${prefix}cluster/unit/bad${i}.service`, value }));
+  await store.commit(
+    [],
+    [...writes, { put: `${prefix}cluster/machine/m`, value: '{}' }, { put: `${prefix}cluster/leader`, value: '' }],
+  );
+  const { units, machines, leader } = (await cluster.fullView(closing.signal)).snapshot;
+  assert.deepEqual([...units.keys()], ['good.service']);
+  assert.equal(machines.size, 0);
+  assert.equal(leader, undefined);
+});
+
+test('there is one secret, whoever asks first', async () => {
+  const { cluster } = newCluster();
+  const secrets = await Promise.all(Array.from({ length: 8 }, () => cluster.secret()));
+  assert.equal(new Set(secrets).size, 1);
+  assert.match(secrets[0]!, /^[0-9a-f]{64}$/);
+});
+
+test('history tells what the store still remembers, oldest first', async () => {
+  const { cluster } = newCluster();
+  await cluster.putUnit(unit('a.service'), '', undefined);
+  await cluster.setDesired('a.service', 'inactive');
+  const batches = await cluster.history(1000, closing.signal);
+  const [created, lowered] = batches.flatMap(({ changes }) => changes);
+  assert.deepEqual(created, { kind: 'unit', name: 'a.service', after: unit('a.service') });
+  assert.ok(
+    lowered?.kind === 'unit' && lowered.before?.desired === 'launched' && lowered.after?.desired === 'inactive',
+  );
+});
