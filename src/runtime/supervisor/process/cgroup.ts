@@ -27,6 +27,18 @@ export class CgroupTree implements ProcessGroups {
   }
 }
 
+/** Leaves an empty tree behind and takes it away; what still has members stays. */
+export function leaveCgroupTree(directory: string): void {
+  const path = cgroupPathOf(directory);
+  if (path === undefined || !existsSync(path)) return;
+  try {
+    writeFileSync(join(path, '..', 'cgroup.procs'), String(process.pid));
+  } catch {
+    return;
+  }
+  removeCgroup(path);
+}
+
 // A unit's name always holds a dot, so this is nobody's.
 const SUPERVISOR_GROUP = 'supervisor';
 

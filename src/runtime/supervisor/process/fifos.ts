@@ -35,6 +35,11 @@ export class Fifos {
     return this.#free.pop()!;
   }
 
+  /** Undoes `take` for a FIFO that nobody wrote to. */
+  giveBack(name: string): void {
+    this.#free.push(name);
+  }
+
   /** Descriptor for the writing process; the caller closes it once that runs. */
   openWriter(name: string): number {
     return openSync(join(this.#directory, name), constants.O_RDWR);

@@ -28,7 +28,8 @@ export function parseEnvironmentFile(text: string): readonly (readonly [string, 
   while (at < text.length) {
     const entry = readEntry(text, at);
     at = entry.end;
-    if (entry.name !== undefined && NAME.test(entry.name)) assignments.push([entry.name, entry.value]);
+    if (entry.name !== undefined && NAME.test(entry.name) && !entry.value.includes('\0'))
+      assignments.push([entry.name, entry.value]);
   }
   return assignments;
 }

@@ -1,0 +1,128 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { LineBuffer, type LogStream, type LogWriter } from '../journal/index.ts';
+import { type FifoReader, type Fifos, LaunchFailure } from '../process/index.ts';
+import type { ExecContext, Output } from '../spec/index.ts';
+import type { OpenStream } from './unit-memory.ts';
+
+/** Descriptors for a process about to be started; `attach` reads what it writes, `close` gives up our ends. */
+export interface Stdio {
+  readonly stdout: number | 'ignore';
+  readonly stderr: number | 'ignore';
+  attach(pid: number, identifier: string): readonly OpenStream[];
+  /** FIFOs stay readable by name; the descriptors here are the process's only. */
+  close(): void;
+}
+
+/** The ways from a unit's processes to its log. */
+export class OutputStreams {
+  readonly #fifos: Fifos;
+  readonly #writer: LogWriter;
+  readonly #onEnd: (fifo: string) => void;
+  readonly #readers = new Map<string, { readonly pid: number; readonly reader: FifoReader }>();
+
+  constructor(fifos: Fifos, writer: LogWriter, onEnd: (fifo: string) => void) {
+    this.#fifos = fifos;
+    this.#writer = writer;
+    this.#onEnd = onEnd;
+  }
+
+  /**
+   * Opens both outputs. Where both go to the log they share one FIFO, as they share one stream under systemd: it keeps
+   * the order of what was printed. Throws LaunchFailure when a file cannot be opened.
+   */
+  open(context: ExecContext): Stdio {
+    const opened: { fifo: string; stream: LogStream; fd: number }[] = [];
+    const files: number[] = [];
+    const open = (output: Output, stream: LogStream): number | 'ignore' => {
+      if (output.to === 'journal') return this.#openFifo(stream, opened);
+      if (!('path' in output)) return 'ignore';
+      const fd = openFile(output, stream);
+      files.push(fd);
+      return fd;
+    };
+    const close = () => {
+      for (const fd of [...files, ...opened.map((one) => one.fd)]) closeSync(fd);
+    };
+    const [stdout, stderr] = this.#openBoth(context, open, () => {
+      close();
+      for (const { fifo } of opened) this.#fifos.giveBack(fifo);
+    });
+    return {
+      stdout,
+      stderr,
+      attach: (pid, identifier) =>
+        opened.map(({ fifo, stream }) => {
+          const attached = { fifo, stream, pid, identifier };
+          this.attach(attached);
+          return attached;
+        }),
+      close,
+    };
+  }
+
+  #openBoth<T>(
+    { stdout, stderr }: ExecContext,
+    open: (output: Output, stream: LogStream) => T,
+    undo: () => void,
+  ): readonly [T, T] {
+    try {
+      const first = open(stdout, 'stdout');
+      return [first, sharesStdout(stdout, stderr) ? first : open(stderr, 'stderr')];
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** Reads a FIFO into the log until its last writer is gone. */
+  attach({ fifo, stream, pid, identifier }: OpenStream): void {
+    const lines = new LineBuffer((payload) => this.#writer.append(stream, pid, identifier, payload));
+    const reader = this.#fifos.read(fifo, {
+      data: (bytes) => lines.push(bytes),
+      ended: () => {
+        lines.end();
+        this.#readers.delete(fifo);
+        this.#onEnd(fifo);
+      },
+    });
+    this.#readers.set(fifo, { pid, reader });
+  }
+
+  /** Takes over what a process that has just ended had written. */
+  drain(pid: number): void {
+    for (const entry of this.#readers.values()) if (entry.pid === pid) entry.reader.drain();
+  }
+
+  #openFifo(stream: LogStream, opened: { fifo: string; stream: LogStream; fd: number }[]): number | 'ignore' {
+    try {
+      const fifo = this.#fifos.take();
+      const fd = this.#fifos.openWriter(fifo);
+      opened.push({ fifo, stream, fd });
+      return fd;
+    } catch (error) {
+      // A unit that cannot be heard still runs: a full disk must not stop it.
+      const reason = `Output is not logged: ${(error as Error).message}`;
+      this.#writer.append('supervisor', process.pid, 'fleetd', Buffer.from(reason));
+      return 'ignore';
+    }
+  }
+}
+
+function sharesStdout(stdout: Output, stderr: Output): boolean {
+  if (stderr.to === 'inherit') return true;
+  return stderr.to === stdout.to && (!('path' in stdout) || ('path' in stderr && stderr.path === stdout.path));
+}
+
+/** `file:` writes over what is there from its beginning. */
+const WRITE_FROM_START = constants.O_WRONLY | constants.O_CREAT;
+const OPEN_FLAGS: Readonly<Record<string, string>> = { append: 'a', truncate: 'w' };
+
+function openFile(output: Output & { readonly path: string }, stream: LogStream): number {
+  try {
+    return openSync(output.path, OPEN_FLAGS[output.to] ?? WRITE_FROM_START, 0o666);
+  } catch (error) {
+    const { code, path = output.path } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'No such file or directory' : code === 'EACCES' ? 'Permission denied' : code;
+    throw new LaunchFailure(stream === 'stdout' ? 'STDOUT' : 'STDERR', `${reason} (${path})`);
+  }
+}

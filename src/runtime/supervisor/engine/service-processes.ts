@@ -1,0 +1,304 @@
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import { messageOf } from '../../../lib/index.ts';
+import {
+  isRunning,
+  LaunchFailure,
+  type LaunchPlan,
+  launch,
+  type ProcessGroup,
+  planFailure,
+  planLaunch,
+  readEnvironment,
+  readStat,
+  sendSignal,
+} from '../process/index.ts';
+import {
+  commandText,
+  type ExecCommand,
+  type ExecPhase,
+  expandArgs,
+  type ProcessExit,
+  type ServiceSpec,
+  signalName,
+} from '../spec/index.ts';
+import { OutputStreams, type Stdio } from './output-streams.ts';
+import { environmentOf } from './unit-environment.ts';
+import type { UnitHost } from './unit-host.ts';
+import type { UnitMemory, WatchedProcess } from './unit-memory.ts';
+
+export type ProcessRole = 'main' | 'control';
+type Started = ChildProcess & { readonly pid: number };
+export type ProcessEnded = (role: ProcessRole, process: WatchedProcess, exit: ProcessExit) => void;
+
+const SIGNALS: Readonly<Record<string, number>> = constants.signals;
+const SIGCONT = constants.signals.SIGCONT;
+const SIGHUP = constants.signals.SIGHUP;
+const SIGKILL = constants.signals.SIGKILL;
+
+/** The processes of one service: starts them, hears of their end, signals them. */
+export class ServiceProcesses {
+  readonly #host: UnitHost;
+  readonly #spec: ServiceSpec;
+  readonly #memory: UnitMemory;
+  readonly #ended: ProcessEnded;
+  readonly #group: ProcessGroup;
+  readonly #streams: OutputStreams;
+  readonly #signalled = new Set<number>();
+
+  constructor(host: UnitHost, spec: ServiceSpec, memory: UnitMemory, ended: ProcessEnded) {
+    this.#host = host;
+    this.#spec = spec;
+    this.#memory = memory;
+    this.#ended = ended;
+    this.#group = host.groups.groupOf(memory.name);
+    this.#streams = new OutputStreams(host.fifos, host.writerOf(memory.name), (fifo) => this.#streamEnded(fifo));
+  }
+
+  get cgroup(): string | undefined {
+    return this.#group.cgroup;
+  }
+
+  /** To be called with a new invocation id, before anything runs under it. */
+  open(): void {
+    for (const pid of this.members()) {
+      const text = `Found left-over process ${pid} (${readStat(pid)?.comm ?? '?'}) while starting unit. Ignoring.`;
+      this.#host.say(this.#memory.name, `${this.#memory.name}: ${text}`);
+    }
+    this.#group.open(this.#memory.invocationId);
+  }
+
+  /**
+   * Starts a command; its end is reported later, also when it could not be run. Throws when even the environment for
+   * it cannot be made.
+   */
+  run(role: ProcessRole, phase: ExecPhase, index: number, extra: Readonly<Record<string, string>>): void {
+    const memory = this.#memory;
+    const command = this.#spec.exec[phase][index]!;
+    const environment = environmentOf(this.#spec.context, memory, extra);
+    memory.spawning = { phase, index };
+    this.#host.saveNow(memory);
+    const { plan, stdio } = this.#prepare(command, environment);
+    const child = this.#launch(plan, environment, stdio);
+    stdio.close();
+    memory.spawning = null;
+    if (typeof child === 'string') this.#reportNoProcess(child, role, { phase, index });
+    else this.#watchChild(child, child.pid, role, { phase, index });
+    const pid = typeof child === 'string' ? 0 : child.pid;
+    const identifier = this.#spec.context.syslogIdentifier ?? command.path.slice(command.path.lastIndexOf('/') + 1);
+    memory.streams.push(...stdio.attach(pid, identifier));
+    memory.runs.push({
+      phase,
+      text: commandText(command),
+      pid,
+      startedAt: this.#host.clock.now(),
+    });
+    this.#host.save(memory);
+  }
+
+  #prepare(command: ExecCommand, environment: Readonly<Record<string, string>>): { plan: LaunchPlan; stdio: Stdio } {
+    const { context } = this.#spec;
+    try {
+      const plan = planLaunch({
+        path: command.path,
+        args: expandArgs(command, environment),
+        argv0: command.argv0,
+        privileged: command.privileged,
+        context,
+        entry: this.#group.entry,
+        keepPwd: environment['PWD'] !== undefined,
+      });
+      return { plan, stdio: this.#streams.open(context) };
+    } catch (error) {
+      if (!(error instanceof LaunchFailure)) throw error;
+      const { name } = this.#memory;
+      if (error.step === 'EXEC') {
+        this.#host.say(name, `${name}: Failed to locate executable ${command.path}: ${error.message}`);
+      }
+      this.#host.say(name, `${name}: Failed at step ${error.step} spawning ${command.path}: ${error.message}`);
+      return { plan: planFailure(error.step, this.#group.entry), stdio: NO_STDIO };
+    }
+  }
+
+  #watchChild(child: ChildProcess, pid: number, role: ProcessRole, of: { phase: ExecPhase; index: number }): void {
+    const startTime = readStat(pid)?.startTime ?? 0;
+    const watched: WatchedProcess = { pid, startTime, alien: false, ...of };
+    this.#memory[role] = watched;
+    if (role === 'main') this.#memory.mainPid = pid;
+    child.on('exit', (status, signal) => {
+      const exit: ProcessExit =
+        signal === null ? { code: 'exited', status: status ?? 0 } : { code: 'killed', status: SIGNALS[signal] ?? 0 };
+      this.#report(role, watched, exit);
+    });
+  }
+
+  /** The started process, or the reason why the system gave none. */
+  #launch(plan: LaunchPlan, environment: Readonly<Record<string, string>>, stdio: Stdio): Started | string {
+    try {
+      const child = launch(plan, environment, [stdio.stdout, stdio.stderr]);
+      child.on('error', () => {});
+      return child.pid === undefined ? 'the system is out of processes or memory' : (child as Started);
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  /** Told as an end, so that the unit need not know another way to fail. */
+  #reportNoProcess(reason: string, role: ProcessRole, of: { phase: ExecPhase; index: number }): void {
+    const watched: WatchedProcess = { pid: 0, startTime: 0, alien: false, ...of };
+    this.#memory[role] = watched;
+    this.#host.say(this.#memory.name, `${this.#memory.name}: Failed to start a process: ${reason}`);
+    this.#host.clock.after(0, () => this.#report(role, watched, { code: 'exited', status: 1 }));
+  }
+
+  #report(role: ProcessRole, watched: WatchedProcess, exit: ProcessExit): void {
+    const memory = this.#memory;
+    this.#streams.drain(watched.pid);
+    const run = memory.runs.find((one) => one.pid === watched.pid && one.exit === undefined);
+    if (run !== undefined) {
+      run.exit = exit;
+      run.endedAt = this.#host.clock.now();
+    }
+    const current = memory[role];
+    // The main process may have been replaced meanwhile (MAINPID=, PIDFile=).
+    if (current?.pid !== watched.pid || current.startTime !== watched.startTime) return;
+    memory[role] = null;
+    this.#host.save(memory);
+    this.#ended(role, watched, exit);
+  }
+
+  /** Living processes of the unit. */
+  members(): readonly number[] {
+    return this.#group.members([this.#memory.main, this.#memory.control].filter((one) => one !== null));
+  }
+
+  /** Makes a process that is not our child the main one. */
+  adoptMain(pid: number, of: { readonly phase: ExecPhase; readonly index: number }): boolean {
+    const stat = readStat(pid);
+    if (stat === undefined) return false;
+    this.#memory.main = { pid, startTime: stat.startTime, alien: true, phase: of.phase, index: of.index };
+    this.#memory.mainPid = pid;
+    this.#host.save(this.#memory);
+    return true;
+  }
+
+  /** The one member whose parent is none: what a forking service left behind. Undefined when there are several. */
+  guessMain(): number | undefined {
+    const members = this.members();
+    const roots = members.filter((pid) => !members.includes(readStat(pid)?.ppid ?? 0));
+    return roots.length === 1 ? roots[0] : undefined;
+  }
+
+  /** Reports the end of processes that are not our children and so are not told of. */
+  checkAliens(): void {
+    for (const role of ['control', 'main'] as const) {
+      const watched = this.#memory[role];
+      if (watched?.alien && !isRunning(watched)) this.#report(role, watched, { code: 'unknown', status: 0 });
+    }
+  }
+
+  get hasAlien(): boolean {
+    return this.#memory.main?.alien === true || this.#memory.control?.alien === true;
+  }
+
+  /** True once the started program itself runs and no longer the shell that prepares for it. */
+  hasExecuted(watched: WatchedProcess): boolean {
+    return readEnvironment(watched.pid).get('SYSTEMD_EXEC_PID') === String(watched.pid);
+  }
+
+  /**
+   * Signals the unit's processes as KillMode= says. True when somebody was signalled whose end is worth waiting for.
+   * May be called again in the same state: only who came since is signalled.
+   */
+  kill(signal: number, options: { readonly group: boolean }): boolean {
+    const own = [this.#memory.main, this.#memory.control].filter((one) => one !== null);
+    for (const watched of own) this.#signalWatched(watched, signal);
+    let others = 0;
+    if (options.group) {
+      if (signal === SIGKILL) this.#group.killAll();
+      // Until nobody new is found: who is signalled may be forking.
+      for (let fresh = this.#unsignalled(); fresh.length > 0; fresh = this.#unsignalled()) {
+        for (const pid of fresh) this.#signal(pid, signal);
+        others += fresh.length;
+      }
+    }
+    return own.length > 0 || others > 0;
+  }
+
+  killControl(): void {
+    const { control } = this.#memory;
+    if (control !== null) this.#signalWatched(control, SIGKILL);
+  }
+
+  /** Forgets who was signalled: the next signal is another one. */
+  beginSignal(): void {
+    this.#signalled.clear();
+  }
+
+  #unsignalled(): readonly number[] {
+    return this.members().filter((pid) => !this.#signalled.has(pid));
+  }
+
+  #signalWatched(watched: WatchedProcess, signal: number): void {
+    if (this.#signalled.has(watched.pid) || watched.pid === 0) return;
+    // Our own child keeps its pid until we have heard of its end; another's pid may be somebody else's by now.
+    if (watched.alien && !isRunning(watched)) return;
+    this.#signal(watched.pid, signal);
+  }
+
+  #signal(pid: number, signal: number): void {
+    this.#signalled.add(pid);
+    if (signal === SIGKILL) {
+      const { name } = this.#memory;
+      const comm = readStat(pid)?.comm ?? '?';
+      this.#host.say(name, `${name}: Killing process ${pid} (${comm}) with signal SIG${signalName(signal)}.`);
+    }
+    sendSignal(pid, signal);
+    if (signal === SIGKILL || signal === SIGCONT) return;
+    sendSignal(pid, SIGCONT);
+    if (this.#spec.kill.sendSighup && signal !== SIGHUP) sendSignal(pid, SIGHUP);
+  }
+
+  /** Lets go of the group once nothing is left in it. */
+  close(): void {
+    if (this.members().length === 0) this.#group.remove();
+  }
+
+  /** Goes on where an earlier supervisor ended: reads the outputs, takes the processes as aliens. */
+  resume(): void {
+    const memory = this.#memory;
+    if (memory.invocationId !== '') this.#group.open(memory.invocationId);
+    for (const stream of [...memory.streams]) this.#streams.attach(stream);
+    for (const role of ['main', 'control'] as const) {
+      const watched = memory[role];
+      if (watched !== null) memory[role] = { ...watched, alien: true };
+    }
+  }
+
+  /** Takes over the process that was just being started when an earlier supervisor ended, if it came to be. */
+  resumeSpawned(role: ProcessRole, phase: ExecPhase, index: number): boolean {
+    const memory = this.#memory;
+    const pid = this.members().find((member) => this.#wasStartedByUs(member));
+    const stat = pid === undefined ? undefined : readStat(pid);
+    if (stat === undefined) return false;
+    memory[role] = { pid: stat.pid, startTime: stat.startTime, alien: true, phase, index };
+    if (role === 'main') memory.mainPid = stat.pid;
+    const text = commandText(this.#spec.exec[phase][index]!);
+    memory.runs.push({ phase, text, pid: stat.pid, startedAt: this.#host.clock.now() });
+    return true;
+  }
+
+  #wasStartedByUs(pid: number): boolean {
+    const { invocationId, main, control } = this.#memory;
+    if (main?.pid === pid || control?.pid === pid) return false;
+    const environment = readEnvironment(pid);
+    return environment.get('INVOCATION_ID') === invocationId && environment.get('SYSTEMD_EXEC_PID') === String(pid);
+  }
+
+  #streamEnded(fifo: string): void {
+    this.#memory.streams = this.#memory.streams.filter((stream) => stream.fifo !== fifo);
+    this.#host.save(this.#memory);
+  }
+}
+
+const NO_STDIO: Stdio = { stdout: 'ignore', stderr: 'ignore', attach: () => [], close: () => {} };

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { findUser, SEARCH_PATH } from '../process/index.ts';
+import { type ExecContext, type ProcessExit, parseEnvironmentFile, signalName } from '../spec/index.ts';
+import type { UnitMemory } from './unit-memory.ts';
+
+/**
+ * The environment of a unit's process, built from nothing as systemd does: what it sets for everybody, the unit's
+ * user, the run, then Environment= and the environment files. Throws when a file that must be there is not.
+ */
+export function environmentOf(
+  context: ExecContext,
+  memory: UnitMemory,
+  extra: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const environment: Record<string, string> = { PATH: SEARCH_PATH, INVOCATION_ID: memory.invocationId };
+  const user = context.user === undefined ? undefined : findUser(context.user);
+  if (user !== undefined) {
+    Object.assign(environment, { HOME: user.home, LOGNAME: user.name, USER: user.name, SHELL: user.shell });
+  }
+  Object.assign(environment, extra);
+  for (const [name, value] of context.environment) environment[name] = value;
+  for (const file of context.environmentFiles) Object.assign(environment, readEnvironmentFile(file));
+  for (const word of context.unsetEnvironment) unset(environment, word);
+  return environment;
+}
+
+function readEnvironmentFile(file: { readonly path: string; readonly optional: boolean }): Record<string, string> {
+  try {
+    return Object.fromEntries(parseEnvironmentFile(readFileSync(file.path, 'utf8')));
+  } catch (error) {
+    if (file.optional) return {};
+    throw error;
+  }
+}
+
+function unset(environment: Record<string, string>, word: string): void {
+  const equals = word.indexOf('=');
+  const name = equals === -1 ? word : word.slice(0, equals);
+  if (equals === -1 || environment[name] === word.slice(equals + 1)) delete environment[name];
+}
+
+/** What ExecStop= and ExecStopPost= learn of how the service ended. */
+export function exitVariables(memory: UnitMemory): Readonly<Record<string, string>> {
+  const { result, mainExit } = memory;
+  return { SERVICE_RESULT: result, ...(mainExit === null ? {} : exitCodeVariables(mainExit)) };
+}
+
+function exitCodeVariables(exit: ProcessExit): Readonly<Record<string, string>> {
+  if (exit.code === 'unknown') return {};
+  const status = exit.code === 'killed' ? signalName(exit.status) : String(exit.status);
+  return { EXIT_CODE: exit.code, EXIT_STATUS: status };
+}

@@ -1,0 +1,156 @@
+import type { LogStream } from '../journal/index.ts';
+import type { ProcessId } from '../process/index.ts';
+import type { ExecPhase, ProcessExit } from '../spec/index.ts';
+
+/** systemd's states of a service; a target is only ever `dead` or `active`. */
+export type UnitState =
+  | 'dead'
+  | 'start-pre'
+  | 'start'
+  | 'start-post'
+  | 'running'
+  | 'exited'
+  | 'reload'
+  | 'stop'
+  | 'stop-sigterm'
+  | 'stop-sigkill'
+  | 'stop-post'
+  | 'final-sigterm'
+  | 'final-sigkill'
+  | 'failed'
+  | 'auto-restart'
+  | 'active';
+
+export type ActiveState = 'active' | 'reloading' | 'inactive' | 'failed' | 'activating' | 'deactivating';
+
+/** Why a service ended, in systemd's words. */
+export type ServiceResult =
+  | 'success'
+  | 'resources'
+  | 'protocol'
+  | 'timeout'
+  | 'exit-code'
+  | 'signal'
+  | 'start-limit-hit';
+
+export type JobType = 'start' | 'stop' | 'restart' | 'reload';
+
+/** A process the unit waits for. An alien is not our child: it forked away, or an earlier supervisor started it. */
+export interface WatchedProcess extends ProcessId {
+  readonly alien: boolean;
+  /** Which command it came of. */
+  readonly phase: ExecPhase;
+  readonly index: number;
+}
+
+/** One command of the present run, for status. */
+export interface CommandRun {
+  readonly phase: ExecPhase;
+  readonly text: string;
+  readonly pid: number;
+  readonly startedAt: number;
+  exit?: ProcessExit;
+  endedAt?: number;
+}
+
+export interface OpenStream {
+  readonly fifo: string;
+  readonly stream: LogStream;
+  readonly pid: number;
+  readonly identifier: string;
+}
+
+/**
+ * All that a unit knows of its own past and present. It is written to the volatile state on every change, so that the
+ * next supervisor process goes on where this one ends, wherever that is.
+ */
+export interface UnitMemory {
+  readonly name: string;
+  readonly hash: string;
+  launched: boolean;
+  state: UnitState;
+  result: ServiceResult;
+  invocationId: string;
+  main: WatchedProcess | null;
+  control: WatchedProcess | null;
+  /** The command that is just being started: set before there is a pid. */
+  spawning: { readonly phase: ExecPhase; readonly index: number } | null;
+  /** The exit of the last main process of this run. */
+  mainExit: ProcessExit | null;
+  /** The last main pid of this run, also after its end. */
+  mainPid: number;
+  runs: CommandRun[];
+  /** Milliseconds since 1970; 0 is never. */
+  stateSince: number;
+  activeSince: number;
+  activeUntil: number;
+  restarts: number;
+  /** The next start begins counting restarts anew. */
+  restartsOver: boolean;
+  startWindow: { begin: number; count: number };
+  /** When the present state times out, or auto-restart is over. */
+  deadline: number | null;
+  stopRequested: boolean;
+  statusText: string;
+  streams: OpenStream[];
+  job: JobType | null;
+}
+
+export function newMemory(name: string, hash: string): UnitMemory {
+  return {
+    name,
+    hash,
+    launched: false,
+    state: 'dead',
+    result: 'success',
+    invocationId: '',
+    main: null,
+    control: null,
+    spawning: null,
+    mainExit: null,
+    mainPid: 0,
+    runs: [],
+    stateSince: 0,
+    activeSince: 0,
+    activeUntil: 0,
+    restarts: 0,
+    restartsOver: true,
+    startWindow: { begin: 0, count: 0 },
+    deadline: null,
+    stopRequested: false,
+    statusText: '',
+    streams: [],
+    job: null,
+  };
+}
+
+const ACTIVE_STATES: Readonly<Record<UnitState, ActiveState>> = {
+  dead: 'inactive',
+  'start-pre': 'activating',
+  start: 'activating',
+  'start-post': 'activating',
+  running: 'active',
+  exited: 'active',
+  reload: 'reloading',
+  stop: 'deactivating',
+  'stop-sigterm': 'deactivating',
+  'stop-sigkill': 'deactivating',
+  'stop-post': 'deactivating',
+  'final-sigterm': 'deactivating',
+  'final-sigkill': 'deactivating',
+  failed: 'failed',
+  'auto-restart': 'activating',
+  active: 'active',
+};
+
+export function activeStateOf(state: UnitState): ActiveState {
+  return ACTIVE_STATES[state];
+}
+
+export function isActiveOrActivating(state: ActiveState): boolean {
+  return state === 'active' || state === 'activating' || state === 'reloading';
+}
+
+export function isInactiveOrFailed(state: ActiveState): boolean {
+  return state === 'inactive' || state === 'failed';
+}

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '../../lib/index.ts';
+import { findExecutable } from './process/index.ts';
+
+export type NotifyFields = ReadonlyMap<string, string>;
+
+/** Longer paths do not fit into a socket's address. */
+const MAX_SOCKET_PATH = 107;
+
+/**
+ * Datagram sockets for Type=notify, which Node cannot open. One small perl process listens on all of them and hands
+ * each message on as a line; it is started with the first unit of that type and ends with this process. Perl is part
+ * of every Debian and of most others; where it is missing, Type=notify is refused.
+ *
+ * Whoever can write to a unit's socket is believed, as with NotifyAccess=all: the socket's path is told to that unit's
+ * processes only.
+ */
+export class NotifySockets {
+  readonly #directory: string;
+  readonly #log: Log;
+  readonly #receive: (unit: string, fields: NotifyFields) => void;
+  /** Socket → unit. */
+  readonly #units = new Map<string, string>();
+  readonly #bound = new Map<string, () => void>();
+  #receiver: ChildProcess | undefined;
+  #rest = '';
+
+  constructor(directory: string, log: Log, receive: (unit: string, fields: NotifyFields) => void) {
+    this.#directory = directory;
+    this.#log = log;
+    this.#receive = receive;
+  }
+
+  /** The reason why no unit of Type=notify can be held here, if there is one. */
+  problem(): string | undefined {
+    return 'path' in findExecutable('perl') ? undefined : 'Type=notify needs perl, or systemd';
+  }
+
+  /** The unit's NOTIFY_SOCKET: the same for every supervisor of this directory, so that it outlives them. */
+  addressOf(unit: string): string {
+    const hash = createHash('sha256').update(`${this.#directory} ${unit}`).digest('hex').slice(0, 24);
+    const path = join(this.#directory, hash);
+    return path.length <= MAX_SOCKET_PATH ? path : `@flotilla/notify/${hash}`;
+  }
+
+  /** Resolves once messages to the unit's socket are received. */
+  async listen(unit: string): Promise<void> {
+    const address = this.addressOf(unit);
+    if (this.#units.has(address)) return;
+    this.#units.set(address, unit);
+    const bound = new Promise<void>((resolve) => this.#bound.set(address, resolve));
+    this.#receiver ??= this.#start();
+    this.#receiver.stdin!.write(`+ ${address}\n`);
+    await bound;
+  }
+
+  forget(unit: string): void {
+    const address = this.addressOf(unit);
+    if (!this.#units.delete(address)) return;
+    const receiver = this.#receiver;
+    receiver?.stdin?.write(`- ${address}\n`);
+    if (this.#units.size > 0) return;
+    this.#receiver = undefined;
+    receiver?.stdin?.end();
+  }
+
+  #start(): ChildProcess {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o711 });
+    const receiver = spawn('perl', ['-e', RECEIVER], { stdio: ['pipe', 'pipe', 'ignore'] });
+    receiver.stdout.setEncoding('latin1').on('data', (text: string) => this.#readLines(text));
+    receiver.stdin.on('error', () => {});
+    receiver.on('error', () => {});
+    receiver.on('exit', () => this.#restart(receiver));
+    receiver.unref();
+    return receiver;
+  }
+
+  #restart(ended: ChildProcess): void {
+    if (this.#receiver !== ended) return;
+    this.#log.warn('The receiver of sd_notify messages ended and is started again');
+    this.#rest = '';
+    this.#receiver = this.#start();
+    for (const address of this.#units.keys()) this.#receiver.stdin!.write(`+ ${address}\n`);
+  }
+
+  #readLines(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) {
+      const [word, address, message] = line.split(' ') as [string, string, string | undefined];
+      if (word === 'bound') {
+        this.#bound.get(address)?.();
+        this.#bound.delete(address);
+      } else this.#deliver(address, message ?? '');
+    }
+  }
+
+  #deliver(address: string, hex: string): void {
+    const unit = this.#units.get(address);
+    if (unit === undefined) return;
+    const lines = Buffer.from(hex, 'hex').toString().split('\n');
+    this.#receive(
+      unit,
+      new Map(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)])),
+    );
+  }
+}
+
+/** Reads `+ ADDRESS` and `- ADDRESS`; writes `bound ADDRESS` and `message ADDRESS HEX`. Ends with its input. */
+const RECEIVER = String.raw`
+use strict; use Socket; $| = 1;
+my (%socket, $in); my $watch = ''; vec($watch, 0, 1) = 1;
+while (1) {
+  my $ready = $watch;
+  next if select($ready, undef, undef, undef) < 0;
+  if (vec($ready, 0, 1)) {
+    exit 0 unless sysread(STDIN, $in, 65536, length($in // ''));
+    while ($in =~ s/^([+-]) (.*)\n//) {
+      my ($what, $address) = ($1, $2);
+      (my $path = $address) =~ s/^@/\0/;
+      unlink $path unless $path =~ /^\0/;
+      if ($what eq '-') {
+        for (grep { $socket{$_}[1] eq $address } keys %socket) { vec($watch, $_, 1) = 0; delete $socket{$_} }
+        next;
+      }
+      socket(my $new, AF_UNIX, SOCK_DGRAM, 0) or exit 1;
+      bind($new, pack_sockaddr_un($path)) or exit 1;
+      chmod 0777, $path unless $path =~ /^\0/;
+      $socket{fileno $new} = [$new, $address];
+      vec($watch, fileno $new, 1) = 1;
+      print "bound $address\n";
+    }
+  }
+  for (keys %socket) {
+    next unless vec($ready, $_, 1);
+    defined recv($socket{$_}[0], my $message, 65536, 0) or next;
+    print "message $socket{$_}[1] ", unpack('H*', $message), "\n";
+  }
+}`;

@@ -1,0 +1,66 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { type Clock, FlotillaError, systemClock } from '../../lib/index.ts';
+import {
+  cgroupMembers,
+  cgroupPathOf,
+  findMembers,
+  isRunning,
+  killCgroupTree,
+  removeCgroup,
+  sendSignal,
+  snapshotProcesses,
+} from './process/index.ts';
+import { StateDirectory } from './state-directory.ts';
+
+const TIMEOUT_MS = 10_000;
+const LOOK_AGAIN_MS = 5;
+const SIGKILL = 9;
+
+/**
+ * Takes a machine's power away: the supervisor process and every process of its units are killed at once, and what is
+ * true until the next boot is forgotten; logs stay. Works also when the supervisor is dead already. Whoever talks to
+ * it must be gone before, or it is started again. Rejects when a process is still there after ten seconds.
+ */
+export async function powerOff(options: { readonly directory: string; readonly clock?: Clock }): Promise<void> {
+  const { clock = systemClock } = options;
+  if (!existsSync(options.directory)) return;
+  const directory = new StateDirectory(realpathSync(options.directory));
+  const cgroup = cgroupPathOf(directory.path);
+  const deadline = clock.monotonic() + TIMEOUT_MS;
+  const tracked = new Map<number, number>();
+  for (;;) {
+    const left = killAll(directory, cgroup, tracked);
+    if (left === 0) break;
+    if (clock.monotonic() > deadline) {
+      throw new FlotillaError('timeout', `${left} processes of ${directory.path} are still there after SIGKILL`);
+    }
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+  if (cgroup !== undefined) removeCgroup(cgroup);
+  directory.forgetRun();
+}
+
+/** Kills whoever is found; answers how many those were. */
+function killAll(directory: StateDirectory, cgroup: string | undefined, tracked: Map<number, number>): number {
+  const supervisor = directory.readSupervisor();
+  // First of all: it must not start anything any more.
+  const running = supervisor !== undefined && isRunning(supervisor);
+  if (running) sendSignal(supervisor.pid, SIGKILL);
+  if (cgroup !== undefined) killCgroupTree(cgroup);
+  const outside = findStrays(directory, tracked);
+  for (const pid of outside) sendSignal(pid, SIGKILL);
+  const inside = cgroup === undefined ? [] : cgroupMembers(cgroup);
+  return new Set([...inside, ...outside, ...(running ? [supervisor.pid] : [])]).size;
+}
+
+/** Processes of units that are in no control group of ours. */
+function findStrays(directory: StateDirectory, tracked: Map<number, number>): readonly number[] {
+  const invocations = new Set<string>();
+  for (const { memory } of directory.readUnits()) {
+    if (memory.invocationId !== '') invocations.add(memory.invocationId);
+    for (const known of [memory.main, memory.control]) if (known !== null) tracked.set(known.pid, known.startTime);
+  }
+  const found = findMembers(snapshotProcesses(), tracked, invocations);
+  for (const { pid, startTime } of found) tracked.set(pid, startTime);
+  return found.map(({ pid }) => pid);
+}

@@ -1,0 +1,207 @@
+import { chmodSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { resolve } from 'node:path';
+import {
+  type Clock,
+  FlotillaError,
+  isFlotillaError,
+  type Log,
+  messageOf,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '../../lib/index.ts';
+import type { RuntimeBatch } from '../runtime.ts';
+import { leaveCgroupTree, readStat } from './process/index.ts';
+import { listenAt, type Message, PROTOCOL, type Request, readLines } from './protocol.ts';
+import { StateDirectory } from './state-directory.ts';
+import { Supervisor } from './supervisor.ts';
+
+export interface RunSupervisorOptions {
+  /** State directory of the machine; made when it is missing. */
+  readonly directory: string;
+  readonly machineId: string;
+  readonly hostname: string;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Ends the process without harm to any unit, as `retire` does. */
+  readonly signal?: AbortSignal;
+  /** Bytes of a unit's log file before it is put aside; two are kept. 8 MB unless said otherwise. */
+  readonly maxLogFileBytes?: number;
+  /** `tracking` does without control groups even where they could be had. */
+  readonly groups?: 'auto' | 'tracking';
+}
+
+/** Without units and without a fleetd there is nothing to stay for. */
+const IDLE_MS = 10_000;
+
+/**
+ * The supervisor process's whole life: takes over the units of its state directory, serves fleetd, and resolves when
+ * it is to end: `taken` when another one has the directory already, `retired` when it was told to make way (units live
+ * on), `idle` when it has held no unit and served nobody for a while. The caller then ends the process.
+ *
+ * It is a process of its own so that fleetd can be killed, upgraded and started again while units, their restarts and
+ * their logs go on: it stands to fleetd as PID 1 stands to fleetd on a machine with systemd.
+ */
+export async function runSupervisor(options: RunSupervisorOptions): Promise<'taken' | 'retired' | 'idle'> {
+  const { machineId, hostname, log, clock = systemClock, random = systemRandom } = options;
+  const path = resolve(options.directory);
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const directory = new StateDirectory(realpathSync(path));
+  const lock = await takeLock(directory, random);
+  if (lock === undefined) return 'taken';
+  directory.open();
+  // What is made for units is what systemd would make; whoever started fleetd may have set another mask.
+  process.umask(0o022);
+  process.chdir('/');
+  directory.writeSupervisor({ pid: process.pid, startTime: readStat(process.pid)!.startTime });
+  const { groups = 'auto', maxLogFileBytes = 8 << 20 } = options;
+  const supervisor = new Supervisor(
+    { directory: directory.path, machineId, hostname, clock, random, log, maxLogFileBytes, groups },
+    directory,
+  );
+  await supervisor.adopt();
+  const service = new SupervisorService(supervisor, directory, clock, log);
+  await service.listen();
+  log.info('Supervisor is ready', {
+    directory: directory.path,
+    units: supervisor.units.size,
+    groups: supervisor.groups.kind,
+  });
+  options.signal?.addEventListener('abort', () => service.end('retired'), { once: true });
+  const how = await service.ended;
+  supervisor.flush();
+  if (how === 'idle') leaveCgroupTree(directory.path);
+  lock.close();
+  return how;
+}
+
+/**
+ * Whoever can bind a name in the kernel's table of sockets is the one supervisor: the kernel gives it to one process
+ * only and takes it back when that ends, however it ends. Undefined when somebody has it.
+ */
+async function takeLock(directory: StateDirectory, random: Random): Promise<Server | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  try {
+    await listenAt(server, `\0${directory.lockName(random)}`);
+    return server;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
+}
+
+/** Answers the calls of fleetd. */
+class SupervisorService {
+  readonly #supervisor: Supervisor;
+  readonly #directory: StateDirectory;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #server: Server;
+  readonly #clients = new Set<Socket>();
+  #cancelIdle: (() => void) | undefined;
+  #end: (how: 'retired' | 'idle') => void = () => {};
+  readonly ended: Promise<'retired' | 'idle'>;
+
+  constructor(supervisor: Supervisor, directory: StateDirectory, clock: Clock, log: Log) {
+    this.#supervisor = supervisor;
+    this.#directory = directory;
+    this.#clock = clock;
+    this.#log = log;
+    this.#server = createServer((socket) => this.#serve(socket));
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    supervisor.onChange(() => this.#watchIdle());
+  }
+
+  async listen(): Promise<void> {
+    rmSync(this.#directory.socket, { force: true });
+    await listenAt(this.#server, this.#directory.socket);
+    chmodSync(this.#directory.socket, 0o600);
+    this.#watchIdle();
+  }
+
+  end(how: 'retired' | 'idle'): void {
+    this.#server.close();
+    for (const client of this.#clients) client.destroySoon();
+    this.#end(how);
+  }
+
+  #watchIdle(): void {
+    this.#cancelIdle?.();
+    if (this.#clients.size > 0 || this.#supervisor.units.size > 0) return;
+    this.#cancelIdle = this.#clock.after(IDLE_MS, () => this.end('idle'));
+  }
+
+  #serve(socket: Socket): void {
+    this.#clients.add(socket);
+    this.#watchIdle();
+    let stopWatching: (() => void) | undefined;
+    const send = (message: Message) => {
+      if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
+    };
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      stopWatching?.();
+      this.#clients.delete(socket);
+      this.#watchIdle();
+    });
+    readLines(socket, (line) => {
+      const request = JSON.parse(line) as Request;
+      if (request.call === 'watch') stopWatching ??= this.#watch(send);
+      void this.#answer(request).then(send);
+    });
+  }
+
+  #watch(send: (message: Message) => void): () => void {
+    send({ all: true, states: [...this.#supervisor.states()] });
+    return this.#supervisor.onChange((names) => {
+      send({ all: false, states: [...names].map((name) => [name, this.#supervisor.stateOf(name) ?? null]) });
+    });
+  }
+
+  async #answer(request: Request): Promise<Message> {
+    const { id } = request;
+    try {
+      const answer = await this.#call(request);
+      // What was accepted must not be lost with this process.
+      this.#supervisor.flush();
+      return { id, answer: answer ?? null };
+    } catch (error) {
+      if (isFlotillaError(error)) return { id, error: { code: error.code, message: error.message } };
+      this.#log.error('A call failed', { call: request.call, error: messageOf(error) });
+      return {
+        id,
+        error: { code: 'internal', message: `The supervisor failed at ${request.call}: ${messageOf(error)}` },
+      };
+    }
+  }
+
+  async #call({ call, args }: Request): Promise<unknown> {
+    switch (call) {
+      case 'hello':
+        return { protocol: PROTOCOL, pid: process.pid };
+      case 'units':
+        return this.#supervisor.loaded();
+      case 'apply':
+        return [...(await this.#supervisor.apply(args as RuntimeBatch))];
+      case 'start':
+        return this.#supervisor.start(String(args));
+      case 'stop':
+        return this.#supervisor.stop(String(args));
+      case 'reload':
+        return this.#supervisor.reload(String(args));
+      case 'describe':
+        return this.#supervisor.describe(String(args));
+      case 'watch':
+        return null;
+      case 'retire':
+        setImmediate(() => this.end('retired'));
+        return null;
+      default:
+        throw new FlotillaError('invalid', `The supervisor does not know the call ${String(call)}`);
+    }
+  }
+}

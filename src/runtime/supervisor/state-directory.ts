@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Random } from '../../lib/index.ts';
+import type { UnitMemory } from './engine/index.ts';
+import { type ProcessId, readBootMark } from './process/index.ts';
+
+/**
+ * The files of one machine's supervisor:
+ *
+ *   run/      what is true until the next boot, as /run under systemd: the boot it belongs to, units/ (the unit files),
+ *             memory/ (what each unit knows of itself), fifo/, notify/, the socket. Written by the supervisor process.
+ *   log/      logs of units; they stay over a boot.
+ */
+export class StateDirectory {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get run(): string {
+    return join(this.path, 'run');
+  }
+
+  get fifos(): string {
+    return join(this.run, 'fifo');
+  }
+
+  get notifySockets(): string {
+    return join(this.run, 'notify');
+  }
+
+  get socket(): string {
+    return join(this.run, 'socket');
+  }
+
+  /** Names the supervisor process of this boot. */
+  get #supervisor(): string {
+    return join(this.run, 'supervisor');
+  }
+
+  writeSupervisor(id: ProcessId): void {
+    replaceFile(this.#supervisor, JSON.stringify(id));
+  }
+
+  readSupervisor(): ProcessId | undefined {
+    return parse<ProcessId>(readText(this.#supervisor));
+  }
+
+  /** A name nobody outside can guess, the same for every process which opens this directory. */
+  lockName(random: Random): string {
+    const path = join(this.path, 'lock');
+    try {
+      writeFileSync(path, random.hex(16), { mode: 0o600, flag: 'wx' });
+    } catch {
+      // It has one already.
+    }
+    return `flotilla/supervisor/${readText(path)}`;
+  }
+
+  /** Where the supervisor process itself writes what does not belong into a unit's log. */
+  get ownLog(): string {
+    return join(this.path, 'supervisor.log');
+  }
+
+  get #logs(): string {
+    return join(this.path, 'log');
+  }
+
+  unitFile(unit: string): string {
+    return join(this.run, 'units', fileNameOf(unit));
+  }
+
+  logDirectory(unit: string): string {
+    return join(this.#logs, fileNameOf(unit));
+  }
+
+  /** Makes what is missing, and empties what belongs to an earlier boot: its processes are gone. */
+  open(): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    chmodSync(this.path, 0o700);
+    const boot = join(this.run, 'boot');
+    const mark = readBootMark();
+    if (readText(boot) !== mark) rmSync(this.run, { recursive: true, force: true });
+    for (const name of ['units', 'memory', 'notify']) mkdirSync(join(this.run, name), { recursive: true, mode: 0o700 });
+    writeFileSync(boot, mark);
+  }
+
+  /** Everything true until the next boot goes, as it does when a machine loses its power. */
+  forgetRun(): void {
+    rmSync(this.run, { recursive: true, force: true });
+  }
+
+  /** The units of this boot, with their files' text; a unit of which a half is missing was never accepted. */
+  readUnits(): { readonly memory: UnitMemory; readonly text: string }[] {
+    return readNames(join(this.run, 'memory')).flatMap((file) => {
+      const memory = parse<UnitMemory>(readText(join(this.run, 'memory', file)));
+      const text = memory === undefined ? undefined : readText(this.unitFile(memory.name));
+      return memory === undefined || text === undefined ? [] : [{ memory, text }];
+    });
+  }
+
+  /** Whole or not at all: a reader never sees a half-written file. */
+  writeMemory(memory: UnitMemory): void {
+    replaceFile(join(this.run, 'memory', fileNameOf(memory.name)), JSON.stringify(memory));
+  }
+
+  writeUnitFile(unit: string, text: string): void {
+    replaceFile(this.unitFile(unit), text);
+  }
+
+  removeUnit(unit: string): void {
+    rmSync(join(this.run, 'memory', fileNameOf(unit)), { force: true });
+    rmSync(this.unitFile(unit), { force: true });
+  }
+
+  /** Keeps the logs of units held here and of the `keep` units that were written to last. */
+  pruneLogs(held: ReadonlySet<string>, keep: number): void {
+    const heldFiles = new Set([...held].map(fileNameOf));
+    const others = readNames(this.#logs)
+      .filter((file) => !heldFiles.has(file))
+      .map((file) => ({ path: join(this.#logs, file), at: statSync(join(this.#logs, file)).mtimeMs }));
+    others.sort((a, b) => b.at - a.at);
+    for (const { path } of others.slice(keep)) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function replaceFile(path: string, text: string): void {
+  const next = `${path}~`;
+  writeFileSync(next, text, { mode: 0o600 });
+  renameSync(next, path);
+}
+
+function parse<T>(text: string | undefined): T | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  } catch {
+    return undefined;
+  }
+}
+
+function readNames(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => !name.endsWith('~'));
+  } catch {
+    return [];
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** A unit's name may be longer than a file's. */
+function fileNameOf(unit: string): string {
+  return unit.length <= 200 ? unit : `${createHash('sha256').update(unit).digest('hex')}.long`;
+}
