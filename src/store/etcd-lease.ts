@@ -131,10 +131,12 @@ export class EtcdLease implements Lease {
     const sentAt = this.#sentAt.shift();
     const { ttl } = LeaseKeepAliveResponse.decode(message);
     this.#onAnswer(ttl > 0);
-    if (ttl <= 0) return this.#lose('the store no longer has it');
-    if (sentAt === undefined) return;
-    this.#deadline = sentAt + ttl * 1000;
-    this.#watchDeadline();
+    if (ttl <= 0) {
+      this.#lose('the store no longer has it');
+    } else if (sentAt !== undefined) {
+      this.#deadline = sentAt + ttl * 1000;
+      this.#watchDeadline();
+    }
   }
 
   #broke(stream: ChannelStream): void {

@@ -89,18 +89,21 @@ export class WatchSession {
     const { handlers } = this.#options;
     const { header, created, canceled, compactRevision, cancelReason, events, fragment } =
       WatchResponse.decode(message);
-    if (canceled) return this.#canceled(compactRevision, cancelReason);
-    if (created) {
+    if (canceled) this.#canceled(compactRevision, cancelReason);
+    else if (created) {
       this.#stopTimer();
       this.#created = true;
-      return handlers.created();
-    }
-    if (events.length === 0 && !fragment && this.#partial.length === 0) return handlers.progress(header?.revision ?? 0);
-    this.#partial.push(...events);
-    if (fragment) return;
+      handlers.created();
+    } else if (events.length > 0) this.#collect(events, fragment);
+    else handlers.progress(header?.revision ?? 0);
+  }
+
+  #collect(events: readonly Event[], more: boolean): void {
+    this.#partial = this.#partial.concat(events);
+    if (more) return;
     const whole = this.#partial;
     this.#partial = [];
-    handlers.events(whole);
+    this.#options.handlers.events(whole);
   }
 
   #canceled(compactRevision: number, cancelReason: string): void {

@@ -57,7 +57,6 @@ export class WatchStream implements StreamHandler {
       watcher.next = Math.max(watcher.next, published + 1);
     }
     this.#catchUp();
-    this.#answerProgress();
   }
 
   /** Tells the watches that asked for it, and have not been told lately, how far they have got. */
@@ -76,7 +75,8 @@ export class WatchStream implements StreamHandler {
     const { published } = this.#hub;
     if (this.#watchers.has(id)) {
       const cancelReason = 'etcdserver: mvcc: duplicate watch ID provided on the WatchStream';
-      return this.#send({ watchId: ALL_WATCHES, created: true, canceled: true, cancelReason });
+      this.#send({ watchId: ALL_WATCHES, created: true, canceled: true, cancelReason });
+      return;
     }
     const watcher = new Watcher(id, request, request.startRevision > 0 ? request.startRevision : published + 1);
     watcher.synced = watcher.next > published;
@@ -116,10 +116,11 @@ export class WatchStream implements StreamHandler {
   /** Feeds the watches that are behind, a portion each at a time, as fast as the other side takes it. */
   #catchUp(): void {
     if (this.#catchingUp || this.#closed) return;
-    const behind = [...this.#watchers.values()].filter((watcher) => !watcher.synced);
-    if (behind.length === 0) return this.#answerProgress();
-    if (this.#stream.backlogBytes > BACKLOG_BYTES) return this.#catchUpLater((go) => this.#stream.whenDrained(go));
-    for (const watcher of behind) this.#feed(watcher);
+    if (this.#stream.backlogBytes > BACKLOG_BYTES && !this.#allSynced()) {
+      this.#catchUpLater((go) => this.#stream.whenDrained(go));
+      return;
+    }
+    for (const watcher of this.#watchers.values()) if (!watcher.synced) this.#feed(watcher);
     if (this.#allSynced()) this.#answerProgress();
     else this.#catchUpLater((go) => this.#hub.options.clock.after(0, go));
   }
@@ -138,7 +139,8 @@ export class WatchStream implements StreamHandler {
     if (watcher.next < compactRevision) {
       this.#watchers.delete(watcher.id);
       const cancelReason = 'etcdserver: mvcc: required revision has been compacted';
-      return this.#send({ watchId: watcher.id, canceled: true, compactRevision, cancelReason });
+      this.#send({ watchId: watcher.id, canceled: true, compactRevision, cancelReason });
+      return;
     }
     this.#sendEvents(watcher, watcher.catchUp(options.keyspace, published));
     watcher.synced = watcher.next > published;

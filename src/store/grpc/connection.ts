@@ -35,6 +35,9 @@ export interface ClientStream {
 
 const WINDOW_BYTES = 4 << 20;
 const MAX_RESPONSE_BYTES = 0x7fffffff;
+// etcd takes it amiss when it is pinged more often than every 5 seconds.
+const SILENCE_MS = 10_000;
+const PING_TIMEOUT_MS = 5000;
 const STREAM_FAILURES = 'the connection to the store broke';
 
 /** Connects to one endpoint; rejects with GrpcError `unavailable`. */
@@ -65,6 +68,8 @@ export class Connection {
   readonly #session: http2.ClientHttp2Session;
   readonly #clock: Clock;
   #usable = true;
+  #openStreams = 0;
+  #stopListening: (() => void) | undefined;
   /** Called once when no new calls can be made. */
   onUnusable: () => void = () => {};
 
@@ -154,6 +159,22 @@ export class Connection {
     this.onUnusable();
   }
 
+  /** While there are streams, makes sure that the other side is still there when nothing is heard from it. */
+  #listen(): void {
+    const heardBytes = this.receivedBytes;
+    this.#stopListening = this.#clock.after(SILENCE_MS, () => {
+      this.#stopListening = undefined;
+      if (this.#openStreams === 0 || this.#session.destroyed) return;
+      if (this.receivedBytes === heardBytes) this.#ping();
+      this.#listen();
+    });
+  }
+
+  #ping(): void {
+    const giveUp = this.#clock.after(PING_TIMEOUT_MS, () => this.destroy());
+    this.#session.ping(giveUp);
+  }
+
   #open(path: string, headers: CallHeaders, events: StreamEvents): http2.ClientHttp2Stream {
     if (!this.usable) throw new GrpcError(STATUS.unavailable, STREAM_FAILURES, { unsent: true });
     const stream = this.#session.request({
@@ -164,6 +185,9 @@ export class Connection {
       ...headers,
     });
     receive(stream, events);
+    this.#openStreams++;
+    stream.once('close', () => this.#openStreams--);
+    if (!this.#stopListening) this.#listen();
     return stream;
   }
 }

@@ -81,11 +81,13 @@ function dispatch(service: Service, options: ServerOptions, stream: http2.Server
   // A reset by the other side is an everyday end of a call; 'close' follows.
   stream.on('error', () => {});
   const unary = service.unary[path];
-  if (unary) return serveUnary(unary, options, stream, path);
   const open = service.streams[path];
-  if (open) return serveStream(open, options, stream, path);
-  stream.resume();
-  new Answer(stream).end(new GrpcError(STATUS.unimplemented, `this store does not have the method ${path}`));
+  if (unary) serveUnary(unary, options, stream, path);
+  else if (open) serveStream(open, options, stream, path);
+  else {
+    stream.resume();
+    new Answer(stream).end(new GrpcError(STATUS.unimplemented, `this store does not have the method ${path}`));
+  }
 }
 
 function serveUnary(
