@@ -37,6 +37,7 @@ function optionProblem(option: UnitOption): string | undefined {
   return same ? undefined : `${where} cannot be written to a unit file: it would be read as something else`;
 }
 
+/** Blanks around a value do not matter; a newline that the end of one gains would swallow the option behind it. */
 function sameText(a: string, b: string): boolean {
-  return a.trim() === b.trim();
+  return a.trim() === b.trim() && a.endsWith('\n') === b.endsWith('\n');
 }
