@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { copyFileSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,11 +24,11 @@ interface LabMachine {
   readonly state: string;
 }
 
+/** As the API gives it. */
 interface UnitRow {
-  readonly unit: string;
-  readonly machine: string;
-  readonly active: string;
-  readonly sub: string;
+  readonly name: string;
+  readonly machineID: string;
+  readonly systemdActiveState: string;
 }
 
 class StepFailed extends Error {}
@@ -81,10 +82,18 @@ async function machines(): Promise<readonly LabMachine[]> {
 /** The machine on which list-units says that hello.service is active. */
 async function whereActive(): Promise<LabMachine | undefined> {
   const rows = JSON.parse(await fleetctl(['list-units', '-o', 'json'])) as UnitRow[];
-  const row = rows.find(
-    ({ unit, active, sub }) => unit === 'hello.service' && active === 'active' && sub === 'running',
-  );
-  return row === undefined ? undefined : (await machines()).find(({ id }) => row.machine.startsWith(id));
+  const row = rows.find((state) => state.name === 'hello.service' && state.systemdActiveState === 'active');
+  return row === undefined ? undefined : (await machines()).find(({ id }) => id === row.machineID);
+}
+
+/** A port of the demo's own, so that a lab of yours may run beside it. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 /** It says hello on that machine, by the machine's own journal. */
@@ -103,9 +112,10 @@ async function step(title: string, play: () => Promise<void>): Promise<void> {
 async function playTutorial(): Promise<void> {
   let first: LabMachine;
   let second: LabMachine;
-  await step(`A cluster of ${MACHINES} machines starts on this computer.`, () =>
-    fleetctl(['lab', 'up', '--machines', String(MACHINES), '--detach']).then(() => show('list-machines')),
-  );
+  await step(`A cluster of ${MACHINES} machines starts on this computer.`, async () => {
+    await fleetctl(['lab', 'up', '--machines', String(MACHINES), '--detach', '--port', String(await freePort())]);
+    await show('list-machines');
+  });
   await step('We hand it a unit file, and throw our own copy away.', async () => {
     const file = path.join(folder, 'hello.service');
     copyFileSync(path.join(root, 'examples/hello.service'), file);

@@ -1,4 +1,5 @@
 import { FlotillaError, messageOf } from '../lib/index.ts';
+import { commandName } from './command-name.ts';
 import { killProcess } from './daemon-process.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
@@ -32,11 +33,12 @@ export async function kill(
 ) {
   await Promise.all(machines.map((machine) => (daemonOnly ? killDaemon(machine) : cutPower(machine))));
   writeLab(lab, state);
+  const fleetctl = commandName(io.env);
   for (const { number, address } of machines)
     io.out(
       daemonOnly
-        ? `Machine ${number} (${address}): fleetd was killed, its units run on. Start it again: fleetctl lab revive ${number}\n`
-        : `Machine ${number} (${address}) lost its power. Bring it back: fleetctl lab revive ${number}\n`,
+        ? `Machine ${number} (${address}): fleetd was killed, its units run on. Start it again: ${fleetctl} lab revive ${number}\n`
+        : `Machine ${number} (${address}) lost its power. Bring it back: ${fleetctl} lab revive ${number}\n`,
     );
 }
 
@@ -49,7 +51,7 @@ export async function outage(lab: string, state: LabState, io: LabIo): Promise<v
   writeLab(lab, state);
   io.out(
     `The power is out: the store and ${count(state.machines.length, 'machine')} are dead. Bring all or some of them back: ` +
-      'fleetctl lab restore [N…]\n',
+      `${commandName(io.env)} lab restore [N…]\n`,
   );
 }
 

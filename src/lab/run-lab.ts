@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ERRORS, FlotillaError, messageOf } from '../lib/index.ts';
+import { commandName } from './command-name.ts';
 import { removeIfEmpty, stopLab, wipeLab } from './down.ts';
 import { labDirectory } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
@@ -176,7 +177,11 @@ async function runDown(lab: string, { values }: Arguments, io: LabIo): Promise<n
     if (state === undefined) return io.out(`There is no lab in ${lab}.\n`);
     const running = isRunning(state);
     await stopLab(lab, state, io);
-    io.out(running ? 'The lab is stopped; `fleetctl lab up` goes on from here.\n' : 'The lab was not running.\n');
+    io.out(
+      running
+        ? `The lab is stopped; \`${commandName(io.env)} lab up\` goes on from here.\n`
+        : 'The lab was not running.\n',
+    );
   });
   removeIfEmpty(lab);
   return 0;

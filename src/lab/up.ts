@@ -1,4 +1,5 @@
 import { systemClock as clock } from '../lib/index.ts';
+import { commandName } from './command-name.ts';
 import { dropLab, stopLab } from './down.ts';
 import { type Interrupts, takeInterrupts } from './interrupts.ts';
 import type { LabIo } from './lab-io.ts';
@@ -38,7 +39,7 @@ export async function up(lab: string, options: UpOptions, io: LabIo): Promise<nu
   if (outcome === 'already') {
     io.out('The lab is already running:\n\n');
     printStatus(status, io);
-    io.out('\nStop it with: fleetctl lab down\n');
+    io.out(`\nStop it with: ${commandName(io.env)} lab down\n`);
     return 0;
   }
   printSummary(status, clock.monotonic() - startedAtMs, options.detach, io);
@@ -126,5 +127,5 @@ async function stopByInterrupt(lab: string, { again }: Interrupts, io: LabIo): P
     });
     await stopLab(lab, state, io);
   });
-  io.out(`The lab is stopped; its units and data stay in ${lab} for the next \`lab up\`.\n`);
+  io.out(`The lab is stopped; its units and data stay in ${lab} for the next \`${commandName(io.env)} lab up\`.\n`);
 }
