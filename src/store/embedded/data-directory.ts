@@ -9,12 +9,14 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { FlotillaError } from '../../lib/index.ts';
 import { Database } from './database.ts';
 import { lockFile } from './process-lock.ts';
+import { verify } from './verify.ts';
 
 /** Raised when older versions of the program can no longer read what this one writes. */
 export const FORMAT_VERSION = 1;
@@ -60,11 +62,19 @@ function openDatabase(directory: string): Database {
     const what = `${directory} was written by a newer version (format ${version}, this one knows up to ${FORMAT_VERSION})`;
     throw new FlotillaError('damaged', `${what}; run that version, or start with another directory`);
   }
-  checkDataFile(directory);
+  const path = join(directory, DATA_FILE);
+  const size = checkDataFile(directory);
+  // Final pages that are free need not be in the file; they must be there to be mapped.
+  if (size.bytes < size.neededBytes) truncateSync(path, size.neededBytes);
   try {
-    return new Database(join(directory, DATA_FILE));
+    const database = new Database(path);
+    if (size.bytes < size.neededBytes) verify(database);
+    return database;
   } catch (error) {
-    throw damaged(directory, `its data file cannot be opened (${(error as Error).message})`, error);
+    if (size.bytes < size.neededBytes) truncateSync(path, size.bytes);
+    const why =
+      size.bytes < size.neededBytes ? `is cut off (${size.bytes} of ${size.neededBytes} bytes)` : 'cannot be opened';
+    throw damaged(directory, `its data file ${DATA_FILE} ${why}`, error);
   }
 }
 
@@ -107,16 +117,19 @@ const META_PAGE_BYTES = 4096;
 const MAGIC = 0xbeefc0de;
 const AT = { magic: 24, pageBytes: 48, lastPage: 144, txn: 152 } as const;
 
-/** LMDB maps the file into memory: one that is cut short would kill the process when a page beyond its end is read. */
-function checkDataFile(directory: string): void {
+/**
+ * The sizes that the data file has and should have. LMDB maps it into memory: one that is cut short would kill the
+ * process when a page beyond its end is read.
+ */
+function checkDataFile(directory: string): { readonly bytes: number; readonly neededBytes: number } {
   const path = join(directory, DATA_FILE);
   const bytes = statSync(path, { throwIfNoEntry: false })?.size;
   if (bytes === undefined) throw damaged(directory, `its data file ${DATA_FILE} is missing`);
   const metas = readMetaPages(path).filter((page) => page.readUInt32LE(AT.magic) === MAGIC);
   const newest = metas.sort((a, b) => Number(b.readBigUInt64LE(AT.txn) - a.readBigUInt64LE(AT.txn)))[0];
   if (!newest) throw damaged(directory, `its data file ${DATA_FILE} does not begin as one`);
-  const needed = (Number(newest.readBigUInt64LE(AT.lastPage)) + 1) * newest.readUInt32LE(AT.pageBytes);
-  if (bytes < needed) throw damaged(directory, `its data file ${DATA_FILE} is cut off (${bytes} of ${needed} bytes)`);
+  const neededBytes = (Number(newest.readBigUInt64LE(AT.lastPage)) + 1) * newest.readUInt32LE(AT.pageBytes);
+  return { bytes, neededBytes };
 }
 
 function readMetaPages(path: string): Buffer[] {
