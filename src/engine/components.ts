@@ -57,7 +57,7 @@ export class Components {
   }
 
   #close(root: UnitEntry, open: UnitEntry[], isOpen: Set<UnitEntry>): void {
-    const component = open.splice(open.indexOf(root)).sort(byName);
+    const component = open.splice(open.lastIndexOf(root)).sort(byName);
     for (const unit of component) {
       isOpen.delete(unit);
       this.#known.set(unit, component);

@@ -14,10 +14,10 @@ export interface Candidate {
 }
 
 /** Says in words why the unit cannot be on the candidate; undefined when nothing is in the way. */
-export type Filter = (unit: UnitEntry, candidate: Candidate) => string | undefined;
+type Filter = (unit: UnitEntry, candidate: Candidate) => string | undefined;
 
 /** In the order in which their reasons are worth telling. */
-export const FILTERS: readonly Filter[] = [
+const FILTERS: readonly Filter[] = [
   presenceFilter,
   machineIdFilter,
   metadataFilter,

@@ -130,7 +130,7 @@ export function poolKey(metadata: Needs['metadata']): string {
 }
 
 /** True when the machine has, for every key, one of its values. */
-export function qualifies(metadata: Needs['metadata'], { machine }: MachineEntry): boolean {
+function qualifies(metadata: Needs['metadata'], { machine }: MachineEntry): boolean {
   if (!machine) return false;
   for (const key in metadata) {
     const value = Object.hasOwn(machine.metadata, key) ? machine.metadata[key] : undefined;

@@ -1,7 +1,7 @@
 import type { Machine, Placement, Unit } from '../model/index.ts';
 import { type Schedule, Scheduler, type Suitability } from './scheduler.ts';
 
-export { type Schedule, Scheduler, type Suitability, type Unplaced } from './scheduler.ts';
+export { type Schedule, Scheduler, type Suitability } from './scheduler.ts';
 export type { Decision } from './steps.ts';
 
 /** What there is to decide on. */

@@ -222,7 +222,7 @@ export class Scheduler {
       stack.pop();
       if (!agenda.isDirty(top)) continue;
       this.#settle(top);
-      stack.push(...agenda.takeDisturbed().reverse());
+      for (const next of agenda.takeDisturbed().reverse()) stack.push(next);
     }
   }
 

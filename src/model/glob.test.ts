@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isGlob, literalOfGlob, matchesGlob } from './glob.ts';
+import { isGlob, matchesGlob } from './glob.ts';
 
 const CASES: readonly (readonly [glob: string, text: string, matches: boolean])[] = [
   ['a.service', 'a.service', true],
@@ -46,11 +46,6 @@ for (const [glob, text, expected] of CASES) {
 test('a malformed glob is known as such', () => {
   for (const glob of ['[', '[]', '[a', 'a\\', '[z-a]', '[a-]']) assert.equal(isGlob(glob), false, glob);
   for (const glob of ['', '*', '[a]', '\\[', 'x[^0-9]*']) assert.equal(isGlob(glob), true, glob);
-});
-
-test('a glob without wildcards is a literal', () => {
-  assert.equal(literalOfGlob('a.service'), 'a.service');
-  assert.equal(literalOfGlob('a*'), undefined);
 });
 
 test('any text escaped matches itself alone, and any glob answers', () => {

@@ -11,15 +11,9 @@ export function isGlob(glob: string): boolean {
   return compileGlob(glob).tokens !== undefined;
 }
 
-/** The name itself when the glob has no wildcard, so that it matches just one text. */
-export function literalOfGlob(glob: string): string | undefined {
-  return compileGlob(glob).literal;
-}
-
 interface CompiledGlob {
   /** Undefined when malformed. */
   readonly tokens: readonly Token[] | undefined;
-  readonly literal: string | undefined;
   matches(text: string): boolean;
 }
 
@@ -41,14 +35,13 @@ function compileGlob(glob: string): CompiledGlob {
 
 function compile(glob: string): CompiledGlob {
   if (!/[*?[\\]/.test(glob)) {
-    return { tokens: [], literal: glob, matches: (text) => text === glob };
+    return { tokens: [], matches: (text) => text === glob };
   }
   const simple = /^([^*?[\\]*)\*([^*?[\\]*)$/.exec(glob);
-  if (simple !== null) return { tokens: [], literal: undefined, matches: affixMatcher(simple[1]!, simple[2]!) };
+  if (simple !== null) return { tokens: [], matches: affixMatcher(simple[1]!, simple[2]!) };
   const tokens = tokenize(glob);
   return {
     tokens,
-    literal: undefined,
     matches: tokens === undefined ? () => false : (text) => matchTokens(tokens, [...text]),
   };
 }
