@@ -35,6 +35,9 @@ export class Agent {
   readonly #statuses: StatusPublisher;
   #view: Promise<View> | undefined;
   #placements: ReadonlyMap<string, Placement> = new Map();
+  #acting = false;
+  /** Some unit has to go, or to make room for another file: as soon as it has stopped there is more to do. */
+  #leaving = false;
   /** The lease under which the view has caught up with the store. */
   #syncedUnder: Lease | undefined;
 
@@ -71,7 +74,7 @@ export class Agent {
     const { signal, log, clock } = this.#options;
     while (!signal.aborted) {
       try {
-        for await (const _ of runtime.states(signal)) this.#publishing.wake();
+        for await (const _ of runtime.states(signal)) this.#onStates();
       } catch (error) {
         if (!signal.aborted) log.warn('Runtime lost, asking again', { error: messageOf(error) });
       }
@@ -79,6 +82,11 @@ export class Agent {
       await clock.sleep(200, signal).catch(() => {});
       this.#wake();
     }
+  }
+
+  #onStates(): void {
+    this.#publishing.wake();
+    if (this.#leaving) this.#steps.wake();
   }
 
   /** Opened once and kept: it survives losses of the store, and what it last saw is what this machine goes by. */
@@ -110,11 +118,11 @@ export class Agent {
     this.#syncedUnder = lease;
     this.#placements = placementsOf(view, machine);
     const actual = new Map((await runtime.units()).map((unit) => [unit.name, unit]));
+    this.#leaving = [...actual.values()].some(({ name, hash }) => this.#placements.get(name)?.hash !== hash);
     this.#forgetRefusals();
     const refused = new Map([...this.#refusals].map(([unit, { hash }]) => [unit, hash]));
     const cutOff = spareMs <= 0;
     const waiting = await this.#act(planSteps({ placements: this.#placements, actual, refused, cutOff }));
-    this.#publishing.wake();
     if (waiting) return TEXT_RETRY_MS;
     return this.#stopsOnPartition() ? Math.max(10, spareMs) : reconcileIntervalMs;
   }
@@ -146,6 +154,16 @@ export class Agent {
   /** Carries the steps out; true when some must wait for a text that is not in the store yet. */
   async #act(steps: readonly Step[]): Promise<boolean> {
     if (steps.length === 0) return false;
+    this.#acting = true;
+    try {
+      return await this.#carryOut(steps);
+    } finally {
+      this.#acting = false;
+      this.#publishing.wake();
+    }
+  }
+
+  async #carryOut(steps: readonly Step[]): Promise<boolean> {
     const texts = await this.#textsFor(steps);
     for (const step of steps) if (step.kind === 'stop') await this.#step(step);
     const ready = await this.#apply(steps, texts);
@@ -220,6 +238,8 @@ export class Agent {
 
   async #publish(): Promise<undefined> {
     const { presence, runtime, machine } = this.#options;
+    // Half-way through its steps a unit is nothing worth telling: the turn wakes this loop when it is over.
+    if (this.#acting) return;
     const lease = presence.lease;
     if (!lease) return;
     const current = currentStatuses(machine, await runtime.units(), this.#refusals);

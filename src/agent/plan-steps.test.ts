@@ -6,7 +6,11 @@ import type { LoadedUnit } from '../runtime/index.ts';
 import { type PlanInput, planSteps, type Step } from './plan-steps.ts';
 
 type Placed = Partial<Pick<Placement, 'hash' | 'desired' | 'onPartition'>>;
-type Held = Partial<Pick<LoadedUnit, 'hash' | 'launched'>>;
+type Held = Partial<Pick<LoadedUnit, 'hash' | 'launched' | 'state'>>;
+
+const running = { load: 'loaded', active: 'active', sub: 'running' };
+const stopping = { load: 'loaded', active: 'deactivating', sub: 'stop-sigterm' };
+const dead = { load: 'loaded', active: 'inactive', sub: 'dead' };
 
 interface Case {
   readonly placed?: Record<string, Placed>;
@@ -24,8 +28,7 @@ function input({ placed = {}, held = {}, refused = {}, cutOff = false }: Case): 
   );
   const actual = new Map(
     Object.entries(held).map(([name, given]): [string, LoadedUnit] => {
-      const state = { load: 'loaded', active: 'active', sub: 'running' };
-      return [name, { name, hash: 'h1', launched: true, starting: false, state, ...given }];
+      return [name, { name, hash: 'h1', launched: true, starting: false, state: running, ...given }];
     }),
   );
   return { placements, actual, refused: new Map(Object.entries(refused)), cutOff };
@@ -37,10 +40,18 @@ const CASES: Record<string, Case & { expect: string[] }> = {
   'a placed unit is loaded and started': { placed: { a: {} }, expect: ['load a', 'start a'] },
   'a unit to be loaded is not started': { placed: { a: { desired: 'loaded' } }, expect: ['load a'] },
   'what is as it should be is left alone': { placed: { a: {} }, held: { a: {} }, expect: [] },
-  'what is no longer placed is unloaded': { held: { a: {} }, expect: ['unload a'] },
-  'a changed file is unloaded, loaded and started': {
+  'what is no longer placed is stopped while it runs': { held: { a: {} }, expect: ['stop a'] },
+  'nobody waits for a unit that takes its time to stop': { held: { a: { state: stopping } }, expect: [] },
+  'what is no longer placed is unloaded once it has stopped': { held: { a: { state: dead } }, expect: ['unload a'] },
+  'a changed file is stopped while it runs': { placed: { a: { hash: 'h2' } }, held: { a: {} }, expect: ['stop a'] },
+  'a changed file waits while the old one stops': {
     placed: { a: { hash: 'h2' } },
-    held: { a: {} },
+    held: { a: { state: stopping } },
+    expect: [],
+  },
+  'a changed file is unloaded, loaded and started once the old one has stopped': {
+    placed: { a: { hash: 'h2' } },
+    held: { a: { state: dead } },
     expect: ['unload a', 'load a', 'start a'],
   },
   'a launched unit that shall be loaded is stopped': {
@@ -55,7 +66,7 @@ const CASES: Record<string, Case & { expect: string[] }> = {
   },
   'all of one kind come before the next, by name': {
     placed: { b: {}, a: {}, c: { desired: 'loaded' } },
-    held: { d: {}, c: {} },
+    held: { d: { state: dead }, c: {} },
     expect: ['stop c', 'unload d', 'load a', 'load b', 'start a', 'start b'],
   },
   'what this machine refused is not tried again': { placed: { a: {} }, refused: { a: 'h1' }, expect: [] },
@@ -82,7 +93,7 @@ for (const [name, { expect, ...given }] of Object.entries(CASES)) {
 }
 
 test('every step carries a reason', () => {
-  const steps = planSteps(input({ placed: { a: { hash: 'h2' }, b: {} }, held: { a: {}, c: {} } }));
+  const steps = planSteps(input({ placed: { a: { hash: 'h2' }, b: {} }, held: { a: { state: dead }, c: {} } }));
   for (const step of steps) assert.notEqual(step.reason, '');
 });
 
@@ -98,12 +109,14 @@ test('carrying out the steps leads to what is placed, and then there is nothing 
     fc.property(placed, held, (wanted, before) => {
       const after = input({ placed: wanted, held: before });
       const actual = new Map(after.actual);
-      for (const step of planSteps(after)) {
-        const unit = actual.get(step.unit);
-        if (step.kind === 'unload') actual.delete(step.unit);
-        if (step.kind === 'load') actual.set(step.unit, { ...loaded(step.unit), hash: step.hash });
-        if (step.kind === 'start') actual.set(step.unit, { ...unit!, launched: true });
-        if (step.kind === 'stop') actual.set(step.unit, { ...unit!, launched: false });
+      for (const _ of ['once to stop', 'once more']) {
+        for (const step of planSteps({ ...after, actual })) {
+          const unit = actual.get(step.unit);
+          if (step.kind === 'unload') actual.delete(step.unit);
+          if (step.kind === 'load') actual.set(step.unit, { ...loaded(step.unit), hash: step.hash });
+          if (step.kind === 'start') actual.set(step.unit, { ...unit!, launched: true, state: running });
+          if (step.kind === 'stop') actual.set(step.unit, { ...unit!, launched: false, state: dead });
+        }
       }
       assert.deepEqual(planSteps({ ...after, actual }), []);
       assert.deepEqual([...actual.keys()].sort(), Object.keys(wanted).sort());
@@ -112,6 +125,5 @@ test('carrying out the steps leads to what is placed, and then there is nothing 
 });
 
 function loaded(name: string): LoadedUnit {
-  const state = { load: 'loaded', active: 'inactive', sub: 'dead' };
-  return { name, hash: '', launched: false, starting: false, state };
+  return { name, hash: '', launched: false, starting: false, state: dead };
 }

@@ -32,15 +32,28 @@ export function planSteps(input: PlanInput): Step[] {
 function stepsFor(unit: string, { placements, actual, refused, cutOff }: PlanInput): Step[] {
   const placement = placements.get(unit);
   const held = actual.get(unit);
-  if (!placement) return held ? [{ kind: 'unload', unit, reason: 'no longer placed on this machine' }] : [];
+  if (!placement) return held ? takeAway(held, 'no longer placed on this machine') : [];
   if (refused.get(unit) === placement.hash) return [];
 
   const wanted = cutOff && placement.onPartition === 'stop' ? 'loaded' : placement.desired;
   if (held?.hash === placement.hash) return changeState(unit, held, wanted, placement);
-  const steps: Step[] = held ? [{ kind: 'unload', unit, reason: 'its file has changed' }] : [];
+  const steps: Step[] = held ? takeAway(held, 'its file has changed') : [];
+  // A unit may take its time to stop; the new file waits for that, and no other unit has to.
+  if (held && !isOver(held)) return steps;
   steps.push({ kind: 'load', unit, hash: placement.hash, reason: placement.reason });
   if (wanted === 'launched') steps.push({ kind: 'start', unit, reason: 'to be launched' });
   return steps;
+}
+
+/** A unit that runs is told to stop first, and unloaded once that is over: the rest of the machine does not wait for it. */
+function takeAway(held: LoadedUnit, reason: string): Step[] {
+  if (isOver(held)) return [{ kind: 'unload', unit: held.name, reason }];
+  return held.state.active === 'deactivating' ? [] : [{ kind: 'stop', unit: held.name, reason }];
+}
+
+/** Nothing of it runs, nor is about to. */
+function isOver({ state, starting }: LoadedUnit): boolean {
+  return !starting && (state.active === 'inactive' || state.active === 'failed');
 }
 
 function changeState(unit: string, held: LoadedUnit, wanted: Placement['desired'], placement: Placement): Step[] {

@@ -59,12 +59,13 @@ export class Invariants implements RuntimeObserver {
   }
 
   stopped(machine: string, unit: string, startedAtMs: number): void {
+    const held = this.#running.get(unit)?.get(machine);
     this.#running.get(unit)?.delete(machine);
     if (this.#leaving.has(machine)) return;
     const placement = this.#placement(machine, unit);
     const needs = this.#needsOf(unit, placement?.hash ?? '');
     if (needs.onPartition === 'stop') return;
-    if (placement?.desired !== 'launched') return;
+    if (placement?.desired !== 'launched' || (held && placement.hash !== held)) return;
     if ((this.#unwanted.get(`${machine}/${unit}`) ?? -1) >= startedAtMs) return;
     this.#fail(`${unit} was stopped on ${machine}, where it has been wanted ever since it was started`);
   }
