@@ -123,8 +123,8 @@ test('after a power cut two machines that never saw the unit run it', () =>
     );
     const others = [1, 2, 3].filter((number) => number !== first.number);
     await lab.ok('lab', 'restore', ...others.map(String));
-    const now = await until('active again', () => lab.whereActive('hello.service'));
-    assert.ok(others.includes(now.number));
+    // Until its lease ends, the dead machine's last word still stands.
+    await until('active again', async () => others.includes((await lab.whereActive('hello.service'))?.number ?? 0));
     await lab.ok('lab', 'restore');
     assert.equal((await lab.machines())[first.number - 1]!.state, 'up');
   }));
@@ -184,8 +184,6 @@ test('taken ports are avoided, and it says so', () =>
 
 test('a machine that does not start is shown with the end of its log; the others run', () =>
   withLab(async (lab) => {
-    mkdirSync(path.join(lab.directory, 'm2'), { recursive: true });
-    // lab.json is what makes a directory a lab, so this one has to be begun by a real start.
     await lab.up('--machines', '1');
     mkdirSync(path.join(lab.directory, 'm2', 'state', 'token', 'in-the-way'), { recursive: true });
     const { status, err } = await lab.run('lab', 'up', '--detach', '--machines', '3');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { places, sources } from './sources.ts';
+import { places, productSources, sources } from './sources.ts';
 
 interface Rule {
   readonly what: string;
@@ -28,7 +28,7 @@ const RULES: readonly Rule[] = [
   { what: 'nothing is left for later', pattern: /\b(TODO|FIXME|XXX|HACK)\b/, allowed: /^$/ },
 ];
 
-const product = sources('src/**/*.ts').filter(({ file }) => !file.endsWith('.test.ts'));
+const product = productSources();
 
 for (const { what, pattern, allowed } of RULES) {
   test(what, () => {

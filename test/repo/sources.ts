@@ -20,6 +20,11 @@ export function sources(...patterns: string[]): SourceFile[] {
     .map((file) => ({ file, text: readFileSync(path.join(root, file), 'utf8') }));
 }
 
+/** The code that runs for users: neither tests nor what only tests use (`test-*.ts`). */
+export function productSources(): SourceFile[] {
+  return sources('src/**/*.ts').filter(({ file }) => !/\.test\.ts$|\/test-[^/]*$/.test(file));
+}
+
 /** The code alone: comments blanked out, line numbers kept. Good enough for formatted TypeScript. */
 export function withoutComments(text: string): string {
   return text

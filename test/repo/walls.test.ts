@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { type SourceFile, sources, withoutComments } from './sources.ts';
+import { productSources, type SourceFile, withoutComments } from './sources.ts';
 
 /**
  * Who may import whom, besides lib, which anyone may. A folder missing here may import nothing but lib. `daemon` and `lab`
@@ -84,7 +84,7 @@ function wallProblem(item: Import): string | undefined {
   return `${here} may import ${[...allowed, 'lib'].join(', ')} only`;
 }
 
-const product = sources('src/**/*.ts').filter(({ file }) => !file.endsWith('.test.ts'));
+const product = productSources();
 
 test('folders import one another by their doors and only as the architecture allows', () => {
   const problems = product
