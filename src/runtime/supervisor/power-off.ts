@@ -6,6 +6,7 @@ import {
   findMembers,
   isRunning,
   killCgroupTree,
+  readInvocation,
   removeCgroup,
   sendSignal,
   snapshotProcesses,
@@ -60,7 +61,7 @@ function findStrays(directory: StateDirectory, tracked: Map<number, number>): re
     if (memory.invocationId !== '') invocations.add(memory.invocationId);
     for (const known of [memory.main, memory.control]) if (known !== null) tracked.set(known.pid, known.startTime);
   }
-  const found = findMembers(snapshotProcesses(), tracked, invocations);
+  const found = findMembers(snapshotProcesses(), tracked, (orphan) => invocations.has(readInvocation(orphan)));
   for (const { pid, startTime } of found) tracked.set(pid, startTime);
   return found.map(({ pid }) => pid);
 }

@@ -128,7 +128,9 @@ export class ServiceProcesses {
     child.on('exit', (status, signal) => {
       const exit: ProcessExit =
         signal === null ? { code: 'exited', status: status ?? 0 } : { code: 'killed', status: SIGNALS[signal] ?? 0 };
-      this.#report(role, watched, exit);
+      // Ends that come together are looked into together.
+      this.#group.touch();
+      setImmediate(() => this.#report(role, watched, exit));
     });
   }
 
@@ -193,7 +195,9 @@ export class ServiceProcesses {
   checkAliens(): void {
     for (const role of ['control', 'main'] as const) {
       const watched = this.#memory[role];
-      if (watched?.alien && !isRunning(watched)) this.#report(role, watched, { code: 'unknown', status: 0 });
+      if (!watched?.alien || isRunning(watched)) continue;
+      this.#group.touch();
+      this.#report(role, watched, { code: 'unknown', status: 0 });
     }
   }
 

@@ -1,8 +1,8 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { messageOf } from '../../../lib/index.ts';
 import { describeExit, type ExecPhase, type ProcessExit, type ServiceSpec, type UnitSpec } from '../spec/index.ts';
-import { admitStart, controlResult, mainResult, shouldRestart } from './decisions.ts';
-import { ServiceCore } from './service-core.ts';
+import { admitStart, controlResult, mainResult } from './decisions.ts';
+import { ServiceDown } from './service-down.ts';
 import { type ProcessRole, ServiceProcesses } from './service-processes.ts';
 import type { StartAnswer, StopAnswer, Unit } from './unit.ts';
 import { exitVariables } from './unit-environment.ts';
@@ -12,8 +12,8 @@ import type { ServiceResult, UnitMemory, UnitState, WatchedProcess } from './uni
 const ALIEN_POLL_MS = 500;
 
 /** A service, with the states and transitions of systemd's service.c. */
-export class Service extends ServiceCore implements Unit {
-  readonly processes: ServiceProcesses;
+export class Service extends ServiceDown implements Unit {
+  override readonly processes: ServiceProcesses;
 
   constructor(host: UnitHost, spec: UnitSpec & { readonly service: ServiceSpec }, memory: UnitMemory) {
     super(host, spec, memory);
@@ -31,7 +31,7 @@ export class Service extends ServiceCore implements Unit {
     if (this.active === 'active' || this.active === 'reloading') return 'already';
     if (!admitStart(memory, this.spec.startLimit, this.host.clock.now())) {
       this.note('Start request repeated too quickly.');
-      this.#enterDead('start-limit-hit', false);
+      this.enterDead('start-limit-hit', false);
       return 'refused';
     }
     Object.assign(memory, {
@@ -55,13 +55,13 @@ export class Service extends ServiceCore implements Unit {
     if (state === 'dead' || state === 'failed') return 'already';
     this.memory.stopRequested = true;
     if (state === 'auto-restart') this.setState('dead');
-    else if (state === 'running' || state === 'exited') this.#enterStop('success');
-    else if (this.isUp) this.#enterSignal('stop-sigterm', 'success');
+    else if (state === 'running' || state === 'exited') this.enterStop('success');
+    else if (this.isUp) this.enterSignal('stop-sigterm', 'success');
     return 'stopping';
   }
 
   reload(): void {
-    this.#runCommand('ExecReload', 0);
+    this.runCommand('ExecReload', 0);
   }
 
   /** A message the service sent about itself; sd_notify(3). */
@@ -101,26 +101,26 @@ export class Service extends ServiceCore implements Unit {
   // ---- the way up
 
   #enterStartPre(): void {
-    if (this.service.exec.ExecStartPre.length > 0) this.#runCommand('ExecStartPre', 0);
+    if (this.service.exec.ExecStartPre.length > 0) this.runCommand('ExecStartPre', 0);
     else this.#enterStart();
   }
 
   #enterStart(): void {
     if (this.service.exec.ExecStart.length === 0) this.#enterStartPost();
-    else this.#runCommand('ExecStart', 0);
+    else this.runCommand('ExecStart', 0);
   }
 
   #enterStartPost(): void {
-    if (this.service.exec.ExecStartPost.length > 0) this.#runCommand('ExecStartPost', 0);
+    if (this.service.exec.ExecStartPost.length > 0) this.runCommand('ExecStartPost', 0);
     else this.#enterRunning('success');
   }
 
   #enterRunning(result: ServiceResult): void {
     this.blame(result);
-    if (this.memory.result !== 'success') this.#enterSignal('stop-sigterm', result);
+    if (this.memory.result !== 'success') this.enterSignal('stop-sigterm', result);
     else if (this.#isGood()) this.setState('running', this.service.runtimeMaxMs);
     else if (this.service.remainAfterExit) this.setState('exited');
-    else this.#enterStop('success');
+    else this.enterStop('success');
   }
 
   /** While the main process is unknown, anybody of the unit stands for it. */
@@ -130,8 +130,7 @@ export class Service extends ServiceCore implements Unit {
     return mainPid === 0 && this.service.exec.ExecStart.length > 0 && this.processes.members().length > 0;
   }
 
-  /** Runs a command and enters the state that goes with it. */
-  #runCommand(phase: ExecPhase, index: number): void {
+  protected override runCommand(phase: ExecPhase, index: number): void {
     try {
       this.processes.run(this.#roleOf(phase), phase, index, this.#variables(phase));
     } catch (error) {
@@ -151,9 +150,9 @@ export class Service extends ServiceCore implements Unit {
   }
 
   #commandImpossible(phase: ExecPhase): void {
-    if (phase === 'ExecStopPost') this.#enterSignal('final-sigterm', 'resources');
+    if (phase === 'ExecStopPost') this.enterSignal('final-sigterm', 'resources');
     else if (phase === 'ExecReload') this.#enterRunning('success');
-    else this.#enterSignal('stop-sigterm', 'resources');
+    else this.enterSignal('stop-sigterm', 'resources');
   }
 
   #roleOf(phase: ExecPhase): ProcessRole {
@@ -194,19 +193,19 @@ export class Service extends ServiceCore implements Unit {
     if (state === 'running') this.#enterRunning(result);
     else if (state === 'start') this.#mainEndedInStart(process, result);
     else if (control !== null) return;
-    else if (state === 'start-post' || state === 'reload') this.#enterStop(result);
-    else if (state === 'stop') this.#enterSignal('stop-sigterm', result);
-    else if (state === 'stop-sigterm' || state === 'stop-sigkill') this.#enterStopPost(result);
-    else if (state === 'stop-post') this.#enterSignal('final-sigterm', result);
+    else if (state === 'start-post' || state === 'reload') this.enterStop(result);
+    else if (state === 'stop') this.enterSignal('stop-sigterm', result);
+    else if (state === 'stop-sigterm' || state === 'stop-sigkill') this.enterStopPost(result);
+    else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
     else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll();
   }
 
   #mainEndedInStart(process: WatchedProcess, result: ServiceResult): void {
     const { type, exec } = this.service;
-    if (result !== 'success') this.#enterSignal('stop-sigterm', result);
-    else if (type === 'notify') this.#enterSignal('stop-sigterm', 'protocol');
+    if (result !== 'success') this.enterSignal('stop-sigterm', result);
+    else if (type === 'notify') this.enterSignal('stop-sigterm', 'protocol');
     else if (type === 'oneshot' && process.index + 1 < exec.ExecStart.length) {
-      this.#runCommand('ExecStart', process.index + 1);
+      this.runCommand('ExecStart', process.index + 1);
     } else this.#enterStartPost();
   }
 
@@ -215,19 +214,18 @@ export class Service extends ServiceCore implements Unit {
     const isDue = state === STATE_OF_PHASE[phase];
     // A reload that fails changes nothing.
     if (state !== 'reload') this.blame(result);
-    if (isDue && result === 'success' && index + 1 < this.service.exec[phase].length)
-      this.#runCommand(phase, index + 1);
+    if (isDue && result === 'success' && index + 1 < this.service.exec[phase].length) this.runCommand(phase, index + 1);
     else if (state === 'reload') this.#enterRunning('success');
     else this.#phaseEnded(state, result);
   }
 
   #phaseEnded(state: UnitState, result: ServiceResult): void {
-    if (state === 'stop') this.#enterSignal('stop-sigterm', result);
-    else if (state === 'stop-post') this.#enterSignal('final-sigterm', result);
+    if (state === 'stop') this.enterSignal('stop-sigterm', result);
+    else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
     else if (state === 'stop-sigterm' || state === 'stop-sigkill') {
-      if (this.memory.main === null) this.#enterStopPost(result);
+      if (this.memory.main === null) this.enterStopPost(result);
     } else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll();
-    else if (result !== 'success') this.#enterSignal('stop-sigterm', result);
+    else if (result !== 'success') this.enterSignal('stop-sigterm', result);
     else if (state === 'start-pre') this.#enterStart();
     else if (state === 'start') this.#forked();
     else if (state === 'start-post') this.#enterRunning('success');
@@ -259,93 +257,24 @@ export class Service extends ServiceCore implements Unit {
     }
   }
 
-  // ---- the way down
-
-  #enterStop(result: ServiceResult): void {
-    this.blame(result);
-    if (this.service.exec.ExecStop.length > 0) this.#runCommand('ExecStop', 0);
-    else this.#enterSignal('stop-sigterm', 'success');
-  }
-
-  #enterSignal(
-    state: 'stop-sigterm' | 'stop-sigkill' | 'final-sigterm' | 'final-sigkill',
-    result: ServiceResult,
-  ): void {
-    this.blame(result);
-    this.processes.beginSignal();
-    const { sendSigkill } = this.service.kill;
-    if (this.#kill(state)) this.setState(state, this.service.timeoutStopMs);
-    else if (state === 'stop-sigterm' && sendSigkill) this.#enterSignal('stop-sigkill', 'success');
-    else if (state === 'stop-sigterm' || state === 'stop-sigkill') this.#enterStopPost('success');
-    else if (state === 'final-sigterm' && sendSigkill) this.#enterSignal('final-sigkill', 'success');
-    else this.#enterDead('success', true);
-  }
-
-  #kill(state: UnitState): boolean {
-    const { mode, signal, restartSignal, finalSignal } = this.service.kill;
-    if (mode === 'none') return false;
-    const hard = state.endsWith('sigkill');
-    const soft = this.memory.job === 'restart' ? restartSignal : signal;
-    const group = mode === 'control-group' || (mode === 'mixed' && hard);
-    return this.processes.kill(hard ? finalSignal : soft, { group });
-  }
-
-  #enterStopPost(result: ServiceResult): void {
-    this.blame(result);
-    if (this.service.exec.ExecStopPost.length > 0) this.#runCommand('ExecStopPost', 0);
-    else this.#enterSignal('final-sigterm', 'success');
-  }
-
-  #enterDead(result: ServiceResult, allowRestart: boolean): void {
-    this.blame(result);
-    const { memory, service } = this;
-    this.note(memory.result === 'success' ? 'Deactivated successfully.' : `Failed with result '${memory.result}'.`);
-    const restarts = allowRestart && shouldRestart(service, memory);
-    memory.restartsOver = !restarts;
-    if (service.pidFile !== undefined) rmSync(service.pidFile, { force: true });
-    this.processes.close();
-    this.setState(memory.result === 'success' ? 'dead' : 'failed');
-    if (restarts) this.setState('auto-restart', service.restartMs);
-  }
-
   // ---- time
 
   protected override timedOut(): void {
     const { state } = this.memory;
-    if (state === 'auto-restart') this.#restart();
+    if (state === 'auto-restart') this.restart();
     else if (state === 'running') {
       this.note('Service reached runtime time limit. Stopping.');
-      this.#enterStop('timeout');
+      this.enterStop('timeout');
     } else if (state === 'reload') {
       this.note('Reload operation timed out. Killing reload process.');
       this.processes.killControl();
     } else if (state === 'stop') {
       this.note('Stopping timed out. Terminating.');
-      this.#enterSignal('stop-sigterm', 'timeout');
+      this.enterSignal('stop-sigterm', 'timeout');
     } else if (this.active === 'activating') {
       this.note(`${state} operation timed out. Terminating.`);
-      this.#enterSignal('stop-sigterm', 'timeout');
-    } else this.#stoppingTimedOut(state);
-  }
-
-  #stoppingTimedOut(state: UnitState): void {
-    const { sendSigkill } = this.service.kill;
-    if (state === 'stop-post') {
-      this.note('stop-post operation timed out. Terminating.');
-      this.#enterSignal('final-sigterm', 'timeout');
-    } else if (state === 'stop-sigkill') {
-      this.note('Processes still around after SIGKILL. Ignoring.');
-      this.#enterStopPost('timeout');
-    } else if (state === 'final-sigkill') {
-      this.note('Processes still around after final SIGKILL. Entering failed mode.');
-      this.#enterDead('timeout', false);
-    } else {
-      this.note(`State '${state}' timed out. ${sendSigkill ? 'Killing.' : 'Skipping SIGKILL.'}`);
-      if (state === 'stop-sigterm' && sendSigkill) this.#enterSignal('stop-sigkill', 'timeout');
-      else if (state === 'stop-sigterm') this.#enterStopPost('timeout');
-      else if (sendSigkill) this.#enterSignal('final-sigkill', 'timeout');
-      else this.#enterDead('timeout', false);
-    }
+      this.enterSignal('stop-sigterm', 'timeout');
+    } else this.stoppingTimedOut(state);
   }
 
   protected override pollDelayMs(polls: number): number | undefined {
@@ -364,7 +293,7 @@ export class Service extends ServiceCore implements Unit {
     if (this.memory.state !== state) return;
     if (state === 'start') this.#pollStart();
     else if (state === 'running' && !this.#isGood()) this.#enterRunning('success');
-    else if (/^(stop|final)-sig/.test(state)) this.#pollStopping(state);
+    else if (/^(stop|final)-sig/.test(state)) this.pollStopping(state);
   }
 
   #pollStart(): void {
@@ -375,31 +304,15 @@ export class Service extends ServiceCore implements Unit {
     if (this.#loadPidFile(pidFile)) this.#enterStartPost();
     else if (this.processes.members().length === 0) {
       this.note('Daemon never wrote its PID file. Failing.');
-      this.#enterSignal('stop-sigterm', 'protocol');
+      this.enterSignal('stop-sigterm', 'protocol');
     }
-  }
-
-  #pollStopping(state: UnitState): void {
-    this.#kill(state);
-    const { main, control } = this.memory;
-    const { mode } = this.service.kill;
-    const group = mode === 'control-group' || (mode === 'mixed' && state.endsWith('sigkill'));
-    if (main !== null || control !== null || (group && this.processes.members().length > 0)) return;
-    if (state.startsWith('stop')) this.#enterStopPost('success');
-    else this.#enterDead('success', true);
   }
 
   /** What was just being started either runs, and is taken over, or is started now. */
   #resumeSpawning(phase: ExecPhase, index: number): void {
     this.memory.spawning = null;
     if (this.processes.resumeSpawned(this.#roleOf(phase), phase, index)) this.#commandStarted(phase);
-    else this.#runCommand(phase, index);
-  }
-
-  #restart(): void {
-    this.memory.restarts++;
-    this.note(`Scheduled restart job, restart counter is at ${this.memory.restarts}.`);
-    this.host.restart(this.spec.name);
+    else this.runCommand(phase, index);
   }
 }
 

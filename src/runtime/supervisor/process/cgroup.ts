@@ -61,6 +61,8 @@ class UnitCgroup implements ProcessGroup {
     return readMembers(this.#path);
   }
 
+  touch(): void {}
+
   killAll(): boolean {
     return killCgroup(this.#path);
   }

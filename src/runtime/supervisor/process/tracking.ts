@@ -1,9 +1,17 @@
 import type { Clock } from '../../../lib/index.ts';
 import type { ProcessGroup, ProcessGroups } from './process-group.ts';
-import { isZombie, listPids, type ProcessId, type ProcessStat, readEnvironment, readStat } from './procfs.ts';
+import {
+  isRunning,
+  isZombie,
+  listPids,
+  type ProcessId,
+  type ProcessStat,
+  readEnvironment,
+  readStat,
+} from './procfs.ts';
 
-/** How old a look at /proc may be: units that end together share one. */
-const MAX_AGE_MS = 2;
+/** How old a look at /proc may be when nothing has ended since: units that wait for their end share one. */
+const MAX_AGE_MS = 20;
 
 /**
  * Process groups where no control group may be made. A unit's processes are those it is known to have started, their
@@ -16,23 +24,50 @@ export class ProcessTracking implements ProcessGroups {
   readonly #clock: Clock;
   #taken = Number.NEGATIVE_INFINITY;
   #snapshot: readonly ProcessStat[] = [];
+  /** INVOCATION_ID by process, so that a process is asked once in its life. */
+  #invocations = new Map<string, string>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   groupOf(_unit: string): ProcessGroup {
-    return new TrackedGroup(() => this.#look());
+    return new TrackedGroup(this);
   }
 
-  #look(): readonly ProcessStat[] {
-    const now = this.#clock.monotonic();
-    if (now - this.#taken > MAX_AGE_MS) {
-      this.#snapshot = snapshotProcesses();
-      this.#taken = this.#clock.monotonic();
-    }
+  now(): number {
+    return this.#clock.monotonic();
+  }
+
+  /** All processes as they were at some time after `since`. */
+  look(since: number): readonly ProcessStat[] {
+    if (this.#taken > since && this.now() - this.#taken < MAX_AGE_MS) return this.#snapshot;
+    this.#taken = this.now();
+    this.#snapshot = snapshotProcesses();
+    this.#forgetEnded();
     return this.#snapshot;
   }
+
+  invocationOf(stat: ProcessStat): string {
+    const key = `${stat.pid} ${stat.startTime}`;
+    let invocation = this.#invocations.get(key);
+    if (invocation === undefined) {
+      invocation = readInvocation(stat);
+      this.#invocations.set(key, invocation);
+    }
+    return invocation;
+  }
+
+  #forgetEnded(): void {
+    if (this.#invocations.size < 2 * this.#snapshot.length) return;
+    const living = new Set(this.#snapshot.map(({ pid, startTime }) => `${pid} ${startTime}`));
+    for (const key of this.#invocations.keys()) if (!living.has(key)) this.#invocations.delete(key);
+  }
+}
+
+/** The INVOCATION_ID a process was started with; empty when it has none. */
+export function readInvocation(stat: ProcessStat): string {
+  return readEnvironment(stat.pid).get('INVOCATION_ID') ?? '';
 }
 
 /** All living processes but this one. */
@@ -44,21 +79,32 @@ export function snapshotProcesses(): readonly ProcessStat[] {
 }
 
 class TrackedGroup implements ProcessGroup {
-  readonly #look: () => readonly ProcessStat[];
+  readonly #tracking: ProcessTracking;
   readonly #invocations = new Set<string>();
   #tracked = new Map<number, number>();
+  #since: number;
 
-  constructor(look: () => readonly ProcessStat[]) {
-    this.#look = look;
+  constructor(tracking: ProcessTracking) {
+    this.#tracking = tracking;
+    this.#since = tracking.now();
+  }
+
+  touch(): void {
+    this.#since = this.#tracking.now();
   }
 
   open(invocationId: string): void {
+    if (this.#tracked.size === 0) this.#invocations.clear();
     this.#invocations.add(invocationId);
   }
 
   members(known: readonly ProcessId[]): readonly number[] {
     for (const { pid, startTime } of known) this.#tracked.set(pid, startTime);
-    const found = findMembers(this.#look(), this.#tracked, this.#invocations);
+    if (this.#tracked.size === 0 && this.#invocations.size === 0) return [];
+    // Who ended since the look was taken is nobody to be signalled: the pid may be another's by now.
+    const all = this.#tracking.look(this.#since);
+    const isOurs = (stat: ProcessStat) => this.#invocations.has(this.#tracking.invocationOf(stat));
+    const found = findMembers(all, this.#tracked, isOurs).filter(isRunning);
     this.#tracked = new Map(found.map((stat) => [stat.pid, stat.startTime]));
     return found.map((stat) => stat.pid);
   }
@@ -73,18 +119,20 @@ class TrackedGroup implements ProcessGroup {
   }
 }
 
-/** The processes in `all` that belong to a unit, given those tracked so far (pid → start time). */
+/**
+ * The processes in `all` that belong to a unit, given those tracked so far (pid → start time) and how to recognize an
+ * orphan of it.
+ */
 export function findMembers(
   all: readonly ProcessStat[],
   tracked: ReadonlyMap<number, number>,
-  invocations: ReadonlySet<string>,
+  isOurs: (orphan: ProcessStat) => boolean,
 ): readonly ProcessStat[] {
   const members = new Map<number, ProcessStat>();
   for (const stat of all) if (tracked.get(stat.pid) === stat.startTime) members.set(stat.pid, stat);
   addRelatives(all, members);
   // Only orphans are asked for their environment: all others are found through their parents.
-  const orphans = all.filter((stat) => !members.has(stat.pid) && isOrphan(stat));
-  const ours = orphans.filter((stat) => invocations.has(readEnvironment(stat.pid).get('INVOCATION_ID') ?? ''));
+  const ours = all.filter((stat) => !members.has(stat.pid) && isOrphan(stat) && isOurs(stat));
   for (const stat of ours) members.set(stat.pid, stat);
   if (ours.length > 0) addRelatives(all, members);
   return [...members.values()];
