@@ -21,13 +21,13 @@ function summary(desiredState: ApiState, status?: Partial<NonNullable<ApiPlaceme
 
 const LAUNCHED = { state: 'launched', hash: 'h1' } as const;
 
-test('a started unit is done once it is active', () => {
+test('a started unit is done once it is active and stays so', () => {
   const verdict = judge('a.service', LAUNCHED, summary('launched', {}), newMemory());
   assert.deepEqual(verdict, {
     kind: 'reached',
     line: 'Unit a.service launched on 85c0c595.../172.17.8.102',
-    ready: true,
-    settling: false,
+    ready: false,
+    holdMs: 30,
   });
 });
 
@@ -52,7 +52,7 @@ test('a one-shot is done when it has ended', () => {
     summary('launched', { active: 'activating', sub: 'start' }),
     newMemory(),
   );
-  assert.ok(working.kind === 'reached' && !working.ready && !working.settling);
+  assert.ok(working.kind === 'reached' && !working.ready && !working.holdMs);
   const ended = judge('a.service', LAUNCHED, summary('launched', { active: 'inactive', sub: 'dead' }), newMemory());
   assert.ok(ended.kind === 'reached' && ended.ready);
 });
@@ -94,7 +94,7 @@ test('a stopped unit is done once systemd has stopped it, an unloaded one once i
     summary('loaded', { active: 'deactivating', sub: 'stop-sigterm' }),
     newMemory(),
   );
-  assert.ok(stopping.kind === 'reached' && !stopping.ready && !stopping.settling);
+  assert.ok(stopping.kind === 'reached' && !stopping.ready && !stopping.holdMs);
   for (const active of ['inactive', 'failed']) {
     const stopped = judge('a.service', goal, summary('loaded', { active, sub: 'dead' }), newMemory());
     assert.ok(stopped.kind === 'reached' && stopped.ready);

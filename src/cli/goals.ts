@@ -19,12 +19,12 @@ export interface Memory {
 }
 
 /**
- * How far a unit is. `where` is set once the fleet state is reached, with `placed` before that. `settling`: it looks
- * done, but a moment ago it may just not have begun; done when it stays so.
+ * How far a unit is. `reached`: it has the fleet state; done when `ready`, or when nothing else is heard of it for
+ * `holdMs`. `placed`: a machine has been chosen.
  */
 export type Verdict =
   | { readonly kind: 'waiting'; readonly placed: boolean }
-  | { readonly kind: 'reached'; readonly line?: string; readonly ready: boolean; readonly settling: boolean }
+  | { readonly kind: 'reached'; readonly line?: string; readonly ready: boolean; readonly holdMs?: number }
   | { readonly kind: 'failed'; readonly because: string; readonly line?: string; readonly machineID?: string };
 
 export function newMemory(): Memory {
@@ -50,12 +50,12 @@ function judgeEverywhere(state: ApiState, unit: ApiUnitSummary): Verdict {
       status?.state === state && (state === 'launched' || status.active === 'inactive' || status.active === 'failed')
     );
   });
-  return there ? { kind: 'reached', ready: true, settling: false } : { kind: 'waiting', placed: true };
+  return there ? { kind: 'reached', ready: true } : { kind: 'waiting', placed: true };
 }
 
 function judgeInactive(name: string, unit: ApiUnitSummary): Verdict {
   if (unit.currentState !== 'inactive' || unit.placements.length > 0) return { kind: 'waiting', placed: true };
-  return { kind: 'reached', line: `Unit ${name} inactive`, ready: true, settling: false };
+  return { kind: 'reached', line: `Unit ${name} inactive`, ready: true };
 }
 
 function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory: Memory): Verdict {
@@ -83,17 +83,22 @@ function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory:
 }
 
 function judgeLaunched(line: string, status: { active: string; sub: string }, memory: Memory): Verdict {
-  if (status.active === 'active') return { kind: 'reached', line, ready: true, settling: false };
+  if (status.active === 'active') return { kind: 'reached', line, ready: false, holdMs: ACTIVE_HOLD_MS };
   if (status.sub === 'auto-restart') memory.restarting = true;
   // A machine calls a unit launched once its start job is over or shows: one that is inactive has run and ended.
-  return { kind: 'reached', line, ready: status.active === 'inactive', settling: false };
+  return { kind: 'reached', line, ready: status.active === 'inactive' };
 }
 
 function judgeLoaded(line: string, active: string): Verdict {
   const stopped = active === 'inactive' || active === 'failed';
   // A unit may be loaded and running: a socket or a dependency started it. One that is being stopped is still on its way.
-  return { kind: 'reached', line, ready: stopped, settling: active === 'active' };
+  return { kind: 'reached', line, ready: stopped, ...(active === 'active' ? { holdMs: LOADED_HOLD_MS } : {}) };
 }
+
+// A unit of Type=simple counts as active from the fork on; a program that cannot even be executed shows within this.
+const ACTIVE_HOLD_MS = 30;
+// A stopped unit that a socket or a dependency keeps running shows as active for longer than this.
+const LOADED_HOLD_MS = 400;
 
 /** What `fleetctl wait --for` can wait for. */
 export const CONDITIONS = ['active', 'loaded', 'inactive', 'gone'] as const;

@@ -33,7 +33,7 @@ export async function orderUnits(
     }
     const orders: Order[] = ordered
       .filter((unit) => !unit.global)
-      .map(({ name, hash }) => ({ name, goal: { state: order.state, hash } }));
+      .map(({ name, hash }) => ({ name, goal: { state: order.state, ...(hash ? { hash } : {}) } }));
     if (!follow || orders.length === 0) return failed.size > 0 ? 1 : 0;
     const late = await waitForGoals(context, { client, follow, orders, timeoutMs: waitingTime(context), startedMs });
     return late.length + failed.size > 0 ? 1 : 0;

@@ -23,8 +23,8 @@ export interface SourcedUnit {
   readonly existing: ApiUnitSummary | undefined;
   /** The text to send, when it is to be created or replaced. */
   readonly options: readonly UnitOption[] | undefined;
-  /** Of the text that the unit will have. */
-  readonly hash: string;
+  /** Of the text that the unit will have; absent for a new unit, of which there is no other text. */
+  readonly hash: string | undefined;
   readonly global: boolean;
 }
 
@@ -178,7 +178,13 @@ class Finder {
 }
 
 function sourced(name: string, options: readonly UnitOption[], existing: ApiUnitSummary | undefined): SourcedUnit {
-  return { name, options, existing, hash: hashUnit(options), global: readNeeds(name, options).needs.global };
+  return {
+    name,
+    options,
+    existing,
+    hash: existing && hashUnit(options),
+    global: readNeeds(name, options).needs.global,
+  };
 }
 
 function templateName(name: string): string | undefined {

@@ -24,8 +24,6 @@ export interface WaitOptions {
 
 // Long enough for a leader to place a unit, short enough for a user to be told why it did not within a second.
 const EXPLAIN_AFTER_MS = 700;
-// A stopped unit that a socket or a dependency keeps running shows as active for longer than this.
-const SETTLE_MS = 400;
 const EXPLAINED_AT_MOST = 3;
 
 interface Pending {
@@ -33,7 +31,7 @@ interface Pending {
   readonly memory: Memory;
   reached: boolean;
   placed: boolean;
-  cancelSettling: (() => void) | undefined;
+  cancelHold: (() => void) | undefined;
 }
 
 /**
@@ -57,7 +55,7 @@ class Wait {
     this.#options = options;
     this.#progress = new Progress(context, options.orders.length);
     for (const order of options.orders) {
-      const pending = { order, memory: newMemory(), reached: false, placed: false, cancelSettling: undefined };
+      const pending = { order, memory: newMemory(), reached: false, placed: false, cancelHold: undefined };
       this.#pending.set(order.name, pending);
     }
   }
@@ -101,8 +99,8 @@ class Wait {
   #look(name: string): void {
     const pending = this.#pending.get(name);
     if (!pending) return;
-    pending.cancelSettling?.();
-    pending.cancelSettling = undefined;
+    pending.cancelHold?.();
+    pending.cancelHold = undefined;
     const { order, memory } = pending;
     const verdict = judge(name, order.goal, this.#options.follow.units.get(name) ?? null, memory);
     if (verdict.kind === 'waiting') pending.placed = verdict.placed;
@@ -119,8 +117,8 @@ class Wait {
     pending.placed = true;
     if (verdict.line) this.#printOnce(pending, verdict.line);
     if (verdict.ready) this.#settle(pending);
-    else if (verdict.settling)
-      pending.cancelSettling = this.#context.clock.after(SETTLE_MS, () => this.#settle(pending));
+    else if (verdict.holdMs)
+      pending.cancelHold = this.#context.clock.after(verdict.holdMs, () => this.#settle(pending));
   }
 
   #printOnce(pending: Pending, line: string): void {

@@ -1,0 +1,126 @@
+/** What the tests of commands share: a real lab in a directory of its own, and fleetctl run against it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../lib/index.ts';
+import { runFleetctl } from './run.ts';
+
+const MAIN = join(import.meta.dirname, 'main.ts');
+
+export interface Ran {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface TestMachine {
+  readonly id: string;
+  readonly address: string;
+  readonly endpoint: string;
+  readonly socket: string;
+}
+
+export class TestLab {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'fl-cli-'));
+  readonly env: Record<string, string> = { FLOTILLA_LAB: join(this.#folder, 'lab') };
+  machines: readonly TestMachine[] = [];
+
+  /** Starts the machines; `close` it afterwards. */
+  static async start(machines: number): Promise<TestLab> {
+    const lab = new TestLab();
+    const port = String(await freePort());
+    const up = await lab.spawned('lab', 'up', '--detach', '--machines', String(machines), '--port', port);
+    if (up.status !== 0) throw new Error(`the lab did not start:\n${up.out}${up.err}`);
+    const state = JSON.parse(readFileSync(join(lab.env['FLOTILLA_LAB']!, 'lab.json'), 'utf8'));
+    lab.machines = state.machines;
+    // Named, so that a fleetd of this computer's own is not asked instead.
+    lab.env['FLEETCTL_ENDPOINT'] = `unix://${lab.machines[0]!.socket}`;
+    return lab;
+  }
+
+  /** Writes a unit file and answers its path. */
+  write(name: string, text: string): string {
+    const path = join(this.#folder, name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  /** Runs a command line within this process; words are split at blanks, and `~/` is the folder of `write`. */
+  async run(line: string): Promise<Ran> {
+    const ran = { out: '', err: '' };
+    const argv = line.split(' ').map((word) => word.replace(/^~\//, `${this.#folder}/`));
+    const status = await runFleetctl(argv, {
+      out: (text) => {
+        ran.out += text;
+      },
+      err: (text) => {
+        ran.err += text;
+      },
+      env: this.env,
+      outIsTerminal: () => false,
+      errIsTerminal: () => false,
+    });
+    return { status, ...ran, err: ran.err.replaceAll(`${this.#folder}/`, '~/') };
+  }
+
+  /** Runs a command that has to succeed without a word on stderr; answers its stdout. */
+  async ok(line: string): Promise<string> {
+    const { status, out, err } = await this.run(line);
+    if (status !== 0 || err !== '') throw new Error(`fleetctl ${line} ended with ${status}:\n${out}${err}`);
+    return out;
+  }
+
+  /** The program itself, as a process. */
+  spawn(...args: string[]): ChildProcess {
+    return spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...this.env }, stdio: 'pipe' });
+  }
+
+  async spawned(...args: string[]): Promise<Ran> {
+    const child = this.spawn(...args);
+    const ran = { out: '', err: '' };
+    child.stdout!.on('data', (chunk) => {
+      ran.out += chunk;
+    });
+    child.stderr!.on('data', (chunk) => {
+      ran.err += chunk;
+    });
+    const status = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)));
+    return { status, ...ran };
+  }
+
+  /** `85c0c595.../127.0.1.1` of a machine, by its number from 0. */
+  legend(index: number): string {
+    const { id, address } = this.machines[index]!;
+    return `${id.slice(0, 8)}.../${address}`;
+  }
+
+  /** The text with every machine's legend replaced by MACHINE. */
+  anonymous(text: string): string {
+    return this.machines.reduce((rest, _, i) => rest.replaceAll(this.legend(i), 'MACHINE'), text);
+  }
+
+  async close(): Promise<void> {
+    await this.spawned('lab', 'down', '--wipe');
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Asks until the answer is true; throws when that takes longer than ten seconds. */
+export async function until(what: string, ask: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = systemClock.monotonic() + 10_000;
+  while (!(await ask())) {
+    if (systemClock.monotonic() > deadline) throw new Error(`${what} did not happen within 10 s`);
+    await systemClock.sleep(20);
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
