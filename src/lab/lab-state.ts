@@ -118,7 +118,7 @@ function isMachine(value: unknown): value is LabMachine {
 }
 
 /** What a lab has left in its directory besides lab.json. */
-export function leftovers(lab: string): string[] {
+function leftovers(lab: string): string[] {
   if (!existsSync(lab)) return [];
   return readdirSync(lab).filter((name) => LAB_NAMES.test(name) && !name.startsWith('lab.'));
 }

@@ -1,7 +1,7 @@
 import net from 'node:net';
 
 /** True when nobody listens on that address and port. */
-export function isFree(host: string, port: number): Promise<boolean> {
+function isFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = net.createServer();
     server.once('error', () => resolve(false));

@@ -11,7 +11,7 @@ import { kill, outage, pickMachines, powerOn } from './power.ts';
 import { labStatus, printStatus } from './status.ts';
 import { type UpOptions, up } from './up.ts';
 
-export const LAB_USAGE = `A cluster on this computer: an embedded store and machines at 127.0.1.1, 127.0.1.2, …, each a fleetd of its own.
+const LAB_USAGE = `A cluster on this computer: an embedded store and machines at 127.0.1.1, 127.0.1.2, …, each a fleetd of its own.
 
 Usage:
   fleetctl lab up [--machines 3] [--detach] [--port 49153] [--agent-ttl 5s]

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const root = path.resolve(import.meta.dirname, '../..');
-export const fleetctlPath: string = path.join(root, 'bin/fleetctl');
+const fleetctlPath: string = path.join(root, 'bin/fleetctl');
 
 export interface CommandResult {
   readonly status: number | null;

@@ -36,7 +36,6 @@ const INNER_DOORS: readonly string[] = [
 
 /** Outside packages and builtins that belong to one place. */
 const ONLY_IN: readonly { readonly module: RegExp; readonly folders: readonly string[] }[] = [
-  { module: /^@grpc\//, folders: ['src/store/'] },
   { module: /^lmdb$/, folders: ['src/store/embedded/'] },
   { module: /^dbus/, folders: ['src/runtime/systemd/'] },
   { module: /^(hono|@hono)/, folders: ['src/api/', 'src/consul/', 'src/web/', 'src/daemon/'] },
