@@ -240,16 +240,10 @@ export class Agent {
     const { presence, runtime, machine } = this.#options;
     // Half-way through its steps a unit is nothing worth telling: the turn wakes this loop when it is over.
     if (this.#acting) return;
-    const lease = presence.lease;
-    if (!lease) return;
+    const announcement = presence.announcement;
+    if (!announcement) return;
     const current = currentStatuses(machine, await runtime.units(), this.#refusals);
-    try {
-      await this.#statuses.publish(lease, current);
-    } catch (error) {
-      // Perhaps this machine's record is missing: see that it is announced.
-      if (isFlotillaError(error, 'conflict')) presence.announce();
-      throw error;
-    }
+    if ((await this.#statuses.publish(announcement, current)) === 'announce') presence.announce();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Cluster, Lease } from '../cluster/index.ts';
+import type { Announcement, Cluster, Lease } from '../cluster/index.ts';
 import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 
@@ -34,6 +34,7 @@ export class Presence {
   readonly #listeners = new Set<() => void>();
   readonly #loop: Loop;
   #lease: Lease | undefined;
+  #announcement: Announcement | undefined;
   #state: PresenceState = 'joining';
 
   constructor(options: PresenceOptions) {
@@ -45,18 +46,22 @@ export class Presence {
     return this.#state;
   }
 
-  /** The lease while this machine is present and the lease is certainly alive. */
-  get lease(): Lease | undefined {
-    return this.#state === 'present' && !this.#lease?.lost.aborted ? this.#lease : undefined;
+  /** How this machine is announced, while it is present and its lease is certainly alive. */
+  get announcement(): Announcement | undefined {
+    return this.#state === 'present' && !this.#lease?.lost.aborted ? this.#announcement : undefined;
   }
 
-  /** Calls `fn` whenever `state` or `lease` has changed. Returns the unsubscribe. */
+  get lease(): Lease | undefined {
+    return this.announcement?.lease;
+  }
+
+  /** Calls `fn` whenever `state` or `announcement` has changed. Returns the unsubscribe. */
   onChange(fn: () => void): () => void {
     this.#listeners.add(fn);
     return () => this.#listeners.delete(fn);
   }
 
-  /** Announces again: the machine's record has changed, or is suspected to be missing. */
+  /** Announces again, with a new fence: the machine's record has changed, or a write under the old one is in doubt. */
   announce(): void {
     this.#loop.wake();
   }
@@ -83,6 +88,7 @@ export class Presence {
     }
     if (this.#state !== 'present') log.info('Joined the cluster', { machine: self.id, lease: lease.id });
     memory.save(lease.id);
+    this.#announcement = answer;
     this.#become('present');
     return undefined;
   }

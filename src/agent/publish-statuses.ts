@@ -1,4 +1,5 @@
-import type { Cluster, Lease, PublishedStatus, StatusChange } from '../cluster/index.ts';
+import type { Announcement, Cluster } from '../cluster/index.ts';
+import { isFlotillaError } from '../lib/index.ts';
 import type { UnitStatus } from '../model/index.ts';
 import type { LoadedUnit } from '../runtime/index.ts';
 
@@ -37,54 +38,61 @@ export function currentStatuses(
   return statuses;
 }
 
-/**
- * What stands in the store of this machine's statuses, kept in step with what it has to say. After a write whose outcome
- * is unknown, what it touched is written again whatever it says, so that nothing stale can surface later.
- */
+/** What must be written (undefined: removed) to turn `published` into `current`. */
+export function statusChanges(
+  published: ReadonlyMap<string, UnitStatus>,
+  current: ReadonlyMap<string, UnitStatus>,
+): Map<string, UnitStatus | undefined> {
+  const changes = new Map<string, UnitStatus | undefined>();
+  for (const [unit, status] of current) {
+    const known = published.get(unit);
+    if (!known || !sameStatus(known, status)) changes.set(unit, status);
+  }
+  for (const unit of published.keys()) if (!current.has(unit)) changes.set(unit, undefined);
+  return changes;
+}
+
+/** What stands in the store of this machine's statuses, kept in step with what it has to say. */
 export class StatusPublisher {
   readonly #cluster: Cluster;
   readonly #machine: string;
-  #published = new Map<string, PublishedStatus>();
-  #under: Lease | undefined;
-  readonly #doubtful = new Set<string>();
+  #published = new Map<string, UnitStatus>();
+  #under: Announcement | undefined;
+  /** A write under this announcement may still be on its way: the machine must be announced anew before the next. */
+  #doubted: Announcement | undefined;
 
   constructor(cluster: Cluster, machine: string) {
     this.#cluster = cluster;
     this.#machine = machine;
   }
 
-  /** Makes the store say `current`, and nothing else, of this machine. Rejects when that failed; call again. */
-  async publish(lease: Lease, current: ReadonlyMap<string, UnitStatus>): Promise<void> {
-    if (this.#under !== lease) {
+  /**
+   * Makes the store say `current`, and nothing else, of this machine. Answers `announce` when that has to wait for a new
+   * announcement: the outcome of a write is unknown, and only a new fence keeps it from surfacing later.
+   */
+  async publish(
+    announcement: Announcement,
+    current: ReadonlyMap<string, UnitStatus>,
+  ): Promise<'published' | 'announce'> {
+    if (this.#doubted === announcement) return 'announce';
+    if (this.#under !== announcement) {
       this.#published = new Map(await this.#cluster.statusesOf(this.#machine));
-      this.#under = lease;
+      this.#under = announcement;
     }
-    const changes = this.#changes(current);
-    if (changes.length === 0) return;
-    for (const { unit } of changes) this.#doubtful.add(unit);
+    const changes = statusChanges(this.#published, current);
+    if (changes.size === 0) return 'published';
     try {
-      const revisions = await this.#cluster.putStatuses(lease, this.#machine, changes);
-      for (const { unit, status } of changes) {
-        if (status) this.#published.set(unit, { status, revision: revisions.get(unit)! });
-        else this.#published.delete(unit);
-        this.#doubtful.delete(unit);
-      }
+      await this.#cluster.putStatuses(announcement, changes);
     } catch (error) {
-      this.#under = undefined;
-      throw error;
+      if (!isFlotillaError(error)) throw error;
+      this.#doubted = announcement;
+      return 'announce';
     }
-  }
-
-  #changes(current: ReadonlyMap<string, UnitStatus>): StatusChange[] {
-    const changes: StatusChange[] = [];
-    for (const [unit, status] of current) {
-      const known = this.#published.get(unit);
-      if (known && sameStatus(known.status, status) && !this.#doubtful.has(unit)) continue;
-      changes.push({ unit, status, knownRevision: known?.revision ?? 0 });
+    for (const [unit, status] of changes) {
+      if (status) this.#published.set(unit, status);
+      else this.#published.delete(unit);
     }
-    for (const [unit, { revision }] of this.#published)
-      if (!current.has(unit)) changes.push({ unit, status: undefined, knownRevision: revision });
-    return changes;
+    return 'published';
   }
 }
 

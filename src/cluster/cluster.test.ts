@@ -7,6 +7,7 @@ import { systemClock as clock, isFlotillaError, systemRandom as random, silentLo
 import { type Machine, NO_NEEDS, type Unit } from '../model/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore, type Store } from '../store/index.ts';
+import type { Announcement } from './cluster.ts';
 import { openCluster } from './open-cluster.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-cluster-'));
@@ -105,28 +106,33 @@ test('metadata set by users outlives the machine and wins over what the machine 
   assert.equal((await view.sync()).machines.size, 0);
 });
 
+const STATUS = {
+  unit: 'a.service',
+  hash: 'h',
+  state: 'launched',
+  load: 'loaded',
+  active: 'active',
+  sub: 'running',
+} as const;
+
+async function announced(answer: Promise<Announcement | 'taken'>): Promise<Announcement> {
+  const announcement = await answer;
+  assert.notEqual(announcement, 'taken');
+  return announcement as Announcement;
+}
+
 test('a machine id is held by one; its own past is taken over and what hung on it vanishes', async () => {
   const { cluster } = newCluster();
   const view = await cluster.fullView(closing.signal);
   const old = await cluster.lease(5000);
-  assert.equal(await cluster.announce(machine('m1'), 'token', old), 'announced');
-  assert.equal(await cluster.announce(machine('m1'), 'token', old), 'announced');
-  const status = {
-    machine: 'm1',
-    unit: 'a.service',
-    hash: 'h',
-    state: 'loaded',
-    load: 'l',
-    active: 'a',
-    sub: 's',
-  } as const;
-  await cluster.putStatuses(old, 'm1', [{ unit: 'a.service', status, knownRevision: 0 }]);
+  const past = await announced(cluster.announce(machine('m1'), 'token', old));
+  await cluster.putStatuses(past, new Map([['a.service', { ...STATUS, machine: 'm1' }]]));
   assert.ok(await cluster.campaign('m1', old));
 
   const fresh = await cluster.lease(5000);
   assert.equal(await cluster.announce(machine('m1'), 'another token', fresh), 'taken');
   assert.equal(await cluster.announce(machine('m1', { address: '10.0.0.2' }), 'token', fresh), 'taken');
-  assert.equal(await cluster.announce(machine('m1'), 'token', fresh), 'announced');
+  await announced(cluster.announce(machine('m1'), 'token', fresh));
   const { machines, statuses, leader } = await view.sync();
   assert.equal(machines.size, 1);
   assert.equal(statuses.size, 0);
@@ -134,31 +140,19 @@ test('a machine id is held by one; its own past is taken over and what hung on i
   await fresh.revoke();
 });
 
-test('statuses are written only by a machine that is present, and only over what it knows', async () => {
+test('statuses are written only by a machine that is present, and never under an earlier announcement', async () => {
   const { cluster } = newCluster();
   const lease = await cluster.lease(5000);
-  const status = {
-    machine: 'm1',
-    unit: 'a.service',
-    hash: 'h',
-    state: 'launched',
-    load: 'loaded',
-    active: 'active',
-    sub: 'running',
-  } as const;
-  const put = (knownRevision: number) =>
-    cluster.putStatuses(lease, 'm1', [{ unit: 'a.service', status, knownRevision }]);
-  await assert.rejects(put(0), (error) => isFlotillaError(error, 'conflict'));
-  await cluster.announce(machine('m1'), 'token', lease);
-  const revision = (await put(0)).get('a.service')!;
-  await assert.rejects(put(0), (error) => isFlotillaError(error, 'conflict'));
-  await put(revision);
-  assert.deepEqual(
-    [...(await cluster.statusesOf('m1')).values()].map((published) => published.status),
-    [status],
-  );
+  const first = await announced(cluster.announce(machine('m1'), 'token', lease));
+  const status = { ...STATUS, machine: 'm1' };
+  await cluster.putStatuses(first, new Map([['a.service', status]]));
+  const second = await announced(cluster.announce(machine('m1'), 'token', lease));
+  const stale = new Map([['a.service', { ...status, active: 'failed' }]]);
+  await assert.rejects(cluster.putStatuses(first, stale), (error) => isFlotillaError(error, 'conflict'));
+  assert.deepEqual([...(await cluster.statusesOf('m1')).values()], [status]);
   await lease.revoke();
   assert.equal((await cluster.statusesOf('m1')).size, 0);
+  await assert.rejects(cluster.putStatuses(second, stale), (error) => isFlotillaError(error, 'conflict'));
 });
 
 test('one leads; a new term of the same leader invalidates the one before', async () => {

@@ -52,34 +52,29 @@ export interface Cluster {
   /**
    * Announces the machine under its lease. `token` is random and kept on the machine's disk: a record left by an earlier
    * life of the same machine (same token, same address) is taken over at once and its lease revoked, which makes what
-   * else hung on it vanish. `taken`: another live fleetd holds this machine id.
+   * else hung on it vanish. `taken`: another live fleetd holds this machine id. The record is written even when nothing
+   * in it has changed: each announcement has its own fence, and what was sent under an earlier one is refused.
    */
-  announce(machine: Machine, token: string, lease: Lease): Promise<'announced' | 'taken'>;
+  announce(machine: Machine, token: string, lease: Lease): Promise<Announcement | 'taken'>;
   /** What this machine has published and is still there, by unit. */
-  statusesOf(machine: string): Promise<ReadonlyMap<string, PublishedStatus>>;
+  statusesOf(machine: string): Promise<ReadonlyMap<string, UnitStatus>>;
   /**
-   * Writes statuses of this machine in as few commits as possible, each on condition that what it overwrites is still
-   * what the writer knows: a write that was stuck in the network for long never overwrites a newer one. Answers the
-   * revision of each. Rejects with `conflict` when the machine is not present under this lease, or the store knows better.
+   * Writes (or, with `status` undefined, removes) statuses of the announced machine in as few commits as possible.
+   * Rejects with `conflict` when that announcement no longer stands.
    */
-  putStatuses(lease: Lease, machine: string, changes: readonly StatusChange[]): Promise<ReadonlyMap<string, number>>;
+  putStatuses(announcement: Announcement, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
 
   // ---- leadership
   /** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */
   campaign(machine: string, lease: Lease): Promise<Leadership | undefined>;
 }
 
-export interface PublishedStatus {
-  readonly status: UnitStatus;
-  readonly revision: number;
-}
-
-export interface StatusChange {
-  readonly unit: string;
-  /** Undefined: to be removed. */
-  readonly status: UnitStatus | undefined;
-  /** Revision of what is overwritten; 0 when nothing stands there. */
-  readonly knownRevision: number;
+/** A machine's presence from one announcement to the next. */
+export interface Announcement {
+  readonly machine: string;
+  readonly lease: Lease;
+  /** Holds as long as nobody has announced this machine since, and its lease lasts. */
+  readonly fence: Condition;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type Clock, FlotillaError, type Log, type Random } from '../lib/index.ts';
-import type { DesiredState, Machine, Unit } from '../model/index.ts';
+import type { DesiredState, Machine, Unit, UnitStatus } from '../model/index.ts';
 import {
   type Condition,
   type Entry,
@@ -9,7 +9,7 @@ import {
   type Store,
   type Write,
 } from '../store/index.ts';
-import type { Cluster, Leadership, PlacementWrite, PublishedStatus, StatusChange } from './cluster.ts';
+import type { Announcement, Cluster, Leadership, PlacementWrite } from './cluster.ts';
 import { readHistory } from './history.ts';
 import { Keys } from './keys.ts';
 import {
@@ -58,7 +58,7 @@ export function openCluster(options: ClusterOptions): Cluster {
     resumeLease: (id) => store.resumeLease(id),
     announce: (machine, token, lease) => announce(store, keys, machine, token, lease),
     statusesOf: (machine) => statusesOf(store, keys, machine),
-    putStatuses: (lease, machine, changes) => putStatuses(store, keys, lease, machine, changes),
+    putStatuses: (announcement, changes) => putStatuses(store, keys, announcement, changes),
     campaign: (machine, lease) => campaign(store, keys, clock, machine, lease),
   };
 }
@@ -167,18 +167,17 @@ async function announce(
   machine: Machine,
   token: string,
   lease: Lease,
-): Promise<'announced' | 'taken'> {
+): Promise<Announcement | 'taken'> {
   const key = keys.machine(machine.id);
   const value = encodeMachine(machine, token);
   for (let tries = 0; tries < COMPARE_AND_SET_TRIES; tries++) {
     const current = await store.get(key);
     const inherited = current !== undefined && current.lease !== lease.id;
     if (inherited && !isOwnPast(machine, token, current)) return 'taken';
-    if (current?.value === value && !inherited) return 'announced';
-    const { ok } = await store.commit([unchanged(key, current)], [{ put: key, value, lease: lease.id }]);
+    const { ok, revision } = await store.commit([unchanged(key, current)], [{ put: key, value, lease: lease.id }]);
     if (!ok) continue;
     if (inherited && current.lease) await store.revokeLease(current.lease);
-    return 'announced';
+    return { machine: machine.id, lease, fence: { key, modRevision: revision } };
   }
   return 'taken';
 }
@@ -188,13 +187,13 @@ function isOwnPast(machine: Machine, token: string, entry: Entry): boolean {
   return machineToken(entry.value) === token && decodeMachine(machine.id, entry.value)?.address === machine.address;
 }
 
-async function statusesOf(store: Store, keys: Keys, machine: string): Promise<ReadonlyMap<string, PublishedStatus>> {
-  const statuses = new Map<string, PublishedStatus>();
+async function statusesOf(store: Store, keys: Keys, machine: string): Promise<ReadonlyMap<string, UnitStatus>> {
+  const statuses = new Map<string, UnitStatus>();
   const { entries } = await store.list(prefixRange(keys.status(machine, '')));
-  for (const { key, value, modRevision } of entries) {
+  for (const { key, value } of entries) {
     const parsed = keys.parse(key);
     const status = parsed?.kind === 'status' ? decodeStatus(machine, parsed.unit, value) : undefined;
-    if (status) statuses.set(status.unit, { status, revision: modRevision });
+    if (status) statuses.set(status.unit, status);
   }
   return statuses;
 }
@@ -202,26 +201,17 @@ async function statusesOf(store: Store, keys: Keys, machine: string): Promise<Re
 async function putStatuses(
   store: Store,
   keys: Keys,
-  lease: Lease,
-  machine: string,
-  changes: readonly StatusChange[],
-): Promise<ReadonlyMap<string, number>> {
-  const revisions = new Map<string, number>();
-  // Only while this machine is present under this very lease: a process that lost its place may not speak for it.
-  const present: Condition = { key: keys.machine(machine), lease: lease.id };
-  for (const batch of chunks(changes, MAX_COMMIT_WRITES - 1)) {
-    const known = batch.map(({ unit, knownRevision }): Condition => {
-      return { key: keys.status(machine, unit), modRevision: knownRevision };
-    });
-    const writes = batch.map(({ unit, status }): Write => {
-      const key = keys.status(machine, unit);
-      return status ? { put: key, value: encodeStatus(status), lease: lease.id } : { delete: key };
-    });
-    const { ok, revision } = await store.commit([present, ...known], writes);
-    if (!ok) throw new FlotillaError('conflict', `statuses of machine ${machine} are not what this fleetd left there`);
-    for (const { unit, status } of batch) revisions.set(unit, status ? revision : 0);
+  { machine, lease, fence }: Announcement,
+  changes: ReadonlyMap<string, UnitStatus | undefined>,
+): Promise<void> {
+  const writes = [...changes].map(([unit, status]): Write => {
+    const key = keys.status(machine, unit);
+    return status ? { put: key, value: encodeStatus(status), lease: lease.id } : { delete: key };
+  });
+  for (const batch of chunks(writes, MAX_COMMIT_WRITES)) {
+    const { ok } = await store.commit([fence], batch);
+    if (!ok) throw new FlotillaError('conflict', `machine ${machine} has been announced anew, or is no longer present`);
   }
-  return revisions;
 }
 
 async function campaign(
