@@ -25,7 +25,10 @@ export interface ApiOptions {
   readonly metrics: Metrics;
   /** Asked about every request after the built-in checks; throws FlotillaError to refuse it. */
   readonly authorize?: Authorize;
-  /** Longest time a request waits for the store, in milliseconds. */
+  /**
+   * Longest time a request waits for the store, in milliseconds. More than the store's own limit of a request, so that
+   * a write which is answered as failed is not carried out later.
+   */
   readonly storeTimeoutMs?: number;
   /** Longest time a request waits for another machine's first answer, in milliseconds. */
   readonly peerTimeoutMs?: number;

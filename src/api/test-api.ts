@@ -24,13 +24,14 @@ export interface TestCluster {
 
 const PARTS = { clock: systemClock, random: systemRandom, log: silentLog };
 
-export async function openTestCluster(): Promise<TestCluster> {
+/** A cluster on an embedded store of its own, whose client gives up after `requestTimeoutMs`. */
+export async function openTestCluster(requestTimeoutMs = 5000): Promise<TestCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'flotilla-api-'));
   const start = (port: number) =>
     startEmbeddedStore({ directory: join(directory, 'store'), host: '127.0.0.1', port, ...PARTS });
   let embedded = await start(0);
   const { endpoint, port } = embedded;
-  const store = openEtcdStore({ endpoints: [endpoint], ...PARTS });
+  const store = openEtcdStore({ endpoints: [endpoint], requestTimeoutMs, ...PARTS });
   const cluster = openCluster({ store, prefix: '/test/', ...PARTS });
   const stopStore = () => embedded.close();
   return {
