@@ -30,6 +30,9 @@ const HINTS: readonly (readonly [RegExp, ErrorCode, string])[] = [
 
 /** What a failed call means to those who know nothing of gRPC. */
 export function flotillaError(error: unknown): unknown {
+  if (error instanceof RangeError) {
+    return new FlotillaError('damaged', `the store's answer cannot be understood: ${error.message}`, {}, error);
+  }
   if (!(error instanceof GrpcError)) return error;
   const { status, message } = error;
   for (const [pattern, code, text] of HINTS) {

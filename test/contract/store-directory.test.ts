@@ -116,7 +116,7 @@ test('a directory that is not whole is refused with a sentence that says what to
   await assert.rejects(start(), refusal(new RegExp(`data.mdb is missing; ${advice}`)));
   for (const bytes of [Buffer.alloc(0), Buffer.from('no database'), Buffer.alloc(100_000, 0x55)]) {
     writeFileSync(file('data.mdb'), bytes);
-    await assert.rejects(start(), refusal(new RegExp(`data.mdb does not begin as one; ${advice}`)));
+    await assert.rejects(start(), refusal(new RegExp(`data.mdb does not begin as a data file; ${advice}`)));
   }
   copyFileSync(file('whole'), file('data.mdb'));
   await (await start()).close();
@@ -132,7 +132,10 @@ test('a data file that is cut off anywhere is refused, and no process dies of it
     const started = await tryStartChild(directory);
     if ('stderr' in started) {
       assert.equal(started.exitCode, 1, started.stderr);
-      assert.match(started.stderr, /data.mdb (is cut off|does not begin as one).*; restore it from a backup/);
+      assert.match(
+        started.stderr,
+        /data.mdb (is cut off|is garbled|does not begin as a data file).*; restore it from a backup/,
+      );
       assert.equal(statSync(file('data.mdb')).size, bytes);
       continue;
     }
@@ -142,6 +145,29 @@ test('a data file that is cut off anywhere is refused, and no process dies of it
     await store.close();
     await started.kill();
   }
+});
+
+test('a data file with a garbled page is refused, unless the page is a free one', async () => {
+  const commits = Array.from({ length: 40 }, (_, i) => [{ put: `k${i}`, value: 'v'.repeat(i * 100) }]);
+  await filled(commits);
+  const whole = readFileSync(file('data.mdb'));
+  let refused = 0;
+  for (let at = 2 * 4096; at < whole.length; at += 4096) {
+    const garbled = Buffer.from(whole);
+    garbled.fill(random.hex(64), at, at + 4096);
+    writeFileSync(file('data.mdb'), garbled);
+    const embedded = await start().catch((error: Error) => error);
+    if (embedded instanceof Error) {
+      assert.match(embedded.message, /data.mdb is garbled at page \d+; restore it from a backup/);
+      refused++;
+      continue;
+    }
+    const store = connectTo(embedded.endpoint);
+    assert.equal((await store.list(prefixRange('k'))).entries.length, commits.length);
+    await store.close();
+    await embedded.close();
+  }
+  assert.ok(refused > 10);
 });
 
 test('big values put and deleted in one batch do not make the file look cut off', async () => {

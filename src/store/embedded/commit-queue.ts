@@ -26,8 +26,8 @@ interface Outcome {
 }
 
 export interface CommitHooks {
-  /** Runs inside the transaction that ends with this revision, with the changes that it made. */
-  beforeCommit(revision: number, commits: readonly Commit[]): void;
+  /** Runs inside a transaction that makes revisions. */
+  beforeCommit(commits: readonly Commit[]): void;
   /** Hears of every revision, in order, as soon as it is durable and before its writers are told. */
   afterCommit(commits: readonly Commit[]): void;
 }
@@ -110,8 +110,10 @@ export class CommitQueue {
         return { waiting, error };
       }
     });
-    if (commits.length > 0) this.#keyspace.setRevision(revision);
-    this.#hooks.beforeCommit(revision, commits);
+    if (commits.length > 0) {
+      this.#keyspace.setRevision(revision);
+      this.#hooks.beforeCommit(commits);
+    }
     return { outcomes, commits };
   }
 }

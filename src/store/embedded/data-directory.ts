@@ -1,22 +1,20 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
-  statSync,
-  truncateSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FlotillaError } from '../../lib/index.ts';
+import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { findDamage } from './data-file-check.ts';
 import { Database } from './database.ts';
 import { lockFile } from './process-lock.ts';
-import { verify } from './verify.ts';
 
 /** Raised when older versions of the program can no longer read what this one writes. */
 export const FORMAT_VERSION = 1;
@@ -63,18 +61,13 @@ function openDatabase(directory: string): Database {
     throw new FlotillaError('damaged', `${what}; run that version, or start with another directory`);
   }
   const path = join(directory, DATA_FILE);
-  const size = checkDataFile(directory);
-  // Final pages that are free need not be in the file; they must be there to be mapped.
-  if (size.bytes < size.neededBytes) truncateSync(path, size.neededBytes);
+  if (!existsSync(path)) throw damaged(directory, `its data file ${DATA_FILE} is missing`);
+  const damage = findDamage(path);
+  if (damage !== undefined) throw damaged(directory, `its data file ${DATA_FILE} ${damage}`);
   try {
-    const database = new Database(path);
-    if (size.bytes < size.neededBytes) verify(database);
-    return database;
+    return new Database(path);
   } catch (error) {
-    if (size.bytes < size.neededBytes) truncateSync(path, size.bytes);
-    const why =
-      size.bytes < size.neededBytes ? `is cut off (${size.bytes} of ${size.neededBytes} bytes)` : 'cannot be opened';
-    throw damaged(directory, `its data file ${DATA_FILE} ${why}`, error);
+    throw damaged(directory, `its data file ${DATA_FILE} cannot be opened (${messageOf(error)})`, error);
   }
 }
 
@@ -111,36 +104,6 @@ function readFormat(directory: string): number | undefined {
   if (word !== FORMAT_WORD || !/^\d+$/.test(version ?? ''))
     throw damaged(directory, `its file ${FORMAT_FILE} is garbled`);
   return Number(version);
-}
-
-const META_PAGE_BYTES = 4096;
-const MAGIC = 0xbeefc0de;
-const AT = { magic: 24, pageBytes: 48, lastPage: 144, txn: 152 } as const;
-
-/**
- * The sizes that the data file has and should have. LMDB maps it into memory: one that is cut short would kill the
- * process when a page beyond its end is read.
- */
-function checkDataFile(directory: string): { readonly bytes: number; readonly neededBytes: number } {
-  const path = join(directory, DATA_FILE);
-  const bytes = statSync(path, { throwIfNoEntry: false })?.size;
-  if (bytes === undefined) throw damaged(directory, `its data file ${DATA_FILE} is missing`);
-  const metas = readMetaPages(path).filter((page) => page.readUInt32LE(AT.magic) === MAGIC);
-  const newest = metas.sort((a, b) => Number(b.readBigUInt64LE(AT.txn) - a.readBigUInt64LE(AT.txn)))[0];
-  if (!newest) throw damaged(directory, `its data file ${DATA_FILE} does not begin as one`);
-  const neededBytes = (Number(newest.readBigUInt64LE(AT.lastPage)) + 1) * newest.readUInt32LE(AT.pageBytes);
-  return { bytes, neededBytes };
-}
-
-function readMetaPages(path: string): Buffer[] {
-  const pages = Buffer.alloc(2 * META_PAGE_BYTES);
-  const file = openSync(path, 'r');
-  try {
-    readSync(file, pages, 0, pages.length, 0);
-  } finally {
-    closeSync(file);
-  }
-  return [pages.subarray(0, META_PAGE_BYTES), pages.subarray(META_PAGE_BYTES)];
 }
 
 function damaged(directory: string, why: string, cause?: unknown): FlotillaError {

@@ -18,11 +18,6 @@ export class RevisionWriter {
     this.revision = revision;
   }
 
-  /** Bytes written to the history. */
-  get bytes(): number {
-    return this.changes.reduce((sum, { record }) => sum + record.length, 0);
-  }
-
   /** Answers the record that was there before. */
   put(request: PutRequest): Buffer | undefined {
     const key = Buffer.from(request.key);

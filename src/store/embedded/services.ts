@@ -25,6 +25,7 @@ import type { Database } from './database.ts';
 import { keyRange } from './keys.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Leases } from './leases.ts';
+import { parse } from './parse.ts';
 import {
   answerDeleteRange,
   answerPut,
@@ -81,9 +82,9 @@ export function storeService(parts: StoreParts): Service {
 
 function kvMethods({ queue, compactor, keyspace, maxTxnOps }: StoreParts, context: TxnContext): Service['unary'] {
   return {
-    [METHODS.range]: (message) => answerRange(context, RangeRequest.decode(message), undefined),
+    [METHODS.range]: (message) => answerRange(context, parse(RangeRequest, message), undefined),
     [METHODS.put]: (message) => {
-      const put = PutRequest.decode(message);
+      const put = parse(PutRequest, message);
       checkPutShape(put);
       return queue.submit((writer) => {
         checkPut(context, put);
@@ -91,18 +92,18 @@ function kvMethods({ queue, compactor, keyspace, maxTxnOps }: StoreParts, contex
       }, message.length);
     },
     [METHODS.deleteRange]: (message) => {
-      const request = DeleteRangeRequest.decode(message);
+      const request = parse(DeleteRangeRequest, message);
       keyRange(request.key, request.rangeEnd);
       return queue.submit((writer) => answerDeleteRange(context, request, writer), message.length);
     },
     [METHODS.txn]: (message) => {
-      const request = TxnRequest.decode(message);
+      const request = parse(TxnRequest, message);
       checkTxn(request, maxTxnOps);
       if (isReadOnly(request)) return readTxn(context, request);
       return queue.submit((writer) => applyTxn(context, request, writer), message.length);
     },
     [METHODS.compact]: async (message) => {
-      const { revision, physical } = CompactionRequest.decode(message);
+      const { revision, physical } = parse(CompactionRequest, message);
       await compactor.compact(queue, revision);
       if (physical) await compactor.trim(queue);
       return HeaderResponse.encode({ header: context.header(keyspace.revision()) });
@@ -114,16 +115,16 @@ function leaseMethods({ leases, keyspace }: StoreParts, context: TxnContext): Se
   const header = () => context.header(keyspace.revision());
   return {
     [METHODS.leaseGrant]: async (message) => {
-      const { id: wanted, ttl } = LeaseGrantRequest.decode(message);
+      const { id: wanted, ttl } = parse(LeaseGrantRequest, message);
       const id = await leases.grant(wanted, ttl);
       return LeaseGrantResponse.encode({ header: header(), id, ttl });
     },
     [METHODS.leaseRevoke]: async (message) => {
-      await leases.revoke(LeaseRevokeRequest.decode(message).id);
+      await leases.revoke(parse(LeaseRevokeRequest, message).id);
       return HeaderResponse.encode({ header: header() });
     },
     [METHODS.leaseTimeToLive]: (message) => {
-      const { id, keys } = LeaseTimeToLiveRequest.decode(message);
+      const { id, keys } = parse(LeaseTimeToLiveRequest, message);
       const attached = keys ? leases.keys(id) : [];
       return LeaseTimeToLiveResponse.encode({ header: header(), id, ...leases.timeToLive(id), keys: attached });
     },
@@ -136,7 +137,7 @@ function leaseMethods({ leases, keyspace }: StoreParts, context: TxnContext): Se
 function keepAliveStream({ leases, keyspace }: StoreParts, context: TxnContext, stream: ServerStream): StreamHandler {
   return {
     message(message) {
-      const { id } = LeaseKeepAliveRequest.decode(message);
+      const { id } = parse(LeaseKeepAliveRequest, message);
       const ttl = leases.keepAlive(id);
       stream.send(LeaseKeepAliveResponse.encode({ header: context.header(keyspace.revision()), id, ttl }));
     },

@@ -77,9 +77,7 @@ function assemble({ database }: DataDirectory, options: EmbeddedStoreOptions, en
   const { progressIntervalMs = 10_000 } = options;
   const hub = new WatchHub({ keyspace, clock, header, progressIntervalMs });
   const queue: CommitQueue = new CommitQueue(database, keyspace, {
-    beforeCommit: (_revision, commits) => {
-      if (commits.length > 0) compactor.beforeCommit(commits);
-    },
+    beforeCommit: (commits) => compactor.beforeCommit(commits),
     afterCommit: (commits) => {
       hub.publish(commits);
       compactor.afterCommit(queue);

@@ -1,6 +1,7 @@
 import { GrpcError, type ServerStream, STATUS, type StreamHandler } from '../grpc/index.ts';
 import { EncodedWatchResponse, type WatchCreateRequest, WatchRequest } from '../proto/index.ts';
 import type { Commit } from './commit-queue.ts';
+import { parse } from './parse.ts';
 import type { WatchHub } from './watch-hub.ts';
 import { Watcher } from './watcher.ts';
 
@@ -27,7 +28,7 @@ export class WatchStream implements StreamHandler {
   }
 
   message(message: Buffer): void {
-    const { create, cancel, progress } = WatchRequest.decode(message);
+    const { create, cancel, progress } = parse(WatchRequest, message);
     if (create) this.#create(create);
     else if (cancel) this.#cancel(cancel.watchId);
     else if (progress) this.#wantProgress();

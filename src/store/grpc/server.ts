@@ -199,7 +199,6 @@ class Answer implements ServerStream {
 
 function statusOf(error: unknown, path: string, options: ServerOptions): GrpcError {
   if (error instanceof GrpcError) return error;
-  if (error instanceof RangeError) return new GrpcError(STATUS.invalidArgument, `bad request: ${error.message}`);
   options.onBug(path, error);
   return new GrpcError(STATUS.internal, 'the store failed to answer this request; its log says why');
 }

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { systemClock as clock, createLog, systemRandom as random } from '../../src/lib/index.ts';
+import { startEmbeddedStore } from '../../src/store/embedded/index.ts';
+import { prefixRange, type WatchBatch } from '../../src/store/index.ts';
+import { METHODS } from '../../src/store/proto/index.ts';
+import { startChild } from './store-child.ts';
+import { connectTo, eventually, Relay, startEmbedded } from './store-servers.ts';
+
+/** Resident memory of a process in MB. */
+function residentMb(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+}
+
+test('history is forgotten by itself, by number of changes and by size, and the file stays small', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-limits-'));
+  const lines: string[] = [];
+  const log = createLog((line) => lines.push(line));
+  const limits = { keepChanges: 400, keepBytes: 2 << 20 };
+  const embedded = await startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log, ...limits });
+  const store = connectTo(embedded.endpoint);
+  const first = (await store.commit([], [{ put: 'kept/unchanged', value: 'old' }])).revision;
+  for (let i = 0; i < 1200; i++) await store.commit([], [{ put: `small/${i % 10}`, value: String(i) }]);
+  const { revision } = await store.commit([], [{ delete: 'small/0' }]);
+  await assert.rejects(store.list(prefixRange('small/'), { revision: revision - 700 }), { code: 'compacted' });
+  assert.equal((await store.list(prefixRange('small/'), { revision: revision - 300 })).entries.length, 10);
+  for (let i = 0; i < 200; i++) await store.commit([], [{ put: `big/${i % 3}`, value: 'x'.repeat(100_000) }]);
+  const sizeMb = statSync(path.join(directory, 'data.mdb')).size / (1 << 20);
+  assert.ok(sizeMb < 16, `the file has ${sizeMb} MB after 20 MB of puts`);
+  const { entries } = await store.list({ from: ' ', to: '~' });
+  assert.equal(entries.length, 1 + 9 + 3);
+  assert.deepEqual(entries.find(({ key }) => key === 'kept/unchanged')?.modRevision, first);
+  assert.ok(lines.some((line) => line.includes('Store compacted')));
+  assert.deepEqual(
+    lines.filter((line) => /ERROR|WARN/.test(line)),
+    [],
+  );
+  await store.close();
+  await embedded.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('a watcher that does not read costs no memory, and misses nothing', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-slow-'));
+  const child = await startChild(directory);
+  const relay = await Relay.to(child.port);
+  const store = connectTo(child.endpoint);
+  const slow = Array.from({ length: 5 }, () => connectTo(relay.endpoint));
+  t.after(async () => {
+    await Promise.all([store, ...slow].map((each) => each.close()));
+    await relay.stop();
+    await child.kill();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const after = await store.revision();
+  const told: WatchBatch[][] = slow.map(() => []);
+  const watches = slow.map((each, at) => collect(each.watch(prefixRange('slow/'), after, t.signal), told[at]!));
+  await store.commit([], [{ put: 'slow/first', value: '' }]);
+  await eventually(() => assert.ok(told.every((batches) => batches.length === 1)));
+  const beforeMb = residentMb(child.pid);
+  relay.silence();
+  const total = 150;
+  for (let i = 0; i < total; i++) await store.commit([], [{ put: 'slow/k', value: 'x'.repeat(200_000) }]);
+  const grownMb = residentMb(child.pid) - beforeMb;
+  // Five watchers were sent 30 MB each; the mapped data file counts as memory too.
+  assert.ok(grownMb < 100, `the store grew by ${grownMb} MB`);
+  relay.speak();
+  await eventually(() => {
+    for (const batches of told) assert.equal(batches.flatMap(({ events }) => events).length, total + 1);
+  });
+  void watches;
+});
+
+async function collect(watch: AsyncIterable<WatchBatch>, batches: WatchBatch[]): Promise<void> {
+  for await (const batch of watch) batches.push(batch);
+}
+
+test('leases end promptly, and many at a time', async () => {
+  const server = await startEmbedded();
+  const store = connectTo(server.endpoint);
+  const holder = connectTo(server.endpoint);
+  const after = await store.revision();
+  const leases = await Promise.all(Array.from({ length: 200 }, () => holder.lease(1000)));
+  const writes = leases.map((lease, i) => holder.commit([], [{ put: `many/${i}`, value: '', lease: lease.id }]));
+  await Promise.all(writes);
+  await holder.close();
+  const last = Math.max(...leases.map((lease) => lease.deadline()));
+  let gone = 0;
+  for await (const { events } of store.watch(prefixRange('many/'), after, AbortSignal.timeout(5000))) {
+    gone += events.filter(({ type }) => type === 'delete').length;
+    if (gone === leases.length) break;
+  }
+  const lateMs = clock.monotonic() - last;
+  assert.ok(lateMs > 0 && lateMs < 500, `the last of them was gone ${lateMs} ms after its end`);
+  await store.close();
+  await server.stop();
+});
+
+test('an idle watch hears how far the store has got without asking', async () => {
+  const server = await startEmbedded({ progressIntervalMs: 50 });
+  const store = connectTo(server.endpoint);
+  const batches: WatchBatch[] = [];
+  const watching = collect(
+    store.watch(prefixRange('idle/'), await store.revision(), AbortSignal.timeout(10_000)),
+    batches,
+  );
+  const { revision } = await eventually(() => store.commit([], [{ put: 'elsewhere', value: '' }]));
+  await eventually(() => assert.ok((batches.at(-1)?.revision ?? 0) >= revision));
+  await store.close();
+  await watching;
+  await server.stop();
+});
+
+test('requests that make no sense are answered with an error and do no harm', async () => {
+  const server = await startEmbedded({ maxRequestBytes: 10_000 });
+  const store = connectTo(server.endpoint);
+  const frame = (bytes: Buffer, flag = 0) => Buffer.concat([Buffer.from([flag, 0, 0, 0, bytes.length]), bytes]);
+  const send = (call: string, body: Buffer) => callRaw(server.endpoint, call, body);
+  assert.equal(await send('/etcdserverpb.KV/Nothing', frame(Buffer.from('x'))), '12');
+  assert.equal(await send(METHODS.put, frame(Buffer.from([0xff, 0xff, 0xff]))), '3');
+  assert.equal(await send(METHODS.put, frame(Buffer.from([0x0a, 0x7f, 0x01]))), '3');
+  assert.equal(await send(METHODS.put, Buffer.alloc(0)), '3');
+  assert.equal(await send(METHODS.put, Buffer.from([0, 0, 0, 0, 9, 1])), '3');
+  assert.equal(await send(METHODS.put, frame(Buffer.from([0x0a, 0x01, 0x61]), 1)), '12');
+  assert.equal(await send(METHODS.put, Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1])), '8');
+  assert.equal(await send(METHODS.watch, frame(Buffer.from([0xff]))), '3');
+  assert.equal(await send(METHODS.watch, frame(Buffer.alloc(0))), '3');
+  await assert.rejects(store.commit([], [{ put: 'k'.repeat(1025), value: '' }]), {
+    code: 'invalid',
+    message: /too long/,
+  });
+  await assert.rejects(store.commit([], [{ put: '\0'.repeat(1000), value: '' }]), { code: 'invalid' });
+  await assert.rejects(store.get('k'.repeat(1025)), { code: 'invalid' });
+  await assert.rejects(store.commit([], [{ put: 'big', value: 'x'.repeat(10_000) }]), { code: 'too-large' });
+  assert.equal((await store.commit([], [{ put: 'k'.repeat(1024), value: 'fine' }])).ok, true);
+  await store.close();
+  await server.stop();
+});
+
+/** Sends a body as it is; answers the gRPC status. */
+function callRaw(endpoint: string, call: string, body: Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(endpoint);
+    session.on('error', reject);
+    const stream = session.request({ ':method': 'POST', ':path': call, 'content-type': 'application/grpc' });
+    const note = (headers: Record<string, unknown>) => {
+      if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']));
+    };
+    stream.on('response', note);
+    stream.on('trailers', note);
+    stream.on('error', reject);
+    stream.on('close', () => session.destroy());
+    stream.resume();
+    stream.end(body);
+  });
+}
