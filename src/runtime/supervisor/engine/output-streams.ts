@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { messageOf } from '../../../lib/index.ts';
 import { LineBuffer, type LogStream, type LogWriter } from '../journal/index.ts';
 import { type FifoReader, type Fifos, LaunchFailure } from '../process/index.ts';
 import type { ExecContext, Output } from '../spec/index.ts';
@@ -31,7 +32,7 @@ export class OutputStreams {
    * the order of what was printed. Throws LaunchFailure when a file cannot be opened.
    */
   open(context: ExecContext): Stdio {
-    const opened: { fifo: string; stream: LogStream; fd: number }[] = [];
+    const opened: OpenFifo[] = [];
     const files: number[] = [];
     const open = (output: Output, stream: LogStream): number | 'ignore' => {
       if (output.to === 'journal') return this.#openFifo(stream, opened);
@@ -41,19 +42,22 @@ export class OutputStreams {
       return fd;
     };
     const close = () => {
-      for (const fd of [...files, ...opened.map((one) => one.fd)]) closeSync(fd);
+      for (const fd of [...files, ...opened.map((one) => one.writer)]) closeSync(fd);
     };
     const [stdout, stderr] = this.#openBoth(context, open, () => {
       close();
-      for (const { fifo } of opened) this.#fifos.giveBack(fifo);
+      for (const { fifo, reader } of opened) {
+        closeSync(reader);
+        this.#fifos.giveBack(fifo);
+      }
     });
     return {
       stdout,
       stderr,
       attach: (pid, identifier) =>
-        opened.map(({ fifo, stream }) => {
+        opened.map(({ fifo, stream, reader }) => {
           const attached = { fifo, stream, pid, identifier };
-          this.attach(attached);
+          this.#read(attached, reader);
           return attached;
         }),
       close,
@@ -74,10 +78,20 @@ export class OutputStreams {
     }
   }
 
+  /** Goes on reading what an earlier supervisor process had begun to read. */
+  resume(stream: OpenStream): void {
+    try {
+      this.#read(stream, this.#fifos.openReader(stream.fifo));
+    } catch (error) {
+      this.#reportUnheard(error);
+      this.#onEnd(stream.fifo);
+    }
+  }
+
   /** Reads a FIFO into the log until its last writer is gone. */
-  attach({ fifo, stream, pid, identifier }: OpenStream): void {
+  #read({ fifo, stream, pid, identifier }: OpenStream, fd: number): void {
     const lines = new LineBuffer((payload) => this.#writer.append(stream, pid, identifier, payload));
-    const reader = this.#fifos.read(fifo, {
+    const reader = this.#fifos.read(fifo, fd, {
       data: (bytes) => lines.push(bytes),
       ended: () => {
         lines.end();
@@ -93,19 +107,31 @@ export class OutputStreams {
     for (const entry of this.#readers.values()) if (entry.pid === pid) entry.reader.drain();
   }
 
-  #openFifo(stream: LogStream, opened: { fifo: string; stream: LogStream; fd: number }[]): number | 'ignore' {
+  #openFifo(stream: LogStream, opened: OpenFifo[]): number | 'ignore' {
     try {
       const fifo = this.#fifos.take();
-      const fd = this.#fifos.openWriter(fifo);
-      opened.push({ fifo, stream, fd });
-      return fd;
+      const reader = this.#fifos.openReader(fifo);
+      const writer = this.#fifos.openWriter(fifo);
+      opened.push({ fifo, stream, reader, writer });
+      return writer;
     } catch (error) {
-      // A unit that cannot be heard still runs: a full disk must not stop it.
-      const reason = `Output is not logged: ${(error as Error).message}`;
-      this.#writer.append('supervisor', process.pid, 'fleetd', Buffer.from(reason));
+      this.#reportUnheard(error);
       return 'ignore';
     }
   }
+
+  /** A unit that cannot be heard still runs: neither a full disk nor a lack of descriptors must stop it. */
+  #reportUnheard(error: unknown): void {
+    const reason = `Output is not logged: ${messageOf(error)}`;
+    this.#writer.append('supervisor', process.pid, 'fleetd', Buffer.from(reason));
+  }
+}
+
+interface OpenFifo {
+  readonly fifo: string;
+  readonly stream: LogStream;
+  readonly reader: number;
+  readonly writer: number;
 }
 
 function sharesStdout(stdout: Output, stderr: Output): boolean {

@@ -80,13 +80,13 @@ export class ServiceProcesses {
     this.#host.saveNow(memory);
     const { plan, stdio } = this.#prepare(command, environment);
     const child = this.#launch(plan, environment, stdio);
-    stdio.close();
     memory.spawning = null;
     if (typeof child === 'string') this.#reportNoProcess(child, role, { phase, index });
     else this.#watchChild(child, child.pid, role, { phase, index });
     const pid = typeof child === 'string' ? 0 : child.pid;
     const identifier = this.#spec.context.syslogIdentifier ?? command.path.slice(command.path.lastIndexOf('/') + 1);
     memory.streams.push(...stdio.attach(pid, identifier));
+    stdio.close();
     memory.runs.push({
       phase,
       text: commandText(command),
@@ -272,7 +272,7 @@ export class ServiceProcesses {
   resume(): void {
     const memory = this.#memory;
     if (memory.invocationId !== '') this.#group.open(memory.invocationId);
-    for (const stream of [...memory.streams]) this.#streams.attach(stream);
+    for (const stream of [...memory.streams]) this.#streams.resume(stream);
     for (const role of ['main', 'control'] as const) {
       const watched = memory[role];
       if (watched !== null) memory[role] = { ...watched, alien: true };

@@ -45,9 +45,13 @@ export class Fifos {
     return openSync(join(this.#directory, name), constants.O_RDWR);
   }
 
+  /** Descriptor for `read`. Open it before the writer ends: what nobody has open forgets what was written to it. */
+  openReader(name: string): number {
+    return openSync(join(this.#directory, name), constants.O_RDONLY | constants.O_NONBLOCK);
+  }
+
   /** Reads until the last writer is gone; the FIFO is free again after `ended`. */
-  read(name: string, sink: FifoSink): FifoReader {
-    const fd = openSync(join(this.#directory, name), constants.O_RDONLY | constants.O_NONBLOCK);
+  read(name: string, fd: number, sink: FifoSink): FifoReader {
     return new FifoReader(fd, this.#buffer, {
       data: sink.data,
       ended: () => {
@@ -98,7 +102,8 @@ export class FifoReader {
 
   /** Takes what has been written so far, so that it stands in the log before the writer's end. */
   drain(): void {
-    for (let total = 0; this.#open && total < MAX_DRAIN_BYTES; ) {
+    // Once the socket is destroyed its descriptor may be somebody else's, whose lines would go astray.
+    for (let total = 0; !this.#socket.destroyed && total < MAX_DRAIN_BYTES; ) {
       let length: number;
       try {
         length = readSync(this.#fd, this.#buffer, 0, this.#buffer.length, null);
