@@ -1,6 +1,6 @@
 import type { Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
 import type { Keys } from './keys.ts';
-import { decodeLeader, decodeMachine, decodePlacement, decodeStatus, decodeUnit } from './records.ts';
+import { decodeLeader, decodeMachine, decodePlacement, decodeStatus, decodeUnit } from './record-codec.ts';
 import type { Change, Leader, Snapshot } from './snapshot.ts';
 
 type MutableByUnit<T> = Map<string, Map<string, T>>;

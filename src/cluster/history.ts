@@ -2,6 +2,7 @@ import { FlotillaError, isFlotillaError } from '../lib/index.ts';
 import type { Store, WatchEvent } from '../store/index.ts';
 import { Fold } from './fold.ts';
 import type { Keys } from './keys.ts';
+import { stampOf } from './records.ts';
 import type { Change, ChangeBatch } from './snapshot.ts';
 
 export interface HistoryOptions {
@@ -39,7 +40,7 @@ async function replay(options: HistoryOptions, after: number, until: number): Pr
   try {
     for await (const { revision, events } of watch) {
       const changes = events.map((event) => changeOf(fold, event)).filter((change) => change !== undefined);
-      if (changes.length > 0) batches.push({ revision, changes });
+      if (changes.length > 0) batches.push({ revision, changes, ...writtenAt(events) });
       if (revision >= until) return batches;
       if (events.length === 0) watch.requestProgress();
     }
@@ -47,6 +48,13 @@ async function replay(options: HistoryOptions, after: number, until: number): Pr
     ending.abort(new FlotillaError('unavailable', 'history has been read'));
   }
   return batches;
+}
+
+/** When the youngest record of a revision was written; nothing when it only deletes. */
+function writtenAt(events: readonly WatchEvent[]): { atMs?: number } {
+  const stamps = events.map((event) => (event.type === 'put' ? (stampOf(event.entry.value) ?? 0) : 0));
+  const atMs = Math.max(...stamps);
+  return atMs > 0 ? { atMs } : {};
 }
 
 /** The event's change, with what stood there before it as the store remembers it. */

@@ -49,6 +49,8 @@ export type Change =
 export interface ChangeBatch {
   readonly revision: number;
   readonly changes: readonly Change[];
+  /** Milliseconds since 1970 at which it was written; in history only, and absent when it only deleted. */
+  readonly atMs?: number;
 }
 
 /** A watch-fed copy of a part of the cluster. */

@@ -125,7 +125,7 @@ function openRuntime(config: Config, id: string, self: FleetdOptions['self'], lo
 
 async function withdraw(agent: Agent, engine: Engine | undefined, presence: Presence, log: Log): Promise<void> {
   try {
-    await engine?.done;
+    await engine?.resign();
     await agent.unloadAll();
   } catch (error) {
     log.warn('Not everything could be unloaded', { error: messageOf(error) });

@@ -71,8 +71,10 @@ export class Engine {
     return this.#term !== undefined;
   }
 
-  get done(): Promise<void> {
-    return this.#loop.done;
+  /** After the signal has been aborted: leaves the lead to others at once, instead of when the lease ends. */
+  async resign(): Promise<void> {
+    await this.#loop.done;
+    await this.#term?.leadership.resign();
   }
 
   async #turn(): Promise<number | undefined> {

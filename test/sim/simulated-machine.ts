@@ -78,7 +78,7 @@ export class SimulatedMachine {
     const engine = new Engine({ ...common, presence, reconcileIntervalMs: RECONCILE_MS });
     const stop = async () => {
       stopping.abort(new Error('fleetd is stopping'));
-      await engine.done;
+      await engine.resign().catch(() => {});
       await agent.unloadAll().catch(() => {});
       await presence.leave().catch(() => {});
       this.#lease = undefined;

@@ -1,0 +1,145 @@
+import type { DesiredState, Machine, Needs, PlacedState, Placement, Unit, UnitStatus } from '../model/index.ts';
+import { NO_NEEDS } from '../model/index.ts';
+import type { Leader } from './snapshot.ts';
+
+/**
+ * Records as they stand in the store: JSON objects without what the key says already. Reading is forgiving (unknown
+ * fields are ignored, so that a newer version may add some) but never trusting: a value that is not what it should be
+ * decodes to undefined, and the caller treats it as absent.
+ */
+export function decodeUnit(name: string, value: string): Unit | undefined {
+  const record = parseObject(value);
+  const hash = record?.['hash'];
+  const desired = record?.['desired'];
+  if (typeof hash !== 'string' || !isDesired(desired)) return undefined;
+  return { name, hash, desired, needs: decodeNeeds(record?.['needs']) };
+}
+
+export function encodeUnit(unit: Unit): string {
+  const { hash, desired, needs } = unit;
+  return JSON.stringify({ hash, desired, needs: withoutDefaults(needs) });
+}
+
+export function decodeMachine(id: string, value: string): Machine | undefined {
+  const record = parseObject(value);
+  const address = record?.['address'];
+  if (!record || typeof address !== 'string') return undefined;
+  const endpoint = record['endpoint'];
+  const resources = asObject(record['resources']);
+  return {
+    id,
+    address,
+    metadata: stringsOf(record['metadata']),
+    ...(typeof endpoint === 'string' ? { endpoint } : {}),
+    resources: { cores: numberOf(resources['cores']), memoryBytes: numberOf(resources['memoryBytes']) },
+    version: typeof record['version'] === 'string' ? record['version'] : '',
+  };
+}
+
+/** `token` tells a machine that has come back from another one that wrongly has the same id. */
+export function encodeMachine(machine: Machine, token: string): string {
+  const { id: _, ...record } = machine;
+  return JSON.stringify({ ...record, token });
+}
+
+export function machineToken(value: string): string | undefined {
+  const token = parseObject(value)?.['token'];
+  return typeof token === 'string' ? token : undefined;
+}
+
+export function decodePlacement(machine: string, unit: string, value: string): Placement | undefined {
+  const record = parseObject(value);
+  const hash = record?.['hash'];
+  const desired = record?.['desired'];
+  const reason = record?.['reason'];
+  if (typeof hash !== 'string' || !isPlaced(desired)) return undefined;
+  const onPartition = record?.['onPartition'] === 'stop' ? { onPartition: 'stop' as const } : {};
+  return { machine, unit, hash, desired, reason: typeof reason === 'string' ? reason : '', ...onPartition };
+}
+
+export function encodePlacement({ hash, desired, reason, onPartition }: Placement): string {
+  return JSON.stringify({ hash, desired, reason, onPartition });
+}
+
+export function decodeStatus(machine: string, unit: string, value: string): UnitStatus | undefined {
+  const record = parseObject(value);
+  const { hash, state, load, active, sub } = record ?? {};
+  if (typeof hash !== 'string' || !isPlaced(state)) return undefined;
+  if (typeof load !== 'string' || typeof active !== 'string' || typeof sub !== 'string') return undefined;
+  const note = record?.['note'];
+  return { machine, unit, hash, state, load, active, sub, ...(typeof note === 'string' ? { note } : {}) };
+}
+
+export function encodeStatus({ hash, state, load, active, sub, note }: UnitStatus): string {
+  return JSON.stringify({ hash, state, load, active, sub, note });
+}
+
+export function decodeLeader(value: string): Leader | undefined {
+  const record = parseObject(value);
+  const machine = record?.['machine'];
+  return typeof machine === 'string' ? { machine, sinceMs: numberOf(record?.['sinceMs']) } : undefined;
+}
+
+export function encodeLeader(leader: Leader): string {
+  return JSON.stringify(leader);
+}
+
+function decodeNeeds(value: unknown): Needs {
+  const needs = asObject(value);
+  const metadata: Record<string, readonly string[]> = {};
+  for (const [key, values] of Object.entries(asObject(needs['metadata']))) metadata[key] = stringList(values);
+  return {
+    ...(typeof needs['machineId'] === 'string' ? { machineId: needs['machineId'] } : {}),
+    machineOf: stringList(needs['machineOf']),
+    metadata,
+    conflicts: stringList(needs['conflicts']),
+    global: needs['global'] === true,
+    replaces: stringList(needs['replaces']),
+    onPartition: needs['onPartition'] === 'stop' ? 'stop' : 'keep',
+  };
+}
+
+/** Most units need nothing special: a record then holds no needs at all, which keeps 50,000 of them small. */
+function withoutDefaults(needs: Needs): Partial<Needs> | undefined {
+  const kept = Object.entries(needs).filter(
+    ([key, value]) => JSON.stringify(value) !== JSON.stringify(NO_NEEDS[key as keyof Needs]),
+  );
+  return kept.length === 0 ? undefined : (Object.fromEntries(kept) as Partial<Needs>);
+}
+
+function parseObject(value: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+      ? (parsed as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function stringsOf(value: unknown): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [key, item] of Object.entries(asObject(value))) if (typeof item === 'string') out[key] = item;
+  return out;
+}
+
+function stringList(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}
+
+function isPlaced(value: unknown): value is PlacedState {
+  return value === 'loaded' || value === 'launched';
+}
+
+function isDesired(value: unknown): value is DesiredState {
+  return value === 'inactive' || isPlaced(value);
+}

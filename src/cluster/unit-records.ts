@@ -1,0 +1,92 @@
+import { FlotillaError } from '../lib/index.ts';
+import type { DesiredState, Unit } from '../model/index.ts';
+import { type Entry, MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
+import { chunks } from './chunks.ts';
+import { decodeUnit, encodeUnit } from './record-codec.ts';
+import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
+
+/** See Cluster.putUnit. */
+export async function putUnit(
+  records: Records,
+  unit: Unit,
+  text: string,
+  existing: Unit | undefined,
+): Promise<boolean> {
+  const key = records.keys.unit(unit.name);
+  const current = await records.store.get(key);
+  if ((current === undefined) !== (existing === undefined)) return false;
+  if (current && existing && !sameUnit(decodeUnit(unit.name, current.value), existing)) return false;
+  const { ok } = await records.store.commit(
+    [unchanged(key, current)],
+    [
+      records.put(key, encodeUnit(unit)),
+      records.put(records.keys.text(unit.name), JSON.stringify({ hash: unit.hash, text })),
+    ],
+  );
+  return ok;
+}
+
+function sameUnit(a: Unit | undefined, b: Unit): boolean {
+  return a !== undefined && encodeUnit(a) === encodeUnit(b);
+}
+
+/** Reads `key`, commits what `decide` makes of it on the condition that it did not change, and repeats until it holds. */
+async function compareAndSet(
+  records: Records,
+  key: string,
+  decide: (entry: Entry | undefined) => readonly Write[] | undefined,
+): Promise<boolean> {
+  for (let tries = 0; tries < COMPARE_AND_SET_TRIES; tries++) {
+    const entry = await records.store.get(key);
+    const writes = decide(entry);
+    if (!writes) return false;
+    if (writes.length === 0) return true;
+    const { ok } = await records.store.commit([unchanged(key, entry)], writes);
+    if (ok) return true;
+  }
+  throw new FlotillaError('conflict', `${key} is being changed by many writers at once; try again`, { key });
+}
+
+/** See Cluster.setDesired. */
+export function setDesired(records: Records, name: string, desired: DesiredState): Promise<boolean> {
+  const key = records.keys.unit(name);
+  return compareAndSet(records, key, (entry) => {
+    const unit = entry && decodeUnit(name, entry.value);
+    if (!unit) return undefined;
+    return unit.desired === desired ? [] : [records.put(key, encodeUnit({ ...unit, desired }))];
+  });
+}
+
+/** See Cluster.destroyUnit. */
+export function destroyUnit(records: Records, name: string): Promise<boolean> {
+  const key = records.keys.unit(name);
+  return compareAndSet(records, key, (entry) => entry && [{ delete: key }, { delete: records.keys.text(name) }]);
+}
+
+/** See Cluster.texts. */
+export async function readTexts(
+  records: Records,
+  units: readonly { readonly name: string; readonly hash: string }[],
+): Promise<ReadonlyMap<string, string>> {
+  const wanted = new Set(units.map((unit) => unit.hash));
+  const texts = new Map<string, string>();
+  for (const entry of await records.store.getMany(units.map((unit) => records.keys.text(unit.name)))) {
+    const { hash, text } = JSON.parse(entry.value) as { hash: string; text: string };
+    if (wanted.has(hash)) texts.set(hash, text);
+  }
+  return texts;
+}
+
+/** See Cluster.setMetadata. */
+export async function setMetadata(
+  records: Records,
+  changes: readonly { machine: string; key: string; value: string | undefined }[],
+): Promise<void> {
+  const writes = new Map<string, Write>();
+  for (const { machine, key, value } of changes) {
+    const name = records.keys.metadata(machine, key);
+    // A key may stand in one commit only once: the last word counts.
+    writes.set(name, value === undefined ? { delete: name } : { put: name, value });
+  }
+  for (const batch of chunks([...writes.values()], MAX_COMMIT_WRITES)) await records.store.commit([], batch);
+}
