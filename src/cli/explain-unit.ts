@@ -29,7 +29,7 @@ export function obstacles(why: ApiWhy): Obstacles {
     return `${ids.length > 3 ? `${ids.length} machines` : ids.join(', ')}: ${reason}`;
   });
   if (reasons.length > REASONS_AT_MOST) reasons.splice(REASONS_AT_MOST, Infinity, `more: fleetctl why ${why.name}`);
-  const clause = why.summary.replace(/^not placed:? */i, '').replace(/\.$/, '');
+  const clause = why.summary.replace(/^not placed( yet)?:? */i, '').replace(/\.$/, '');
   return { clause: clause || 'no machine has taken it', reasons };
 }
 

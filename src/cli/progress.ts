@@ -15,7 +15,7 @@ export class Progress {
 
   show(done: number): void {
     if (!this.#shown || done >= this.#total) return;
-    const line = `${done} of ${this.#total} units done`;
+    const line = `${done} of ${this.#total} units there`;
     if (line === this.#onScreen) return;
     this.#onScreen = line;
     this.#context.io.err(`\r\x1b[K${line}`);

@@ -188,8 +188,12 @@ test('without an endpoint the lab is found, also when its first machine is dead'
   const { FLEETCTL_ENDPOINT: named, ...env } = lab.env;
   lab.env['FLEETCTL_ENDPOINT'] = '';
   assert.match(await lab.ok('list-machines --no-legend'), /^(.+\n){2}$/);
+  const waiting = lab.run('wait --timeout 60s moved.service');
   await lab.spawned('lab', 'kill', '1');
   await until('the dead machine is gone', async () => /^.+\n$/.test(await lab.ok('list-machines --no-legend')));
+  lab.write('moved.service', TALKER);
+  await lab.ok('start ~/moved.service');
+  assert.match((await waiting).out, /^Unit moved\.service active on /, 'the wait went on with another machine');
   await lab.spawned('lab', 'revive', '1');
   await until('it is back', async () => /^(.+\n){2}$/.test(await lab.ok('list-machines --no-legend')));
   Object.assign(lab.env, env, { FLEETCTL_ENDPOINT: named });

@@ -22,9 +22,9 @@ export const REPLACE: FlagSpec = {
   about: 'Replace a unit that differs from the local file',
 };
 
-export const NO_BLOCK: FlagSpec = { name: 'no-block', kind: 'bool', about: 'Do not wait until it is done' };
+const NO_BLOCK: FlagSpec = { name: 'no-block', kind: 'bool', about: 'Do not wait until it is done' };
 
-export const BLOCK_ATTEMPTS: FlagSpec = {
+const BLOCK_ATTEMPTS: FlagSpec = {
   name: 'block-attempts',
   kind: 'count',
   value: 'N',

@@ -48,7 +48,7 @@ export class TestLab {
   }
 
   /** Runs a command line within this process; words are split at blanks, and `~/` is the folder of `write`. */
-  async run(line: string): Promise<Ran> {
+  async run(line: string, options: { readonly terminal?: boolean } = {}): Promise<Ran> {
     const ran = { out: '', err: '' };
     const argv = line.split(' ').map((word) => word.replace(/^~\//, `${this.#folder}/`));
     const status = await runFleetctl(argv, {
@@ -59,8 +59,8 @@ export class TestLab {
         ran.err += text;
       },
       env: this.env,
-      outIsTerminal: () => false,
-      errIsTerminal: () => false,
+      outIsTerminal: () => options.terminal === true,
+      errIsTerminal: () => options.terminal === true,
     });
     return { status, ...ran, err: ran.err.replaceAll(`${this.#folder}/`, '~/') };
   }

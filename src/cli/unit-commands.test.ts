@@ -124,6 +124,20 @@ test('--no-block says what it triggered', async () => {
   await lab.ok('destroy n');
 });
 
+test('on a terminal, many units show how many are there, and states have colours', async () => {
+  lab.write('many@.service', HELLO);
+  const line = 'start ~/many@1 ~/many@2 ~/many@3';
+  const { status, out, err } = await lab.run(line, { terminal: true });
+  assert.deepEqual([status, out.split('\n').length], [0, 4]);
+  const erase = '\r\x1b[K';
+  assert.ok(err.startsWith(`${erase}0 of 3 units there`), err);
+  assert.match(err, /[12] of 3 units there/);
+  assert.ok(err.endsWith(erase), 'nothing is left on the screen');
+  assert.match((await lab.run('list-units', { terminal: true })).out, /\t\x1b\[32mactive\x1b\[0m\t/);
+  assert.equal((await lab.run(line)).err, '');
+  await lab.ok('destroy many@1 many@2 many@3');
+});
+
 test('a global unit is triggered and not waited for', async () => {
   lab.write('g.service', `${HELLO}\n[X-Fleet]\nGlobal=true\n`);
   assert.equal(await lab.ok('start ~/g.service'), 'Triggered global unit g.service start\n');

@@ -48,6 +48,7 @@ class Wait {
   readonly #pending = new Map<string, Pending>();
   readonly #failed: { name: string; verdict: Extract<Verdict, { kind: 'failed' }> }[] = [];
   readonly #progress: Progress;
+  readonly #arrived = new Set<string>();
   #finish: () => void = () => {};
 
   constructor(context: Context, options: WaitOptions) {
@@ -110,7 +111,8 @@ class Wait {
       this.#failed.push({ name, verdict });
       this.#settle(pending);
     }
-    this.#progress.show(this.#options.orders.length - this.#pending.size);
+    if (verdict.kind !== 'waiting') this.#arrived.add(name);
+    this.#progress.show(this.#arrived.size);
   }
 
   #reached(pending: Pending, verdict: Extract<Verdict, { kind: 'reached' }>): void {

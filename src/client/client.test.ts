@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock, systemRandom } from '../lib/index.ts';
 import type { ApiEvent } from './index.ts';
@@ -159,6 +164,32 @@ test('an event stream that is cut goes on where it was, and the reset of one tha
 test('an event stream that cannot be opened at all is an error', async () => {
   const events = clientOf([tcp(await freePort())]).events({ signal: AbortSignal.timeout(5000) });
   await assert.rejects(events.next(), { code: 'unavailable' });
+});
+
+const openssl = spawnSync('openssl', ['version']).status === 0;
+
+test('an https endpoint is trusted by its authority, and shown the client’s certificate', {
+  skip: !openssl && 'no openssl',
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'flotilla-tls-'));
+  const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+  const args = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1';
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
+  assert.equal(spawnSync('openssl', [...args.split(' '), ...names]).status, 0);
+  const tls = { ca: readFileSync(cert), cert: readFileSync(cert), key: readFileSync(key), requestCert: true };
+  const server = createTlsServer(tls, (_, response) => json(response, 200, { machines: [] }));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const endpoint = { ...tcp((server.address() as AddressInfo).port), tls: true } as Endpoint;
+  const options = { endpoints: [endpoint], requestTimeoutMs: 2000, clock: systemClock, random: systemRandom };
+  const trusting = new FleetClient({ ...options, tls: { ca: cert, cert, key } });
+  assert.deepEqual(await trusting.machines(), []);
+  await assert.rejects(new FleetClient(options).machines(), /its certificate is self-signed; name it with --ca-file/);
+  const missing = new FleetClient({ ...options, tls: { ca: '/nowhere' } });
+  await assert.rejects(missing.machines(), /cannot read the TLS file \/nowhere/);
+  trusting.close();
+  server.close();
+  server.closeAllConnections();
+  rmSync(directory, { recursive: true });
 });
 
 test('more names than a URL holds are asked for without naming them', async () => {

@@ -4,7 +4,7 @@ import { ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.t
 import { type Endpoint, endpointText } from './endpoint.ts';
 
 /** PEM files for https endpoints. */
-export interface TlsFiles {
+interface TlsFiles {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -154,7 +154,7 @@ export class Transport {
     if (error instanceof FlotillaError) return error;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const facts = { endpoint: endpointText(this.endpoint), cause: code };
-    const reason = REASONS[code] ?? messageOf(error);
+    const reason = REASONS[code] ?? messageOf(error).split('\n')[0];
     return new FlotillaError(
       code === 'TIMEOUT' ? 'timeout' : 'unavailable',
       `cannot reach the fleet API at ${facts.endpoint} (${reason})`,
@@ -175,6 +175,11 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the connection timed out',
   ECONNRESET: 'the connection was cut',
   EPIPE: 'the connection was cut',
+  EPROTO: 'it does not speak TLS; is it http:// instead of https://?',
+  HPE_INVALID_CONSTANT: 'it does not speak HTTP; is it https:// instead of http://?',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed; name it with --ca-file',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an unknown authority; name that with --ca-file',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by an unknown authority; name that with --ca-file',
 };
 
 function isReset(error: unknown): boolean {

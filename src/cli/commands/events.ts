@@ -3,6 +3,8 @@ import type { CommandSpec } from '../command.ts';
 import type { Context } from '../context.ts';
 import { OUTPUT } from '../shared-flags.ts';
 
+type Happened = Extract<ApiEvent, { type: 'happened' }>;
+
 export const events: CommandSpec = {
   name: 'events',
   summary: 'Print what happened in the cluster',
@@ -36,19 +38,24 @@ async function run(context: Context): Promise<number> {
     happenings: { history: context.flags.count('lines') },
     signal: abort.signal,
   };
+  const past: Happened[] = [];
   let live = false;
   for await (const event of client.events(options)) {
     // The past has no times of its own; what comes after it happens now.
-    if (event.type === 'happened')
-      context.io.out(format(context, live ? { atMs: context.clock.now(), ...event } : event));
-    if (event.type === 'ready') live = true;
-    if (live && !context.flags.bool('follow')) break;
+    if (event.type === 'happened' && live) context.io.out(format(context, { atMs: context.clock.now(), ...event }));
+    else if (event.type === 'happened') past.push(event);
+    if (event.type !== 'ready') continue;
+    live = true;
+    // Something may happen while the past is told; whoever asks for the last ten gets ten.
+    const last = past.splice(0).slice(context.flags.bool('follow') ? 0 : -options.happenings.history || Infinity);
+    context.io.out(last.map((happened) => format(context, happened)).join(''));
+    if (!context.flags.bool('follow')) break;
   }
   abort.abort();
   return 0;
 }
 
-function format(context: Context, event: Extract<ApiEvent, { type: 'happened' }>): string {
+function format(context: Context, event: Happened): string {
   if (context.flags.text('output') === 'json') return `${JSON.stringify(event)}\n`;
   return `${event.atMs === undefined ? '-' : localTime(event.atMs)}\t${event.sentence}\n`;
 }
