@@ -122,7 +122,9 @@ export class EventHub {
     const nameMachine = (id: string) => shortMachine(id, snapshot.machines.get(id)?.address ?? addressIn(batches, id));
     const told = batches
       .filter(({ revision }) => revision <= until && revision > (resumes ? after : -1))
-      .flatMap(({ revision, changes }) => tell(changes, nameMachine).map((event) => ({ ...event, revision })))
+      .flatMap(({ revision, changes, atMs }) =>
+        tell(changes, nameMachine).map((event) => ({ ...(atMs === undefined ? {} : { atMs }), ...event, revision })),
+      )
       .map((event) => ({ type: 'happened' as const, ...event }));
     return resumes ? told : told.slice(-history);
   }

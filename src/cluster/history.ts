@@ -41,13 +41,25 @@ async function replay(options: HistoryOptions, after: number, until: number): Pr
     for await (const { revision, events } of watch) {
       const changes = events.map((event) => changeOf(fold, event)).filter((change) => change !== undefined);
       if (changes.length > 0) batches.push({ revision, changes, ...writtenAt(events) });
-      if (revision >= until) return batches;
+      if (revision >= until) return dated(batches);
       if (events.length === 0) watch.requestProgress();
     }
   } finally {
     ending.abort(new FlotillaError('unavailable', 'history has been read'));
   }
-  return batches;
+  return dated(batches);
+}
+
+/** A revision that only deletes tells no time: the next one's is the latest at which it can have happened. */
+function dated(batches: readonly ChangeBatch[]): ChangeBatch[] {
+  let next: number | undefined;
+  return batches
+    .toReversed()
+    .map((batch) => {
+      next = batch.atMs ?? next;
+      return next === undefined ? batch : { ...batch, atMs: next };
+    })
+    .toReversed();
 }
 
 /** When the youngest record of a revision was written; nothing when it only deletes. */

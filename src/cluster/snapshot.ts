@@ -49,7 +49,7 @@ export type Change =
 export interface ChangeBatch {
   readonly revision: number;
   readonly changes: readonly Change[];
-  /** Milliseconds since 1970 at which it was written; in history only, and absent when it only deleted. */
+  /** Milliseconds since 1970 at which it was written, or at the latest (nothing but deletions); in history only. */
   readonly atMs?: number;
 }
 
