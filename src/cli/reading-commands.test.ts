@@ -14,7 +14,7 @@ before(async () => {
   await lab.ok('start ~/talk.service ~/all.service');
   await lab.ok('wait talk all');
 });
-after(() => lab.close());
+after(() => lab?.close());
 
 test('list-machines', async () => {
   const ids = lab.machines.map(({ id }) => id).sort();

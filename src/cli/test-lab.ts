@@ -32,7 +32,10 @@ export class TestLab {
     const lab = new TestLab();
     const port = String(await freePort());
     const up = await lab.spawned('lab', 'up', '--detach', '--machines', String(machines), '--port', port);
-    if (up.status !== 0) throw new Error(`the lab did not start:\n${up.out}${up.err}`);
+    if (up.status !== 0) {
+      await lab.close();
+      throw new Error(`the lab did not start:\n${up.out}${up.err}`);
+    }
     const state = JSON.parse(readFileSync(join(lab.env['FLOTILLA_LAB']!, 'lab.json'), 'utf8'));
     lab.machines = state.machines;
     // Named, so that a fleetd of this computer's own is not asked instead.

@@ -8,7 +8,7 @@ let lab: TestLab;
 before(async () => {
   lab = await TestLab.start(3);
 });
-after(() => lab.close());
+after(() => lab?.close());
 
 async function state(unit: string): Promise<string> {
   const out = await lab.ok('list-unit-files --no-legend --fields unit,dstate,state,target');
