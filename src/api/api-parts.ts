@@ -42,6 +42,8 @@ export interface ApiParts {
   readonly reader: ClusterReader;
   readonly hub: EventHub;
   readonly peers: PeerAccess;
+  /** Journals being streamed, those for other machines included. */
+  readonly journals: Set<AbortController>;
   /** Aborted when the API closes: streams end. */
   readonly closing: AbortSignal;
 }

@@ -69,13 +69,14 @@ function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
   const reader = new ClusterReader({ view, cluster, log });
   const hub = new EventHub({ reader, cluster, clock, log, closing });
   const peers = new PeerAccess({ cluster, view, clock, timeoutMs: options.peerTimeoutMs ?? 2500 });
-  return { options, reader, hub, peers, closing };
+  return { options, reader, hub, peers, journals: new Set(), closing };
 }
 
-function observe({ metrics, clock }: ApiOptions, { hub }: ApiParts): void {
+function observe({ metrics, clock }: ApiOptions, { hub, journals }: ApiParts): void {
   fleetMetrics(metrics);
   observeProcess(metrics, clock);
   metrics.observed('fleet_api_event_streams', 'Event streams that are open.', () => hub.size);
+  metrics.observed('fleet_api_journal_streams', 'Journals being streamed.', () => journals.size);
 }
 
 function createApp(parts: ApiParts): Hono {

@@ -79,8 +79,13 @@ async function answerLines(
   // A quiet journal that is followed may have its first line in an hour: the head goes out before it.
   await Promise.race([first, clock.sleep(FIRST_LINE_MS, signal).catch(() => {})]);
   noSocketTimeout(c);
+  parts.journals.add(hangup);
   const body = textStream(lines, first, {
-    end: () => hangup.abort(),
+    end: () => {
+      parts.journals.delete(hangup);
+      hangup.abort();
+    },
+    last: () => (parts.closing.aborted ? `-- journal of ${unitName(c)} ends here: fleetd is stopping --\n` : ''),
     broken: (error) => {
       if (signal.aborted) return '';
       log.warn('Journal broke off', { unit: unitName(c), error: messageOf(error) });

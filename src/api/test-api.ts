@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Cluster, type Lease, openCluster } from '../cluster/index.ts';
+import { type Announcement, type Cluster, type Lease, openCluster } from '../cluster/index.ts';
 import { silentLog, systemClock, systemRandom } from '../lib/index.ts';
 import type { Machine, Placement, UnitStatus } from '../model/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
@@ -150,29 +150,26 @@ export const service = (...lines: readonly string[]) => [
   })),
 ];
 
+export interface JoinedMachine {
+  readonly lease: Lease;
+  readonly machine: Machine;
+  readonly announcement: Announcement;
+}
+
 /** Makes a machine be there under a lease of its own. */
-export async function joinMachine(
-  cluster: Cluster,
-  id: string,
-  more: Partial<Machine> = {},
-): Promise<{ readonly lease: Lease; readonly machine: Machine }> {
+export async function joinMachine(cluster: Cluster, id: string, more: Partial<Machine> = {}): Promise<JoinedMachine> {
   const lease = await cluster.lease(60_000);
-  const machine: Machine = {
-    id,
-    address: '127.0.0.1',
-    metadata: {},
-    resources: { cores: 1, memoryBytes: 1 << 30 },
-    version: '9.9.9',
-    ...more,
-  };
-  await cluster.announce(machine, `token of ${id}`, lease);
-  return { lease, machine };
+  const resources = { cores: 1, memoryBytes: 1 << 30 };
+  const machine: Machine = { id, address: '127.0.0.1', metadata: {}, resources, version: '9.9.9', ...more };
+  const announcement = await cluster.announce(machine, `token of ${id}`, lease);
+  if (announcement === 'taken') throw new Error(`machine ${id} is there already`);
+  return { lease, machine, announcement };
 }
 
 /** Leads from that machine and places units there, as they are in the cluster. */
 export async function place(
   cluster: Cluster,
-  machine: { readonly lease: Lease; readonly machine: Machine },
+  machine: JoinedMachine,
   placements: readonly (Pick<Placement, 'unit' | 'hash'> & Partial<Placement>)[],
 ): Promise<void> {
   const leadership = await cluster.campaign(machine.machine.id, machine.lease);
@@ -186,16 +183,11 @@ export async function place(
 /** Reports statuses of units on that machine. */
 export async function report(
   cluster: Cluster,
-  { lease, machine }: { readonly lease: Lease; readonly machine: Machine },
+  { announcement, machine }: JoinedMachine,
   statuses: readonly (Pick<UnitStatus, 'unit' | 'hash'> & Partial<UnitStatus>)[],
 ): Promise<void> {
-  const known = await cluster.statusesOf(machine.id);
-  const changes = statuses.map((status) => ({
-    unit: status.unit,
-    status: { ...RUNNING, machine: machine.id, ...status },
-    knownRevision: known.get(status.unit)?.revision ?? 0,
-  }));
-  await cluster.putStatuses(lease, machine.id, changes);
+  const full = statuses.map((status) => [status.unit, { ...RUNNING, machine: machine.id, ...status }] as const);
+  await cluster.putStatuses(announcement, new Map(full));
 }
 
 const RUNNING = { state: 'launched', load: 'loaded', active: 'active', sub: 'running' } as const;

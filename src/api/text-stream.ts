@@ -1,6 +1,8 @@
 export interface TextStreamOptions {
   /** Called once at the end, also when it came because the client hung up: stop the source. */
   readonly end: () => void;
+  /** The source ended: what to write after it, if anything. */
+  readonly last?: () => string;
   /** The source failed: what to write as its last words. A body cannot end in an error that a client would see. */
   readonly broken: (error: unknown) => string;
 }
@@ -20,14 +22,16 @@ export function textStream(
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        let words: string;
         try {
           const { done, value } = await (next ?? source.next());
           next = undefined;
           if (!done) return controller.enqueue(typeof value === 'string' ? Buffer.from(value) : value);
+          words = options.last?.() ?? '';
         } catch (error) {
-          const words = options.broken(error);
-          if (words !== '') controller.enqueue(Buffer.from(words));
+          words = options.broken(error);
         }
+        if (words !== '') controller.enqueue(Buffer.from(words));
         controller.close();
         options.end();
       },
