@@ -1,5 +1,5 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError } from '../lib/index.ts';
 import { labPaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
@@ -16,10 +16,6 @@ export async function withLabLock<T>(lab: string, io: LabIo, work: () => Promise
   try {
     mkdirSync(lab, { recursive: true, mode: 0o700 });
     writeFileSync(own, JSON.stringify(identify(process.pid)));
-  } catch (error) {
-    throw new FlotillaError('usage', `cannot use the lab directory ${lab}: ${messageOf(error)}`);
-  }
-  try {
     await take(file, own, io);
     try {
       return await work();

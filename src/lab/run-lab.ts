@@ -61,11 +61,28 @@ const VERBS: Readonly<Record<string, VerbEntry>> = {
   down: { run: runDown, options: ['wipe'], names: 'none' },
 };
 
+/** What the person can do about a disk that refuses. */
+const DISK_ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full, make room and try again',
+  EDQUOT: 'your share of the disk is used up, make room and try again',
+  EROFS: 'the disk is read-only, choose another place with FLOTILLA_LAB',
+  ENOTDIR: 'a file is in the way, choose another place with FLOTILLA_LAB',
+  EEXIST: 'a file is in the way, choose another place with FLOTILLA_LAB',
+  EACCES: 'it belongs to somebody else, choose another place with FLOTILLA_LAB',
+};
+
 /** `fleetctl lab ARGUMENTS`; answers the exit status. A user's mistake is one sentence on stderr. */
 export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
   try {
     return await dispatch(argv, io);
   } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code !== undefined && code in DISK_ADVICE) {
+      io.err(
+        `cannot use the lab's directory${path === undefined ? '' : ` ${path}`}: ${DISK_ADVICE[code]}; what was written before is unharmed\n`,
+      );
+      return 1;
+    }
     if (!(error instanceof FlotillaError)) throw error;
     io.err(`${error.message}\n`);
     return ERRORS[error.code].exit;

@@ -1,4 +1,5 @@
 import http from 'node:http';
+import { commandName } from './command-name.ts';
 import type { LabIo } from './lab-io.ts';
 import type { LabState } from './lab-state.ts';
 import { isAlive } from './process-identity.ts';
@@ -90,4 +91,16 @@ export function printStatus({ directory, store, machines }: LabStatus, io: LabIo
         .trimEnd()}\n`,
     );
   io.out(`store: ${store.state}, ${store.endpoint} (etcd v3 API); directory: ${directory}\n`);
+  const hint = whatToDo({ directory, store, machines }, commandName(io.env));
+  if (hint !== undefined) io.out(`${hint}\n`);
+}
+
+/** How to go on when not everything is up. */
+function whatToDo({ store, machines }: LabStatus, fleetctl: string): string | undefined {
+  const off = machines.filter(({ state }) => state !== 'up');
+  if (store.state === 'dead' && off.length === machines.length)
+    return `Nothing runs; start it with: ${fleetctl} lab up`;
+  if (store.state === 'dead') return `The store is dead; bring it back with: ${fleetctl} lab restore`;
+  if (off.length === 0) return undefined;
+  return `Bring back what is dead with: ${fleetctl} lab revive ${off.map(({ number }) => number).join(' ')}`;
 }

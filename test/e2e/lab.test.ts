@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -218,6 +219,42 @@ test('a damaged lab is refused with what to do about it, and nothing is lost by 
     await lab.ok('lab', 'down', '--wipe');
     await until('the machine is gone', () => !isAlive(machine!.pid!));
     assert.match(await lab.up('--machines', '1'), /1 machine/);
+  }));
+
+const mayMount = process.getuid?.() === 0;
+
+test(
+  'a full disk is told, and nothing that runs is harmed',
+  { skip: !mayMount && 'only root can mount a small disk' },
+  () =>
+    withLab(async (lab) => {
+      mkdirSync(lab.directory);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', lab.directory]);
+      try {
+        await lab.up('--machines', '2');
+        const filler = path.join(lab.directory, 'filler');
+        assert.throws(() => writeFileSync(filler, Buffer.alloc(80_000_000)), /ENOSPC/);
+        const { status, err } = await lab.run('lab', 'kill', '2');
+        assert.equal(status, 1);
+        assert.match(err, /the disk is full, make room/);
+        assert.equal((await lab.machines())[0]!.state, 'up');
+        rmSync(filler);
+        await lab.ok('lab', 'kill', '2');
+        await lab.ok('lab', 'revive', '2');
+      } finally {
+        await lab.run('lab', 'down', '--wipe');
+        execFileSync('umount', [lab.directory]);
+      }
+    }),
+);
+
+test('a lab that cannot be where it should be is refused in one sentence', () =>
+  withLab(async (lab) => {
+    writeFileSync(lab.directory, 'a file, not a directory');
+    const { status, err } = await lab.run('lab', 'up', '--detach');
+    assert.equal(status, 1);
+    assert.match(err, /a file is in the way/);
+    rmSync(lab.directory);
   }));
 
 test('a wrong command line is one sentence', () =>
