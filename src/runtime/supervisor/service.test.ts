@@ -104,7 +104,7 @@ describe('services as under systemd', { concurrency: 8 }, () => {
   test('commands run in their order, and a failing one ends the start unless it has a "-"', async () => {
     const name = await one(
       'ExecStartPre=-/bin/false\nExecStartPre=/bin/echo pre\nExecStart=/bin/sleep infinity\n' +
-        'ExecStartPost=/bin/echo post $MAINPID\nExecStop=/bin/echo stop ${MAINPID}\nExecStopPost=/bin/echo stop-post $SERVICE_RESULT',
+        'ExecStartPost=/bin/echo post $MAINPID\nExecStop=/bin/echo stop $MAINPID\nExecStopPost=/bin/echo stop-post $SERVICE_RESULT',
     );
     await startAndWait(runtime(), name);
     const pid = await mainPid(runtime(), name);
@@ -191,7 +191,7 @@ describe('services as under systemd', { concurrency: 8 }, () => {
     await waitFor(runtime(), name, 'failed/failed');
     const log = await logOf(runtime(), name);
     assert.ok(log.includes(`${name}: State 'stop-sigterm' timed out. Killing.`));
-    assert.match((await runtime().status(name)).text, /Result: timeout.*\n[^]*status=9\/KILL/);
+    assert.match((await runtime().status(name)).text, /Result: timeout[\s\S]*status=9\/KILL/);
   });
 
   test('KillSignal and KillMode choose who is told what', async () => {

@@ -19,6 +19,8 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
 };
 
 const BLANK = /\s/;
+const BARE_RUN = /^[^\s"'\\]+/;
+const QUOTED_RUN: Readonly<Record<string, RegExp>> = { '"': /^[^"\\]+/, "'": /^[^'\\]+/ };
 
 /**
  * Splits a line into words with systemd's quoting: single and double quotes hold blanks, C escapes are undone inside
@@ -50,14 +52,12 @@ function readWord(line: string, start: number): { readonly text: string; readonl
       const undone = readEscape(line, at + 1);
       bytes.push(undone.bytes);
       at = undone.end - 1;
-    } else if (quote !== undefined) {
-      if (char === quote) quote = undefined;
-      else bytes.push(Buffer.from(char));
-    } else if (char === '"' || char === "'") quote = char;
-    else if (BLANK.test(char)) break;
+    } else if (char === quote) quote = undefined;
+    else if (quote === undefined && (char === '"' || char === "'")) quote = char;
+    else if (quote === undefined && BLANK.test(char)) break;
     else {
       // Whole runs at once keep surrogate pairs together.
-      const run = /^[^\s"'\\]+/.exec(line.slice(at))![0];
+      const run = (quote === undefined ? BARE_RUN : QUOTED_RUN[quote]!).exec(line.slice(at))?.[0] ?? char;
       bytes.push(Buffer.from(run));
       at += run.length - 1;
     }

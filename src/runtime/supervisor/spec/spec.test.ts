@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseEnvironmentFile } from './environment.ts';
+import { type ExecCommand, expandArgs, parseExecLine } from './exec-command.ts';
+import { describeExit, isCleanExit } from './exit-status.ts';
+import { specifiersOf, unescapeUnitName } from './specifiers.ts';
+import { parseBoolean, parseSignal, parseTimeSpanMs, signalName } from './values.ts';
+import { splitWords } from './words.ts';
+
+const same = (text: string) => text;
+
+test('time spans are read as systemd.time(7) writes them', () => {
+  const cases: readonly (readonly [string, number | undefined])[] = [
+    ['5', 5000],
+    ['0', 0],
+    ['1.5', 1500],
+    ['500ms', 500],
+    ['1min 30s', 90_000],
+    ['2h', 7_200_000],
+    ['1d12h', 129_600_000],
+    ['infinity', Number.POSITIVE_INFINITY],
+    ['100us', 0.1],
+    ['', undefined],
+    ['5 apples', undefined],
+    ['-1', undefined],
+  ];
+  for (const [text, expected] of cases) assert.equal(parseTimeSpanMs(text), expected, text);
+});
+
+test('booleans and signals have systemd’s spellings', () => {
+  assert.deepEqual(['yes', 'TRUE', '1', 'on'].map(parseBoolean), [true, true, true, true]);
+  assert.deepEqual(['no', 'f', '0', 'maybe'].map(parseBoolean), [false, false, false, undefined]);
+  assert.deepEqual(['SIGTERM', 'int', '9', 'RTMIN+3', 'SIGNOPE', '99'].map(parseSignal), [
+    15,
+    2,
+    9,
+    37,
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual([15, 6, 37].map(signalName), ['TERM', 'ABRT', 'RTMIN+3']);
+});
+
+test('words are split with quotes and escapes', () => {
+  const cases: readonly (readonly [string, readonly string[] | undefined])[] = [
+    ['a  b\tc', ['a', 'b', 'c']],
+    [`"a b" 'c d'`, ['a b', 'c d']],
+    [`x"y z"w`, ['xy zw']],
+    [`'it'"'"'s'`, ["it's"]],
+    ['a\\ b', ['a\\ b']],
+    ['\\x41\\102\\u00e9\\n\\s.', ['AB\u00e9\n .']],
+    ['\\xc3\\xa9', ['\u00e9']],
+    ['""', ['']],
+    ['\\d', ['\\d']],
+    ['"open', undefined],
+  ];
+  for (const [line, expected] of cases)
+    assert.deepEqual(
+      splitWords(line)?.map((word) => word.text),
+      expected,
+      line,
+    );
+});
+
+test('any words survive being quoted', () => {
+  const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
+  fc.assert(
+    fc.property(fc.array(word), (words) => {
+      const line = words.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(' ');
+      assert.deepEqual(
+        splitWords(line)?.map(({ text }) => text),
+        words,
+      );
+    }),
+  );
+});
+
+describe('Exec lines', () => {
+  const cases: readonly (readonly [string, readonly Partial<ExecCommand>[] | RegExp])[] = [
+    ['/bin/true', [{ path: '/bin/true', args: [] }]],
+    ['-/bin/false a', [{ path: '/bin/false', args: ['a'], ignoreFailure: true }]],
+    ['@/bin/sh name -c x', [{ argv0: 'name', args: ['-c', 'x'] }]],
+    ['+-/bin/x', [{ privileged: true, ignoreFailure: true }]],
+    ['!/bin/x', [{ privileged: true }]],
+    ['!!/bin/x', [{ privileged: true }]],
+    [':/bin/echo $HOME', [{ literal: true, args: ['$HOME'] }]],
+    ['sleep 5', [{ path: 'sleep', args: ['5'] }]],
+    [
+      '/bin/a 1 ; /bin/b 2',
+      [
+        { path: '/bin/a', args: ['1'] },
+        { path: '/bin/b', args: ['2'] },
+      ],
+    ],
+    ['/bin/a \\; ";"', [{ args: [';', ';'] }]],
+    ['"/with blank/x" y', [{ path: '/with blank/x', args: ['y'] }]],
+    ['bin/x', /absolute path or a bare name/],
+    ['/bin/', /names a directory/],
+    ['-', /names no program/],
+    ['@/bin/sh', /no argv\[0\]/],
+    ['/bin/echo "x', /quote that is not closed/],
+    [';', /names no command/],
+  ];
+  for (const [line, expected] of cases) {
+    test(line, () => {
+      if (expected instanceof RegExp) assert.throws(() => parseExecLine(line, same), expected);
+      else assert.partialDeepStrictEqual(parseExecLine(line, same), expected);
+    });
+  }
+
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is systemd's notation
+  const LINE = '/x $ONE $WORDS ${WORDS} a${ONE}b $EMPTY $NONE ${NONE} $$ONE a$ONE $ $(x)';
+
+  test('variables are expanded as a whole word, inside of words, or not at all', () => {
+    const environment = { ONE: '1', WORDS: 'a  "b c"', EMPTY: '' };
+    const [command] = parseExecLine(LINE, same);
+    const expected = ['1', 'a', 'b c', 'a  "b c"', 'a1b', '', '$ONE', 'a$ONE'];
+    assert.deepEqual(expandArgs(command!, environment), expected);
+  });
+});
+
+test('specifiers know the unit’s name in all its parts', () => {
+  const facts = { machineId: 'm1', bootId: 'b1', hostname: 'host.example', runtimeDirectory: '/run' };
+  const expand = specifiersOf('a-b@x-\\x2dy.service', facts);
+  assert.equal(expand('%n %N %p %P %i %I'), 'a-b@x-\\x2dy.service a-b@x-\\x2dy a-b a/b x-\\x2dy x/-y');
+  assert.equal(expand('%H %l %m %b %t %% 100%%n'), 'host.example host m1 b1 /run % 100%n');
+  assert.equal(specifiersOf('plain.service', facts)('%i|%I|%p|%j'), '||plain|plain');
+  assert.throws(() => expand('%z'), /specifier %z needs systemd/);
+  assert.throws(() => expand('50%'), RangeError);
+  assert.equal(unescapeUnitName('caf\\xc3\\xa9-1'), 'caf\u00e9/1');
+});
+
+test('environment files are read line by line, as systemd does', () => {
+  const text = [
+    '# comment \\',
+    'still the comment',
+    '; comment',
+    'A=1',
+    'B="two words" ',
+    "C='single $x'",
+    'D=joined \\',
+    'line',
+    'E="with \\"quotes\\" and \\$"',
+    'export F=no',
+    'G=trailing   ',
+    '1BAD=x',
+    'H=',
+    '  I = spaced',
+    'no assignment',
+    'J="over',
+    'lines"',
+  ].join('\n');
+  const expected = {
+    A: '1',
+    B: 'two words',
+    C: 'single $x',
+    D: 'joined line',
+    E: 'with "quotes" and $',
+    G: 'trailing',
+    H: '',
+    I: 'spaced',
+    J: 'over\nlines',
+  };
+  assert.deepEqual(Object.fromEntries(parseEnvironmentFile(text)), expected);
+});
+
+test('any environment file is read without harm', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom('A', '=', '"', "'", '\\', '\n', ' ', '#', '$') }), (text) => {
+      parseEnvironmentFile(text);
+    }),
+  );
+});
+
+test('exits are named and judged', () => {
+  assert.equal(describeExit({ code: 'exited', status: 0 }), 'code=exited, status=0/SUCCESS');
+  assert.equal(describeExit({ code: 'exited', status: 203 }), 'code=exited, status=203/EXEC');
+  assert.equal(describeExit({ code: 'exited', status: 127 }), 'code=exited, status=127/n/a');
+  assert.equal(describeExit({ code: 'killed', status: 9 }), 'code=killed, status=9/KILL');
+  assert.ok(isCleanExit({ code: 'killed', status: 15 }, 'daemon'));
+  assert.ok(!isCleanExit({ code: 'killed', status: 15 }, 'command'));
+  assert.ok(isCleanExit({ code: 'exited', status: 42 }, 'daemon', { statuses: [42], signals: [] }));
+  assert.ok(!isCleanExit({ code: 'exited', status: 1 }, 'daemon'));
+});
