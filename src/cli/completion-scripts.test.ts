@@ -18,6 +18,8 @@ writeFileSync(
 chmodSync(join(directory, 'fleetctl'), 0o755);
 writeFileSync(join(directory, 'local.service'), '');
 
+const ENVIRONMENT = { PATH: `${directory}:${process.env['PATH']}`, HOME: directory };
+
 function has(shell: string): boolean {
   return spawnSync(shell, ['-c', 'true']).status === 0;
 }
@@ -26,11 +28,10 @@ function has(shell: string): boolean {
 function complete(...words: string[]): string[] {
   const script = `${bashCompletion()}
 COMP_WORDS=(fleetctl "$@"); COMP_CWORD=$#; _fleetctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const env = { PATH: `${directory}:${process.env['PATH']}` };
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', ...words], {
     encoding: 'utf8',
     cwd: directory,
-    env,
+    env: ENVIRONMENT,
   });
   assert.deepEqual([status, stderr], [0, '']);
   return stdout.split('\n').filter(Boolean);
@@ -51,13 +52,37 @@ test('bash completes commands, flags, units, files and the values of flags', {
   assert.deepEqual(complete('help', 'unl'), ['unload']);
 });
 
+test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => {
+  const script = join(directory, 'fleetctl.fish');
+  writeFileSync(script, fishCompletion());
+  const offers: readonly [line: string, words: readonly string[]][] = [
+    ['list-', ['list-machines', 'list-unit-files', 'list-units']],
+    ['start --re', ['--replace', '--request-timeout']],
+    ['status h', ['hello.service']],
+    ['start lo', ['local.service']],
+    ['list-units --output ', ['json', 'table']],
+    ['wait --for g', ['gone']],
+    ['lab k', ['kill']],
+  ];
+  for (const [line, words] of offers) {
+    const command = `source ${script}; complete -C 'fleetctl ${line}'`;
+    const options = { encoding: 'utf8', cwd: directory, env: ENVIRONMENT } as const;
+    const { stdout, stderr } = spawnSync('fish', ['--no-config', '-c', command], options);
+    assert.equal(stderr, '');
+    const found = stdout.split('\n').map((offer) => offer.split('\t')[0]!);
+    assert.deepEqual(found.filter(Boolean).sort(), words, line);
+  }
+});
+
 for (const [shell, script] of [
   ['bash', bashCompletion()],
   ['zsh', zshCompletion()],
   ['fish', fishCompletion()],
 ] as const) {
   test(`${shell} reads its script without complaint`, { skip: !has(shell) && `no ${shell} here` }, () => {
-    const { status, stderr } = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' });
+    const file = join(directory, `script.${shell}`);
+    writeFileSync(file, script);
+    const { status, stderr } = spawnSync(shell, ['-n', file], { encoding: 'utf8' });
     assert.deepEqual([status, stderr], [0, '']);
   });
 

@@ -158,7 +158,7 @@ export function fishCompletion(): string {
 
 function fishFlag(flag: FlagSpec, condition: string): string {
   const short = flag.short ? ` -s ${flag.short}` : '';
-  const takes = flag.kind === 'bool' ? '' : ' -r';
+  const takes = flag.kind === 'bool' ? '' : flag.value === 'FILE' ? ' -r -F' : ' -x';
   const values = flag.choices ? ` -a ${fishQuote(flag.choices.join(' '))}` : '';
   return `complete -c fleetctl ${condition}-l ${flag.name}${short}${takes}${values} -d ${fishQuote(flag.about)}`;
 }

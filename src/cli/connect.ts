@@ -12,7 +12,7 @@ export function connect(flags: Flags, io: Io): FleetClient {
       '--tunnel needs ssh, which this version does not speak: name the API with --endpoint, such as http://HOST:49153',
     );
   }
-  if (flags.text('driver') !== 'API') {
+  if (flags.text('driver').toUpperCase() !== 'API') {
     const driver = flags.text('driver');
     throw new FlotillaError('invalid', `--driver=${driver} is gone: leave it out, and name a fleetd with --endpoint`);
   }

@@ -28,11 +28,16 @@ export function printList<Row>(
   options: { readonly columns: Columns<Row>; readonly fields: readonly string[] },
 ): void {
   const full = context.flags.bool('full');
+  const paint = painter(context, options.fields);
   const columns = options.fields.map((field) => options.columns[field]!);
   const cells = rows.map((row) => columns.map((column) => column(row, full)));
-  const legend = context.flags.bool('no-legend') ? [] : [options.fields.map((field) => field.toUpperCase())];
-  const all = [...legend, ...cells];
-  if (all.length > 0) context.io.out(formatTable(all, painter(context, options.fields)));
+  if (context.flags.bool('no-legend')) {
+    // For scripts: one tab between cells whatever their width, so that `cut -f2` is the second column of every line.
+    const aligned = context.io.outIsTerminal();
+    context.io.out(aligned ? formatTable(cells, paint) : cells.map((row) => `${row.join('\t')}\n`).join(''));
+    return;
+  }
+  context.io.out(formatTable([options.fields.map((field) => field.toUpperCase()), ...cells], paint));
 }
 
 const COLOURS: Readonly<Record<string, number>> = {

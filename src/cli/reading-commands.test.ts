@@ -53,6 +53,16 @@ test('list-units', async () => {
   assert.equal(JSON.parse(await lab.ok('list-units -o json')).length, 3);
 });
 
+test('with --no-legend every column is where cut -f finds it, however long the names are', async () => {
+  lab.write('a-rather-long-name-of-a-unit.service', TALKER);
+  await lab.ok('start ~/a-rather-long-name-of-a-unit.service');
+  const line = `"$NODE" "$MAIN" list-units -fields=unit,sub -no-legend | grep ^talk | cut -f2`;
+  assert.deepEqual(await shell(line), { status: 0, out: 'running\n', err: '' });
+  await lab.ok('destroy a-rather-long-name-of-a-unit');
+  await lab.ok('wait --for gone a-rather-long-name-of-a-unit');
+  await until('its machine has stopped it', async () => !(await lab.ok('list-units')).includes('a-rather'));
+});
+
 test('list-unit-files', async () => {
   const out = lab.anonymous(await lab.ok('list-unit-files'));
   assert.match(out, /^UNIT\t\tHASH\tDSTATE\t\tSTATE\t\tTARGET\n/);
