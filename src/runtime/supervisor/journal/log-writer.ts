@@ -34,9 +34,11 @@ export class LogWriter {
   /** `payload` holds one or more lines, without the last newline. */
   append(stream: LogStream, pid: number, identifier: string, payload: Buffer): void {
     const record: LogRecord = { time: this.#options.clock.now(), stream, pid, identifier, payload };
+    const bytes = encodeRecord(record);
     try {
-      if (this.#lost > 0) this.#reportLoss();
-      this.#write(encodeRecord(record));
+      // In one piece with what follows: a note alone might just fit, again and again.
+      this.#write(this.#lost > 0 ? Buffer.concat([this.#noteOfLoss(), bytes]) : bytes);
+      this.#lost = 0;
     } catch (error) {
       this.#lost += countEntries(record);
       this.#lossReason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
@@ -48,14 +50,11 @@ export class LogWriter {
     this.#fd = undefined;
   }
 
-  #reportLoss(): void {
+  #noteOfLoss(): Buffer {
     const why = this.#lossReason === 'ENOSPC' ? 'the disk was full' : `writing failed with ${this.#lossReason}`;
     const payload = Buffer.from(`${this.#lost} log lines were dropped: ${why}.`);
-    const { clock } = this.#options;
-    this.#write(
-      encodeRecord({ time: clock.now(), stream: 'supervisor', pid: process.pid, identifier: 'fleetd', payload }),
-    );
-    this.#lost = 0;
+    const time = this.#options.clock.now();
+    return encodeRecord({ time, stream: 'supervisor', pid: process.pid, identifier: 'fleetd', payload });
   }
 
   #write(bytes: Buffer): void {

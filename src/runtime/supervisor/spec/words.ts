@@ -80,5 +80,6 @@ function readEscape(line: string, at: number): { readonly bytes: Buffer; readonl
     if (value > 0 && value <= 0x10ffff)
       return { bytes: Buffer.from(String.fromCodePoint(value)), end: at + unicode[0].length };
   }
-  return { bytes: Buffer.from(`\\${rest[0]}`), end: at + 1 };
+  const other = String.fromCodePoint(line.codePointAt(at)!);
+  return { bytes: Buffer.from(`\\${other}`), end: at + other.length };
 }
