@@ -36,6 +36,9 @@ export interface ApiOptions {
   readonly viewIdleMs?: number;
 }
 
+/** Less than fleetctl waits for its own request. */
+export const DEFAULT_PEER_TIMEOUT_MS = 2500;
+
 /** What the handlers of all resources share. */
 export interface ApiParts {
   readonly options: ApiOptions;

@@ -315,6 +315,13 @@ test('health, version, discovery and metrics', async () => {
     .map((match) => match[1]!)
     .toArray();
   for (const ref of refs) assert.ok(ref in json.schemas, ref);
+  const openapi = (await ask(`${api.url}/fleet/v1/openapi.json`)).json;
+  assert.deepEqual(Object.keys(openapi.paths['/units/{unitName}']), ['get', 'delete', 'put']);
+  const body = openapi.paths['/units/{unitName}'].put.requestBody.content['application/json'].schema;
+  assert.deepEqual(Object.keys(body.properties), ['name', 'desiredState', 'options']);
+  for (const [, ref] of JSON.stringify(openapi).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+    assert.ok(ref! in openapi.components.schemas, ref);
+  }
   const metrics = await ask(`${api.url}/metrics`);
   assert.match(String(metrics.headers['content-type']), /^text\/plain/);
   for (const name of [

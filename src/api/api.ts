@@ -1,8 +1,8 @@
 import { type Context, Hono } from 'hono';
-import { type Clock, FlotillaError, type Log } from '../lib/index.ts';
+import { type Clock, type ErrorCode, FlotillaError, isFlotillaError, type Log } from '../lib/index.ts';
 import { accessOf, admit } from './access.ts';
 import { answerError, answerJson } from './answers.ts';
-import type { ApiOptions, ApiParts } from './api-parts.ts';
+import { type ApiOptions, type ApiParts, DEFAULT_PEER_TIMEOUT_MS } from './api-parts.ts';
 import { ClusterReader } from './cluster-reader.ts';
 import { discoveryDocument } from './discovery.ts';
 import { EventHub } from './event-hub.ts';
@@ -10,6 +10,7 @@ import { eventRoutes } from './event-routes.ts';
 import { fleetMetrics } from './fleet-metrics.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { machineRoutes } from './machine-routes.ts';
+import { openApiDocument } from './openapi.ts';
 import { MAX_TOKEN_NUMBER } from './page-token.ts';
 import { PeerAccess } from './peer-access.ts';
 import { observeProcess } from './process-metrics.ts';
@@ -68,7 +69,7 @@ function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
   });
   const reader = new ClusterReader({ view, cluster, log });
   const hub = new EventHub({ reader, cluster, clock, log, closing });
-  const peers = new PeerAccess({ cluster, view, clock, timeoutMs: options.peerTimeoutMs ?? 2500 });
+  const peers = new PeerAccess({ cluster, view, clock, timeoutMs: options.peerTimeoutMs ?? DEFAULT_PEER_TIMEOUT_MS });
   return { options, reader, hub, peers, journals: new Set(), closing };
 }
 
@@ -103,6 +104,7 @@ function createApp(parts: ApiParts): Hono {
   app.onError((error) => answerFailure(error, options.log));
   app.notFound(() => answerError(new FlotillaError('not-found', 'no such resource: the API is at /fleet/v1')));
   app.get('/metrics', () => answerMetrics(options));
+  app.all('/metrics', () => refuseMethod('only GET', ['GET']));
   app.all('/', () => refuseMethod('no method is', []));
   for (const prefix of PREFIXES) app.route(prefix, createVersion(prefix, parts));
   return app;
@@ -120,6 +122,7 @@ function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono
   ownRoutes(app, parts);
   const discovery = discoveryDocument(prefix);
   app.get('/discovery', () => answerJson(discovery));
+  app.get('/openapi.json', () => answerJson(openApiDocument(parts.options.version)));
   refuseOtherMethods(app);
   return app;
 }
@@ -151,10 +154,14 @@ function refuseMethod(names: string, allowed: readonly string[]): Response {
 
 function answerFailure(error: Error, log: Log): Response {
   if (!(error instanceof FlotillaError)) log.error('Request failed', { error: error.stack ?? error.message });
-  // The rest of a body that is too large is not read: the connection cannot be used again.
-  const close = error instanceof FlotillaError && error.code === 'too-large';
-  return answerError(error, close ? { Connection: 'close' } : {});
+  return answerError(error, isFlotillaError(error) ? (ERROR_HEADERS[error.code] ?? {}) : {});
 }
+
+const ERROR_HEADERS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>>>>> = {
+  // The rest of the body is not read, so the connection cannot be used again.
+  'too-large': { Connection: 'close' },
+  unauthorized: { 'WWW-Authenticate': 'Bearer' },
+};
 
 function visitOf(c: Context) {
   const { method, path } = c.req;

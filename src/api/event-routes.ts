@@ -4,6 +4,8 @@ import { type ApiParts, flag } from './api-parts.ts';
 import { textStream } from './text-stream.ts';
 
 const MAX_HISTORY = 1000;
+/** When a browser comes back; spread, so that not all come back to a restarted fleetd at once. */
+const RETRY_MS = 1000;
 const HEADERS = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' };
 
 /** GET /events. */
@@ -11,7 +13,7 @@ export function eventRoutes(app: Hono, parts: ApiParts): void {
   app.get('/events', (c) => streamEvents(c, parts));
 }
 
-async function streamEvents(c: Context, { hub }: ApiParts): Promise<Response> {
+async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Response> {
   const units = c.req.queries('unit');
   const request = {
     units: units === undefined ? undefined : new Set(units),
@@ -33,8 +35,12 @@ async function streamEvents(c: Context, { hub }: ApiParts): Promise<Response> {
       return value === undefined ? { done: true, value } : { done: false, value };
     },
   };
-  const first = Promise.resolve({ done: false, value: 'retry: 1000\n\n' });
-  const body = textStream(source, first, { end: () => hangup.abort(), broken: () => '' });
+  const first = Promise.resolve({
+    done: false,
+    value: `retry: ${Math.round(RETRY_MS * (0.75 + options.random.float() / 2))}\n\n`,
+  });
+  // Not ahead: what is owed to a client that does not read keeps being folded.
+  const body = textStream(source, first, { end: () => hangup.abort(), broken: () => '', aheadBytes: 0 });
   return new Response(body, { headers: HEADERS });
 }
 

@@ -8,6 +8,8 @@ import { type Holder, holdersOf, whereIs } from './unit-holders.ts';
 
 /** How long an answer waits for the first line, to be able to answer with an error instead. */
 const FIRST_LINE_MS = 100;
+/** Lines go out in pieces of about this size when there are many. */
+const AHEAD_BYTES = 64 * 1024;
 
 interface JournalRequest {
   readonly name: string;
@@ -81,6 +83,7 @@ async function answerLines(
   noSocketTimeout(c);
   parts.journals.add(hangup);
   const body = textStream(lines, first, {
+    aheadBytes: AHEAD_BYTES,
     end: () => {
       parts.journals.delete(hangup);
       hangup.abort();

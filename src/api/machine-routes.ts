@@ -32,6 +32,7 @@ async function listMachines(c: Context, { reader, options }: ApiParts): Promise<
 async function patchMachines(c: Context, { reader, options }: ApiParts): Promise<Response> {
   const changes = readBodyAs(machinesPatchBody, await readJsonBody(c.req.raw)).map(metadataChange);
   if (changes.length > 0) await reader.view.call(() => options.cluster.setMetadata(changes));
+  for (const { machine, key, value } of changes) options.log.info('Machine metadata changed', { machine, key, value });
   return answerEmpty(204);
 }
 

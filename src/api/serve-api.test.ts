@@ -214,3 +214,20 @@ test('a hook sees every request and may refuse it', async () => {
   ]);
   await other.close();
 });
+
+test('clients that take for ever are answered and let go', async () => {
+  const limits = { headTimeoutMs: 300, requestTimeoutMs: 600, idleTimeoutMs: 500 };
+  const other = await openTestApi({ on: shared, listeners: [] });
+  const served = await serveApi(other.api, [{ host: '127.0.0.1', port: 0 }], limits);
+  const slow = async (text: string) => {
+    const socket = connect(Number(new URL(served.addresses[0]!).port), '127.0.0.1');
+    socket.write(text);
+    return readAll(socket);
+  };
+  assert.match(await slow('GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\n'), /^HTTP\/1\.1 408 .*did not arrive in time/s);
+  const head = 'PUT /fleet/v1/units/s.service HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+  const halfBody = await slow(`${head}Content-Length: 50\r\n\r\n{`);
+  assert.ok(halfBody === '' || /^HTTP\/1\.1 4/.test(halfBody), halfBody);
+  assert.match(await slow(''), /^$|^HTTP\/1\.1 408 /);
+  await served.close();
+});

@@ -20,17 +20,27 @@ export interface ServedApi {
   close(): Promise<void>;
 }
 
-// Whoever takes longer than this to say what he wants is no client of ours.
-const HEAD_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-/** A connection on which nothing moves is closed; event streams send a comment more often than this. */
-const SOCKET_TIMEOUT_MS = 60_000;
+/** How long clients may take, in milliseconds. */
+export interface ServeLimits {
+  /** For the head of a request. */
+  readonly headTimeoutMs: number;
+  /** For a whole request, its body included. */
+  readonly requestTimeoutMs: number;
+  /** A connection on which nothing moves is closed; event streams send a comment more often than this. */
+  readonly idleTimeoutMs: number;
+}
+
+const LIMITS: ServeLimits = { headTimeoutMs: 10_000, requestTimeoutMs: 30_000, idleTimeoutMs: 60_000 };
 const KEEP_ALIVE_MS = 30_000;
 const CLOSE_GRACE_MS = 500;
 const MAX_HEAD_BYTES = 32 * 1024;
 
 /** Serves one API on all listeners at once; rejects, with none left listening, when one of them cannot be had. */
-export async function serveApi(api: Api, listeners: readonly Listener[]): Promise<ServedApi> {
+export async function serveApi(
+  api: Api,
+  listeners: readonly Listener[],
+  limits: ServeLimits = LIMITS,
+): Promise<ServedApi> {
   const servers: Server[] = [];
   const close = async () => {
     api.close();
@@ -38,7 +48,7 @@ export async function serveApi(api: Api, listeners: readonly Listener[]): Promis
   };
   try {
     for (const listener of listeners) {
-      const server = createApiServer(api);
+      const server = createApiServer(api, limits);
       servers.push(server);
       await listen(server, listener);
     }
@@ -49,7 +59,7 @@ export async function serveApi(api: Api, listeners: readonly Listener[]): Promis
   return { addresses: servers.map(addressOf), close };
 }
 
-function createApiServer(api: Api): Server {
+function createApiServer(api: Api, limits: ServeLimits): Server {
   const handle = getRequestListener((request, env) => api.fetch(request, env), {
     // HTTP/1.0 clients send no Host.
     hostname: 'localhost',
@@ -61,10 +71,10 @@ function createApiServer(api: Api): Server {
   };
   const server = createServer(
     {
-      headersTimeout: HEAD_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: limits.headTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 5000,
+      connectionsCheckingInterval: limits.headTimeoutMs / 2,
       maxHeaderSize: MAX_HEAD_BYTES,
       requireHostHeader: false,
       keepAlive: true,
@@ -73,7 +83,7 @@ function createApiServer(api: Api): Server {
     },
     answer,
   );
-  server.timeout = SOCKET_TIMEOUT_MS;
+  server.timeout = limits.idleTimeoutMs;
   // A body that announces itself as too large is answered before it is sent.
   server.on('checkContinue', (incoming, outgoing) => {
     if (fits(incoming)) outgoing.writeContinue();

@@ -2,7 +2,8 @@ import type { Context, Hono } from 'hono';
 import { FlotillaError, messageOf } from '../lib/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { answerJson } from './answers.ts';
-import { type ApiParts, unitName } from './api-parts.ts';
+import { type ApiParts, DEFAULT_PEER_TIMEOUT_MS, unitName } from './api-parts.ts';
+import { withDeadline } from './deadline.ts';
 import type { ApiUnitStatusReport } from './schema.ts';
 import { type Holder, holdersOf } from './unit-holders.ts';
 
@@ -10,6 +11,8 @@ type Report = ApiUnitStatusReport['reports'][number];
 type RuntimeStatus = Awaited<ReturnType<UnitRuntime['status']>>;
 
 const MAX_LINES = 100_000;
+/** A global unit of a very large cluster must not take all sockets of this fleetd. */
+const ASKED_AT_ONCE = 256;
 
 /** Status of a unit, from the machines that hold it. */
 export function statusRoutes(app: Hono, parts: ApiParts): void {
@@ -22,7 +25,11 @@ async function getStatus(c: Context, parts: ApiParts): Promise<Response> {
   const lines = linesOf(c);
   const holders = holdersOf(await parts.reader.view.read(), name, c.req.query('machine'));
   const signal = AbortSignal.any([c.req.raw.signal, parts.closing]);
-  const reports = await Promise.all(holders.map((holder) => reportOf(parts, { name, lines, holder, signal })));
+  const reports: Report[] = [];
+  for (let at = 0; at < holders.length; at += ASKED_AT_ONCE) {
+    const batch = holders.slice(at, at + ASKED_AT_ONCE);
+    reports.push(...(await Promise.all(batch.map((holder) => reportOf(parts, { name, lines, holder, signal })))));
+  }
   return answerJson({ name, reports } satisfies ApiUnitStatusReport);
 }
 
@@ -54,8 +61,10 @@ async function askStatus(parts: ApiParts, { name, lines, holder, signal }: Quest
   return { text, exitCode };
 }
 
-async function localStatus({ options }: ApiParts, name: string, lines: number): Promise<RuntimeStatus> {
-  return runtimeOf(options.runtime).status(name, { lines });
+function localStatus({ options }: ApiParts, name: string, lines: number): Promise<RuntimeStatus> {
+  const { clock, peerTimeoutMs = DEFAULT_PEER_TIMEOUT_MS } = options;
+  const late = () => new FlotillaError('timeout', 'what runs the units of this machine did not answer in time');
+  return withDeadline(runtimeOf(options.runtime).status(name, { lines }), peerTimeoutMs, { clock, late });
 }
 
 /** This machine's runtime; throws when it has none. */

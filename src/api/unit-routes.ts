@@ -104,6 +104,7 @@ async function deleteUnit(c: Context, { reader, options }: ApiParts): Promise<Re
   const destroyed =
     unitNameProblem(name) === undefined && (await reader.view.call(() => options.cluster.destroyUnit(name)));
   if (!destroyed) throw noSuchUnit();
+  options.log.info('Unit destroyed', { unit: name });
   return answerEmpty(204);
 }
 
@@ -165,13 +166,18 @@ async function tryPut({ reader, options }: ApiParts, wish: Wish): Promise<201 | 
       needs: readNeeds(name, file.options).needs,
     };
     assertMayActivate(name, unit.desired);
-    return (await reader.view.call(() => options.cluster.putUnit(unit, file.text, existing))) ? 201 : undefined;
+    if (!(await reader.view.call(() => options.cluster.putUnit(unit, file.text, existing)))) return undefined;
+    const sentence = existing === undefined ? 'Unit created' : 'Unit replaced';
+    options.log.info(sentence, { unit: name, hash: unit.hash, desired: unit.desired });
+    return 201;
   }
   if (desired === undefined) {
     throw new FlotillaError('conflict', 'must provide DesiredState to update existing unit');
   }
   assertMayActivate(name, desired);
-  return (await reader.view.call(() => options.cluster.setDesired(name, desired))) ? 204 : undefined;
+  if (!(await reader.view.call(() => options.cluster.setDesired(name, desired)))) return undefined;
+  if (desired !== existing?.desired) options.log.info('Desired state changed', { unit: name, desired });
+  return 204;
 }
 
 function assertMayActivate(name: string, desired: DesiredState): void {
