@@ -40,7 +40,12 @@ async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Res
     value: `retry: ${Math.round(RETRY_MS * (0.75 + options.random.float() / 2))}\n\n`,
   });
   // Not ahead: what is owed to a client that does not read keeps being folded.
-  const body = textStream(source, first, { end: () => hangup.abort(), broken: () => '', aheadBytes: 0 });
+  const body = textStream(source, first, {
+    end: () => hangup.abort(),
+    broken: () => '',
+    aheadBytes: 0,
+    clock: options.clock,
+  });
   return new Response(body, { headers: HEADERS });
 }
 

@@ -84,6 +84,7 @@ async function answerLines(
   parts.journals.add(hangup);
   const body = textStream(lines, first, {
     aheadBytes: AHEAD_BYTES,
+    clock,
     end: () => {
       parts.journals.delete(hangup);
       hangup.abort();

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../lib/index.ts';
 
 export interface TextStreamOptions {
   /** Called at the end, also when it came because the client hung up: stop the source. */
@@ -9,9 +9,12 @@ export interface TextStreamOptions {
   readonly broken: (error: unknown) => string;
   /** How far the source is read ahead of the client, in bytes; 0: by one piece. */
   readonly aheadBytes: number;
+  readonly clock: Clock;
 }
 
 type Piece = string | Uint8Array;
+
+const GATHER_MS = 1;
 
 /**
  * A body that takes from `source` only as fast as the client reads. `first` is the source's first result, asked for
@@ -75,7 +78,7 @@ class Pump {
         this.#wakeTaker = resolve;
       });
       // What the source has at hand comes along.
-      await setImmediate();
+      if (this.#options.aheadBytes > 0) await this.#options.clock.sleep(GATHER_MS);
     }
     if (this.#sizeBytes === 0) return undefined;
     const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
