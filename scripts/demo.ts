@@ -11,7 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const root = path.resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(path.join(os.tmpdir(), 'flotilla-demo-'));
-const env: NodeJS.ProcessEnv = { ...process.env, FLOTILLA_LAB: path.join(folder, 'lab') };
+const env: NodeJS.ProcessEnv = {
+  ...process.env,
+  // As if it were installed, so that it speaks of itself as `fleetctl`.
+  PATH: `${path.join(root, 'bin')}:${process.env['PATH']}`,
+  FLOTILLA_LAB: path.join(folder, 'lab'),
+};
 for (const name of Object.keys(env)) if (/^FLEETCTL?_/.test(name)) delete env[name];
 const STEP_LIMIT_MS = 30_000;
 const MACHINES = 4;
