@@ -162,7 +162,10 @@ export class EventHub {
   /** The units whose summary a change may alter. */
   #unitsShowing(change: Change): string[] {
     if (change.kind === 'unit') return [change.name];
-    if (change.kind === 'placement' || change.kind === 'status') return [change.unit];
+    // What a destroyed unit leaves on machines for a moment is not shown.
+    if (change.kind === 'placement' || change.kind === 'status') {
+      return this.#snapshot?.units.has(change.unit) ? [change.unit] : [];
+    }
     if (change.kind === 'leader' || change.before?.address === change.after?.address) return [];
     const units: string[] = [];
     for (const [unit, machines] of this.#snapshot?.placements ?? []) if (machines.has(change.id)) units.push(unit);

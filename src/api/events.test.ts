@@ -96,6 +96,15 @@ test('placements, reports and machines that go are changes of the unit', async (
   const gone = await stream.until(isUnit('p.service', ({ unit }) => unit!.placements[0]?.address === ''));
   assert.equal(shown(gone.at(-1))?.currentState, 'inactive');
   await api.cluster.destroyUnit('p.service');
+  await stream.until(isUnit('p.service', ({ unit }) => unit === null));
+  const before = stream.messages.length;
+  const again = await joinMachine(api.cluster, id);
+  await report(api.cluster, again, [{ unit: 'p.service', hash: 'h1' }]);
+  await again.lease.revoke();
+  await create('p.service');
+  await stream.until(isUnit('p.service', ({ unit }) => unit !== null));
+  assert.equal(stream.messages.length, before + 1, 'what is left of a destroyed unit is no event');
+  await api.cluster.destroyUnit('p.service');
   stream.close();
 });
 
