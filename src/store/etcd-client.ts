@@ -1,4 +1,4 @@
-import type { Clock, Log, Random } from '../lib/index.ts';
+import { Backoff, type Clock, type Log, type Random } from '../lib/index.ts';
 import { flotillaError } from './etcd-errors.ts';
 import { Channel, type ChannelStream, GrpcError, STATUS, type StreamEvents, type TlsOptions } from './grpc/index.ts';
 import { AuthenticateRequest, AuthenticateResponse, METHODS } from './proto/index.ts';
@@ -32,6 +32,7 @@ export interface Call<In, Out> {
 }
 
 const DEFAULT_TIMEOUT_MS = 5000;
+const MOST_REPEATS = 4;
 // A member without a leader answers at once instead of holding the request, and ends its watches.
 const HEADERS = { hasleader: 'true' };
 
@@ -61,11 +62,14 @@ export class EtcdClient {
   async call<In, Out>(call: Call<In, Out>, value: In): Promise<Out> {
     const message = call.request.encode(value);
     const until = this.clock.monotonic() + this.#timeoutMs;
-    for (;;) {
+    const backoff = new Backoff({ minMs: 5, maxMs: 200 }, this.random);
+    for (let repeats = 0; ; repeats++) {
       try {
         return call.response.decode(await this.#send(call.path, message, until));
       } catch (error) {
-        if (!this.#mayRepeat(call, error) || this.clock.monotonic() >= until) throw flotillaError(error);
+        const late = repeats === MOST_REPEATS || this.clock.monotonic() >= until;
+        if (late || !this.#mayRepeat(call, error)) throw flotillaError(error);
+        await this.clock.sleep(backoff.next());
       }
     }
   }

@@ -27,7 +27,15 @@ export interface EtcdStoreOptions extends EtcdClientOptions {
 /** Connects to etcd v3, or to the embedded store, when first asked something. */
 export function openEtcdStore(options: EtcdStoreOptions): Store {
   if (options.endpoints.length === 0) throw new FlotillaError('usage', 'no store endpoint is given; name at least one');
+  for (const endpoint of options.endpoints) checkEndpoint(endpoint);
   return new EtcdStore(new EtcdClient(options), new KeyMapping(options.keyPrefix ?? ''));
+}
+
+function checkEndpoint(endpoint: string): void {
+  const { protocol, pathname, search } = URL.parse(endpoint) ?? {};
+  if (/^https?:$/.test(protocol ?? '') && pathname === '/' && search === '') return;
+  const what = `${JSON.stringify(endpoint)} is not the endpoint of a store`;
+  throw new FlotillaError('usage', `${what}; write it as http://HOST:PORT or https://HOST:PORT`);
 }
 
 const EQUAL = 0;

@@ -24,10 +24,6 @@ export function inRange(key: Buffer, range: KeyRange): boolean {
   return range.from.compare(key) <= 0 && (range.to === undefined || range.to.compare(key) > 0);
 }
 
-export function overlaps(a: KeyRange, b: KeyRange): boolean {
-  return (a.to === undefined || a.to.compare(b.from) > 0) && (b.to === undefined || b.to.compare(a.from) > 0);
-}
-
 /** Throws what etcd answers for an empty key, and our own refusal of keys too long for the database. */
 export function checkKey(key: Buffer): void {
   if (key.length === 0) throw new GrpcError(STATUS.invalidArgument, 'etcdserver: key is not provided');

@@ -113,18 +113,20 @@ export function checkPut(context: TxnContext, put: PutRequest): void {
   }
 }
 
-function encodeChosen(context: TxnContext, chosen: Chosen, writer: RevisionWriter | undefined): Buffer {
+function encodeChosen(context: TxnContext, chosen: Chosen, writer: RevisionWriter | undefined, nested = false): Buffer {
+  // As in etcd: only the outermost answer names the cluster, and that of a transaction in another not even a revision.
+  const inner: TxnContext = { ...context, header: (revision) => ({ revision }) };
   const responses = chosen.ops.map(({ op, txn }) => {
-    if (op.range) return ResponseOp.encode({ range: answerRange(context, op.range, writer) });
-    if (txn) return ResponseOp.encode({ txn: encodeChosen(context, txn, writer) });
-    if (op.put && writer) return ResponseOp.encode({ put: answerPut(context, op.put, writer) });
+    if (op.range) return ResponseOp.encode({ range: answerRange(inner, op.range, writer) });
+    if (txn) return ResponseOp.encode({ txn: encodeChosen(context, txn, writer, true) });
+    if (op.put && writer) return ResponseOp.encode({ put: answerPut(inner, op.put, writer) });
     if (op.deleteRange && writer) {
-      return ResponseOp.encode({ deleteRange: answerDeleteRange(context, op.deleteRange, writer) });
+      return ResponseOp.encode({ deleteRange: answerDeleteRange(inner, op.deleteRange, writer) });
     }
     throw new GrpcError(STATUS.invalidArgument, 'etcdserver: the transaction has an operation of no known kind');
   });
   return TxnResponse.encode({
-    header: context.header(reached(context, writer)),
+    header: nested ? {} : context.header(reached(context, writer)),
     succeeded: chosen.succeeded,
     responses,
   });

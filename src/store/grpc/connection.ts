@@ -38,7 +38,6 @@ const MAX_RESPONSE_BYTES = 0x7fffffff;
 // etcd takes it amiss when it is pinged more often than every 5 seconds.
 const SILENCE_MS = 10_000;
 const PING_TIMEOUT_MS = 5000;
-const STREAM_FAILURES = 'the connection to the store broke';
 
 /** Connects to one endpoint; rejects with GrpcError `unavailable`. */
 export function connect(options: ConnectOptions): Promise<Connection> {
@@ -176,7 +175,7 @@ export class Connection {
   }
 
   #open(path: string, headers: CallHeaders, events: StreamEvents): http2.ClientHttp2Stream {
-    if (!this.usable) throw new GrpcError(STATUS.unavailable, STREAM_FAILURES, { unsent: true });
+    if (!this.usable) throw brokenConnection(this.endpoint, true);
     const stream = this.#session.request({
       ':method': 'POST',
       ':path': path,
@@ -184,7 +183,7 @@ export class Connection {
       te: 'trailers',
       ...headers,
     });
-    receive(stream, events);
+    receive(stream, this.endpoint, events);
     this.#openStreams++;
     stream.once('close', () => this.#openStreams--);
     if (!this.#stopListening) this.#listen();
@@ -192,7 +191,7 @@ export class Connection {
   }
 }
 
-function receive(stream: http2.ClientHttp2Stream, events: StreamEvents): void {
+function receive(stream: http2.ClientHttp2Stream, endpoint: string, events: StreamEvents): void {
   const reader = new FrameReader(MAX_RESPONSE_BYTES);
   let outcome: GrpcError | 'ok' | undefined;
   let broken: Error | undefined;
@@ -211,7 +210,7 @@ function receive(stream: http2.ClientHttp2Stream, events: StreamEvents): void {
   stream.on('close', () => {
     if (outcome === 'ok') return events.ended(undefined);
     const unsent = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
-    events.ended(outcome ?? new GrpcError(STATUS.unavailable, STREAM_FAILURES, { unsent, cause: broken }));
+    events.ended(outcome ?? brokenConnection(endpoint, unsent, broken));
   });
 }
 
@@ -226,4 +225,8 @@ function httpFailure(headers: http2.IncomingHttpHeaders): GrpcError | undefined 
   const status = Number(headers[':status']);
   if (status === 200) return undefined;
   return new GrpcError(STATUS.unavailable, `what answers there is not an etcd v3 store (HTTP status ${status})`);
+}
+
+function brokenConnection(endpoint: string, unsent: boolean, cause?: Error): GrpcError {
+  return new GrpcError(STATUS.unavailable, `the connection to the store at ${endpoint} broke`, { unsent, cause });
 }

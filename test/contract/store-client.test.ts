@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
+import { openEtcdStore, prefixRange, type Store } from '../../src/store/index.ts';
+import {
+  connectTo,
+  eventually,
+  freePort,
+  Relay,
+  SERVER_KINDS,
+  startEmbedded,
+  type TestServer,
+} from './store-servers.ts';
+
+const unavailable = { code: 'unavailable' };
+
+for (const { name, skip, start } of SERVER_KINDS) {
+  describe(`Client of ${name}: connections`, { skip, concurrency: true }, () => {
+    let server: TestServer;
+    before(async () => {
+      server = await start();
+    });
+    after(() => server?.stop());
+
+    test('goes to the next endpoint when one does not answer', async () => {
+      const relay = await Relay.to(server.port);
+      const dead = `http://127.0.0.1:${await freePort()}`;
+      const endpoints = [dead, relay.endpoint, server.endpoint];
+      const store = openEtcdStore({ endpoints, clock, random, log: silentLog, requestTimeoutMs: 500 });
+      assert.equal((await store.commit([], [{ put: 'failover', value: '1' }])).ok, true);
+      relay.cut();
+      assert.equal((await store.get('failover'))?.value, '1');
+      await relay.stop();
+      assert.equal((await store.get('failover'))?.value, '1');
+      await store.close();
+    });
+
+    test('says that a commit is of unknown outcome when no answer comes, and recovers', async () => {
+      const relay = await Relay.to(server.port);
+      const store = connectTo(relay.endpoint, { requestTimeoutMs: 300 });
+      await store.revision();
+      relay.silence();
+      const startedAt = clock.monotonic();
+      await assert.rejects(store.commit([], [{ put: 'unknown', value: '1' }]), unavailable);
+      assert.ok(clock.monotonic() - startedAt < 1500);
+      relay.speak();
+      assert.ok((await store.revision()) > 0);
+      await store.close();
+      await relay.stop();
+    });
+
+    test('does not repeat a commit whose connection broke, but repeats a read', async () => {
+      const relay = await Relay.to(server.port);
+      const store = connectTo(relay.endpoint);
+      for (let i = 0; i < 10; i++) {
+        await store.revision();
+        relay.silence();
+        const commit = store.commit([], [{ put: 'broken', value: '1' }]);
+        const read = store.get('broken');
+        await clock.sleep(5);
+        relay.cut();
+        relay.speak();
+        await assert.rejects(commit, unavailable);
+        await read;
+      }
+      await store.close();
+      await relay.stop();
+    });
+
+    test('rides through a restart of the store', async () => {
+      const other = await start();
+      const store = connectTo(other.endpoint);
+      const { revision } = await store.commit([], [{ put: 'restart', value: '1' }]);
+      const restarted = other.restart();
+      assert.equal((await eventually(() => store.get('restart')))?.modRevision, revision);
+      await restarted;
+      await store.close();
+      await other.stop();
+    });
+  });
+}
+
+describe('Client of no store', () => {
+  /** Asks and answers how long it took to be refused. */
+  async function refusal(store: Store): Promise<{ message: string; ms: number }> {
+    const startedAt = clock.monotonic();
+    const error = await store.revision().then(
+      () => assert.fail('it answered'),
+      (problem: Error) => problem,
+    );
+    await store.close();
+    return { message: error.message, ms: clock.monotonic() - startedAt };
+  }
+
+  test('says soon that there is nothing at the endpoint', async () => {
+    const port = await freePort();
+    const { message, ms } = await refusal(connectTo(`http://127.0.0.1:${port}`));
+    assert.match(message, new RegExp(`cannot reach the store at http://127.0.0.1:${port}: connect ECONNREFUSED`));
+    assert.ok(ms < 3000);
+  });
+
+  test('says what answers when it is no store', async () => {
+    const server = createHttpServer().listen(0, '127.0.0.1');
+    await eventually(() => assert.ok(server.listening));
+    const { message } = await refusal(connectTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+    assert.match(message, /store/);
+    server.close();
+    server.closeAllConnections();
+  });
+
+  test('does not wait for ever for one that says nothing', async () => {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
+    await eventually(() => assert.ok(server.listening));
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { ms } = await refusal(connectTo(endpoint, { requestTimeoutMs: 300 }));
+    assert.ok(ms < 2000, `${ms} ms`);
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+
+  test('needs an endpoint, and a good one', async () => {
+    assert.throws(() => openEtcdStore({ endpoints: [], clock, random, log: silentLog }), { code: 'usage' });
+    assert.throws(() => connectTo('127.0.0.1:2379'), { code: 'usage', message: /127.0.0.1:2379.*http:\/\/HOST:PORT/ });
+  });
+
+  test('refuses everything once closed, and closing ends what waits', async () => {
+    const server = await startEmbedded();
+    const relay = await Relay.to(server.port);
+    const store = connectTo(relay.endpoint);
+    await store.revision();
+    const watch = store.watch(prefixRange('x'), 1, new AbortController().signal)[Symbol.asyncIterator]();
+    relay.silence();
+    const pending = assert.rejects(store.get('k'), unavailable);
+    await clock.sleep(20);
+    await store.close();
+    await pending;
+    assert.equal((await watch.next()).done, true);
+    await assert.rejects(store.get('k'), { code: 'unavailable', message: /closed/ });
+    await relay.stop();
+    await server.stop();
+  });
+});
