@@ -30,6 +30,9 @@ const FOLD_MS = 1;
 const MAX_STREAMS = 1000;
 const MAX_REMEMBERED = 200_000;
 const MAX_HISTORY_REVISIONS = 10_000;
+const HISTORY_TIMEOUT_MS = 10_000;
+
+const NOTHING: Pick<Snapshot, 'units' | 'placements'> = { units: new Map(), placements: new Map() };
 
 /** All event streams of this fleetd, fed by the one view that requests share. */
 export class EventHub {
@@ -80,8 +83,7 @@ export class EventHub {
     this.#streams.add(stream);
     this.#releaseAtEnd(stream, signal, release);
     this.#begin(stream, snapshot, request);
-    const until = this.#revision;
-    stream.tellFirst(await this.#past(snapshot, request, until, signal));
+    await this.#tellPast(stream, snapshot, request, signal);
     return stream;
   }
 
@@ -107,26 +109,26 @@ export class EventHub {
   }
 
   /** What happened before the stream began, in words, as far as it was asked for and the store still knows. */
-  async #past(
+  async #tellPast(
+    stream: EventStream,
     snapshot: Snapshot,
     { after, history, happened }: EventRequest,
-    until: number,
     signal: AbortSignal,
-  ): Promise<Happened[]> {
-    const resumes = happened && after !== undefined && after < until;
-    if (history === 0 && !resumes) return [];
-    const wanted = resumes ? until - after : Math.max(200, history * 4);
-    const limit = Math.min(wanted + (snapshot.revision - until), MAX_HISTORY_REVISIONS);
+  ): Promise<void> {
+    const resumes = happened && after !== undefined && after < snapshot.revision;
+    if (history === 0 && !resumes) return;
+    const wanted = resumes ? snapshot.revision - after : Math.max(200, history * 4);
     const { reader, cluster } = this.#options;
-    const batches = await reader.view.call(() => cluster.history(limit, signal), 10_000);
+    const limit = Math.min(wanted, MAX_HISTORY_REVISIONS);
+    const batches = await reader.view.call(() => cluster.history(limit, signal), HISTORY_TIMEOUT_MS);
     const nameMachine = (id: string) => shortMachine(id, snapshot.machines.get(id)?.address ?? addressIn(batches, id));
     const told = batches
-      .filter(({ revision }) => revision <= until && revision > (resumes ? after : -1))
+      .filter(({ revision }) => !resumes || revision > after)
       .flatMap(({ revision, changes, atMs }) =>
         tell(changes, nameMachine).map((event) => ({ ...(atMs === undefined ? {} : { atMs }), ...event, revision })),
       )
       .map((event) => ({ type: 'happened' as const, ...event }));
-    return resumes ? told : told.slice(-history);
+    stream.tellFirst(resumes ? told : told.slice(-history), batches.at(-1)?.revision ?? 0);
   }
 
   #renew(snapshot: Snapshot | undefined): void {
@@ -159,17 +161,15 @@ export class EventHub {
     }
   }
 
-  /** The units whose summary a change may alter. */
+  /** The units whose summary a change may alter. What a destroyed unit leaves behind for a moment is not shown. */
   #unitsShowing(change: Change): string[] {
     if (change.kind === 'unit') return [change.name];
-    // What a destroyed unit leaves on machines for a moment is not shown.
-    if (change.kind === 'placement' || change.kind === 'status') {
-      return this.#snapshot?.units.has(change.unit) ? [change.unit] : [];
-    }
+    const { units, placements } = this.#snapshot ?? NOTHING;
+    if (change.kind === 'placement' || change.kind === 'status') return units.has(change.unit) ? [change.unit] : [];
     if (change.kind === 'leader' || change.before?.address === change.after?.address) return [];
-    const units: string[] = [];
-    for (const [unit, machines] of this.#snapshot?.placements ?? []) if (machines.has(change.id)) units.push(unit);
-    return units;
+    const shown: string[] = [];
+    for (const [unit, machines] of placements) if (machines.has(change.id) && units.has(unit)) shown.push(unit);
+    return shown;
   }
 
   #happened(changes: readonly Change[], revision: number): Happened[] {

@@ -62,9 +62,10 @@ export class EventStream {
     this.#lastId = after;
   }
 
-  /** Events in words from before the stream began. */
-  tellFirst(happened: readonly Happened[]): void {
-    this.#happened = [...happened.filter((event) => this.#tells(event)), ...this.#happened];
+  /** Events in words, all there were up to the revision `reached`; what was owed of those meanwhile is among them. */
+  tellFirst(happened: readonly Happened[], reached: number): void {
+    const later = this.#happened.filter(({ revision }) => revision > reached);
+    this.#happened = [...happened.filter((event) => this.#tells(event)), ...later];
   }
 
   /** Changes: the client knows these units up to revision `before`. */
