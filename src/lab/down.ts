@@ -34,15 +34,25 @@ export async function dropLab(lab: string, state: LabState): Promise<void> {
 }
 
 /**
+ * Ends whatever runs from this directory, whether or not lab.json knows of it: who started it may have been killed
+ * before it could write that down.
+ */
+export async function killUnrecorded(lab: string): Promise<void> {
+  const machines = readdirSync(lab)
+    .filter((name) => /^m\d+$/.test(name))
+    .map((name) => path.join(lab, name));
+  for (const argument of [labPaths.store(lab), ...machines.map(machinePaths.config)])
+    for (const found of processesWithArgument(argument)) await killProcess(found);
+  for (const machine of machines) await powerOff({ directory: machinePaths.supervisor(machine) });
+}
+
+/**
  * Ends whatever still runs from this directory and deletes the lab's files, without needing its lab.json. Only what a
  * lab makes is deleted.
  */
 export async function wipeLab(lab: string): Promise<void> {
+  await killUnrecorded(lab);
   const names = readdirSync(lab).filter((name) => LAB_NAMES.test(name));
-  const machines = names.filter((name) => /^m\d+$/.test(name)).map((name) => path.join(lab, name));
-  for (const argument of [labPaths.store(lab), ...machines.map(machinePaths.config)])
-    for (const found of processesWithArgument(argument)) await killProcess(found);
-  for (const machine of machines) await powerOff({ directory: machinePaths.supervisor(machine) });
   for (const name of names.filter((name) => !name.startsWith('lab.lock')))
     rmSync(path.join(lab, name), { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import { systemClock as clock } from '../lib/index.ts';
 import { commandName } from './command-name.ts';
-import { dropLab, stopLab } from './down.ts';
+import { dropLab, killUnrecorded, stopLab } from './down.ts';
 import { type Interrupts, takeInterrupts } from './interrupts.ts';
 import type { LabIo } from './lab-io.ts';
 import { withLabLock } from './lab-lock.ts';
@@ -52,6 +52,7 @@ async function start(lab: string, options: UpOptions, interrupts: Interrupts, io
   if (state.starting !== undefined && !isAlive(state.starting)) {
     io.out('An earlier start of the lab was cut off half-way; clearing up what it left.\n');
     await dropLab(lab, state);
+    await killUnrecorded(lab);
   }
   const known = state.machines.length;
   const wanted = options.machines ?? (known || DEFAULT_MACHINES);
