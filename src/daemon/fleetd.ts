@@ -80,6 +80,8 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
     clock,
     random,
     log,
+    // Longer than the store's own: what a request is told has failed must not happen after all.
+    storeTimeoutMs: config.etcd_request_timeout * 1000 + 1000,
     available: () => presence.state !== 'taken',
     metrics,
   });
