@@ -118,17 +118,11 @@ async function helloMachine(lab: BenchLab): Promise<string | undefined> {
   return line?.split(/\t+/)[1]?.split('/')[0];
 }
 
-async function leaderId(lab: BenchLab): Promise<string> {
-  const { stdout } = await lab.fleetctl('lab', 'status', '-o', 'json');
-  return (JSON.parse(stdout) as { leader: string }).leader;
-}
-
 /** Sees to it that hello.service runs on the leader, or on a machine that does not lead, after all machines are up. */
 async function placeHello(lab: BenchLab, onLeader: boolean): Promise<void> {
   // Whoever has just joined must have been seen alive for a TTL before its death is told from an absence.
   await clock.sleep(7000);
-  const leader = await leaderId(lab);
-  const target = (await lab.machines()).find(({ id }) => (id === leader) === onLeader)!;
+  const target = (await lab.machines()).find(({ leader }) => leader === onLeader)!;
   await lab.fleetctl('destroy', 'hello.service');
   const text = `${SLEEP}\n[X-Fleet]\nMachineMetadata=bench=here\n`;
   for (const { id } of await lab.machines()) await setMetadata(lab, id, id === target.id);
@@ -138,9 +132,8 @@ async function placeHello(lab: BenchLab, onLeader: boolean): Promise<void> {
 }
 
 async function setMetadata(lab: BenchLab, machine: string, here: boolean): Promise<void> {
-  const endpoint = (await lab.run('sh', ['-c', 'cat "$FLOTILLA_LAB/lab.json"'])).stdout;
-  const { machines } = JSON.parse(endpoint) as { machines: { endpoint: string; state: string }[] };
-  const response = await fetch(`${machines.find(({ state }) => state === 'up')!.endpoint}/fleet/v1/machines`, {
+  const up = (await lab.machines()).find(({ state }) => state === 'up')!;
+  const response = await fetch(`${up.endpoint}/fleet/v1/machines`, {
     method: 'PATCH',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify([{ op: 'replace', path: `/${machine}/metadata/bench`, value: here ? 'here' : 'elsewhere' }]),

@@ -8,7 +8,9 @@ const FLEETCTL = path.resolve(import.meta.dirname, '../bin/fleetctl');
 export interface LabMachineStatus {
   readonly number: number;
   readonly id: string;
+  readonly endpoint: string;
   readonly state: string;
+  readonly leader: boolean;
   readonly pid: number;
 }
 
@@ -25,7 +27,7 @@ export class BenchLab {
   readonly #env = { ...process.env, FLOTILLA_LAB: this.directory, FLEETCTL_ENDPOINT: undefined };
 
   async up(): Promise<void> {
-    await this.fleetctl('lab', 'up', '--detach', '--port', '0');
+    await this.fleetctl('lab', 'up', '--detach');
   }
 
   async down(): Promise<void> {
