@@ -14,10 +14,11 @@ export async function benchCluster(quick: boolean): Promise<void> {
   const lab = new BenchLab();
   try {
     await lab.up();
-    printFigures('fleetctl', [...(await commands(lab, quick ? 5 : 20)), await listUnits(lab, quick ? 3 : 10)]);
+    const single = await commands(lab, quick ? 5 : 20);
     printFigures('300 units at once', await manyUnits(lab));
     printFigures('idle with 300 units', await idle(lab, quick ? 10 : 60));
     await lab.fleetctl('destroy', ...names(300));
+    printFigures('fleetctl', [...single, await listUnits(lab, quick ? 3 : 10)]);
     printFigures('failover', await failover(lab, quick ? 1 : FAILOVERS));
   } finally {
     await lab.down();
