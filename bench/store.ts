@@ -8,6 +8,7 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock as clock, systemRandom as random, silentLog } from '../src/lib/index.ts';
 import { RANGE } from '../src/store/etcd-calls.ts';
 import { EtcdClient } from '../src/store/etcd-client.ts';
@@ -96,7 +97,7 @@ async function puts(store: Store, directory: string, windows: number): Promise<F
 
 async function reads(store: Store, windows: number): Promise<Figure[]> {
   let count = 0;
-  const echoServer = spawn(process.execPath, [path.join(ROOT, 'bench/store-echo.ts')], {
+  const echoServer = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./store-echo.ts'))], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const endpoint = String((await once(echoServer.stdout, 'data'))[0]).trim();

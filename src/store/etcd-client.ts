@@ -1,7 +1,8 @@
 import { Backoff, type Clock, type Log, type Random } from '../lib/index.ts';
 import { flotillaError } from './etcd-errors.ts';
+import { EtcdLogin } from './etcd-login.ts';
 import { Channel, type ChannelStream, GrpcError, STATUS, type StreamEvents, type TlsOptions } from './grpc/index.ts';
-import { AuthenticateRequest, AuthenticateResponse, METHODS } from './proto/index.ts';
+import { METHODS } from './proto/index.ts';
 
 export interface EtcdClientOptions {
   /** `http://HOST:PORT` or `https://HOST:PORT` of one or more members; tried in turn. */
@@ -42,17 +43,19 @@ export class EtcdClient {
   readonly random: Random;
   readonly log: Log;
   readonly #channel: Channel;
-  readonly #options: EtcdClientOptions;
   readonly #timeoutMs: number;
-  #token: Promise<string> | undefined;
+  readonly #login: EtcdLogin | undefined;
 
   constructor(options: EtcdClientOptions) {
-    this.#options = options;
     this.clock = options.clock;
     this.random = options.random;
     this.log = options.log;
     this.#timeoutMs = options.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#channel = new Channel(options);
+    const { clock, username, password = '' } = options;
+    const authenticate = (request: Buffer) =>
+      this.#channel.unary(METHODS.authenticate, HEADERS, request, this.#timeoutMs);
+    if (username !== undefined) this.#login = new EtcdLogin({ username, password, clock, authenticate });
   }
 
   get closed(): boolean {
@@ -64,20 +67,23 @@ export class EtcdClient {
     const until = this.clock.monotonic() + this.#timeoutMs;
     const backoff = new Backoff({ minMs: 5, maxMs: 200 }, this.random);
     for (let repeats = 0; ; repeats++) {
-      try {
-        return call.response.decode(await this.#send(call.path, message, until));
-      } catch (error) {
-        const late = repeats === MOST_REPEATS || this.clock.monotonic() >= until;
-        if (late || !this.#mayRepeat(call, error)) throw flotillaError(error);
-        await this.clock.sleep(backoff.next());
-      }
+      const attempt = await this.#attempt(call, message, until);
+      if ('answer' in attempt) return attempt.answer;
+      const late = repeats === MOST_REPEATS || this.clock.monotonic() >= until || this.closed;
+      if (late || !attempt.again) throw flotillaError(attempt.error);
+      await this.clock.sleep(backoff.next());
     }
   }
 
   /** Opens a two-way stream; rejects with FlotillaError when it cannot be opened. */
   async stream(path: string, events: StreamEvents): Promise<ChannelStream> {
     try {
-      return await this.#channel.stream(path, await this.#headers(), events);
+      const token = await this.#login?.token();
+      const ended = (error: GrpcError | undefined) => {
+        if (token !== undefined) void this.#login?.refused(error, token);
+        events.ended(error);
+      };
+      return await this.#channel.stream(path, headersWith(token), { message: events.message, ended });
     } catch (error) {
       throw flotillaError(error);
     }
@@ -87,43 +93,28 @@ export class EtcdClient {
     this.#channel.close();
   }
 
-  async #send(path: string, message: Buffer, until: number): Promise<Buffer> {
-    const headers = await this.#headers();
-    const leftMs = Math.max(1, until - this.clock.monotonic());
+  async #attempt<Out>(call: Call<never, Out>, message: Buffer, until: number): Promise<Attempt<Out>> {
+    let token: string | undefined;
     try {
-      return await this.#channel.unary(path, headers, message, leftMs);
+      token = await this.#login?.token();
+      const leftMs = Math.max(1, until - this.clock.monotonic());
+      return {
+        answer: call.response.decode(await this.#channel.unary(call.path, headersWith(token), message, leftMs)),
+      };
     } catch (error) {
-      if (isTokenRefused(error)) this.#token = undefined;
-      throw error;
+      if (token !== undefined && (await this.#login?.refused(error, token))) return { error, again: true };
+      return { error, again: call.repeatable && isBrokenConnection(error) };
     }
-  }
-
-  #mayRepeat(call: Call<never, unknown>, error: unknown): boolean {
-    if (!(error instanceof GrpcError) || this.closed) return false;
-    if (isTokenRefused(error)) return this.#options.username !== undefined;
-    // Only a broken connection: when none can be made, the channel has tried for long enough already.
-    return error.status === STATUS.unavailable && call.repeatable && !error.unsent;
-  }
-
-  async #headers(): Promise<Record<string, string>> {
-    if (this.#options.username === undefined) return HEADERS;
-    this.#token ??= this.#authenticate().catch((error) => {
-      this.#token = undefined;
-      throw error;
-    });
-    return { ...HEADERS, token: await this.#token };
-  }
-
-  async #authenticate(): Promise<string> {
-    const { username = '', password = '' } = this.#options;
-    const request = AuthenticateRequest.encode({ name: username, password });
-    const answer = await this.#channel.unary(METHODS.authenticate, HEADERS, request, this.#timeoutMs);
-    return AuthenticateResponse.decode(answer).token;
   }
 }
 
-function isTokenRefused(error: unknown): boolean {
-  return (
-    error instanceof GrpcError && error.status === STATUS.unauthenticated && /invalid auth token/.test(error.message)
-  );
+type Attempt<Out> = { readonly answer: Out } | { readonly error: unknown; readonly again: boolean };
+
+function headersWith(token: string | undefined): Record<string, string> {
+  return token === undefined ? HEADERS : { ...HEADERS, token };
+}
+
+/** Not one that could not be made: the channel has tried that for long enough already. */
+function isBrokenConnection(error: unknown): boolean {
+  return error instanceof GrpcError && error.status === STATUS.unavailable && !error.unsent;
 }

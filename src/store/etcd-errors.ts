@@ -22,6 +22,11 @@ const HINTS: readonly (readonly [RegExp, ErrorCode, string])[] = [
   ],
   [/request is too large|larger than the/, 'too-large', 'the request is larger than the store takes'],
   [
+    /user name is empty|authentication failed|user name not found/,
+    'unauthorized',
+    'the store wants a user name and a password that it knows',
+  ],
+  [
     /database space exceeded/,
     'unavailable',
     'the database of etcd is full: compact and defragment it, then disarm its alarm',

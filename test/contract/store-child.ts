@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
-const SCRIPT = path.join(import.meta.dirname, 'store-process.ts');
+const SCRIPT = fileURLToPath(import.meta.resolve('./store-process.ts'));
 
 /** An embedded store in a process of its own, to be killed. */
 export interface ChildStore {

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { eventually, hasProgram, startEmbedded, type TestServer } from './store-servers.ts';
 
-const skip = hasProgram('etcdctl') ? false : 'skipped: etcdctl is not installed';
+const PROGRAM = 'etcdctl';
+const skip = hasProgram(PROGRAM) ? false : 'skipped: etcdctl is not installed';
 let server: TestServer;
 before(async () => {
   if (!skip) server = await startEmbedded();
@@ -13,7 +14,7 @@ after(() => server?.stop());
 
 function spawnCtl(args: readonly string[]): ChildProcess {
   const env = { ...process.env, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: new URL(server.endpoint).host };
-  return spawn('etcdctl', args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  return spawn(PROGRAM, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
 /** Runs etcdctl; answers what it prints, or throws what it complains of. */

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
+import { systemClock as clock, isFlotillaError, systemRandom as random, silentLog } from '../../src/lib/index.ts';
 import { type EmbeddedStoreOptions, startEmbeddedStore } from '../../src/store/embedded/index.ts';
 import { EtcdClient } from '../../src/store/etcd-client.ts';
-import { type EtcdStoreOptions, openEtcdStore, type Store } from '../../src/store/index.ts';
+import { type EtcdStoreOptions, openEtcdStore, type Store, type TlsOptions } from '../../src/store/index.ts';
 import { CompactionRequest, HeaderResponse, METHODS } from '../../src/store/proto/index.ts';
 
 /** A running store server with a directory of its own. */
@@ -48,23 +48,29 @@ export async function startEmbedded(options: Partial<EmbeddedStoreOptions> = {})
   };
 }
 
+export interface EtcdOptions {
+  readonly args?: readonly string[];
+  /** Serve https, and ask with these certificates. */
+  readonly tls?: TlsOptions;
+}
+
 /** A real etcd of one member. */
-export async function startEtcd(...extraArgs: string[]): Promise<TestServer> {
+export async function startEtcd({ args: extraArgs = [], tls }: EtcdOptions = {}): Promise<TestServer> {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-etcd-'));
   const [port, peerPort] = [await freePort(), await freePort()];
-  const endpoint = `http://127.0.0.1:${port}`;
+  const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const peer = `http://127.0.0.1:${peerPort}`;
   const client = ['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint];
   const peers = ['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer];
   const args = ['--data-dir', directory, '--log-level', 'error', ...client, ...peers];
   args.push('--initial-cluster', `default=${peer}`, ...extraArgs);
-  let process = await spawnEtcd(args, endpoint);
+  let process = await spawnEtcd(args, endpoint, tls);
   return {
     endpoint,
     port,
     async restart() {
       await kill(process);
-      process = await spawnEtcd(args, endpoint);
+      process = await spawnEtcd(args, endpoint, tls);
     },
     async stop() {
       await kill(process);
@@ -73,12 +79,15 @@ export async function startEtcd(...extraArgs: string[]): Promise<TestServer> {
   };
 }
 
-async function spawnEtcd(args: readonly string[], endpoint: string): Promise<ChildProcess> {
+async function spawnEtcd(args: readonly string[], endpoint: string, tls?: TlsOptions): Promise<ChildProcess> {
   const child = spawn('etcd', args, { stdio: 'ignore' });
-  const store = connectTo(endpoint);
+  const store = connectTo(endpoint, { tls });
   try {
     await eventually(async () => {
-      await store.revision();
+      await store.revision().catch((error) => {
+        // It answers, if only that one must log in.
+        if (isFlotillaError(error, 'unavailable')) throw error;
+      });
     });
   } finally {
     await store.close();
@@ -93,8 +102,8 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 export const SERVER_KINDS: readonly ServerKind[] = [
-  { name: 'embedded store', skip: false, start: startEmbedded },
-  { name: 'etcd', skip: hasProgram('etcd') ? false : 'skipped: etcd is not installed', start: startEtcd },
+  { name: 'embedded store', skip: false, start: () => startEmbedded() },
+  { name: 'etcd', skip: hasProgram('etcd') ? false : 'skipped: etcd is not installed', start: () => startEtcd() },
 ];
 
 export function hasProgram(name: string): boolean {
