@@ -1,0 +1,243 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { isAlive, until } from './lab-fixture.ts';
+
+const run = promisify(execFile);
+
+/** Beside docker's own programs these are what a docker per machine is made of. */
+const PROGRAMS: readonly string[] = [
+  '/usr/bin/docker',
+  'dockerd',
+  'docker-registry',
+  'busybox',
+  'unshare',
+  'nsenter',
+  'mount',
+  'ip',
+  'tar',
+];
+
+/** Stands for whatever the tutorials' images serve: one page which says which container answers. */
+const APP = `#!/bin/sh
+trap 'exit 0' TERM
+mkdir -p /www && echo "Hello World from $(hostname)" > /www/index.html
+httpd -f -p "$PORT" -h /www &
+echo " * Running on http://0.0.0.0:$PORT/ (Press CTRL+C to quit)"
+wait
+`;
+
+/** A shell as first process would ignore SIGTERM, and each stop take the ten seconds docker gives; it ends like this, too. */
+const INIT = `#!/bin/sh
+trap 'exit 137' TERM
+"$@" &
+wait $!
+`;
+
+const server = (port: number): readonly string[] => [`EXPOSE ${port}`, `ENV PORT=${port}`, 'CMD ["/app"]'];
+
+const IMAGES: Readonly<Record<string, readonly string[]>> = {
+  'library/busybox': ['ENTRYPOINT ["/init"]', 'CMD ["sh"]'],
+  'jlordiales/python-micro-service': server(5000),
+  'mvanholsteijn/paas-monitor': server(1337),
+};
+
+/** In each machine's own network, so the same port everywhere. */
+const REGISTRY = '127.0.0.1:5000';
+
+/** What keeps docker from being run here, for the test's skip; in CI it has to be there, so there it throws. */
+export function whyNoDocker(): string | undefined {
+  const reason = missing();
+  if (reason !== undefined && process.env['CI'] === 'true')
+    throw new Error(`docker has to be there in CI, but ${reason}`);
+  return reason;
+}
+
+function missing(): string | undefined {
+  if (process.getuid!() !== 0) return 'running dockerd takes root';
+  const absent = PROGRAMS.filter((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0);
+  if (absent.length > 0) return `not installed: ${absent.join(', ')}`;
+  const spaces = spawnSync('unshare', ['-m', '-n', '-p', '--fork', '--mount-proc', 'true'], { encoding: 'utf8' });
+  return spaces.status === 0 ? undefined : `no namespaces here: ${spaces.stderr.trim()}`;
+}
+
+/**
+ * A dockerd for each machine of a lab, as machines of the tutorials have. Each runs with a registry in namespaces of its
+ * own (processes, network, mounts), so containers of the same name on several machines do not meet, killing one process
+ * is that machine's loss of power, and a docker of this computer's own is never touched. `docker pull` gets the
+ * tutorials' images from the registries, which share one directory.
+ */
+export class DockerHosts {
+  readonly folder: string = mkdtempSync(path.join(os.tmpdir(), 'fl-docker-'));
+  readonly #processes = new Map<number, ChildProcess>();
+
+  static async start(count: number): Promise<DockerHosts> {
+    const hosts = new DockerHosts();
+    try {
+      const numbers = Array.from({ length: count }, (_, i) => i + 1);
+      const images = hosts.powerOn(1).then(() => hosts.#publishImages());
+      await Promise.all([images, ...numbers.slice(1).map((number) => hosts.powerOn(number))]);
+      return hosts;
+    } catch (error) {
+      await hosts.dispose();
+      throw error;
+    }
+  }
+
+  /** Starts the machine's dockerd and registry; what it holds on disk is still there. */
+  async powerOn(number: number): Promise<void> {
+    const home = path.join(this.folder, String(number));
+    mkdirSync(home, { recursive: true });
+    const config = path.join(this.folder, 'registry.yml');
+    if (!existsSync(config)) writeFileSync(config, registryConfig(path.join(this.folder, 'registry')));
+    const boot = [
+      'set -e',
+      'ip link set lo up',
+      `docker-registry serve ${config} &`,
+      `echo $! >${home}/registry.pid`,
+      // What a machine keeps in /run does not survive its loss of power.
+      `rm -rf ${home}/exec ${home}/dockerd.pid`,
+      `exec dockerd -H unix://${this.#socket(number)} --data-root ${home}/data --exec-root ${home}/exec \\`,
+      `  --pidfile ${home}/dockerd.pid --registry-mirror http://${REGISTRY} --cgroup-parent ${this.#cgroup()}`,
+    ].join('\n');
+    const log = openSync(this.#log(number), 'a');
+    const spaces = ['-m', '-n', '-p', '--fork', '--kill-child', '--mount-proc'];
+    const process = spawn('unshare', [...spaces, 'sh', '-c', boot], { stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    this.#processes.set(number, process);
+    await until(`dockerd ${number} answers`, async () => {
+      if (process.exitCode !== null) throw new Error(`dockerd ${number} ended:\n${this.logs(number)}`);
+      return await this.docker(number, 'version').catch(() => false);
+    });
+  }
+
+  /** Ends the machine's registry, so that its docker can pull no image. */
+  async closeRegistry(number: number): Promise<void> {
+    const pid = readFileSync(path.join(this.folder, String(number), 'registry.pid'), 'utf8').trim();
+    await run('nsenter', ['-t', this.#first(number), '-p', 'sh', '-c', `kill ${pid}`]);
+  }
+
+  /** Every process of the machine's docker and all containers end at once. */
+  async powerOff(number: number): Promise<void> {
+    const process = this.#processes.get(number);
+    if (process === undefined) return;
+    this.#processes.delete(number);
+    const first = firstChild(process.pid!);
+    process.kill('SIGKILL');
+    await until('docker ends', () => !isAlive(process.pid!) && (first === undefined || !isAlive(first)));
+  }
+
+  /** Runs docker on a machine; answers what it printed. */
+  async docker(number: number, ...args: string[]): Promise<string> {
+    const { stdout } = await run('/usr/bin/docker', ['-H', `unix://${this.#socket(number)}`, ...args]);
+    return stdout.trimEnd();
+  }
+
+  /** What `curl localhost:PORT` prints on that machine. */
+  async fetch(number: number, port: string): Promise<string> {
+    const wget = ['busybox', 'wget', '-q', '-O', '-', `http://127.0.0.1:${port}/`];
+    return (await run('nsenter', ['-t', this.#first(number), '-n', ...wget])).stdout.trimEnd();
+  }
+
+  /** The command line that runs a program which finds the machine's docker at /var/run/docker.sock. */
+  within(number: number, program: string, args: readonly string[]): [string, string[]] {
+    const script = 'mount -t tmpfs tmpfs /run && ln -s "$0" /run/docker.sock && exec "$@"';
+    return ['unshare', ['-m', 'sh', '-c', script, this.#socket(number), program, ...args]];
+  }
+
+  logs(number: number): string {
+    return readFileSync(this.#log(number), 'utf8').split('\n').slice(-10).join('\n');
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#processes.keys()].map((number) => this.powerOff(number)));
+    // Innermost first; groups whose last process is just ending refuse for a moment.
+    const groups = () => globSync([`/sys/fs/cgroup/{*/,}${this.#cgroup()}{,/*}/`]).sort((a, b) => b.length - a.length);
+    await until('the control groups are gone', () => {
+      for (const group of groups()) removeGroup(group);
+      return groups().length === 0;
+    });
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #publishImages(): Promise<void> {
+    const archive = this.#packImage();
+    for (const [name, changes] of Object.entries(IMAGES)) {
+      const tag = `${REGISTRY}/${name}:latest`;
+      await this.docker(1, 'import', ...changes.flatMap((change) => ['--change', change]), archive, tag);
+      await this.docker(1, 'push', '--quiet', tag);
+      await this.docker(1, 'rmi', tag);
+    }
+  }
+
+  /** busybox under all its names, and the server. */
+  #packImage(): string {
+    const tree = path.join(this.folder, 'tree');
+    const archive = path.join(this.folder, 'image.tar');
+    mkdirSync(path.join(tree, 'bin'), { recursive: true });
+    mkdirSync(path.join(tree, 'tmp'));
+    copyFileSync(
+      spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim(),
+      `${tree}/bin/busybox`,
+    );
+    const applets = spawnSync('busybox', ['--list'], { encoding: 'utf8' }).stdout.trim().split('\n');
+    for (const applet of applets) if (applet !== 'busybox') symlinkSync('busybox', `${tree}/bin/${applet}`);
+    for (const [name, script] of Object.entries({ app: APP, init: INIT }))
+      writeFileSync(path.join(tree, name), script, { mode: 0o755 });
+    spawnSync('tar', ['-C', tree, '-cf', archive, '.']);
+    return archive;
+  }
+
+  /** The process in whose namespaces the machine's docker lives. */
+  #first(number: number): string {
+    return String(firstChild(this.#processes.get(number)!.pid!));
+  }
+
+  #socket(number: number): string {
+    return path.join(this.folder, String(number), 'docker.sock');
+  }
+
+  #log(number: number): string {
+    return path.join(this.folder, String(number), 'log');
+  }
+
+  #cgroup(): string {
+    return path.basename(this.folder);
+  }
+}
+
+function registryConfig(directory: string): string {
+  return `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${directory}}}\nhttp: {addr: ${REGISTRY}}\n`;
+}
+
+/** Of unshare that is the first process of the namespaces. */
+function firstChild(pid: number): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function removeGroup(group: string): void {
+  try {
+    rmdirSync(group);
+  } catch (error) {
+    if (!['ENOENT', 'EBUSY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
