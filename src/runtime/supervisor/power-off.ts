@@ -3,13 +3,11 @@ import { type Clock, FlotillaError, systemClock } from '../../lib/index.ts';
 import {
   cgroupMembers,
   cgroupPathOf,
-  findMembers,
   isRunning,
   killCgroupTree,
-  readInvocation,
+  ProcessTable,
   removeCgroup,
   sendSignal,
-  snapshotProcesses,
 } from './process/index.ts';
 import { StateDirectory } from './state-directory.ts';
 
@@ -61,7 +59,7 @@ function findStrays(directory: StateDirectory, tracked: Map<number, number>): re
     if (memory.invocationId !== '') invocations.add(memory.invocationId);
     for (const known of [memory.main, memory.control]) if (known !== null) tracked.set(known.pid, known.startTime);
   }
-  const found = findMembers(snapshotProcesses(), tracked, (orphan) => invocations.has(readInvocation(orphan)));
+  const found = new ProcessTable().members(tracked, invocations);
   for (const { pid, startTime } of found) tracked.set(pid, startTime);
   return found.map(({ pid }) => pid);
 }

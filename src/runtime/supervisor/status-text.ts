@@ -16,9 +16,6 @@ export function renderStatus(
     `${DOTS[unit.active] ?? '●'} ${title}`,
     labelled('Loaded', `loaded (${unit.path}; linked-runtime)`),
     labelled('Active', activeText(unit, now)),
-    ...(unit.triggersAt === undefined
-      ? []
-      : [labelled('Restart', `in ${spanText(Math.max(0, unit.triggersAt - now))}`)]),
     ...durationLines(unit),
     ...unit.documentation.map((url, index) => labelled(index === 0 ? 'Docs' : '', url)),
     ...processLines(unit),

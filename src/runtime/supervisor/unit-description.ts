@@ -13,8 +13,6 @@ export interface UnitDescription {
   readonly stateSince: number;
   readonly activeSince: number;
   readonly activeUntil: number;
-  readonly job: string | undefined;
-  readonly triggersAt: number | undefined;
   readonly runs: readonly CommandRun[];
   readonly main: { readonly pid: number; readonly comm: string | undefined } | undefined;
   readonly control: { readonly pid: number; readonly comm: string | undefined } | undefined;
@@ -40,8 +38,6 @@ export function describeUnit(unit: Unit, path: string): UnitDescription {
     stateSince: memory.stateSince,
     activeSince: memory.activeSince,
     activeUntil: memory.activeUntil,
-    job: memory.job ?? undefined,
-    triggersAt: memory.state === 'auto-restart' ? (memory.deadline ?? undefined) : undefined,
     runs: memory.runs,
     main: processOf(memory, 'main') ?? (memory.mainPid === 0 ? undefined : { pid: memory.mainPid, comm: undefined }),
     control: processOf(memory, 'control'),

@@ -33,7 +33,7 @@ export abstract class ServiceCore {
   /** What happens when the state has lasted too long. */
   protected abstract timedOut(): void;
   /** Looks after what nobody tells us of. */
-  protected abstract poll(): void;
+  protected abstract poll(polls: number): void;
   /** Milliseconds until the next look; undefined while everything is told. `polls` counts looks in this state. */
   protected abstract pollDelayMs(polls: number): number | undefined;
 
@@ -91,7 +91,7 @@ export abstract class ServiceCore {
     if (delayMs === undefined) return;
     this.#cancelPoll = this.host.clock.after(delayMs, () => {
       this.#polls++;
-      this.poll();
+      this.poll(this.#polls);
       this.watchUntold();
     });
   }

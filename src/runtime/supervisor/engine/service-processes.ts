@@ -128,10 +128,12 @@ export class ServiceProcesses {
     child.on('exit', (status, signal) => {
       const exit: ProcessExit =
         signal === null ? { code: 'exited', status: status ?? 0 } : { code: 'killed', status: SIGNALS[signal] ?? 0 };
-      // Ends that come together are looked into together.
-      this.#group.touch();
-      setImmediate(() => this.#report(role, watched, exit));
+      this.#endSoon(role, watched, exit);
     });
+  }
+
+  #endSoon(role: ProcessRole, watched: WatchedProcess, exit: ProcessExit): void {
+    this.#group.afterEnd(() => this.#report(role, watched, exit));
   }
 
   /** The started process, or the reason why the system gave none. */
@@ -191,14 +193,16 @@ export class ServiceProcesses {
     return roots.length === 1 ? roots[0] : undefined;
   }
 
-  /** Reports the end of processes that are not our children and so are not told of. */
-  checkAliens(): void {
+  /** Reports the end of processes that are not our children and so are not told of; true when one has ended. */
+  checkAliens(how: 'quickly' | 'thoroughly'): boolean {
+    let ended = false;
     for (const role of ['control', 'main'] as const) {
       const watched = this.#memory[role];
-      if (!watched?.alien || isRunning(watched)) continue;
-      this.#group.touch();
-      this.#report(role, watched, { code: 'unknown', status: 0 });
+      if (!watched?.alien || (how === 'quickly' ? sendSignal(watched.pid, 0) : isRunning(watched))) continue;
+      ended = true;
+      this.#endSoon(role, watched, { code: 'unknown', status: 0 });
     }
+    return ended;
   }
 
   get hasAlien(): boolean {

@@ -10,6 +10,7 @@ import type { UnitHost } from './unit-host.ts';
 import type { ServiceResult, UnitMemory, UnitState, WatchedProcess } from './unit-memory.ts';
 
 const ALIEN_POLL_MS = 500;
+const THOROUGH_POLL = 10;
 
 /** A service, with the states and transitions of systemd's service.c. */
 export class Service extends ServiceDown implements Unit {
@@ -88,7 +89,7 @@ export class Service extends ServiceDown implements Unit {
     this.processes.resume();
     this.resumeTimer();
     if (spawning !== null) this.#resumeSpawning(spawning.phase, spawning.index);
-    this.processes.checkAliens();
+    this.processes.checkAliens('thoroughly');
     this.watchUntold();
   }
 
@@ -197,7 +198,7 @@ export class Service extends ServiceDown implements Unit {
     else if (state === 'stop') this.enterSignal('stop-sigterm', result);
     else if (state === 'stop-sigterm' || state === 'stop-sigkill') this.enterStopPost(result);
     else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
-    else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll();
+    else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll(0);
   }
 
   #mainEndedInStart(process: WatchedProcess, result: ServiceResult): void {
@@ -224,7 +225,7 @@ export class Service extends ServiceDown implements Unit {
     else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
     else if (state === 'stop-sigterm' || state === 'stop-sigkill') {
       if (this.memory.main === null) this.enterStopPost(result);
-    } else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll();
+    } else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll(0);
     else if (result !== 'success') this.enterSignal('stop-sigterm', result);
     else if (state === 'start-pre') this.#enterStart();
     else if (state === 'start') this.#forked();
@@ -287,10 +288,11 @@ export class Service extends ServiceDown implements Unit {
     return hasAlien || unknownMain ? ALIEN_POLL_MS : undefined;
   }
 
-  protected override poll(): void {
+  protected override poll(polls: number): void {
     const { state } = this.memory;
-    this.processes.checkAliens();
-    if (this.memory.state !== state) return;
+    // Most of the time it is enough that the pid is still somebody's.
+    const thorough = this.active === 'deactivating' || polls % THOROUGH_POLL === 0;
+    if (this.processes.checkAliens(thorough ? 'thoroughly' : 'quickly')) return;
     if (state === 'start') this.#pollStart();
     else if (state === 'running' && !this.#isGood()) this.#enterRunning('success');
     else if (/^(stop|final)-sig/.test(state)) this.pollStopping(state);

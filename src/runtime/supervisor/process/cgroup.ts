@@ -61,7 +61,9 @@ class UnitCgroup implements ProcessGroup {
     return readMembers(this.#path);
   }
 
-  touch(): void {}
+  afterEnd(then: () => void): void {
+    setImmediate(then);
+  }
 
   killAll(): boolean {
     return killCgroup(this.#path);

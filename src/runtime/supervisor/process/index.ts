@@ -4,5 +4,6 @@ export * from './executables.ts';
 export * from './fifos.ts';
 export * from './launch.ts';
 export * from './process-group.ts';
+export * from './process-table.ts';
 export * from './procfs.ts';
 export * from './tracking.ts';

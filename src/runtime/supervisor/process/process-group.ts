@@ -8,8 +8,8 @@ export interface ProcessGroup {
   readonly entry?: string;
   /** Living members (no zombies). `known` are processes which belong to the unit for certain. */
   members(known: readonly ProcessId[]): readonly number[];
-  /** Something has ended: whatever was seen before does not count any more. */
-  touch(): void;
+  /** A process has ended: calls `then` soon, when `members` sees what is left. Ends that come together share a look. */
+  afterEnd(then: () => void): void;
   /** SIGKILLs all members at once where the kernel can; false when they have to be killed one by one. */
   killAll(): boolean;
   /** Prepares for the first process of a new run, which carries this INVOCATION_ID. */
