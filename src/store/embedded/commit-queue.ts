@@ -53,6 +53,10 @@ export class CommitQueue {
     this.#hooks = hooks;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Resolves when what `work` wrote is durable; `weight` is about the bytes that it writes. */
   submit<T>(work: WriteWork<T>, weight = 0): Promise<T> {
     if (this.#closed) return Promise.reject(new GrpcError(STATUS.unavailable, 'the store is shutting down'));

@@ -66,9 +66,7 @@ export class Compactor {
     if (this.#trimming || !this.#exceeds(this.#account.marks[0]!, this.#account, 1 + 2 / MARKS_PER_LIMIT)) return;
     const target = this.#account.marks.findLast((mark) => this.#exceeds(mark, this.#account, 1));
     if (!target || target.revision <= this.#keyspace.compactedRevision()) return;
-    this.compact(queue, target.revision).catch((error) => {
-      this.#log.error('Cannot compact the store', { error: messageOf(error) });
-    });
+    this.compact(queue, target.revision).catch((error) => this.#complain('Cannot compact the store', queue, error));
   }
 
   /** Forgets what was before `revision`; resolves when reads of it are refused. Throws as etcd does. */
@@ -81,7 +79,7 @@ export class Compactor {
     const marks = this.#account.marks.filter((mark) => mark.revision >= revision);
     this.#account = { ...this.#account, marks: marks.length > 0 ? marks : [asMark(this.#account)] };
     this.#log.info('Store compacted', { revision });
-    this.trim(queue).catch((error) => this.#log.error('Cannot trim the history', { error: messageOf(error) }));
+    this.trimInBackground(queue);
   }
 
   /** Removes what is compacted, a slice at a time so that others are not held up; resolves when all is gone. */
@@ -90,6 +88,15 @@ export class Compactor {
       this.#trimming = undefined;
     });
     return this.#trimming;
+  }
+
+  /** As `trim`; what fails is tried again with the next compaction, or the next start. */
+  trimInBackground(queue: CommitQueue): void {
+    this.trim(queue).catch((error) => this.#complain('Cannot trim the history', queue, error));
+  }
+
+  #complain(sentence: string, queue: CommitQueue, error: unknown): void {
+    if (!queue.closed) this.#log.error(sentence, { error: messageOf(error) });
   }
 
   async #trimAll(queue: CommitQueue): Promise<void> {

@@ -65,6 +65,8 @@ function openDatabase(directory: string): Database {
   const damage = findDamage(path);
   if (damage !== undefined) throw damaged(directory, `its data file ${DATA_FILE} ${damage}`);
   try {
+    // Readers and locks of a process that is gone; no other process is here.
+    rmSync(`${path}-lock`, { force: true });
     return new Database(path);
   } catch (error) {
     throw damaged(directory, `its data file ${DATA_FILE} cannot be opened (${messageOf(error)})`, error);

@@ -156,6 +156,7 @@ export class Leases {
     this.#end(id).then(
       () => this.#options.log.info('Lease expired', { lease: String(id) }),
       (error) => {
+        if (this.#options.queue.closed) return;
         // It has ended for its holder already; only the deletion is still owed.
         this.#options.log.error('Cannot write the end of a lease, trying again', { error: messageOf(error) });
         this.#options.clock.after(RETRY_MS, () => this.#live.has(id) && this.#expire(id, live));

@@ -55,9 +55,7 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
     const address = `${options.host}:${options.port}`;
     throw new FlotillaError('conflict', `the store cannot listen on ${address}: ${messageOf(error)}`, {}, error);
   }
-  parts.compactor.trim(parts.queue).catch((error) => {
-    options.log.error('Cannot trim the history', { error: messageOf(error) });
-  });
+  parts.compactor.trimInBackground(parts.queue);
   return {
     endpoint: parts.endpoint(),
     port: server.port,

@@ -121,7 +121,9 @@ export class WatchStream implements StreamHandler {
       this.#catchUpLater((go) => this.#stream.whenDrained(go));
       return;
     }
-    for (const watcher of this.#watchers.values()) if (!watcher.synced) this.#feed(watcher);
+    for (const watcher of this.#watchers.values()) {
+      if (!watcher.synced && this.#stream.backlogBytes <= BACKLOG_BYTES) this.#feed(watcher);
+    }
     if (this.#allSynced()) this.#answerProgress();
     else this.#catchUpLater((go) => this.#hub.options.clock.after(0, go));
   }

@@ -34,6 +34,8 @@ export interface ClientStream {
 }
 
 const WINDOW_BYTES = 4 << 20;
+// Node's own limit of 10 MB would refuse calls beside a few large answers.
+const SESSION_MEMORY_MB = 1000;
 const MAX_RESPONSE_BYTES = 0x7fffffff;
 // etcd takes it amiss when it is pinged more often than every 5 seconds.
 const SILENCE_MS = 10_000;
@@ -43,18 +45,21 @@ const PING_TIMEOUT_MS = 5000;
 export function connect(options: ConnectOptions): Promise<Connection> {
   const { endpoint, clock, timeoutMs, tls } = options;
   return new Promise((resolve, reject) => {
-    const session = http2.connect(endpoint, { settings: { initialWindowSize: WINDOW_BYTES }, ...tls });
+    const settings = { initialWindowSize: WINDOW_BYTES };
+    const session = http2.connect(endpoint, { settings, maxSessionMemory: SESSION_MEMORY_MB, ...tls });
     const fail = (why: string) => {
       stopTimer();
       session.destroy();
       reject(new GrpcError(STATUS.unavailable, `cannot reach the store at ${endpoint}: ${why}`, { unsent: true }));
     };
     const stopTimer = clock.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
-    session.once('error', (error) => fail(error.message));
-    session.once('close', () => fail('the connection was closed'));
+    const failed = (error: Error) => fail(error.message);
+    const closed = () => fail('the connection was closed');
+    session.once('error', failed);
+    session.once('close', closed);
     session.once('connect', () => {
       stopTimer();
-      session.removeAllListeners('error').removeAllListeners('close');
+      session.off('error', failed).off('close', closed);
       session.setLocalWindowSize(WINDOW_BYTES);
       resolve(new Connection(endpoint, session, clock));
     });

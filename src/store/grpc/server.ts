@@ -46,11 +46,14 @@ export interface GrpcServer {
 
 const WINDOW_BYTES = 1 << 20;
 const MAX_STREAMS = 10_000;
+// Node's own limit of 10 MB would refuse requests beside a few large answers; what waits is limited per stream.
+const SESSION_MEMORY_MB = 1000;
 const KEEPALIVE_MS = 30_000;
 
 /** Serves gRPC without TLS; resolves when it listens. */
 export async function serveGrpc(service: Service, options: ServerOptions): Promise<GrpcServer> {
   const server = http2.createServer({
+    maxSessionMemory: SESSION_MEMORY_MB,
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
   });
   const sessions = new Set<http2.ServerHttp2Session>();
