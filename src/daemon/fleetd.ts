@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Agent, Presence } from '../agent/index.ts';
 import { createApi, type Listener, Metrics, serveApi } from '../api/index.ts';
 import { openCluster } from '../cluster/index.ts';
@@ -108,13 +109,25 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
 }
 
 function openStore(config: Config, log: Log) {
+  const { etcd_cafile: ca, etcd_certfile: cert, etcd_keyfile: key } = config;
+  const pem = (name: string, file: string) => (file === '' ? {} : { [name]: readSetting(`etcd_${name}file`, file) });
   return openEtcdStore({
     endpoints: config.etcd_servers,
     clock,
     random,
     log,
     requestTimeoutMs: config.etcd_request_timeout * 1000,
+    ...(config.etcd_username === '' ? {} : { username: config.etcd_username, password: config.etcd_password }),
+    ...(ca + cert + key === '' ? {} : { tls: { ...pem('ca', ca), ...pem('cert', cert), ...pem('key', key) } }),
   });
+}
+
+function readSetting(setting: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new FlotillaError('usage', `${setting}: cannot read ${file}: ${messageOf(error)}`);
+  }
 }
 
 function openRuntime(config: Config, id: string, self: FleetdOptions['self'], log: Log) {
@@ -125,14 +138,13 @@ function openRuntime(config: Config, id: string, self: FleetdOptions['self'], lo
   return openSupervisor({ directory, spawn: { command: self.command, args }, clock, random, log, machineId: id });
 }
 
+/** Each part goes as far as it can: a store that is away must not keep units from being stopped. */
 async function withdraw(agent: Agent, engine: Engine | undefined, presence: Presence, log: Log): Promise<void> {
-  try {
-    await engine?.resign();
-    await agent.unloadAll();
-  } catch (error) {
-    log.warn('Not everything could be unloaded', { error: messageOf(error) });
-  }
-  await presence.leave().catch((error) => log.warn('Presence ends with its lease', { error: messageOf(error) }));
+  const attempt = (what: string, done: Promise<void> | undefined) =>
+    done?.catch((error) => log.warn('Not withdrawn cleanly', { what, error: messageOf(error) }));
+  await attempt('leadership', engine?.resign());
+  await attempt('units', agent.unloadAll());
+  await attempt('presence', presence.leave());
 }
 
 function announceReady(
