@@ -146,8 +146,10 @@ export class Agent {
   #forgetRefusals(): void {
     for (const [unit, { hash, step }] of this.#refusals) {
       const placement = this.#placements.get(unit);
-      if (placement?.hash !== hash || (step === 'start' && placement.desired !== 'launched'))
-        this.#refusals.delete(unit);
+      if (placement?.hash === hash && (step === 'load' || placement.desired === 'launched')) continue;
+      this.#refusals.delete(unit);
+      // A unit that was never loaded leaves nothing to do here but to say no more of it.
+      this.#publishing.wake();
     }
   }
 
