@@ -190,9 +190,16 @@ export class Engine {
     for (const batch of commits(decisions)) {
       const writes = batch.flatMap((decision) => decision.writes);
       if (!(await term.leadership.place(writes))) return false;
-      for (const { unit, reason } of batch) this.#options.log.info('Placed unit', { unit, reason });
+      for (const decision of batch) this.#tell(decision);
     }
     return true;
+  }
+
+  #tell({ unit, writes, reason }: Decision): void {
+    const onto = writes.flatMap((write) => ('put' in write ? [write.put.machine] : []));
+    const off = writes.flatMap((write) => ('remove' in write ? [write.remove.machine] : []));
+    const sentence = onto.length > 0 ? 'Placed unit' : 'Took unit off its machine';
+    this.#options.log.info(sentence, { unit, machine: (onto.length > 0 ? onto : off).join(','), reason });
   }
 
   #endTerm(reason: string): void {
