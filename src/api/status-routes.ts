@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono';
 import { FlotillaError, messageOf } from '../lib/index.ts';
+import type { UnitStatus } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { answerJson } from './answers.ts';
 import { type ApiParts, DEFAULT_PEER_TIMEOUT_MS, unitName } from './api-parts.ts';
@@ -23,14 +24,31 @@ export function statusRoutes(app: Hono, parts: ApiParts): void {
 async function getStatus(c: Context, parts: ApiParts): Promise<Response> {
   const name = unitName(c);
   const lines = linesOf(c);
-  const holders = holdersOf(await parts.reader.view.read(), name, c.req.query('machine'));
+  const snapshot = await parts.reader.view.read();
+  const holders = holdersOf(snapshot, name, c.req.query('machine'));
   const signal = AbortSignal.any([c.req.raw.signal, parts.closing]);
   const reports: Report[] = [];
   for (let at = 0; at < holders.length; at += ASKED_AT_ONCE) {
     const batch = holders.slice(at, at + ASKED_AT_ONCE);
     reports.push(...(await Promise.all(batch.map((holder) => reportOf(parts, { name, lines, holder, signal })))));
   }
+  const statuses = snapshot.statuses.get(name);
+  reports.forEach((report, i) => {
+    const status = statuses?.get(report.machineID);
+    if (isUnknown(report) && status?.load === 'error') reports[i] = { ...report, ...refusedStatus(status) };
+  });
   return answerJson({ name, reports } satisfies ApiUnitStatusReport);
+}
+
+/** What runs the machine's units answered, but holds no such unit. */
+function isUnknown({ exitCode, error }: Report): boolean {
+  return exitCode === 4 && error === undefined;
+}
+
+/** A unit that its machine refused to load is nothing its runtime knows of; the machine has told why, though. */
+function refusedStatus({ unit, active, sub, note = 'refused by its machine' }: UnitStatus): RuntimeStatus {
+  const text = `× ${unit}\n     Loaded: error (Reason: ${note})\n     Active: ${active} (${sub})`;
+  return { text, exitCode: 3 };
 }
 
 interface Question {
