@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ApiState, ApiUnitSummary, FleetClient } from '../client/index.ts';
@@ -33,6 +34,9 @@ export interface SourceOptions {
   /** States in which this command may replace a unit. */
   readonly replaceable: readonly ApiState[];
 }
+
+/** A file that is no unit file at all is wrong on every line. */
+const PROBLEMS_AT_MOST = 20;
 
 /** A unit file found on disk. */
 interface LocalFile {
@@ -197,16 +201,28 @@ function isFile(path: string): boolean {
 
 function readLocal(path: string): LocalFile | undefined {
   if (!isFile(path)) return undefined;
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, 'utf8');
+    bytes = readFileSync(path);
   } catch (error) {
     throw creating(`failed getting Unit from file ${path}: ${messageOf(error)}`);
   }
-  const { options, lines, problems } = parseUnitFile(text);
+  // Read as text, such bytes would turn into others.
+  if (!isUtf8(bytes)) throw creating(`${place(path, { line: lineOutsideUtf8(bytes), message: 'not text in UTF-8' })}`);
+  const { options, lines, problems } = parseUnitFile(bytes.toString());
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0) throw creating(lineList(path, errors));
   return { path, options, lines, warnings: problems };
+}
+
+/** The first line, from 1, that is no UTF-8. */
+function lineOutsideUtf8(bytes: Buffer): number {
+  let line = 1;
+  for (let start = 0; ; line++) {
+    const end = bytes.indexOf('\n', start);
+    if (end === -1 || !isUtf8(bytes.subarray(start, end))) return line;
+    start = end + 1;
+  }
 }
 
 /** Prints warnings; throws when there are errors, all of them in the message. */
@@ -219,10 +235,12 @@ function report(context: Context, path: string, problems: readonly UnitProblem[]
 }
 
 function lineList(path: string, problems: readonly UnitProblem[]): string {
-  return problems.map((problem) => place(path, problem)).join('\n');
+  const shown = problems.slice(0, PROBLEMS_AT_MOST).map((problem) => place(path, problem));
+  const more = problems.length - shown.length;
+  return [...shown, ...(more > 0 ? [`${path}: and ${more} more`] : [])].join('\n');
 }
 
-function place(path: string, { line, message }: UnitProblem): string {
+function place(path: string, { line, message }: Pick<UnitProblem, 'line' | 'message'>): string {
   return line > 0 ? `${path}:${line}: ${message}` : `${path}: ${message}`;
 }
 

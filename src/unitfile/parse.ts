@@ -10,6 +10,7 @@ export interface ParsedUnitFile {
 
 /** systemd's own LINE_MAX: a line as long as this does not fit with its newline. */
 const MAX_LINE_BYTES = 2048;
+const MAX_QUOTED = 80;
 
 /**
  * Reads a unit file. Never throws: every problem is reported with its line, and reading goes on behind it, so that a
@@ -58,13 +59,13 @@ class UnitFileParser {
   #readSection(line: string): void {
     const end = line.indexOf(']');
     if (end === -1) {
-      this.#problem(this.#at, `unable to find end of section: ${JSON.stringify(line.trim())} has no "]"`);
+      this.#problem(this.#at, `unable to find end of section: ${quote(line)} has no "]"`);
       return;
     }
     this.#section = line.slice(1, end);
     const garbage = line.slice(end + 1).trim();
     if (garbage !== '') {
-      this.#problem(this.#at, `found garbage after section name [${this.#section}]: ${JSON.stringify(garbage)}`);
+      this.#problem(this.#at, `found garbage after section name [${this.#section}]: ${quote(garbage)}`);
     }
   }
 
@@ -74,7 +75,7 @@ class UnitFileParser {
     if (equals === -1) {
       // The rest of what was meant as a value must not be reported line by line as well.
       if (line.endsWith('\\')) this.#readValue('\\');
-      this.#problem(number, `expected "Name=value", found ${JSON.stringify(line.trim())}`);
+      this.#problem(number, `expected "Name=value", found ${quote(line)}`);
       return;
     }
     const name = line.slice(0, equals).trim();
@@ -122,6 +123,12 @@ class UnitFileParser {
   #warning(line: number, message: string): void {
     this.problems.push({ line, message, severity: 'warning' });
   }
+}
+
+/** As much of a line as a message has room for. */
+function quote(line: string): string {
+  const text = line.trim();
+  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
 
 function isComment(line: string): boolean {
