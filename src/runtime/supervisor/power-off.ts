@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { type Clock, FlotillaError, systemClock } from '../../lib/index.ts';
+import { type Clock, FlotillaError, type Random, systemClock, systemRandom } from '../../lib/index.ts';
+import { takeLock } from './lock.ts';
 import {
   cgroupMembers,
   cgroupPathOf,
@@ -15,13 +16,20 @@ const TIMEOUT_MS = 10_000;
 const LOOK_AGAIN_MS = 5;
 const SIGKILL = 9;
 
+export interface PowerOffOptions {
+  /** State directory of the machine. */
+  readonly directory: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
 /**
  * Takes a machine's power away: the supervisor process and every process of its units are killed at once, and what is
  * true until the next boot is forgotten; logs stay. Works also when the supervisor is dead already. Whoever talks to
  * it must be gone before, or it is started again. Rejects when a process is still there after ten seconds.
  */
-export async function powerOff(options: { readonly directory: string; readonly clock?: Clock }): Promise<void> {
-  const { clock = systemClock } = options;
+export async function powerOff(options: PowerOffOptions): Promise<void> {
+  const { clock = systemClock, random = systemRandom } = options;
   if (!existsSync(options.directory)) return;
   const directory = new StateDirectory(realpathSync(options.directory));
   const cgroup = cgroupPathOf(directory.path);
@@ -29,19 +37,27 @@ export async function powerOff(options: { readonly directory: string; readonly c
   const tracked = new Map<number, number>();
   for (;;) {
     const left = killAll(directory, cgroup, tracked);
-    if (left === 0) break;
+    // Who has the lock knows that no supervisor lives, not even one that had only just begun to.
+    const lock = left === 0 ? await takeLock(directory, random) : undefined;
+    if (lock !== undefined) {
+      directory.forgetRun();
+      lock.close();
+      break;
+    }
     if (clock.monotonic() > deadline) {
-      throw new FlotillaError('timeout', `${left} processes of ${directory.path} are still there after SIGKILL`);
+      throw new FlotillaError(
+        'timeout',
+        `Processes of ${directory.path} are still there after SIGKILL: ${left || 'its supervisor'}`,
+      );
     }
     await clock.sleep(LOOK_AGAIN_MS);
   }
   if (cgroup !== undefined) removeCgroup(cgroup);
-  directory.forgetRun();
 }
 
 /** Kills whoever is found; answers how many those were. */
 function killAll(directory: StateDirectory, cgroup: string | undefined, tracked: Map<number, number>): number {
-  const supervisor = directory.readSupervisor();
+  const supervisor = directory.readHolder();
   // First of all: it must not start anything any more.
   const running = supervisor !== undefined && isRunning(supervisor);
   if (running) sendSignal(supervisor.pid, SIGKILL);

@@ -12,6 +12,7 @@ import {
   systemRandom,
 } from '../../lib/index.ts';
 import type { RuntimeBatch } from '../runtime.ts';
+import { takeLock } from './lock.ts';
 import { leaveCgroupTree, readStat } from './process/index.ts';
 import { listenAt, type Message, PROTOCOL, type Request, readLines } from './protocol.ts';
 import { StateDirectory } from './state-directory.ts';
@@ -51,11 +52,11 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
   const directory = new StateDirectory(realpathSync(path));
   const lock = await takeLock(directory, random);
   if (lock === undefined) return 'taken';
+  directory.writeHolder({ pid: process.pid, startTime: readStat(process.pid)!.startTime });
   directory.open();
   // What is made for units is what systemd would make; whoever started fleetd may have set another mask.
   process.umask(0o022);
   process.chdir('/');
-  directory.writeSupervisor({ pid: process.pid, startTime: readStat(process.pid)!.startTime });
   const { groups = 'auto', maxLogFileBytes = 8 << 20 } = options;
   const supervisor = new Supervisor(
     { directory: directory.path, machineId, hostname, clock, random, log, maxLogFileBytes, groups },
@@ -75,21 +76,6 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
   if (how === 'idle') leaveCgroupTree(directory.path);
   lock.close();
   return how;
-}
-
-/**
- * Whoever can bind a name in the kernel's table of sockets is the one supervisor: the kernel gives it to one process
- * only and takes it back when that ends, however it ends. Undefined when somebody has it.
- */
-async function takeLock(directory: StateDirectory, random: Random): Promise<Server | undefined> {
-  const server = createServer((socket) => socket.destroy());
-  try {
-    await listenAt(server, `\0${directory.lockName(random)}`);
-    return server;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
-    throw error;
-  }
 }
 
 /** Answers the calls of fleetd. */

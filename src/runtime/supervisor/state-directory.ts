@@ -1,5 +1,19 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../../lib/index.ts';
 import type { UnitMemory } from './engine/index.ts';
@@ -8,6 +22,7 @@ import { type ProcessId, readBootMark } from './process/index.ts';
 /**
  * The files of one machine's supervisor:
  *
+ *   lock, supervisor.pid   the name of the lock, and who took it last.
  *   run/      what is true until the next boot, as /run under systemd: the boot it belongs to, units/ (the unit files),
  *             memory/ (what each unit knows of itself), fifo/, notify/, the socket. Written by the supervisor process.
  *   log/      logs of units; they stay over a boot.
@@ -35,17 +50,19 @@ export class StateDirectory {
     return join(this.run, 'socket');
   }
 
-  /** Names the supervisor process of this boot. */
-  get #supervisor(): string {
-    return join(this.run, 'supervisor');
+  /** Names the process that has taken the lock. */
+  get #holder(): string {
+    return join(this.path, 'supervisor.pid');
   }
 
-  writeSupervisor(id: ProcessId): void {
-    replaceFile(this.#supervisor, JSON.stringify(id));
+  writeHolder(id: ProcessId): void {
+    replaceFile(this.#holder, JSON.stringify({ ...id, boot: readBootMark() }));
   }
 
-  readSupervisor(): ProcessId | undefined {
-    return parse<ProcessId>(readText(this.#supervisor));
+  /** The process that took the lock last, in this boot; it may have ended. */
+  readHolder(): ProcessId | undefined {
+    const holder = parse<ProcessId & { readonly boot: string }>(readText(this.#holder));
+    return holder?.boot === readBootMark() ? holder : undefined;
   }
 
   /** A name nobody outside can guess, the same for every process which opens this directory. */
@@ -101,9 +118,25 @@ export class StateDirectory {
     });
   }
 
-  /** Whole or not at all: a reader never sees a half-written file. */
+  /**
+   * Whole or not at all, if this process is killed at any moment: one write over what is there, which ends the line.
+   * Whole blocks, so that the next write fits also when the disk is full by then. (Putting a new file in place of the
+   * old one costs a flush on ext4, and nothing here has to outlive the computer.)
+   */
   writeMemory(memory: UnitMemory): void {
-    replaceFile(join(this.run, 'memory', fileNameOf(memory.name)), JSON.stringify(memory));
+    const text = `${JSON.stringify(memory)}\n`;
+    const bytes = Buffer.alloc(Math.ceil(Buffer.byteLength(text) / BLOCK_BYTES) * BLOCK_BYTES, ' ');
+    bytes.write(text);
+    const fd = openSync(
+      join(this.run, 'memory', fileNameOf(memory.name)),
+      constants.O_WRONLY | constants.O_CREAT,
+      0o600,
+    );
+    try {
+      if (writeSync(fd, bytes, 0, bytes.length, 0) !== bytes.length) throw new Error('the disk is full');
+    } finally {
+      closeSync(fd);
+    }
   }
 
   writeUnitFile(unit: string, text: string): void {
@@ -111,8 +144,8 @@ export class StateDirectory {
   }
 
   removeUnit(unit: string): void {
-    rmSync(join(this.run, 'memory', fileNameOf(unit)), { force: true });
-    rmSync(this.unitFile(unit), { force: true });
+    remove(join(this.run, 'memory', fileNameOf(unit)));
+    remove(this.unitFile(unit));
   }
 
   /** Keeps the logs of units held here and of the `keep` units that were written to last. */
@@ -126,6 +159,8 @@ export class StateDirectory {
   }
 }
 
+const BLOCK_BYTES = 4096;
+
 function replaceFile(path: string, text: string): void {
   const next = `${path}~`;
   writeFileSync(next, text, { mode: 0o600 });
@@ -134,9 +169,17 @@ function replaceFile(path: string, text: string): void {
 
 function parse<T>(text: string | undefined): T | undefined {
   try {
-    return text === undefined ? undefined : (JSON.parse(text) as T);
+    return text === undefined ? undefined : (JSON.parse(text.split('\n', 1)[0]!) as T);
   } catch {
     return undefined;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 

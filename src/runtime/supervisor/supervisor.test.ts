@@ -24,7 +24,7 @@ import {
 import { powerOff } from './power-off.ts';
 
 function supervisorPid(directory: string): number {
-  return Number(JSON.parse(readFileSync(path.join(directory, 'run/supervisor'), 'utf8')).pid);
+  return Number(JSON.parse(readFileSync(path.join(directory, 'supervisor.pid'), 'utf8')).pid);
 }
 
 /** SIGKILLs the supervisor process and waits for the next one. */
