@@ -102,4 +102,6 @@ function fail(error: unknown): never {
   process.exit(1);
 }
 
+// A log that cannot be written, because its disk is full or its reader has gone, must not end what it tells of.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 main(process.argv.slice(2)).catch(fail);
