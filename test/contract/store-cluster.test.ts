@@ -66,7 +66,7 @@ describe('Client of an etcd cluster', { skip }, () => {
 
   /** Whatever happens to members one by one, a lease is kept and a watch misses nothing. */
   async function survives(harm: (member: number) => Promise<void>, heal: (member: number) => void): Promise<void> {
-    const lease = await store.lease(8000);
+    const lease = await store.lease(15_000);
     const prefix = `${random.hex(4)}/`;
     const { revision } = await store.commit([], [{ put: `${prefix}leased`, value: '', lease: lease.id }]);
     const seen: string[] = [];

@@ -72,7 +72,8 @@ export class Connection {
   readonly #session: http2.ClientHttp2Session;
   readonly #clock: Clock;
   #usable = true;
-  #openStreams = 0;
+  readonly #streams = new Set<http2.ClientHttp2Stream>();
+  #openCalls = 0;
   #stopListening: (() => void) | undefined;
   /** Called once when no new calls can be made. */
   onUnusable: () => void = () => {};
@@ -130,8 +131,12 @@ export class Connection {
     let cancelled = false;
     const stream = this.#open(path, headers, {
       message: (message) => !cancelled && events.message(message),
-      ended: (error) => !cancelled && events.ended(error),
+      ended: (error) => {
+        this.#streams.delete(stream);
+        if (!cancelled) events.ended(error);
+      },
     });
+    this.#streams.add(stream);
     return {
       send: (message) => {
         if (!stream.destroyed && !stream.writableEnded) stream.write(frame(message));
@@ -145,9 +150,10 @@ export class Connection {
     };
   }
 
-  /** Lets calls under way finish, takes no new ones. */
+  /** Lets single calls under way finish, breaks two-way streams, takes nothing new. */
   close(): void {
     this.#retire();
+    for (const stream of this.#streams) stream.close(http2.constants.NGHTTP2_CANCEL);
     this.#session.close();
   }
 
@@ -168,7 +174,7 @@ export class Connection {
     const heardBytes = this.receivedBytes;
     this.#stopListening = this.#clock.after(SILENCE_MS, () => {
       this.#stopListening = undefined;
-      if (this.#openStreams === 0 || this.#session.destroyed) return;
+      if (this.#openCalls === 0 || this.#session.destroyed) return;
       if (this.receivedBytes === heardBytes) this.#ping();
       this.#listen();
     });
@@ -189,8 +195,8 @@ export class Connection {
       ...headers,
     });
     receive(stream, this.endpoint, events);
-    this.#openStreams++;
-    stream.once('close', () => this.#openStreams--);
+    this.#openCalls++;
+    stream.once('close', () => this.#openCalls--);
     if (!this.#stopListening) this.#listen();
     return stream;
   }
