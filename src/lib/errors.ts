@@ -15,6 +15,7 @@ export const ERRORS = {
   internal: { http: 500, exit: 1, retry: false },
   unavailable: { http: 503, exit: 1, retry: true },
   timeout: { http: 504, exit: 1, retry: true },
+  full: { http: 507, exit: 1, retry: true },
   compacted: { http: 500, exit: 1, retry: true },
   damaged: { http: 500, exit: 1, retry: false },
 } as const;

@@ -14,7 +14,8 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.unauthenticated]: 'unauthorized',
 };
 
-const HINTS: readonly (readonly [RegExp, ErrorCode, string])[] = [
+/** What the message tells better than the status; a text takes the place of the message. */
+const HINTS: readonly (readonly [RegExp, ErrorCode, string?])[] = [
   [
     /has been compacted/,
     'compacted',
@@ -26,11 +27,8 @@ const HINTS: readonly (readonly [RegExp, ErrorCode, string])[] = [
     'unauthorized',
     'the store wants a user name and a password that it knows',
   ],
-  [
-    /database space exceeded/,
-    'unavailable',
-    'the database of etcd is full: compact and defragment it, then disarm its alarm',
-  ],
+  [/database space exceeded/, 'full', 'the database of etcd is full: compact and defragment it, then disarm its alarm'],
+  [/^the store cannot write to /, 'full'],
 ];
 
 /** What a failed call means to those who know nothing of gRPC. */
@@ -41,7 +39,7 @@ export function flotillaError(error: unknown): unknown {
   if (!(error instanceof GrpcError)) return error;
   const { status, message } = error;
   for (const [pattern, code, text] of HINTS) {
-    if (pattern.test(message)) return new FlotillaError(code, text, { status, detail: message }, error);
+    if (pattern.test(message)) return new FlotillaError(code, text ?? message, { status, detail: message }, error);
   }
   const text = message.replace(/^etcdserver: /, 'the store answered: ');
   return new FlotillaError(CODES[status] ?? 'internal', text, { status }, error);

@@ -87,7 +87,7 @@ test('a write that the disk refuses fails clearly, changes nothing, and the stor
   const written: string[] = [];
   const lease = await store.lease(2000);
   const failure = await fillUp(store, written);
-  assert.equal((failure as { code?: string }).code, 'unavailable');
+  assert.equal((failure as { code?: string }).code, 'full');
   assert.match(String(failure), /cannot write to .*flotilla-full-.*; nothing was changed, free some space/);
   const { entries, revision } = await store.list(prefixRange('full/'));
   assert.deepEqual(
@@ -96,7 +96,7 @@ test('a write that the disk refuses fails clearly, changes nothing, and the stor
   );
   await clock.sleep(1.5 * lease.ttlMs);
   assert.equal(lease.lost.aborted, false);
-  await assert.rejects(store.commit([], [{ put: 'full/x', value: 'x'.repeat(400_000) }]), { code: 'unavailable' });
+  await assert.rejects(store.commit([], [{ put: 'full/x', value: 'x'.repeat(400_000) }]), { code: 'full' });
   execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:']);
   const done = await eventually(() => store.commit([], [{ put: 'full/z', value: 'x'.repeat(400_000) }]));
   assert.equal(done.revision, revision + 1);
