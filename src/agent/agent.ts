@@ -22,6 +22,9 @@ export interface AgentOptions {
 
 /** A unit text that is not in the store (yet) is asked for again after this. */
 const TEXT_RETRY_MS = 500;
+/** A unit that could not be loaded is tried again after this, doubled each time up to the longest. */
+const REFUSAL_RETRY_MS = 1000;
+const REFUSAL_RETRY_AT_MOST_MS = 60_000;
 
 /**
  * One machine's loop: what the leader placed here is loaded and started, what it took away is stopped and unloaded, and
@@ -120,7 +123,8 @@ export class Agent {
     const actual = new Map((await runtime.units()).map((unit) => [unit.name, unit]));
     this.#leaving = [...actual.values()].some(({ name, hash }) => this.#placements.get(name)?.hash !== hash);
     this.#forgetRefusals();
-    const refused = new Map([...this.#refusals].map(([unit, { hash }]) => [unit, hash]));
+    const lasting = [...this.#refusals].filter(([, { againAtMs }]) => againAtMs > clock.monotonic());
+    const refused = new Map(lasting.map(([unit, { hash }]) => [unit, hash]));
     const cutOff = spareMs <= 0;
     const waiting = await this.#act(planSteps({ placements: this.#placements, actual, refused, cutOff }));
     if (waiting) return TEXT_RETRY_MS;
@@ -201,7 +205,7 @@ export class Agent {
       const text = texts.get(step.hash);
       if (text === undefined) blocked.add(step.unit);
       else load.push({ name: step.unit, hash: step.hash, text });
-      log.info('Loading unit', {
+      log[this.#refusals.has(step.unit) ? 'debug' : 'info']('Loading unit', {
         unit: step.unit,
         hash: step.hash.slice(0, 7),
         reason: step.reason,
@@ -213,7 +217,8 @@ export class Agent {
     const problems = await runtime.apply({ unload, load });
     for (const { name, hash } of load) {
       const message = problems.get(name);
-      if (message !== undefined) this.#refuse(name, { hash, step: 'load', message });
+      if (message === undefined) this.#refusals.delete(name);
+      else this.#refuse(name, { hash, step: 'load', message });
     }
     return (unit) => !blocked.has(unit) && !problems.has(unit);
   }
@@ -232,10 +237,14 @@ export class Agent {
     }
   }
 
-  #refuse(unit: string, refusal: Refusal): void {
-    const { log } = this.#options;
-    log.error('Unit refused by this machine', { unit, step: refusal.step, error: refusal.message });
-    this.#refusals.set(unit, refusal);
+  #refuse(unit: string, { hash, step, message }: Pick<Refusal, 'hash' | 'step' | 'message'>): void {
+    const { log, clock } = this.#options;
+    const before = this.#refusals.get(unit);
+    const tries = before?.hash === hash ? before.tries + 1 : 0;
+    const delayMs = step === 'load' ? Math.min(REFUSAL_RETRY_MS * 2 ** tries, REFUSAL_RETRY_AT_MOST_MS) : Infinity;
+    const known = before?.hash === hash && before.message === message;
+    log[known ? 'debug' : 'error']('Unit refused by this machine', { unit, step, error: message });
+    this.#refusals.set(unit, { hash, step, message, tries, againAtMs: clock.monotonic() + delayMs });
   }
 
   async #publish(): Promise<undefined> {

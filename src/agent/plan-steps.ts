@@ -11,7 +11,7 @@ export interface PlanInput {
   readonly placements: ReadonlyMap<string, Placement>;
   /** What the runtime holds, by unit. */
   readonly actual: ReadonlyMap<string, LoadedUnit>;
-  /** Units this machine could not load or start, with the hash it tried: not tried again until the file changes. */
+  /** Units this machine could not load or start, with the hash it tried: not tried now unless the file changes. */
   readonly refused: ReadonlyMap<string, string>;
   /** True while the lease may end elsewhere before the next keep-alive: units with OnPartition=stop must not run. */
   readonly cutOff: boolean;

@@ -8,6 +8,9 @@ export interface Refusal {
   readonly hash: string;
   readonly step: 'load' | 'start';
   readonly message: string;
+  /** Tried again from then on, by the monotonic clock: the machine's full disk may be to blame and not the file. */
+  readonly againAtMs: number;
+  readonly tries: number;
 }
 
 /** What this machine has to say of its units, by unit. */
