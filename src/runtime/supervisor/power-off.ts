@@ -13,6 +13,7 @@ import {
 import { StateDirectory } from './state-directory.ts';
 
 const TIMEOUT_MS = 10_000;
+const REMOVE_TIMEOUT_MS = 1000;
 const LOOK_AGAIN_MS = 5;
 const SIGKILL = 9;
 
@@ -52,7 +53,10 @@ export async function powerOff(options: PowerOffOptions): Promise<void> {
     }
     await clock.sleep(LOOK_AGAIN_MS);
   }
-  if (cgroup !== undefined) removeCgroup(cgroup);
+  // Who was killed leaves its group a moment after it ended.
+  const patience = clock.monotonic() + REMOVE_TIMEOUT_MS;
+  while (cgroup !== undefined && !removeCgroup(cgroup) && clock.monotonic() < patience)
+    await clock.sleep(LOOK_AGAIN_MS);
 }
 
 /** Kills whoever is found; answers how many those were. */

@@ -1,47 +1,57 @@
 import { MAX_LINE_BYTES } from './record.ts';
 
 const NEWLINE = 10;
+const MIN_HELD_BYTES = 1024;
 
-/** Turns a stream of bytes into payloads of whole lines; holds back at most one line that has not ended. */
+/**
+ * Turns a stream of bytes into payloads of whole lines, in pieces that are valid during the call only; holds back at
+ * most one line that has not ended. Makes no garbage worth mentioning, however much comes in.
+ */
 export class LineBuffer {
-  readonly #emit: (payload: Buffer) => void;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  readonly #emit: (payload: readonly Buffer[]) => void;
+  /** The line that has not ended stands at the beginning. */
+  #held = Buffer.alloc(0);
+  #heldBytes = 0;
 
-  constructor(emit: (payload: Buffer) => void) {
+  constructor(emit: (payload: readonly Buffer[]) => void) {
     this.#emit = emit;
   }
 
   /** `bytes` may be reused by the caller afterwards. */
   push(bytes: Buffer): void {
     const newline = bytes.lastIndexOf(NEWLINE);
-    if (newline === -1) {
-      this.#hold(bytes);
-      return;
-    }
-    const lines = bytes.subarray(0, newline);
-    this.#emit(this.#pendingBytes === 0 ? lines : Buffer.concat([...this.#pending, lines]));
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    if (newline !== -1) this.#release(bytes.subarray(0, newline));
     this.#hold(bytes.subarray(newline + 1));
   }
 
   /** The last line, which no newline ended. */
   end(): void {
-    if (this.#pendingBytes > 0) this.#emit(Buffer.concat(this.#pending));
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    if (this.#heldBytes > 0) this.#release(Buffer.alloc(0));
+  }
+
+  /** Gives out what is held together with what follows it. */
+  #release(rest: Buffer): void {
+    this.#emit(this.#heldBytes === 0 ? [rest] : [this.#held.subarray(0, this.#heldBytes), rest]);
+    this.#heldBytes = 0;
   }
 
   #hold(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    this.#pending.push(Buffer.from(bytes));
-    this.#pendingBytes += bytes.length;
-    if (this.#pendingBytes < MAX_LINE_BYTES && this.#pending.length < 1000) return;
-    const all = Buffer.concat(this.#pending);
-    const whole = all.length - (all.length % MAX_LINE_BYTES);
-    for (let at = 0; at < whole; at += MAX_LINE_BYTES) this.#emit(all.subarray(at, at + MAX_LINE_BYTES));
-    this.#pending = whole === all.length ? [] : [all.subarray(whole)];
-    this.#pendingBytes = all.length - whole;
+    let rest = bytes;
+    while (this.#heldBytes + rest.length > MAX_LINE_BYTES) {
+      const room = MAX_LINE_BYTES - this.#heldBytes;
+      this.#release(rest.subarray(0, room));
+      rest = rest.subarray(room);
+    }
+    if (rest.length === 0) return;
+    this.#grow(this.#heldBytes + rest.length);
+    rest.copy(this.#held, this.#heldBytes);
+    this.#heldBytes += rest.length;
+  }
+
+  #grow(bytes: number): void {
+    if (bytes <= this.#held.length) return;
+    const held = Buffer.allocUnsafeSlow(Math.min(MAX_LINE_BYTES, Math.max(MIN_HELD_BYTES, 2 * bytes)));
+    this.#held.copy(held, 0, 0, this.#heldBytes);
+    this.#held = held;
   }
 }

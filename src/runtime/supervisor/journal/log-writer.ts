@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, renameSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/index.ts';
 import { soundLength } from './log-file.ts';
-import { countEntries, encodeRecord, type LogRecord, type LogStream } from './record.ts';
+import { countEntries, encodeRecord, type LogStream, totalLength } from './record.ts';
 
 /** The file written to, and the one before it. */
 export const CURRENT_LOG = 'current';
@@ -31,16 +31,16 @@ export class LogWriter {
     this.#options = options;
   }
 
-  /** `payload` holds one or more lines, without the last newline. */
-  append(stream: LogStream, pid: number, identifier: string, payload: Buffer): void {
-    const record: LogRecord = { time: this.#options.clock.now(), stream, pid, identifier, payload };
-    const bytes = encodeRecord(record);
+  /** `payload` holds one or more lines, without the last newline; whole or in pieces. */
+  append(stream: LogStream, pid: number, identifier: string, payload: Buffer | readonly Buffer[]): void {
+    const pieces = Buffer.isBuffer(payload) ? [payload] : payload;
+    const record = { time: this.#options.clock.now(), stream, pid, identifier };
     try {
       // In one piece with what follows: a note alone might just fit, again and again.
-      this.#write(this.#lost > 0 ? Buffer.concat([this.#noteOfLoss(), bytes]) : bytes);
+      this.#write([...(this.#lost > 0 ? this.#noteOfLoss() : []), ...encodeRecord(record, pieces)]);
       this.#lost = 0;
     } catch (error) {
-      this.#lost += countEntries(record);
+      this.#lost += countEntries({ ...record, payload: Buffer.concat(pieces) });
       this.#lossReason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     }
   }
@@ -50,19 +50,19 @@ export class LogWriter {
     this.#fd = undefined;
   }
 
-  #noteOfLoss(): Buffer {
+  #noteOfLoss(): readonly Buffer[] {
     const why = this.#lossReason === 'ENOSPC' ? 'the disk was full' : `writing failed with ${this.#lossReason}`;
     const payload = Buffer.from(`${this.#lost} log lines were dropped: ${why}.`);
     const time = this.#options.clock.now();
-    return encodeRecord({ time, stream: 'supervisor', pid: process.pid, identifier: 'fleetd', payload });
+    return encodeRecord({ time, stream: 'supervisor', pid: process.pid, identifier: 'fleetd' }, [payload]);
   }
 
-  #write(bytes: Buffer): void {
-    if (this.#fd !== undefined && this.#size > 0 && this.#size + bytes.length > this.#options.maxFileBytes)
-      this.#rotate();
+  #write(pieces: readonly Buffer[]): void {
+    const length = totalLength(pieces);
+    if (this.#fd !== undefined && this.#size > 0 && this.#size + length > this.#options.maxFileBytes) this.#rotate();
     this.#fd ??= this.#open();
-    const written = writeSync(this.#fd, bytes);
-    if (written !== bytes.length) {
+    const written = writevSync(this.#fd, pieces);
+    if (written !== length) {
       ftruncateSync(this.#fd, this.#size);
       throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
     }

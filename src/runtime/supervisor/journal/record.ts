@@ -34,13 +34,17 @@ const HEADER = /^(\d+) ([oes]) (\d+) (\d+) ([^\n]*)\n/;
 const LETTER: Readonly<Record<LogStream, string>> = { stdout: 'o', stderr: 'e', supervisor: 's' };
 const STREAM: Readonly<Record<string, LogStream>> = { o: 'stdout', e: 'stderr', s: 'supervisor' };
 
-export function encodeRecord(record: LogRecord): Buffer {
+/** A record in pieces for one write; the payload's pieces are taken as they are. */
+export function encodeRecord(record: Omit<LogRecord, 'payload'>, payload: readonly Buffer[]): readonly Buffer[] {
   const identifier = record.identifier.replace(/[\n\0]/g, ' ').slice(0, 100);
-  const head = `${record.time} ${LETTER[record.stream]} ${record.pid} ${record.payload.length} ${identifier}\n`;
-  const header = Buffer.from(head);
-  const total = header.length + record.payload.length + TRAILER_BYTES;
-  const trailer = Buffer.from(`\n${total.toString(16).padStart(8, '0')}\n`);
-  return Buffer.concat([header, record.payload, trailer], total);
+  const bytes = totalLength(payload);
+  const header = Buffer.from(`${record.time} ${LETTER[record.stream]} ${record.pid} ${bytes} ${identifier}\n`);
+  const total = header.length + bytes + TRAILER_BYTES;
+  return [header, ...payload, Buffer.from(`\n${total.toString(16).padStart(8, '0')}\n`)];
+}
+
+export function totalLength(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /** The record that begins at `at`, with the bytes it takes; undefined when there is no whole one. */

@@ -99,12 +99,14 @@ function killCgroup(path: string): boolean {
   }
 }
 
-function removeCgroup(path: string): void {
+/** False while somebody is in it, if only on the way out. */
+function removeCgroup(path: string): boolean {
   try {
     for (const child of childGroups(path)) removeCgroup(child);
     rmdirSync(path);
+    return true;
   } catch {
-    // Not empty, or gone already: it is removed when the unit ends the next time, or with the machine.
+    return !existsSync(path);
   }
 }
 
