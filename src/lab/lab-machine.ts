@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { systemClock as clock, FlotillaError } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
 import { type Daemon, hasEnded, killProcess, lastLines, spawnDaemon } from './daemon-process.ts';
 import { machinePaths } from './lab-directory.ts';
@@ -13,9 +13,7 @@ const STOP_TIMEOUT_MS = 70_000;
 /** Starts a machine's fleetd; resolves once it has joined the cluster. `save` is called as soon as its pid is known. */
 export async function startMachine(machine: LabMachine, state: LabState, io: LabIo, save: () => void): Promise<void> {
   const { directory } = machine;
-  mkdirSync(machinePaths.state(directory), { recursive: true });
-  rmSync(machinePaths.ready(directory), { force: true });
-  writeFileSync(machinePaths.config(directory), fleetConf(machine, state));
+  prepareDirectory(machine, state);
   const log = machinePaths.log(directory);
   const daemon = await spawnDaemon(['--config', machinePaths.config(directory)], log, io.env);
   machine.pid = daemon.pid;
@@ -28,6 +26,33 @@ export async function startMachine(machine: LabMachine, state: LabState, io: Lab
   await cutPower(machine);
   save();
   throw new FlotillaError('unavailable', `machine ${machine.number} ${failure}; the end of ${log}:\n${lastLines(log)}`);
+}
+
+function prepareDirectory(machine: LabMachine, state: LabState): void {
+  const { directory, number } = machine;
+  try {
+    mkdirSync(machinePaths.state(directory), { recursive: true });
+    removeFile(machinePaths.ready(directory));
+    writeFileSync(machinePaths.config(directory), fleetConf(machine, state));
+  } catch (error) {
+    // The other machines need not suffer from what stands in the way of this one.
+    if (!isInTheWay(error)) throw error;
+    const what = `machine ${number} cannot use ${directory} (${messageOf(error)})`;
+    throw new FlotillaError('damaged', `${what}: move away what is there; the machine makes anew what it needs`);
+  }
+}
+
+function removeFile(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch (error) {
+    if (!isInTheWay(error)) throw error;
+  }
+}
+
+/** A file where a directory should be, or the other way round. */
+function isInTheWay(error: unknown): boolean {
+  return ['EEXIST', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** What was wrong, in words that follow `machine N`; undefined when it is ready. */
@@ -69,9 +94,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
 export async function cutPower(machine: LabMachine): Promise<void> {
   await killDaemon(machine);
   await powerOff({ directory: machinePaths.supervisor(machine.directory) });
-  rmSync(machinePaths.lease(machine.directory), { force: true });
-  rmSync(machinePaths.ready(machine.directory), { force: true });
-  rmSync(machinePaths.socket(machine.directory), { force: true });
+  for (const name of ['lease', 'ready', 'socket'] as const) removeFile(machinePaths[name](machine.directory));
   machine.state = 'dead';
 }
 

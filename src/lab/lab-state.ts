@@ -37,7 +37,8 @@ export interface LabState {
 }
 
 const VERSION = 1;
-const WIPE_HINT = '`fleetctl lab down --wipe` throws this lab away, so that `lab up` starts a new one';
+/** What to do about a lab that cannot be mended. */
+export const WIPE_HINT: string = '`fleetctl lab down --wipe` throws this lab away, so that `lab up` starts a new one';
 
 /**
  * The lab as it is: what lab.json says, corrected by which processes really run. Undefined when there is no lab.

@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { systemClock as clock, FlotillaError } from '../lib/index.ts';
 import { hasEnded, killProcess, lastLines, spawnDaemon } from './daemon-process.ts';
-import { labPaths } from './lab-directory.ts';
+import { labPaths, machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
-import { type LabState, writeLab } from './lab-state.ts';
+import { type LabState, WIPE_HINT, writeLab } from './lab-state.ts';
 import { isListening } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
@@ -15,6 +15,7 @@ export async function startStore(lab: string, state: LabState, io: LabIo): Promi
   if (isAlive(state.store)) return;
   const { hostname, port, host } = new URL(state.store.endpoint);
   const directory = labPaths.store(lab);
+  assertNothingLost(directory, state);
   mkdirSync(directory, { recursive: true });
   const log = labPaths.storeLog(lab);
   const daemon = await spawnDaemon(['store', '--data-dir', directory, '--listen', host], log, io.env);
@@ -30,6 +31,14 @@ export async function startStore(lab: string, state: LabState, io: LabIo): Promi
     await killProcess(daemon);
     throw new FlotillaError('unavailable', `the store did not start; the end of ${log}:\n${lastLines(log)}`);
   }
+}
+
+/** Machines start after the store: where they have left something, an empty store is not a new one. */
+function assertNothingLost(directory: string, { machines }: LabState): void {
+  const isEmpty = !existsSync(directory) || readdirSync(directory).length === 0;
+  if (!isEmpty || !machines.some((machine) => existsSync(machinePaths.state(machine.directory)))) return;
+  const message = `the lab's units are missing: ${directory} is empty; put it back, or ${WIPE_HINT}`;
+  throw new FlotillaError('damaged', message);
 }
 
 /** Stops the store cleanly, and at once if it does not answer. */
