@@ -191,14 +191,26 @@ export class Service extends ServiceDown implements Unit {
 
   #mainEnded(process: WatchedProcess, result: ServiceResult): void {
     const { state, control } = this.memory;
-    if (state === 'running') this.#enterRunning(result);
-    else if (state === 'start') this.#mainEndedInStart(process, result);
+    if (state === 'running') {
+      if (result === 'success') this.#tellOfOthers();
+      this.#enterRunning(result);
+    } else if (state === 'start') this.#mainEndedInStart(process, result);
     else if (control !== null) return;
     else if (state === 'start-post' || state === 'reload') this.enterStop(result);
     else if (state === 'stop') this.enterSignal('stop-sigterm', result);
     else if (state === 'stop-sigterm' || state === 'stop-sigkill') this.enterStopPost(result);
     else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
     else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll(0);
+  }
+
+  /** What a program leaves behind that puts itself into the background ends with it, which surprises its user. */
+  #tellOfOthers(): void {
+    const { type, remainAfterExit, kill } = this.service;
+    if (type === 'forking' || remainAfterExit || kill.mode !== 'control-group') return;
+    if (this.processes.members().length === 0) return;
+    this.note(
+      'Main process exited, so what it has started ends, too; a program that goes into the background needs Type=forking.',
+    );
   }
 
   #mainEndedInStart(process: WatchedProcess, result: ServiceResult): void {
