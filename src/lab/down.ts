@@ -1,14 +1,14 @@
-import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { FlotillaError } from '../lib/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
 import { killProcess } from './daemon-process.ts';
-import { LAB_NAMES, labPaths, machinePaths } from './lab-directory.ts';
+import { LAB_NAMES, machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, stopMachine } from './lab-machine.ts';
 import { isRunning, type LabState, writeLab } from './lab-state.ts';
 import { stopStore } from './lab-store.ts';
-import { processesWithArgument } from './process-identity.ts';
+import { strayProcesses } from './stray-processes.ts';
 
 /** Stops units, machines and store cleanly. What they hold on disk stays for the next `up`. */
 export async function stopLab(lab: string, state: LabState, io: LabIo): Promise<void> {
@@ -35,15 +35,14 @@ export async function dropLab(lab: string, state: LabState): Promise<void> {
 
 /**
  * Ends whatever runs from this directory, whether or not lab.json knows of it: who started it may have been killed
- * before it could write that down.
+ * before it could write that down, or the directory deleted. Answers how many processes those were.
  */
-export async function killUnrecorded(lab: string): Promise<void> {
-  const machines = readdirSync(lab)
-    .filter((name) => /^m\d+$/.test(name))
-    .map((name) => path.join(lab, name));
-  for (const argument of [labPaths.store(lab), ...machines.map(machinePaths.config)])
-    for (const found of processesWithArgument(argument)) await killProcess(found);
-  for (const machine of machines) await powerOff({ directory: machinePaths.supervisor(machine) });
+export async function killUnrecorded(lab: string): Promise<number> {
+  const strays = strayProcesses(lab);
+  for (const stray of strays) await killProcess(stray);
+  const names = existsSync(lab) ? readdirSync(lab).filter((name) => /^m\d+$/.test(name)) : [];
+  for (const name of names) await powerOff({ directory: machinePaths.supervisor(path.join(lab, name)) });
+  return strays.length;
 }
 
 /**
@@ -52,6 +51,7 @@ export async function killUnrecorded(lab: string): Promise<void> {
  */
 export async function wipeLab(lab: string): Promise<void> {
   await killUnrecorded(lab);
+  if (!existsSync(lab)) return;
   const names = readdirSync(lab).filter((name) => LAB_NAMES.test(name));
   for (const name of names.filter((name) => !name.startsWith('lab.lock')))
     rmSync(path.join(lab, name), { recursive: true, force: true });

@@ -7,13 +7,39 @@ export interface ProcessIdentity {
   readonly startTime: number;
 }
 
-/** The identity of a running process, or undefined when there is none (a zombie counts as none). */
+/** A running process and who started it. */
+interface Running extends ProcessIdentity {
+  readonly parent: number;
+}
+
+/** A running process, or undefined when there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {
+  const running = readProcess(pid);
+  return running && { pid, startTime: running.startTime };
+}
+
+/** All running processes. */
+export function allProcesses(): Running[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => readProcess(Number(name)) ?? []);
+}
+
+/** The words a process was started with; none when it has ended. */
+export function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+function readProcess(pid: number): Running | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command's name may hold blanks and brackets; fields are counted after its end.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : { pid, startTime: Number(fields[19]) };
+    return fields[0] === 'Z' ? undefined : { pid, parent: Number(fields[1]), startTime: Number(fields[19]) };
   } catch {
     return undefined;
   }
@@ -30,21 +56,6 @@ export function signalProcess(target: ProcessIdentity | undefined, signal: NodeJ
     process.kill(target.pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-/** Running processes that were started with exactly this argument. */
-export function processesWithArgument(argument: string): ProcessIdentity[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && readArguments(name).includes(argument))
-    .flatMap((name) => identify(Number(name)) ?? []);
-}
-
-function readArguments(pid: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch {
-    return [];
   }
 }
 

@@ -181,7 +181,7 @@ function runRestore(lab: string, { names }: Arguments, io: LabIo): Promise<numbe
 }
 
 async function runDown(lab: string, { values }: Arguments, io: LabIo): Promise<number> {
-  if (!existsSync(lab)) {
+  if (!existsSync(lab) && values['wipe'] !== true) {
     io.out(`There is no lab in ${lab}.\n`);
     return 0;
   }

@@ -48,7 +48,7 @@ export async function up(lab: string, options: UpOptions, io: LabIo): Promise<nu
 }
 
 async function start(lab: string, options: UpOptions, interrupts: Interrupts, io: LabIo): Promise<Outcome> {
-  const state = readLab(lab) ?? newLab(options.port ?? DEFAULT_PORT, options.agentTtl ?? DEFAULT_AGENT_TTL);
+  const state = readLab(lab) ?? (await beginLab(lab, options, io));
   if (state.starting !== undefined && !isAlive(state.starting)) {
     io.out('An earlier start of the lab was cut off half-way; clearing up what it left.\n');
     await dropLab(lab, state);
@@ -66,6 +66,12 @@ async function start(lab: string, options: UpOptions, interrupts: Interrupts, io
   state.starting = identify(process.pid)!;
   writeLab(lab, state);
   return await startUnlessInterrupted(lab, state, machines, interrupts, io);
+}
+
+/** A new lab; what an earlier one left running when its directory was deleted is ended first. */
+async function beginLab(lab: string, { port, agentTtl }: UpOptions, io: LabIo): Promise<LabState> {
+  if ((await killUnrecorded(lab)) > 0) io.out('Ended what a deleted lab had left running here.\n');
+  return newLab(port ?? DEFAULT_PORT, agentTtl ?? DEFAULT_AGENT_TTL);
 }
 
 async function startUnlessInterrupted(

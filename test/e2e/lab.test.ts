@@ -221,6 +221,18 @@ test('a damaged lab is refused with what to do about it, and nothing is lost by 
     assert.match(await lab.up('--machines', '1'), /1 machine/);
   }));
 
+test('a lab whose directory was deleted is ended before a new one starts there', () =>
+  withLab(async (lab) => {
+    await lab.up('--machines', '1');
+    const { file, pid } = pidUnit(lab, 'orphan.service');
+    await lab.ok('start', file);
+    const unitPid = await until('the unit runs', pid);
+    const [machine] = await lab.machines();
+    rmSync(lab.directory, { recursive: true });
+    assert.match(await lab.up('--machines', '1'), /Ended what a deleted lab had left running/);
+    assert.deepEqual([isAlive(machine!.pid!), isAlive(unitPid)], [false, false]);
+  }));
+
 const mayMount = process.getuid?.() === 0;
 
 test(

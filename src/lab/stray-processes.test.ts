@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { after, test } from 'node:test';
+import { strayProcesses } from './stray-processes.ts';
+
+const started: ChildProcess[] = [];
+after(() => {
+  // With their children, which would hold this process by its pipes.
+  for (const child of started) process.kill(-child.pid!, 'SIGKILL');
+});
+
+/** A shell that is told these arguments, does nothing with them, and has a child. */
+async function pretend(...args: string[]): Promise<number> {
+  const child = spawn('/bin/sh', ['-c', 'sleep 1000 & echo; wait', 'fleetd', ...args], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  started.push(child);
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  return child.pid!;
+}
+
+test('daemons of a lab are found with what they started, and nobody else', async () => {
+  const lab = `/nowhere/lab-${process.pid}`;
+  const ours = [
+    await pretend('--config', `${lab}/m2/fleet.conf`),
+    await pretend('store', '--data-dir', `${lab}/store`, '--listen', '127.0.0.1:1'),
+    await pretend('supervisor', '--dir', `${lab}/m2/state/supervisor`),
+  ];
+  const others = [
+    await pretend(`${lab}/m2/fleet.conf`),
+    await pretend('--config', `${lab}-2/m2/fleet.conf`),
+    await pretend('--data-dir', `${lab}/store/deeper`),
+  ];
+  const found = strayProcesses(lab).map(({ pid }) => pid);
+  assert.deepEqual(
+    ours.filter((pid) => !found.includes(pid)),
+    [],
+  );
+  assert.equal(found.length, 2 * ours.length);
+  assert.deepEqual(
+    others.filter((pid) => found.includes(pid)),
+    [],
+  );
+});
