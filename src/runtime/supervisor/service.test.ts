@@ -274,6 +274,14 @@ describe('services as under systemd', { concurrency: 8 }, () => {
     assert.match(lines[5]!, /^other-name -c/);
   });
 
+  test('a limit of infinity is as much as there is', async () => {
+    const lines = await output('LimitNOFILE=infinity\nLimitCORE=infinity\nExecStart=/bin/sh -c "ulimit -n; ulimit -c"');
+    // Where even root may not raise it, the hard limit is all there is.
+    const hard = /Max open files\s+\S+\s+(\S+)/.exec(readProc(process.pid, 'limits'))![1]!;
+    assert.ok([readFileSync('/proc/sys/fs/nr_open', 'utf8').trim(), hard].includes(lines[0]!), lines[0]);
+    assert.equal(lines[1], 'unlimited');
+  });
+
   test('what cannot be prepared fails at its step', async () => {
     const cases = {
       'WorkingDirectory=/no/such': '200/CHDIR',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -21,6 +21,7 @@ import {
   waitFor,
   waitForLog,
 } from '../../../test/contract/runtime-harness.ts';
+import { Connection } from './connection.ts';
 import { powerOff } from './power-off.ts';
 
 function supervisorPid(directory: string): number {
@@ -187,6 +188,53 @@ describe('the supervisor process', { concurrency: 4 }, () => {
     await waitForLog(runtime, 'a.service', /restart counter is at 2/);
     const unit = await unitOf(runtime, 'a.service');
     assert.deepEqual([unit?.hash, unit?.launched], [hashOf(text), true]);
+  });
+
+  test('a supervisor process that is told to retire leaves its units to the next', async () => {
+    await using harness = await openHarness();
+    const { runtime, directory } = harness;
+    await load(runtime, { 'a.service': service('ExecStart=/bin/sleep infinity') });
+    await startAndWait(runtime, 'a.service');
+    const [unit, supervisor] = [await mainPid(runtime, 'a.service'), supervisorPid(directory)];
+    const connection = await Connection.open(path.join(directory, 'run/socket'));
+    await connection.call('retire', undefined);
+    await until('another supervisor process runs', () => supervisorPid(directory) !== supervisor);
+    assert.equal(await mainPid(runtime, 'a.service'), unit);
+    assert.ok(!isAlive(supervisor));
+  });
+
+  test('with the disk full, units start and stop; new ones are refused', {
+    skip: process.getuid!() !== 0 && 'needs root',
+  }, async () => {
+    const harness = await openHarness();
+    const { directory } = harness;
+    await harness.runtime.close();
+    await powerOff({ directory });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);
+    try {
+      const { runtime } = await openHarness({ directory });
+      await load(runtime, { 'a.service': service('ExecStart=/bin/sh -c "echo up; exec sleep infinity"') });
+      try {
+        writeFileSync(path.join(directory, 'filler'), Buffer.alloc(2 << 20));
+      } catch {
+        // It is full now.
+      }
+      for (let round = 0; round < 3; round++) {
+        await startAndWait(runtime, 'a.service');
+        await runtime.stop('a.service');
+        await waitFor(runtime, 'a.service', 'inactive/dead');
+      }
+      const text = service('ExecStart=/bin/true');
+      const refused = await runtime.apply({ unload: [], load: [{ name: 'b.service', hash: 'x', text }] });
+      assert.match(refused.get('b.service')!, /^b\.service: its file cannot be written/);
+      rmSync(path.join(directory, 'filler'));
+      await load(runtime, { 'b.service': text });
+      await runtime.close();
+      await powerOff({ directory });
+    } finally {
+      execFileSync('umount', ['-l', directory]);
+      await harness[Symbol.asyncDispose]();
+    }
   });
 
   test('only one runs in a directory', async () => {

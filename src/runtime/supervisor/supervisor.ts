@@ -202,7 +202,6 @@ export class Supervisor implements UnitHost {
 
   stop(name: string): void {
     const unit = this.#unit(name);
-    if (unit.spec.refuseManualStop) throw new FlotillaError('conflict', `${name} may be stopped as a dependency only`);
     this.#enqueue(name, 'stop');
     unit.memory.launched = false;
     this.save(unit.memory);

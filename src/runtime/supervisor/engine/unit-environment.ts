@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { findUser, SEARCH_PATH } from '../process/index.ts';
 import { type ExecContext, type ProcessExit, parseEnvironmentFile, signalName } from '../spec/index.ts';
 import type { UnitMemory } from './unit-memory.ts';
@@ -26,7 +26,9 @@ export function environmentOf(
 
 function readEnvironmentFile(file: { readonly path: string; readonly optional: boolean }): Record<string, string> {
   try {
-    return Object.fromEntries(parseEnvironmentFile(readFileSync(file.path, 'utf8')));
+    const paths = /[*?[]/.test(file.path) ? globSync(file.path).sort() : [file.path];
+    if (paths.length === 0) throw new Error(`nothing matches ${file.path}`);
+    return Object.fromEntries(paths.flatMap((path) => parseEnvironmentFile(readFileSync(path, 'utf8'))));
   } catch (error) {
     if (file.optional) return {};
     throw error;

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { EXIT_STATUS, type ExecContext, type ExecStep, type ResourceLimit } from '../spec/index.ts';
 import { type Account, findGroup, findUser, groupsOf } from './accounts.ts';
@@ -95,10 +95,17 @@ function enterGroup(entry: string | undefined): string {
   return entry === undefined ? '' : orFail(`echo 0 >${quote(entry)}`, 'CGROUP');
 }
 
+/** As systemd: what is beyond the hard limit of an unprivileged supervisor comes down to that. */
 function setLimit({ letter, soft, hard }: ResourceLimit): string {
   if (hard === '') return `ulimit -S -${letter} ${soft} 2>/dev/null;`;
-  const both = orFail(`ulimit -${letter} ${hard}`, 'LIMITS');
-  return soft === hard ? both : both + orFail(`ulimit -S -${letter} ${soft}`, 'LIMITS');
+  const wanted = finite(letter, hard);
+  const both = orFail(`ulimit -${letter} ${wanted} 2>/dev/null||ulimit -${letter} "$(ulimit -H -${letter})"`, 'LIMITS');
+  return soft === hard ? both : both + orFail(`ulimit -S -${letter} ${finite(letter, soft)}`, 'LIMITS');
+}
+
+/** There is no such thing as infinitely many open files. */
+function finite(letter: string, value: string): string {
+  return letter === 'n' && value === 'unlimited' ? readFileSync('/proc/sys/fs/nr_open', 'utf8').trim() : value;
 }
 
 function orFail(command: string, step: ExecStep): string {

@@ -35,9 +35,6 @@ export const UNIT_DIRECTIVES: Readonly<Record<string, Directive>> = {
   RefuseManualStart: (draft, value) => {
     draft.unit.refuseManualStart = boolean(value);
   },
-  RefuseManualStop: (draft, value) => {
-    draft.unit.refuseManualStop = boolean(value);
-  },
   JobTimeoutSec: (draft, value) => {
     draft.unit.jobTimeoutMs = timeoutMs(value);
   },

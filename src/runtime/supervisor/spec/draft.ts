@@ -47,7 +47,6 @@ export function newDraft(name: string, expand: ExpandSpecifiers): UnitDraft {
       documentation: [],
       defaultDependencies: true,
       refuseManualStart: false,
-      refuseManualStop: false,
       jobTimeoutMs: Number.POSITIVE_INFINITY,
     },
     startLimit: { intervalMs: 10_000, burst: 5 },

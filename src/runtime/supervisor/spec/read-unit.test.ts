@@ -85,7 +85,7 @@ describe('what needs systemd is refused by name', () => {
     ['a.service', service('StandardOutput=tty'), /StandardOutput= "tty" needs systemd/],
     ['a.service', service('WatchdogSec=5'), /WatchdogSec=5 needs systemd/],
     ['a.service', `[Unit]\nConditionPathExists=/x\n${service('')}`, /ConditionPathExists=\/x needs systemd/],
-    ['a.service', service('ExecStop=/bin/echo %z'), /line 3: ExecStop= the specifier %z needs systemd/],
+    ['a.service', service('ExecStop=/bin/echo %y'), /line 3: ExecStop= the specifier %y needs systemd/],
     ['a.service', service('Restart=sometimes'), /line 3: Restart= takes one of/],
     ['a.service', service('TimeoutStopSec=soon'), /takes a time span/],
     ['a.service', service('KillSignal=SIGNOPE'), /takes a signal/],

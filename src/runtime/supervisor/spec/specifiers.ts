@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { arch, homedir, hostname as osHostname, release, userInfo } from 'node:os';
 import { parseUnitName } from '../../../unitfile/index.ts';
 
@@ -9,7 +10,10 @@ export interface SpecifierFacts {
   readonly runtimeDirectory: string;
 }
 
-/** Expands %-specifiers for one unit. Throws a RangeError naming a specifier that only systemd knows. */
+/** Specifiers of systemd which nothing here stands for. */
+const NEEDS_SYSTEMD = 'ABcdDMorRwWyY';
+
+/** Expands %-specifiers for one unit; a `%` before anything else stays. Throws a RangeError for those of systemd alone. */
 export type ExpandSpecifiers = (text: string) => string;
 
 /** Specifiers of systemd.unit(5) as the system manager expands them, for the unit called `name`. */
@@ -18,8 +22,10 @@ export function specifiersOf(name: string, facts: SpecifierFacts): ExpandSpecifi
   return (text) =>
     text.replace(/%(.?)/gs, (_, letter: string) => {
       const value = values[letter];
-      if (value === undefined) throw new RangeError(`the specifier %${letter} needs systemd`);
-      return value();
+      if (value !== undefined) return value();
+      if (letter !== '' && NEEDS_SYSTEMD.includes(letter))
+        throw new RangeError(`the specifier %${letter} needs systemd`);
+      return `%${letter}`;
     });
 }
 
@@ -47,6 +53,7 @@ function tableOf(name: string, facts: SpecifierFacts): Readonly<Record<string, (
     h: () => homedir(),
     u: () => userInfo().username,
     U: () => String(userInfo().uid),
+    g: () => groupName(userInfo().gid),
     G: () => String(userInfo().gid),
     s: () => userInfo().shell ?? '/bin/sh',
     v: () => release(),
@@ -58,6 +65,13 @@ function tableOf(name: string, facts: SpecifierFacts): Readonly<Record<string, (
     L: () => '/var/log',
     E: () => '/etc',
   };
+}
+
+function groupName(gid: number): string {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((entry) => entry.split(':')[2] === String(gid));
+  return line?.split(':')[0] ?? String(gid);
 }
 
 /** Undoes `systemd-escape`: `-` is `/`, `\x2d` is `-`. */

@@ -45,7 +45,6 @@ export interface UnitSpec {
   readonly dependencies: Readonly<Record<Dependency, readonly string[]>>;
   readonly defaultDependencies: boolean;
   readonly refuseManualStart: boolean;
-  readonly refuseManualStop: boolean;
   readonly startLimit: { readonly intervalMs: number; readonly burst: number };
   readonly jobTimeoutMs: number;
   /** What the user should know of this file, one sentence each: it goes to the unit's log when it is loaded. */

@@ -6,7 +6,7 @@ import { parseBoolean } from './values.ts';
  */
 const NEEDS_SYSTEMD: Readonly<Record<string, string>> = {
   Unit: `Upholds PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom PropagateReloadFrom PropagatesStopTo
-    StopPropagatedFrom JoinsNamespaceOf RequiresMountsFor WantsMountsFor StopWhenUnneeded OnSuccessJobMode
+    StopPropagatedFrom JoinsNamespaceOf RequiresMountsFor WantsMountsFor StopWhenUnneeded RefuseManualStop OnSuccessJobMode
     OnFailureJobMode OnFailureIsolate JobRunningTimeoutSec JobTimeoutAction JobTimeoutRebootArgument StartLimitAction
     FailureAction SuccessAction FailureActionExitStatus SuccessActionExitStatus RebootArgument SurviveFinalKillSignal`,
   Service: `ExecCondition TimeoutStartFailureMode TimeoutStopFailureMode RuntimeRandomizedExtraSec
@@ -89,7 +89,7 @@ const DEFAULTS: Readonly<Record<string, readonly string[]>> = {
   FileDescriptorStoreMax: ['0'],
 };
 const TAKE_BOOLEANS =
-  /^(Private|Protect|Restrict|Lock|Memory(Deny|KSM)|DynamicUser|RemoveIPC|NonBlocking|StopWhen|CPUSchedulingReset|RootDirectoryStart|PermissionsStart|MountAPIVFS|Delegate$|RootEphemeral)/;
+  /^(Private|Protect|Restrict|Lock|Memory(Deny|KSM)|DynamicUser|RemoveIPC|NonBlocking|StopWhen|RefuseManual|CPUSchedulingReset|RootDirectoryStart|PermissionsStart|MountAPIVFS|Delegate$|RootEphemeral)/;
 
 /** True when the value asks for nothing beyond what happens without the directive. */
 function isDefault(name: string, value: string): boolean {
