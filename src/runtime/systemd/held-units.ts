@@ -1,0 +1,155 @@
+import type { LoadedUnit, RuntimeState } from '../runtime.ts';
+
+/** One unit as ListUnitsByNames tells it. */
+export interface ListedUnit {
+  readonly name: string;
+  readonly state: RuntimeState;
+  /** 0 when nothing is queued for it. */
+  readonly jobId: number;
+  readonly jobType: string;
+}
+
+interface Held {
+  readonly name: string;
+  hash: string;
+  launched: boolean;
+  state: RuntimeState;
+  /** What systemd is doing with it; the type is undefined until it is known. */
+  job: { readonly id: number; readonly type: string | undefined } | undefined;
+}
+
+const UNKNOWN: RuntimeState = { load: 'loaded', active: 'inactive', sub: 'dead' };
+
+/** What is known of the units held for Flotilla: filled from what systemd lists, kept current by its signals. */
+export class HeldUnits {
+  readonly #units = new Map<string, Held>();
+  readonly #watchers = new Set<() => void>();
+  #version = 0;
+
+  /** Grows with every change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get names(): string[] {
+    return [...this.#units.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#units.has(name);
+  }
+
+  get(name: string): Readonly<Held> | undefined {
+    return this.#units.get(name);
+  }
+
+  hold(name: string, hash: string, launched: boolean): void {
+    this.#units.set(name, { name, hash, launched, state: UNKNOWN, job: undefined });
+    this.#changed();
+  }
+
+  forget(name: string): void {
+    if (this.#units.delete(name)) this.#changed();
+  }
+
+  launched(name: string, launched: boolean): void {
+    const unit = this.#units.get(name);
+    if (unit === undefined) return;
+    unit.launched = launched;
+    this.#changed();
+  }
+
+  /** Takes over a list of systemd's, which may name units that are not held. */
+  listed(list: readonly ListedUnit[]): void {
+    for (const { name, state, jobId, jobType } of list) {
+      const unit = this.#units.get(name);
+      if (unit === undefined) continue;
+      unit.state = state;
+      unit.job = jobId === 0 ? undefined : { id: jobId, type: jobType };
+    }
+    this.#changed();
+  }
+
+  /** Properties of the unit that changed, under systemd's names. */
+  properties(name: string, changed: Readonly<Record<string, unknown>>): void {
+    const unit = this.#units.get(name);
+    if (unit === undefined) return;
+    const read = (key: string, before: string) => (typeof changed[key] === 'string' ? changed[key] : before);
+    const { load, active, sub } = unit.state;
+    const state = { load: read('LoadState', load), active: read('ActiveState', active), sub: read('SubState', sub) };
+    if (state.load === load && state.active === active && state.sub === sub) return;
+    unit.state = state;
+    this.#changed();
+  }
+
+  jobQueued(name: string, id: number, type: string | undefined): void {
+    const unit = this.#units.get(name);
+    if (unit === undefined) return;
+    unit.job = { id, type };
+    this.#changed();
+  }
+
+  /** Learns the type of a job; the job may be over already. */
+  jobType(name: string, id: number, type: string): void {
+    const unit = this.#units.get(name);
+    if (unit?.job?.id !== id) return;
+    unit.job = { id, type };
+    this.#changed();
+  }
+
+  jobOver(name: string, id: number): void {
+    const unit = this.#units.get(name);
+    if (unit?.job?.id !== id) return;
+    unit.job = undefined;
+    this.#changed();
+  }
+
+  loaded(): LoadedUnit[] {
+    return [...this.#units.values()].map(({ name, hash, launched, state, job }) => {
+      // A job of which nothing is known yet may be a start: better to wait a moment than to call the unit dead. When a
+      // unit has become active its start is over, though systemd tells so a moment later.
+      const starts = job !== undefined && (job.type === undefined || STARTS.has(job.type));
+      const starting = starts && state.active !== 'active';
+      return { name, hash, launched, starting, state };
+    });
+  }
+
+  states(): ReadonlyMap<string, RuntimeState> {
+    return new Map([...this.#units].map(([name, { state }]) => [name, state]));
+  }
+
+  /** Resolves when `holds` does, which is asked now and after every change; rejects when the signal aborts first. */
+  until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        unsubscribe();
+        signal.removeEventListener('abort', abort);
+        settle();
+      };
+      const look = () => holds() && end(resolve);
+      const abort = () => end(() => reject(signal.reason));
+      const unsubscribe = this.onChange(look);
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      else look();
+    });
+  }
+
+  /** Calls `listener` after every change, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  #changed(): void {
+    this.#version++;
+    for (const listener of this.#watchers) listener();
+  }
+}
+
+const STARTS: ReadonlySet<string> = new Set(['start', 'restart', 'try-restart', 'reload-or-start', 'verify-active']);
+
+/** True for states in which nothing of a unit runs. */
+export function isOver(state: RuntimeState): boolean {
+  return state.active === 'inactive' || state.active === 'failed';
+}

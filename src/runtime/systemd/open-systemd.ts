@@ -1,0 +1,153 @@
+import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
+import { parseUnitFile } from '../../unitfile/index.ts';
+import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
+import { linesOfProgram, runProgram } from './programs.ts';
+import { Systemd } from './systemd.ts';
+import { hasInstall, UnitBatch } from './unit-batch.ts';
+import { UnitRecords } from './unit-records.ts';
+
+export interface OpenSystemdOptions {
+  /** Where unit files are written; systemd links to them, so they have to stay there. */
+  readonly unitsDirectory: string;
+  /** The systemd of the user who runs this, instead of the machine's. */
+  readonly user?: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** D-Bus address of the bus on which systemd is; the system bus or the user's own unless given. */
+  readonly busAddress?: string;
+}
+
+/**
+ * The runtime for machines with systemd: units are files in `unitsDirectory`, linked until the next boot. Takes over
+ * what an earlier one left there. Rejects with `unavailable` when systemd does not answer.
+ */
+export async function openSystemd(options: OpenSystemdOptions): Promise<UnitRuntime> {
+  const { unitsDirectory, user = false, clock, random, log } = options;
+  const own = `unix:path=/run/user/${process.getuid?.()}/bus`;
+  const address = options.busAddress ?? (user ? own : 'unix:path=/run/dbus/system_bus_socket');
+  const records = openRecords(unitsDirectory);
+  const systemd = new Systemd({ address, clock, random, log });
+  const found = records.read();
+  for (const [name, { hash, launched }] of found) systemd.units.hold(name, hash, launched);
+  try {
+    await systemd.ready();
+    if (records.unfinished) await finish(systemd, records, [...found.keys()]);
+  } catch (error) {
+    systemd.close();
+    throw error;
+  }
+  return new SystemdRuntime(systemd, records, user);
+}
+
+function openRecords(directory: string): UnitRecords {
+  try {
+    return new UnitRecords(directory);
+  } catch (error) {
+    throw new FlotillaError('usage', `units_directory ${directory} cannot be used: ${messageOf(error)}`);
+  }
+}
+
+/** A fleetd that was killed in the middle of a batch may have left files which systemd has not heard of. */
+async function finish(systemd: Systemd, records: UnitRecords, names: readonly string[]): Promise<void> {
+  const installed = names.filter((name) => hasInstall(parseUnitFile(records.textOf(name)).options));
+  if (names.length > 0) await systemd.link(names.map((name) => records.fileOf(name)));
+  if (installed.length > 0) await systemd.enable(installed);
+  await systemd.reload();
+  records.finish();
+}
+
+class SystemdRuntime implements UnitRuntime {
+  readonly #systemd: Systemd;
+  readonly #records: UnitRecords;
+  readonly #scope: readonly string[];
+  readonly #closing = new AbortController();
+  #applying: Promise<unknown> = Promise.resolve();
+
+  constructor(systemd: Systemd, records: UnitRecords, user: boolean) {
+    this.#systemd = systemd;
+    this.#records = records;
+    this.#scope = user ? ['--user'] : [];
+  }
+
+  async units(): Promise<LoadedUnit[]> {
+    await this.#systemd.ready();
+    return this.#systemd.units.loaded();
+  }
+
+  /** One batch after the other; within a batch, units stop side by side. */
+  apply(batch: RuntimeBatch): Promise<ReadonlyMap<string, string>> {
+    const result = this.#applying.then(async () => {
+      const task = new UnitBatch(this.#systemd, this.#records, this.#closing.signal);
+      await task.run(batch);
+      return task.refused;
+    });
+    this.#applying = result.catch(() => {});
+    return result;
+  }
+
+  async start(name: string): Promise<void> {
+    this.#mustHold(name);
+    await this.#systemd.queue('start', name);
+    this.#setLaunched(name, true);
+  }
+
+  async stop(name: string): Promise<void> {
+    this.#mustHold(name);
+    try {
+      await this.#systemd.queue('stop', name);
+    } catch (error) {
+      // systemd forgets units that do not run.
+      if (!(error instanceof FlotillaError && error.code === 'not-found')) throw error;
+    }
+    this.#setLaunched(name, false);
+  }
+
+  async reload(name: string): Promise<void> {
+    this.#mustHold(name);
+    if (this.#systemd.units.get(name)?.state.active !== 'active')
+      throw new FlotillaError('conflict', `${name} is not active, so it cannot be reloaded`);
+    await this.#systemd.queue('reload', name);
+  }
+
+  async *states(signal: AbortSignal): AsyncGenerator<ReadonlyMap<string, RuntimeState>> {
+    const { units } = this.#systemd;
+    const ended = AbortSignal.any([signal, this.#closing.signal]);
+    for (let seen = -1; !ended.aborted; ) {
+      seen = units.version;
+      yield units.states();
+      await units.until(() => units.version !== seen, ended).catch(() => {});
+    }
+  }
+
+  async status(name: string, { lines }: { readonly lines?: number } = {}): Promise<{ text: string; exitCode: number }> {
+    const count = lines === undefined ? [] : ['--lines', String(lines)];
+    const args = [...this.#scope, 'status', '--full', '--no-pager', ...count, '--', name];
+    const { text, exitCode } = await runProgram('systemctl', args);
+    return { text: text.replace(/\n+$/, ''), exitCode };
+  }
+
+  async *logs(name: string, { lines, follow, output, signal }: LogsOptions): AsyncGenerator<string> {
+    const unit = this.#scope.length > 0 ? `--user-unit=${name}` : `--unit=${name}`;
+    const args = [unit, '--no-pager', `--lines=${lines}`, `--output=${output}`];
+    // "-- No entries --" is for people.
+    if (output.startsWith('json')) args.push('--quiet');
+    if (follow) args.push('--follow');
+    yield* linesOfProgram('journalctl', args, AbortSignal.any([signal, this.#closing.signal]));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new FlotillaError('unavailable', 'The connection to systemd was closed'));
+    this.#systemd.close();
+  }
+
+  #mustHold(name: string): void {
+    if (!this.#systemd.units.has(name))
+      throw new FlotillaError('not-found', `Unit ${name} is not loaded on this machine`);
+  }
+
+  #setLaunched(name: string, launched: boolean): void {
+    this.#records.setLaunched(name, launched);
+    this.#systemd.units.launched(name, launched);
+  }
+}

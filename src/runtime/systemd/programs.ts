@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { FlotillaError, messageOf } from '../../lib/index.ts';
+
+/** Runs a program to its end and answers all it wrote, as it would stand on a terminal. */
+export async function runProgram(
+  command: string,
+  args: readonly string[],
+): Promise<{ readonly text: string; readonly exitCode: number }> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  try {
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { text: Buffer.concat(chunks).toString(), exitCode: code ?? 1 };
+  } catch (error) {
+    throw notRun(command, error);
+  }
+}
+
+/**
+ * The lines a program writes, as they come. The program is ended when the consumer leaves or the signal aborts; one that
+ * fails by itself is an error with what it said.
+ */
+export async function* linesOfProgram(
+  command: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  if (signal.aborted) return;
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  ended.catch(() => {});
+  let complaint = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    complaint = `${complaint}${chunk}`.slice(0, 2000);
+  });
+  const kill = () => child.kill('SIGKILL');
+  signal.addEventListener('abort', kill, { once: true });
+  try {
+    yield* createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY });
+    const [code] = await ended;
+    if (code !== 0 && !signal.aborted) {
+      const reason = complaint.trim() || `${command} ended with status ${code}`;
+      throw new FlotillaError('invalid', reason, { command });
+    }
+  } catch (error) {
+    throw notRun(command, error);
+  } finally {
+    signal.removeEventListener('abort', kill);
+    kill();
+  }
+}
+
+function notRun(command: string, error: unknown): Error {
+  if (error instanceof FlotillaError) return error;
+  return new FlotillaError('internal', `${command} cannot be run: ${messageOf(error)}`, { command }, error);
+}

@@ -1,0 +1,154 @@
+import type { Message } from 'dbus-native';
+import { isFlotillaError, type Log, messageOf } from '../../lib/index.ts';
+import { isTemplateName } from '../../model/index.ts';
+import type { RuntimeState } from '../runtime.ts';
+import { HeldUnits, type ListedUnit } from './held-units.ts';
+import { MANAGER, type ManagerCall, ManagerLink, type ManagerLinkOptions, SYSTEMD } from './manager-link.ts';
+import { unitOfPath } from './unit-path.ts';
+
+export type JobType = 'start' | 'stop' | 'reload';
+
+const MEMBERS: Readonly<Record<JobType, string>> = { start: 'StartUnit', stop: 'StopUnit', reload: 'ReloadUnit' };
+
+/** Thousands of units take systemd a while to read. */
+const RELOAD_TIMEOUT_MS = 120_000;
+
+/** systemd's manager, and what it says about the units that are held: its signals keep `units` current. */
+export class Systemd {
+  readonly units = new HeldUnits();
+  readonly #link: ManagerLink;
+  readonly #log: Log;
+  /** Jobs asked for, of which systemd tells before it answers. */
+  readonly #asked = new Map<string, JobType>();
+  #stale = false;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(options: Omit<ManagerLinkOptions, 'onSignal' | 'onBack'>) {
+    this.#log = options.log;
+    this.#link = new ManagerLink({
+      ...options,
+      onSignal: (signal) => this.#onSignal(signal),
+      onBack: (call) => this.#read(call),
+    });
+  }
+
+  /** Resolves when systemd is there and its units are known. */
+  async ready(): Promise<void> {
+    await this.#link.ready();
+  }
+
+  /** Queues a job with mode `replace`; resolves once it is accepted. How it goes is seen in `units`. */
+  async queue(type: JobType, name: string): Promise<void> {
+    this.#asked.set(name, type);
+    try {
+      const apply = (job: unknown) => this.units.jobQueued(name, jobIdOf(String(job)), type);
+      await this.#link.call(MEMBERS[type], 'ss', [name, 'replace'], { apply });
+    } finally {
+      this.#asked.delete(name);
+    }
+  }
+
+  /** Links files outside systemd's own directories until the next boot. */
+  async link(files: readonly string[]): Promise<void> {
+    await this.#link.call('LinkUnitFiles', 'asbb', [files, true, true]);
+  }
+
+  /** Follows [Install] until the next boot. */
+  async enable(names: readonly string[]): Promise<void> {
+    await this.#link.call('EnableUnitFiles', 'asbb', [names, true, true]);
+  }
+
+  /** Removes every link to these units. */
+  async disable(names: readonly string[]): Promise<void> {
+    await this.#link.call('DisableUnitFiles', 'asb', [names, true]);
+  }
+
+  /** Lets a failed unit be forgotten; one that is not there is as good. */
+  async resetFailed(name: string): Promise<void> {
+    try {
+      await this.#link.call('ResetFailedUnit', 's', [name]);
+    } catch (error) {
+      if (!isFlotillaError(error, 'not-found')) throw error;
+    }
+  }
+
+  /** daemon-reload: resolves when systemd has read all files, and `units` is current. */
+  async reload(): Promise<void> {
+    await this.#link.call('Reload', '', [], { timeoutMs: RELOAD_TIMEOUT_MS });
+    // systemd's signal has begun this already.
+    await (this.#refreshing ?? this.refresh());
+  }
+
+  /** Reads all held units anew; calls that come while one is under way share the next. */
+  refresh(): Promise<void> {
+    this.#stale = true;
+    this.#refreshing ??= this.#readAll().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  close(): void {
+    this.#link.close();
+  }
+
+  async #readAll(): Promise<void> {
+    while (this.#stale) {
+      this.#stale = false;
+      await this.#read(this.#link.call);
+    }
+  }
+
+  async #read(call: ManagerCall): Promise<void> {
+    // A template has no state of its own, and systemd does not list it.
+    const names = this.units.names.filter((name) => !isTemplateName(name));
+    if (names.length === 0) return;
+    const apply = (list: unknown) => this.units.listed((list as unknown[][]).map(readListed));
+    await call('ListUnitsByNames', 'as', [names], { apply });
+  }
+
+  #onSignal({ interface: interfaceName, member, path, body = [] }: Message): void {
+    if (member === 'PropertiesChanged') {
+      this.units.properties(unitOfPath(path!), body[1] as Record<string, unknown>);
+    } else if (interfaceName === MANAGER && member === 'JobNew') {
+      this.#onJobNew(body as [number, string, string]);
+    } else if (interfaceName === MANAGER && member === 'JobRemoved') {
+      this.#onJobRemoved(body as [number, string, string, string]);
+    } else if (interfaceName === MANAGER && member === 'Reloading' && body[0] === false) {
+      this.refresh().catch((error) => this.#log.warn('Units cannot be read', { error: messageOf(error) }));
+    }
+  }
+
+  #onJobNew([id, path, name]: readonly [number, string, string]): void {
+    if (!this.units.has(name)) return;
+    const type = this.#asked.get(name);
+    this.units.jobQueued(name, id, type);
+    // Queued by somebody else, or for another unit's sake. When it is over before it can be asked for, that is told.
+    if (type === undefined)
+      this.#link.property(path, `${SYSTEMD}.Job`, 'JobType').then(
+        (found) => this.units.jobType(name, id, String(found)),
+        () => {},
+      );
+  }
+
+  #onJobRemoved([id, , name, result]: readonly [number, string, string, string]): void {
+    if (!this.units.has(name)) return;
+    const type = this.units.get(name)?.job?.type;
+    if (!QUIET.has(result)) this.#log.warn('A job of a unit came to nothing', { unit: name, job: type, result });
+    this.units.jobOver(name, id);
+  }
+}
+
+/** Results of jobs that nobody has to hear of. */
+const QUIET: ReadonlySet<string> = new Set(['done', 'canceled', 'skipped']);
+
+function jobIdOf(path: string): number {
+  return Number(path.slice(path.lastIndexOf('/') + 1));
+}
+
+/** (ssssssouso): name, description, load, active, sub, following, unit, job id, job type, job. */
+function readListed(fields: readonly unknown[]): ListedUnit {
+  const [name, , load, active, sub, , , jobId, jobType] = fields as [string, string, ...string[]];
+  const state: RuntimeState = { load: load!, active: active!, sub: sub! };
+  return { name, state, jobId: Number(jobId), jobType: jobType! };
+}

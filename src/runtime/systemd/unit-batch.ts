@@ -1,0 +1,165 @@
+import { type FlotillaError, isFlotillaError, messageOf } from '../../lib/index.ts';
+import { parseUnitFile, type UnitOption, type UnitProblem } from '../../unitfile/index.ts';
+import type { RuntimeBatch } from '../runtime.ts';
+import { isOver } from './held-units.ts';
+import type { Systemd } from './systemd.ts';
+import type { UnitRecords } from './unit-records.ts';
+
+type NewUnit = RuntimeBatch['load'][number];
+
+/** Carries one batch out: stops, unlinks, writes, links, and one daemon-reload for all of it. */
+export class UnitBatch {
+  readonly #systemd: Systemd;
+  readonly #records: UnitRecords;
+  readonly #signal: AbortSignal;
+  /** Why units of the batch were not unloaded or loaded. */
+  readonly refused = new Map<string, string>();
+
+  /** `signal` ends the waiting for units that take their time to stop. */
+  constructor(systemd: Systemd, records: UnitRecords, signal: AbortSignal) {
+    this.#systemd = systemd;
+    this.#records = records;
+    this.#signal = signal;
+  }
+
+  async run({ unload, load }: RuntimeBatch): Promise<void> {
+    const { units } = this.#systemd;
+    const going = new Set(unload);
+    const coming = load.filter(({ name, hash }) => going.has(name) || units.get(name)?.hash !== hash);
+    const leaving = new Set([...unload, ...coming.map(({ name }) => name)].filter((name) => units.has(name)));
+    if (leaving.size + coming.length === 0) return;
+    await this.#stop([...leaving]);
+    const kept = (name: string) => this.refused.has(name);
+    this.#records.begin();
+    const left = await this.#unload([...leaving].filter((name) => !kept(name)));
+    const loaded = await this.#load(coming.filter(({ name }) => !kept(name)));
+    if (left + loaded > 0) await this.#systemd.reload();
+    this.#records.finish();
+  }
+
+  /** Stops what runs, all side by side, and waits for it. What goes on running is refused. */
+  async #stop(names: readonly string[]): Promise<void> {
+    const { units } = this.#systemd;
+    const up = names.filter((name) => !isOver(units.get(name)!.state) || units.get(name)!.job !== undefined);
+    await this.#each(up, (name) => this.#systemd.queue('stop', name), ['not-found']);
+    await units.until(() => up.every((name) => units.get(name)?.job === undefined), this.#signal);
+    for (const name of up) {
+      const state = units.get(name)?.state;
+      if (state !== undefined && !isOver(state) && !this.refused.has(name))
+        this.refused.set(name, `${name} does not stop: it is ${state.active} (${state.sub})`);
+    }
+  }
+
+  /** Answers how many were unloaded. */
+  async #unload(names: readonly string[]): Promise<number> {
+    if (names.length === 0) return 0;
+    const { units } = this.#systemd;
+    const failed = names.filter((name) => units.get(name)?.state.active === 'failed');
+    await Promise.all(failed.map((name) => this.#systemd.resetFailed(name)));
+    await this.#systemd.disable(names);
+    for (const name of names) {
+      this.#records.remove(name);
+      units.forget(name);
+    }
+    return names.length;
+  }
+
+  /** Writes, links and enables; answers how many are in place. */
+  async #load(coming: readonly NewUnit[]): Promise<number> {
+    const files = new Map<string, NewUnit>();
+    for (const unit of coming) if (this.#write(unit)) files.set(unit.name, unit);
+    try {
+      await this.#place(files);
+    } catch (error) {
+      // systemd is away: nothing must look loaded that it has never heard of.
+      for (const name of files.keys()) this.#records.remove(name);
+      throw error;
+    }
+    for (const { name, hash } of files.values()) this.#systemd.units.hold(name, hash, false);
+    return files.size;
+  }
+
+  #write({ name, hash, text }: NewUnit): boolean {
+    const problem = parseUnitFile(text).problems.find(({ severity }) => severity === 'error');
+    if (problem !== undefined) this.refused.set(name, sentence(name, problem));
+    else
+      try {
+        this.#records.write(name, hash, text);
+        return true;
+      } catch (error) {
+        this.#records.remove(name);
+        this.refused.set(name, `${name}: its file cannot be written: ${messageOf(error)}`);
+      }
+    return false;
+  }
+
+  /** Links and enables `files`, and takes out of them what systemd refuses. */
+  async #place(files: Map<string, NewUnit>): Promise<void> {
+    const bad = new Set<string>();
+    const note = (name: string) => bad.add(name);
+    const paths = (names: readonly string[]) => names.map((name) => this.#records.fileOf(name));
+    await this.#together([...files.keys()], (names) => this.#systemd.link(paths(names)), note);
+    const installed = [...files.values()].filter(
+      ({ name, text }) => !bad.has(name) && hasInstall(parseUnitFile(text).options),
+    );
+    await this.#together(
+      installed.map(({ name }) => name),
+      (names) => this.#systemd.enable(names),
+      note,
+    );
+    if (bad.size === 0) return;
+    await this.#each([...bad], (name) => this.#systemd.disable([name]), ['invalid']);
+    for (const name of bad) {
+      this.#records.remove(name);
+      files.delete(name);
+    }
+  }
+
+  /** One call for all; when systemd refuses that, one for each finds out whom it means. */
+  async #together(
+    names: readonly string[],
+    call: (names: readonly string[]) => Promise<void>,
+    refuse: (name: string) => void,
+  ): Promise<void> {
+    if (names.length === 0) return;
+    try {
+      await call(names);
+    } catch (error) {
+      throwUnlessRefusal(error);
+      await this.#each(names, (name) => call([name]), [], refuse);
+    }
+  }
+
+  /** One call for each; a refusal of systemd's is noted as the unit's, unless its code is one of `ignored`. */
+  async #each(
+    names: readonly string[],
+    call: (name: string) => Promise<void>,
+    ignored: readonly FlotillaError['code'][],
+    refuse: (name: string) => void = () => {},
+  ): Promise<void> {
+    const one = async (name: string) => {
+      try {
+        await call(name);
+      } catch (error) {
+        throwUnlessRefusal(error);
+        if (isFlotillaError(error) && ignored.includes(error.code)) return;
+        this.refused.set(name, `${name}: ${messageOf(error)}`);
+        refuse(name);
+      }
+    };
+    await Promise.all(names.map(one));
+  }
+}
+
+function throwUnlessRefusal(error: unknown): void {
+  if (!isFlotillaError(error) || error.code === 'unavailable' || error.code === 'internal') throw error;
+}
+
+/** Such a file is not only linked but enabled. */
+export function hasInstall(options: readonly UnitOption[]): boolean {
+  return options.some(({ section }) => section === 'Install');
+}
+
+function sentence(name: string, { line, message }: UnitProblem): string {
+  return line > 0 ? `${name}: line ${line}: ${message}` : `${name}: ${message}`;
+}

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { isFlotillaError } from '../../src/lib/index.ts';
+import type { UnitRuntime } from '../../src/runtime/index.ts';
+import {
+  hashOf,
+  isAlive,
+  load,
+  logOf,
+  mainPid,
+  service,
+  startAndWait,
+  stateText,
+  unitOf,
+  waitFor,
+  waitForLog,
+  waitForStates,
+} from './runtime-harness.ts';
+
+/** A runtime for one test, which holds no units yet; whatever it runs ends with it. */
+export interface ContractHarness extends AsyncDisposable {
+  readonly runtime: UnitRuntime;
+  /** Closes the runtime and opens another one on the same units. */
+  reopen(): Promise<ContractHarness>;
+}
+
+/** What every UnitRuntime promises, whatever runs the units. */
+export function runtimeContract(name: string, open: () => Promise<ContractHarness>): void {
+  describe(`UnitRuntime: ${name}`, () => {
+    test('a loaded unit is known and inactive until it is started', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      const text = service('ExecStart=/bin/sleep infinity');
+      await load(runtime, { 'a.service': text });
+      const state = { load: 'loaded', active: 'inactive', sub: 'dead' };
+      const expected = { name: 'a.service', hash: hashOf(text), launched: false, starting: false, state };
+      assert.deepEqual(await runtime.units(), [expected]);
+    });
+
+    test('start makes it active and launched, stop inactive and not launched', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, { 'a.service': service('ExecStart=/bin/sleep infinity') });
+      await startAndWait(runtime, 'a.service');
+      const started = await unitOf(runtime, 'a.service');
+      assert.deepEqual([started?.launched, started?.starting], [true, false]);
+      const pid = await mainPid(runtime, 'a.service');
+      assert.ok(isAlive(pid));
+      await runtime.stop('a.service');
+      await waitFor(runtime, 'a.service', 'inactive/dead');
+      assert.equal((await unitOf(runtime, 'a.service'))?.launched, false);
+      assert.ok(!isAlive(pid));
+    });
+
+    test('a oneshot ends by itself, and stays up with RemainAfterExit', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, {
+        'once.service': service('Type=oneshot\nExecStart=/bin/echo one\nExecStart=/bin/echo two'),
+        'stay.service': service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'),
+      });
+      await startAndWait(runtime, 'once.service', 'inactive/dead');
+      await waitForLog(runtime, 'once.service', 'two');
+      await startAndWait(runtime, 'stay.service', 'active/exited');
+    });
+
+    test('a unit that fails says how', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, { 'a.service': service('ExecStart=/bin/sh -c "exit 3"') });
+      await startAndWait(runtime, 'a.service', 'failed/failed');
+      const { text, exitCode } = await runtime.status('a.service');
+      assert.equal(exitCode, 3);
+      assert.match(text, /^× a\.service - Test$/m);
+      assert.match(text, /^ +Loaded: loaded \(.*a\.service; linked-runtime/m);
+      assert.match(text, /^ +Active: failed \(Result: exit-code\) since .*; \S+ ago$/m);
+      assert.match(text, /code=exited, status=3\/NOTIMPLEMENTED/);
+      assert.match(text, /a\.service: Failed with result 'exit-code'\.$/m);
+    });
+
+    test('a unit whose binary is missing fails with 203/EXEC', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, { 'a.service': service('ExecStart=/no/such/binary --flag') });
+      await startAndWait(runtime, 'a.service', 'failed/failed');
+      assert.match((await runtime.status('a.service')).text, /status=203\/EXEC/);
+    });
+
+    test('unloading a running unit stops it first; what is not there is no error', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, { 'a.service': service('ExecStart=/bin/sleep infinity') });
+      await startAndWait(runtime, 'a.service');
+      const pid = await mainPid(runtime, 'a.service');
+      assert.deepEqual([...(await runtime.apply({ unload: ['a.service', 'never.service'], load: [] }))], []);
+      assert.ok(!isAlive(pid));
+      assert.deepEqual(await runtime.units(), []);
+      await waitForStates(runtime, (states) => !states.has('a.service'));
+      assert.equal((await runtime.status('a.service')).exitCode, 4);
+    });
+
+    test('the same hash again changes nothing, another one replaces the unit', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      const text = service('ExecStart=/bin/sleep infinity');
+      await load(runtime, { 'a.service': text });
+      await startAndWait(runtime, 'a.service');
+      const pid = await mainPid(runtime, 'a.service');
+      await load(runtime, { 'a.service': text });
+      assert.equal(await mainPid(runtime, 'a.service'), pid);
+      const next = service('ExecStart=/bin/sleep 1000');
+      await load(runtime, { 'a.service': next });
+      const unit = await unitOf(runtime, 'a.service');
+      assert.deepEqual([unit?.hash, unit?.launched, stateText(unit?.state)], [hashOf(next), false, 'inactive/dead']);
+      assert.ok(!isAlive(pid));
+    });
+
+    test('one bad unit of a batch is answered with its reason, the others are done', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      const refused = await runtime.apply({
+        unload: [],
+        load: [
+          { name: 'good.service', hash: '1', text: service('ExecStart=/bin/true') },
+          { name: 'bad.service', hash: '2', text: '[Service]\nExecStart\n' },
+        ],
+      });
+      assert.deepEqual([...refused.keys()], ['bad.service']);
+      assert.match(refused.get('bad.service')!, /line 2/);
+      assert.deepEqual(
+        (await runtime.units()).map((unit) => unit.name),
+        ['good.service'],
+      );
+    });
+
+    test('starting or stopping what is not there is refused', async () => {
+      await using harness = await open();
+      const refusal = (error: unknown) => isFlotillaError(error, 'not-found');
+      await assert.rejects(harness.runtime.start('a.service'), refusal);
+      await assert.rejects(harness.runtime.stop('a.service'), refusal);
+      assert.deepEqual(await harness.runtime.status('a.service'), {
+        text: 'Unit a.service could not be found.',
+        exitCode: 4,
+      });
+    });
+
+    test('what a unit requires is started with it, and before it where it says After', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      const slow = service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c "sleep 0.3; date +%%s%%N"');
+      const after = service(
+        'ExecStart=/bin/sh -c "date +%%s%%N; exec sleep infinity"',
+        'Requires=db.service\nAfter=db.service',
+      );
+      await load(runtime, { 'db.service': slow, 'web.service': after });
+      await startAndWait(runtime, 'web.service');
+      await waitFor(runtime, 'db.service', 'active/exited');
+      assert.equal((await unitOf(runtime, 'db.service'))?.launched, false);
+      await waitForLog(runtime, 'web.service', /^\d+$/);
+      const [db, web] = await Promise.all(
+        ['db.service', 'web.service'].map(async (name) =>
+          (await logOf(runtime, name)).find((line) => /^\d+$/.test(line)),
+        ),
+      );
+      assert.ok(BigInt(db!) < BigInt(web!));
+    });
+
+    test('a unit that conflicts with a running one stops it', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, {
+        'a.service': service('ExecStart=/bin/sleep infinity'),
+        'b.service': service('ExecStart=/bin/sleep infinity', 'Conflicts=a.service\nAfter=a.service'),
+      });
+      await startAndWait(runtime, 'a.service');
+      await startAndWait(runtime, 'b.service');
+      await waitFor(runtime, 'a.service', 'inactive/dead');
+    });
+
+    test('reload runs ExecReload, and is refused where there is none', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      const trap = `ExecStart=/bin/sh -c "trap 'echo reloaded' HUP; echo ready; while :; do sleep 0.05; done"`;
+      await load(runtime, {
+        'a.service': service(`${trap}\nExecReload=/bin/kill -HUP $MAINPID`),
+        'b.service': service('ExecStart=/bin/sleep infinity'),
+      });
+      await startAndWait(runtime, 'a.service');
+      await waitForLog(runtime, 'a.service', 'ready');
+      await runtime.reload('a.service');
+      await waitForLog(runtime, 'a.service', 'reloaded');
+      await waitFor(runtime, 'a.service', 'active/running');
+      await startAndWait(runtime, 'b.service');
+      await assert.rejects(runtime.reload('b.service'), (error) => isFlotillaError(error));
+    });
+
+    test('logs come in the formats of journalctl, as many lines as asked for', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, {
+        'a.service': service('SyslogIdentifier=talker\nType=oneshot\nExecStart=/bin/sh -c "echo out; echo err >&2"'),
+      });
+      await startAndWait(runtime, 'a.service', 'inactive/dead');
+      await waitForLog(runtime, 'a.service', /^Finished .*Test\.$/);
+      const short = await logOf(runtime, 'a.service', 'short');
+      assert.ok(
+        short.some((line) => /^[A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d \S+ talker\[\d+\]: out$/.test(line)),
+        short.join('\n'),
+      );
+      const iso = await logOf(runtime, 'a.service', 'short-iso');
+      assert.ok(iso.some((line) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \S+ talker\[\d+\]: err$/.test(line)));
+      const json = (await logOf(runtime, 'a.service', 'json')).map((line) => JSON.parse(line));
+      assert.ok(json.some((entry) => entry.MESSAGE === 'out' && entry.SYSLOG_IDENTIFIER === 'talker'));
+      assert.equal((await logOf(runtime, 'a.service', 'cat', 1)).length, 1);
+      await assert.rejects(logOf(runtime, 'a.service', 'nonsense'), (error) => isFlotillaError(error, 'invalid'));
+    });
+
+    test('following a log gives new lines as they come', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, {
+        'a.service': service('ExecStart=/bin/sh -c "i=0; while :; do i=$$((i+1)); echo line $$i; sleep 0.02; done"'),
+      });
+      await startAndWait(runtime, 'a.service');
+      const abort = new AbortController();
+      const seen: number[] = [];
+      const options = { lines: 1, follow: true, output: 'cat', signal: abort.signal };
+      for await (const line of runtime.logs('a.service', options)) {
+        const number = Number(/^line (\d+)$/.exec(line)?.[1]);
+        if (number > 0) seen.push(number);
+        if (seen.length === 20) break;
+      }
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 20 }, (_, index) => seen[0]! + index),
+      );
+    });
+
+    test('whoever opens the runtime next finds the units as they are', async () => {
+      await using first = await open();
+      await load(first.runtime, { 'a.service': service('ExecStart=/bin/sleep infinity') });
+      await startAndWait(first.runtime, 'a.service');
+      const pid = await mainPid(first.runtime, 'a.service');
+      await using second = await first.reopen();
+      assert.equal(await mainPid(second.runtime, 'a.service'), pid);
+      assert.equal((await unitOf(second.runtime, 'a.service'))?.launched, true);
+    });
+  });
+}
