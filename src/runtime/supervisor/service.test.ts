@@ -237,6 +237,15 @@ describe('services as under systemd', { concurrency: 8 }, () => {
     const name = await one('EnvironmentFile=/no/such/file\nExecStart=/bin/true');
     await startAndWait(runtime(), name, 'failed/failed');
     assert.match((await runtime().status(name)).text, /Result: resources/);
+    const reason = 'Failed to load environment file /no/such/file: No such file or directory';
+    assert.ok((await logOf(runtime(), name)).includes(`${name}: Failed to run 'start' task: ${reason}`));
+  });
+
+  test('a last line without a newline stands before the end of its process', async () => {
+    const name = await one('Type=oneshot\nExecStart=/usr/bin/printf "no newline"');
+    await startAndWait(runtime(), name, 'inactive/dead');
+    await waitForLog(runtime(), name, 'Finished Test.');
+    assert.deepEqual((await logOf(runtime(), name)).slice(0, 2), ['Starting Test...', 'no newline']);
   });
 
   test('arguments are quoted and expanded as systemd does', async () => {

@@ -93,6 +93,7 @@ export class OutputStreams {
     const lines = new LineBuffer((payload) => this.#writer.append(stream, pid, identifier, payload));
     const reader = this.#fifos.read(fifo, fd, {
       data: (bytes) => lines.push(bytes),
+      finished: () => lines.end(),
       ended: () => {
         lines.end();
         this.#readers.delete(fifo);

@@ -135,7 +135,7 @@ export class Service extends ServiceDown implements Unit {
     try {
       this.processes.run(this.#roleOf(phase), phase, index, this.#variables(phase));
     } catch (error) {
-      this.note(`Failed to run '${phase}' command: ${messageOf(error)}`);
+      this.note(`Failed to run '${STATE_OF_PHASE[phase]}' task: ${messageOf(error)}`);
       this.memory.spawning = null;
       this.#commandImpossible(phase);
       return;
@@ -250,7 +250,7 @@ export class Service extends ServiceDown implements Unit {
     if (pidFile !== undefined) {
       if (this.#loadPidFile(pidFile)) this.#enterStartPost();
       else {
-        this.note(`Can't open PID file ${pidFile} (yet?) after start: waiting for it.`);
+        this.note(`Can't open PID file ${pidFile} (yet?) after start: No such file or directory`);
         this.watchUntold();
       }
       return;

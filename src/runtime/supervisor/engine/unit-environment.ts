@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
+import { messageOf } from '../../../lib/index.ts';
 import { findUser, SEARCH_PATH } from '../process/index.ts';
 import { type ExecContext, type ProcessExit, parseEnvironmentFile, signalName } from '../spec/index.ts';
 import type { UnitMemory } from './unit-memory.ts';
@@ -27,12 +28,16 @@ export function environmentOf(
 function readEnvironmentFile(file: { readonly path: string; readonly optional: boolean }): Record<string, string> {
   try {
     const paths = /[*?[]/.test(file.path) ? globSync(file.path).sort() : [file.path];
-    if (paths.length === 0) throw new Error(`nothing matches ${file.path}`);
+    if (paths.length === 0) throw new Error('No such file or directory');
     return Object.fromEntries(paths.flatMap((path) => parseEnvironmentFile(readFileSync(path, 'utf8'))));
   } catch (error) {
     if (file.optional) return {};
-    throw error;
+    throw new Error(`Failed to load environment file ${file.path}: ${reasonOf(error)}`);
   }
+}
+
+function reasonOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'No such file or directory' : messageOf(error);
 }
 
 function unset(environment: Record<string, string>, word: string): void {

@@ -54,6 +54,7 @@ export class Fifos {
   read(name: string, fd: number, sink: FifoSink): FifoReader {
     return new FifoReader(fd, this.#buffer, {
       data: sink.data,
+      finished: sink.finished,
       ended: () => {
         this.#free.push(name);
         sink.ended();
@@ -73,6 +74,8 @@ export class Fifos {
 export interface FifoSink {
   /** The bytes are valid only during the call. */
   data(bytes: Buffer): void;
+  /** Nobody writes any more; `ended` follows. */
+  finished(): void;
   ended(): void;
 }
 
@@ -110,7 +113,10 @@ export class FifoReader {
       } catch {
         return;
       }
-      if (length === 0) return;
+      if (length === 0) {
+        this.#sink.finished();
+        return;
+      }
       this.#sink.data(this.#buffer.subarray(0, length));
       total += length;
     }
