@@ -40,7 +40,10 @@ export const SETTINGS = {
     ['/var/run/fleet.sock'],
     'Where the API answers besides sockets passed by systemd: paths of unix sockets and HOST:PORT.',
   ),
-  runtime: text('supervisor', 'What runs units here: supervisor, the one built in.'),
+  runtime: choice(
+    ['auto', 'systemd', 'supervisor'],
+    'What runs units here: systemd, or supervisor, the one built in; auto: systemd where it runs the machine.',
+  ),
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -67,6 +70,15 @@ function flag(value: boolean, description: string, ignored = false): Setting<boo
     throw new Error(`${JSON.stringify(input)} is neither true nor false`);
   };
   return { default: value, description, parse, ignored };
+}
+
+/** One of a few words, the first of them unless set. */
+function choice<const T extends readonly [string, ...string[]]>(words: T, description: string): Setting<T[number]> {
+  const parse = (input: string): T[number] => {
+    if (words.includes(input)) return input;
+    throw new Error(`${JSON.stringify(input)} is none of ${words.join(', ')}`);
+  };
+  return { default: words[0], description, parse };
 }
 
 /** `["a", "b"]`, or `a, b`. */

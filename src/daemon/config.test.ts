@@ -40,6 +40,7 @@ const VALUES: readonly (readonly [line: string, key: keyof typeof SETTINGS, valu
   ['agent_ttl="500ms"', 'agent_ttl', 500],
   ['agent_ttl=30', 'agent_ttl', 30_000],
   ['disable_engine=true', 'disable_engine', true],
+  ['runtime=systemd', 'runtime', 'systemd'],
   ['etcd_request_timeout=2.5', 'etcd_request_timeout', 2.5],
   ['# comment\n; comment\n[section]\nverbosity=2\r', 'verbosity', 2],
 ];
@@ -57,6 +58,7 @@ test('the environment overrides the file', () => {
 const MISTAKES: readonly (readonly [text: string, message: RegExp])[] = [
   ['verbosity=1\nagent_ttl=soon', /fleet\.conf:2: agent_ttl: "soon" is not a duration like 30s/],
   ['token_limit=many', /:1: token_limit: "many" is not a number/],
+  ['runtime=docker', /:1: runtime: "docker" is none of auto, systemd, supervisor/],
   ['disable_engine=perhaps', /disable_engine: "perhaps" is neither true nor false/],
   ['metadata=region', /metadata: "region" is not key=value/],
   ['just a line', /:1: expected key=value, found "just a line"/],

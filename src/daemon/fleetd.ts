@@ -11,12 +11,12 @@ import {
   systemRandom as random,
   VERSION,
 } from '../lib/index.ts';
-import { openSupervisor } from '../runtime/supervisor/index.ts';
 import { openEtcdStore } from '../store/index.ts';
 import type { Config } from './config-schema.ts';
 import { meterStore, observeEngine } from './feed-metrics.ts';
 import { listenersOf, tcpEndpoint } from './listeners.ts';
 import { bootId, describeMachine, machineId } from './machine.ts';
+import { openRuntime } from './open-runtime.ts';
 import { StateDirectory } from './state-directory.ts';
 
 export interface FleetdOptions {
@@ -60,7 +60,7 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
     random,
     log,
   });
-  const runtime = await openRuntime(config, id, self, log);
+  const runtime = await openRuntime({ config, machineId: id, env, self, log });
   const common = { cluster, clock, random, log, signal, ttlMs, machine: id };
   const presence = new Presence({
     ...common,
@@ -130,15 +130,6 @@ function readSetting(setting: string, file: string): string {
   }
 }
 
-function openRuntime(config: Config, id: string, self: FleetdOptions['self'], log: Log) {
-  if (config.runtime !== 'supervisor')
-    throw new FlotillaError('usage', `runtime must be supervisor, not ${JSON.stringify(config.runtime)}`);
-  const directory = `${config.state_directory}/supervisor`;
-  const args = [...self.args, 'supervisor', '--dir', directory, '--machine-id', id];
-  return openSupervisor({ directory, spawn: { command: self.command, args }, clock, random, log, machineId: id });
-}
-
-/** Each part goes as far as it can: a store that is away must not keep units from being stopped. */
 async function withdraw(agent: Agent, engine: Engine | undefined, presence: Presence, log: Log): Promise<void> {
   const attempt = (what: string, done: Promise<void> | undefined) =>
     done?.catch((error) => log.warn('Not withdrawn cleanly', { what, error: messageOf(error) }));
