@@ -112,12 +112,14 @@ export class EventHub {
   async #tellPast(
     stream: EventStream,
     snapshot: Snapshot,
-    { after, history, happened }: EventRequest,
+    { after, history, happened, units }: EventRequest,
     signal: AbortSignal,
   ): Promise<void> {
     const resumes = happened && after !== undefined && after < snapshot.revision;
     if (history === 0 && !resumes) return;
-    const wanted = resumes ? snapshot.revision - after : Math.max(200, history * 4);
+    // What a few units went through may lie far back among what all the others did.
+    const mixed = units === undefined ? Math.max(200, history * 4) : MAX_HISTORY_REVISIONS;
+    const wanted = resumes ? snapshot.revision - after : mixed;
     const { reader, cluster } = this.#options;
     const limit = Math.min(wanted, MAX_HISTORY_REVISIONS);
     const batches = await reader.view.call(() => cluster.history(limit, signal), HISTORY_TIMEOUT_MS);
@@ -127,6 +129,7 @@ export class EventHub {
       .flatMap(({ revision, changes, atMs }) =>
         tell(changes, nameMachine).map((event) => ({ ...(atMs === undefined ? {} : { atMs }), ...event, revision })),
       )
+      .filter(({ subject, name }) => units === undefined || (subject === 'unit' && units.has(name)))
       .map((event) => ({ type: 'happened' as const, ...event }));
     stream.tellFirst(resumes ? told : told.slice(-history), batches.at(-1)?.revision ?? 0);
   }
