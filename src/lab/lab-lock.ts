@@ -8,14 +8,24 @@ const WAIT_MS = 90_000;
 
 /**
  * Runs `work` while no other lab command changes this lab; waits for one that does. A lock left by a process that was
- * killed is taken over.
+ * killed is taken over. On a full disk, which has no room for a lock, `makesRoom` lets the work go on without.
  */
-export async function withLabLock<T>(lab: string, io: LabIo, work: () => Promise<T>): Promise<T> {
+export async function withLabLock<T>(
+  lab: string,
+  io: LabIo,
+  work: () => Promise<T>,
+  { makesRoom = false }: { readonly makesRoom?: boolean } = {},
+): Promise<T> {
   const file = labPaths.lock(lab);
   const own = `${file}.${process.pid}`;
   try {
     mkdirSync(lab, { recursive: true, mode: 0o700 });
-    writeFileSync(own, JSON.stringify(identify(process.pid)));
+    try {
+      writeFileSync(own, JSON.stringify(identify(process.pid)));
+    } catch (error) {
+      if (makesRoom && (error as NodeJS.ErrnoException).code === 'ENOSPC') return await work();
+      throw error;
+    }
     await take(file, own, io);
     try {
       return await work();

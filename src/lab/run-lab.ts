@@ -185,23 +185,27 @@ async function runDown(lab: string, { values }: Arguments, io: LabIo): Promise<n
     io.out(`There is no lab in ${lab}.\n`);
     return 0;
   }
-  await withLabLock(lab, io, async () => {
-    if (values['wipe'] === true) {
-      await wipeLab(lab);
-      return io.out(`Everything of the lab in ${lab} is gone.\n`);
-    }
-    const state = readLab(lab);
-    if (state === undefined) return io.out(`There is no lab in ${lab}.\n`);
-    const running = isRunning(state);
-    await stopLab(lab, state, io);
-    io.out(
-      running
-        ? `The lab is stopped; \`${commandName(io.env)} lab up\` goes on from here.\n`
-        : 'The lab was not running.\n',
-    );
-  });
+  const wipe = values['wipe'] === true;
+  await withLabLock(lab, io, () => (wipe ? wipeAll(lab, io) : stopAll(lab, io)), { makesRoom: wipe });
   removeIfEmpty(lab);
   return 0;
+}
+
+async function wipeAll(lab: string, io: LabIo): Promise<void> {
+  await wipeLab(lab);
+  io.out(`Everything of the lab in ${lab} is gone.\n`);
+}
+
+async function stopAll(lab: string, io: LabIo): Promise<void> {
+  const state = readLab(lab);
+  if (state === undefined) return io.out(`There is no lab in ${lab}.\n`);
+  const running = isRunning(state);
+  await stopLab(lab, state, io);
+  io.out(
+    running
+      ? `The lab is stopped; \`${commandName(io.env)} lab up\` goes on from here.\n`
+      : 'The lab was not running.\n',
+  );
 }
 
 /** Runs `work` on the lab's state while nobody else changes it. */
