@@ -33,6 +33,13 @@ interface TestEvent {
   readonly details: { readonly type?: string; readonly duration_ms: number; readonly error?: Error };
 }
 
+interface TestSummary {
+  /** Absent in the summary of all files. */
+  readonly file?: string;
+  readonly duration_ms: number;
+  readonly counts: { readonly tests: number };
+}
+
 interface FileResult {
   passed: number;
   ms: number;
@@ -58,7 +65,13 @@ export async function runTests(files: readonly string[], options: RunTestsOption
   const results = new Map<string, FileResult>(
     files.map((file) => [file, { passed: 0, ms: 0, failures: [], skips: [] }]),
   );
-  const resultOf = (event: TestEvent) => results.get(path.relative(root, event.file ?? event.name));
+  // Tests that several files share are reported under the file that defines them, which is none of those that run.
+  const resultOf = (event: TestEvent) => {
+    const file = path.relative(root, event.file ?? event.name);
+    if (!results.has(file)) results.set(file, { passed: 0, ms: 0, failures: [], skips: [] });
+    return results.get(file)!;
+  };
+  const holdsTests = new Set<string>();
   const output = new Map<string, string>();
   const unprinted = new Set(files);
   const print = (file: string): void => {
@@ -77,11 +90,12 @@ export async function runTests(files: readonly string[], options: RunTestsOption
     stream.on(kind, ({ file, message }: { file: string; message: string }) =>
       output.set(file, `${output.get(file) ?? ''}${message}`.slice(-20_000)),
     );
-  stream.on('test:summary', ({ file, duration_ms }: { file?: string; duration_ms: number }) => {
-    const result = file === undefined ? undefined : results.get(path.relative(root, file));
-    if (result === undefined) return;
-    result.ms = duration_ms;
-    print(path.relative(root, file!));
+  stream.on('test:summary', ({ file, duration_ms, counts }: TestSummary) => {
+    if (file === undefined) return;
+    const relative = path.relative(root, file);
+    if (counts.tests > 0) holdsTests.add(relative);
+    results.get(relative)!.ms = duration_ms;
+    print(relative);
   });
   const stopWatching = killSlowChildren((pid) =>
     console.log(`✘ process ${pid} took longer than ${FILE_LIMIT_MS / 1000} s and was killed`),
@@ -91,7 +105,9 @@ export async function runTests(files: readonly string[], options: RunTestsOption
   stopWatching();
   // A file that crashed, hung or held no test ends without a summary.
   for (const file of [...unprinted]) print(file);
-  return summarize(results, options);
+  for (const [file, result] of results) if (!files.includes(file)) printFile(file, result, '');
+  const empty = options.name === undefined ? files.filter((file) => !holdsTests.has(file)) : [];
+  return summarize(results, empty, options);
 }
 
 /**
@@ -114,8 +130,7 @@ function killSlowChildren(onKill: (pid: number) => void): () => void {
   return () => clearInterval(timer);
 }
 
-function record(event: TestEvent, result: FileResult | undefined): void {
-  if (result === undefined) return;
+function record(event: TestEvent, result: FileResult): void {
   const { error } = event.details;
   if (event.skip !== undefined && event.skip !== false) {
     result.skips.push({
@@ -149,7 +164,11 @@ function indent(text: string): string {
   return text.trimEnd().replace(/^/gm, '      ');
 }
 
-function summarize(results: ReadonlyMap<string, FileResult>, { name, strict }: RunTestsOptions): Tally {
+function summarize(
+  results: ReadonlyMap<string, FileResult>,
+  empty: readonly string[],
+  { strict }: RunTestsOptions,
+): Tally {
   let passed = 0;
   let failed = 0;
   let skipped = 0;
@@ -161,10 +180,10 @@ function summarize(results: ReadonlyMap<string, FileResult>, { name, strict }: R
       if (strict) failed++;
       else skipped++;
     }
-    if (name === undefined && result.passed + result.failures.length + result.skips.length === 0) {
-      console.log(`✘ ${file}: ran no test`);
-      failed++;
-    }
+  }
+  for (const file of empty.filter((at) => results.get(at)!.failures.length === 0)) {
+    console.log(`✘ ${file}: ran no test`);
+    failed++;
   }
   return { passed, failed, skipped };
 }

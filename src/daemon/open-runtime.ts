@@ -39,7 +39,6 @@ function userBus(env: OpenRuntimeOptions['env']): string | undefined {
 
 function openSupervisorRuntime({ config, machineId, self, log }: OpenRuntimeOptions): Promise<UnitRuntime> {
   const directory = `${config.state_directory}/supervisor`;
-  // The supervisor mostly waits: without compiled code it needs a quarter less memory and is no slower.
-  const args = ['--lite-mode', ...self.args, 'supervisor', '--dir', directory, '--machine-id', machineId];
+  const args = [...self.args, 'supervisor', '--dir', directory, '--machine-id', machineId];
   return openSupervisor({ directory, spawn: { command: self.command, args }, clock, random, log, machineId });
 }
