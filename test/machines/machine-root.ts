@@ -72,6 +72,9 @@ export async function writeMachineRoot(options: MachineRootOptions): Promise<voi
     'etc/systemd/system/machine-net.service': netService(address),
     'etc/systemd/system/machine-sshd.service': SSHD_SERVICE,
     'etc/systemd/system/machine-up.service': UP_SERVICE,
+    // Only that it is there counts: nspawn looks for it, before /usr is mounted, to see whether this systemd knows the
+    // unified hierarchy of control groups. Without, it would not be told when the last process of a unit has ended.
+    [`usr/lib/systemd/libsystemd-shared-${await systemdVersion()}.so`]: '',
     ...options.files,
   };
   for (const [at, text] of Object.entries(files)) write(directory, at, text);
@@ -83,6 +86,10 @@ export async function writeMachineRoot(options: MachineRootOptions): Promise<voi
   for (const unit of ['machine-sshd.service', 'machine-up.service', ...wanted])
     symlinkSync(`../${unit}`, path.join(wants, unit));
   await ok('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', `${directory}/etc/ssh/host_key`]);
+}
+
+async function systemdVersion(): Promise<string> {
+  return /^systemd (\d+)/.exec(await ok('systemctl', ['--version']))?.[1] ?? '';
 }
 
 function copyFromHost(directory: string, at: string): void {

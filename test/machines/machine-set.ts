@@ -40,6 +40,11 @@ export interface NewMachine {
   readonly machineId?: string;
 }
 
+/** The address of the machine with that number, from 1. */
+export function addressOf(number: number): string {
+  return `172.18.0.${10 + number}`;
+}
+
 /** Machines on one network. Whatever was made for them is removed when it is disposed of. */
 export class MachineSet implements AsyncDisposable {
   readonly directory: string;
@@ -71,7 +76,7 @@ export class MachineSet implements AsyncDisposable {
   async create({ files = {}, wanted = [], machineId = systemRandom.hex(16) }: NewMachine = {}): Promise<Machine> {
     const number = this.machines.length + 1;
     const name = `m${number}-${this.#id}`;
-    const address = `172.18.0.${10 + number}`;
+    const address = addressOf(number);
     const directory = path.join(this.directory, name);
     const fs = path.join(directory, 'fs');
     mkdirSync(fs, { recursive: true });

@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Etcd } from './etcd.ts';
+import type { Machine } from './machine.ts';
+import { addressOf, FLOTILLA, MachineSet, NODE, root } from './machine-set.ts';
+import { HUB } from './network.ts';
+import { ok, type Ran } from './run.ts';
+
+export interface FleetOptions {
+  readonly machines: number;
+  /** Lines of every machine's fleet.conf in addition. */
+  readonly settings?: readonly string[];
+}
+
+/** A row of `fleetctl list-units -o json`. */
+export interface UnitRow {
+  readonly name: string;
+  readonly machineID: string;
+  readonly systemdActiveState: string;
+  readonly systemdSubState: string;
+}
+
+export const AGENT_TTL_MS = 3000;
+
+const FLEETD_SERVICE = `[Unit]
+Wants=machine-net.service dbus.socket
+After=machine-net.service dbus.socket
+StartLimitIntervalSec=0
+[Service]
+ExecStart=${NODE} ${FLOTILLA}/dist/fleetd.cjs
+Restart=on-failure
+RestartSec=100ms
+`;
+
+const FLEETCTL = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetctl.cjs "$@"\n`;
+
+/** A cluster as people run it: fleetd under systemd on machines of their own, and etcd. */
+export class Fleet implements AsyncDisposable {
+  readonly set: MachineSet;
+  readonly etcd: Etcd;
+  readonly #settings: readonly string[];
+
+  private constructor(set: MachineSet, settings: readonly string[]) {
+    this.set = set;
+    this.etcd = new Etcd(set.network, set.directory);
+    this.#settings = settings;
+  }
+
+  /** Builds the programs where that is needed, starts etcd, and boots the machines side by side. */
+  static async open({ machines, settings = [] }: FleetOptions): Promise<Fleet> {
+    await ok(process.execPath, [`${root}/scripts/build.ts`]);
+    const fleet = new Fleet(await MachineSet.open(), settings);
+    try {
+      await fleet.etcd.start();
+      for (let count = 0; count < machines; count++) await fleet.create();
+      await Promise.all(fleet.machines.map((machine) => machine.boot()));
+      await fleet.until(`${machines} machines`, async () => (await fleet.machineIds()).length === machines);
+    } catch (error) {
+      await fleet[Symbol.asyncDispose]();
+      throw error;
+    }
+    return fleet;
+  }
+
+  get machines(): readonly Machine[] {
+    return this.set.machines;
+  }
+
+  /** A machine with fleetd, not switched on. */
+  create(): Promise<Machine> {
+    const number = this.machines.length + 1;
+    const conf = [
+      `etcd_servers=["http://${HUB}:2379"]`,
+      `agent_ttl=${AGENT_TTL_MS}ms`,
+      `metadata=number=${number}`,
+      `listen=["/run/fleet.sock", "${addressOf(number)}:49153"]`,
+      ...this.#settings,
+    ];
+    return this.set.create({
+      files: {
+        'etc/fleet/fleet.conf': `${conf.join('\n')}\n`,
+        'etc/systemd/system/fleetd.service': FLEETD_SERVICE,
+        'opt/bin/fleetctl': FLEETCTL,
+      },
+      wanted: ['fleetd.service'],
+    });
+  }
+
+  /** Runs fleetctl on the first machine that runs, unless another is given. */
+  fleetctl(args: readonly string[], on?: Machine): Promise<Ran> {
+    const machine = on ?? this.machines.find(({ running }) => running)!;
+    return machine.exec(['fleetctl', ...args]);
+  }
+
+  /** Runs fleetctl, which must succeed; answers its output. */
+  async ok(...args: readonly string[]): Promise<string> {
+    const { stdout, stderr, status } = await this.fleetctl(args);
+    if (status !== 0)
+      throw new Error(`fleetctl ${args.join(' ')}: status ${status}\n${stdout}${stderr}${await this.logs()}`);
+    return stdout;
+  }
+
+  /** Submits and starts a unit from its text, by way of a file on a machine. */
+  async start(name: string, text: string, ...flags: readonly string[]): Promise<string> {
+    await this.submit(name, text);
+    return this.ok('start', ...flags, name);
+  }
+
+  async submit(name: string, text: string): Promise<void> {
+    const machine = this.machines.find(({ running }) => running)!;
+    const file = `/tmp/${name}`;
+    await machine.ok('sh', '-c', 'printf %s "$2" >"$1"', 'sh', file, text);
+    await this.ok('submit', file);
+    await machine.ok('rm', file);
+  }
+
+  async machineIds(): Promise<readonly string[]> {
+    const { stdout, status } = await this.fleetctl(['list-machines', '--full', '--no-legend', '--fields', 'machine']);
+    return status === 0
+      ? stdout
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => line.trim())
+      : [];
+  }
+
+  async units(): Promise<readonly UnitRow[]> {
+    const { stdout, status } = await this.fleetctl(['list-units', '-o', 'json']);
+    return status === 0 ? (JSON.parse(stdout) as UnitRow[]) : [];
+  }
+
+  /** The machine on which a unit is reported active. */
+  async whereActive(name: string): Promise<Machine | undefined> {
+    const row = (await this.units()).find((unit) => unit.name === name && unit.systemdActiveState === 'active');
+    return this.machines.find(({ machineId }) => machineId === row?.machineID);
+  }
+
+  /** Waits until a unit is active on a machine that `accept` takes; answers the machine and how long it took. */
+  async active(name: string, accept: (machine: Machine) => boolean = () => true): Promise<readonly [Machine, number]> {
+    const startedAt = performance.now();
+    let found: Machine | undefined;
+    await this.until(`${name} active`, async () => {
+      found = await this.whereActive(name);
+      return found !== undefined && accept(found);
+    });
+    return [found!, performance.now() - startedAt];
+  }
+
+  /** Waits until a condition holds; fails with what the machines logged. */
+  async until(what: string, holds: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    while (!(await holds())) {
+      if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}\n${await this.logs()}`);
+      await sleep(50);
+    }
+  }
+
+  /** The last lines of every fleetd. */
+  async logs(): Promise<string> {
+    const texts = this.machines.map(async (machine) => {
+      if (!machine.running) return `${machine.name} is off\n`;
+      const { stdout } = await machine.exec(['journalctl', '--no-pager', '-n', '40', '-u', 'fleetd.service']);
+      return `--- ${machine.name}\n${stdout}`;
+    });
+    return (await Promise.all(texts)).join('');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.etcd[Symbol.asyncDispose]();
+    await this.set[Symbol.asyncDispose]();
+  }
+}
+
+/** The process that systemd sees as a unit's main one. */
+export async function mainPid(machine: Machine, unit: string): Promise<number> {
+  return Number((await machine.ok('systemctl', 'show', '--property=MainPID', '--value', unit)).trim());
+}
