@@ -55,7 +55,7 @@ export class Machine implements AsyncDisposable {
     makeCgroups(this.name);
     const console = openSync(this.#console, 'w');
     const joins = cgroupsOf(this.name).map((group) => `echo $$ >${group}/cgroup.procs`);
-    const script = `${joins.join(' && ')} && exec "$@"`;
+    const script = [...joins, 'exec "$@"'].join(' && ');
     const [command, args] = this.#options.network.inside('systemd-nspawn', this.#nspawnArgs());
     const child = spawn('sh', ['-c', script, 'sh', command, ...args], {
       stdio: ['ignore', console, console],
