@@ -1,15 +1,20 @@
+import { writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { systemClock as clock, FlotillaError, type Log, systemRandom as random } from '../lib/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 
-/** `fleetd store --data-dir DIR --listen HOST:PORT`: serves the embedded store until told to stop. */
+/**
+ * `fleetd store --data-dir DIR --listen HOST:PORT [--ready FILE]`: serves the embedded store until told to stop. The
+ * file is written with the process id once it serves: on the port alone somebody else might answer.
+ */
 export async function runStoreRole(args: readonly string[], log: Log): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
       'data-dir': { type: 'string', default: '/var/lib/flotilla-store' },
       listen: { type: 'string', default: '127.0.0.1:2379' },
+      ready: { type: 'string' },
     },
   });
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(values.listen) ?? [];
@@ -23,6 +28,7 @@ export async function runStoreRole(args: readonly string[], log: Log): Promise<v
     log,
   });
   log.info('Embedded store serving', { endpoint: store.endpoint, directory: values['data-dir'], pid: process.pid });
+  if (values.ready !== undefined) writeFileSync(values.ready, JSON.stringify({ pid: process.pid }));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void store.close().then(() => process.exit(0)));
   }

@@ -44,6 +44,25 @@ export async function spawnDaemon(args: readonly string[], log: string, env: Nod
   return { ...identity, ended: ended.signal };
 }
 
+/** What was wrong, in words that follow the daemon's name; undefined once it has written its process id to the file. */
+export async function waitUntilReady(file: string, daemon: Daemon, withinMs: number): Promise<string | undefined> {
+  const deadline = clock.monotonic() + withinMs;
+  while (readyPid(file) !== daemon.pid) {
+    if (daemon.ended.aborted) return 'did not start';
+    if (clock.monotonic() > deadline) return `was not ready within ${withinMs / 1000} s`;
+    await clock.sleep(10);
+  }
+  return undefined;
+}
+
+function readyPid(file: string): number | undefined {
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { pid?: number }).pid;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Waits until the process has ended; false when `withinMs` were not enough. */
 export async function hasEnded(target: ProcessIdentity | undefined, withinMs: number): Promise<boolean> {
   const deadline = clock.monotonic() + withinMs;

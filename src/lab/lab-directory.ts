@@ -14,6 +14,7 @@ export const labPaths = {
   state: (lab: string): string => path.join(lab, 'lab.json'),
   lock: (lab: string): string => path.join(lab, 'lab.lock'),
   store: (lab: string): string => path.join(lab, 'store'),
+  storeReady: (lab: string): string => path.join(lab, 'store.ready'),
   storeLog: (lab: string): string => path.join(lab, 'store.log'),
   machine: (lab: string, number: number): string => path.join(lab, `m${number}`),
 } as const;
@@ -30,4 +31,4 @@ export const machinePaths = {
 } as const;
 
 /** Names of everything the lab may have made in its directory, for `lab down --wipe`. */
-export const LAB_NAMES: RegExp = /^(lab\.json(\.new)?|lab\.lock.*|store|store\.log(\.1)?|m\d+)$/;
+export const LAB_NAMES: RegExp = /^(lab\.json(\.new)?|lab\.lock.*|store|store\.(ready|log(\.1)?)|m\d+)$/;

@@ -1,7 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { FlotillaError, messageOf } from '../lib/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
-import { type Daemon, hasEnded, killProcess, lastLines, spawnDaemon } from './daemon-process.ts';
+import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
 import { machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import type { LabMachine, LabState } from './lab-state.ts';
@@ -20,7 +20,7 @@ export async function startMachine(machine: LabMachine, state: LabState, io: Lab
   machine.startTime = daemon.startTime;
   machine.state = 'up';
   save();
-  const failure = await waitUntilReady(machinePaths.ready(directory), daemon);
+  const failure = await waitUntilReady(machinePaths.ready(directory), daemon, READY_TIMEOUT_MS);
   if (failure === undefined) return;
   await killProcess(daemon);
   await cutPower(machine);
@@ -53,25 +53,6 @@ function removeFile(file: string): void {
 /** A file where a directory should be, or the other way round. */
 function isInTheWay(error: unknown): boolean {
   return ['EEXIST', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
-}
-
-/** What was wrong, in words that follow `machine N`; undefined when it is ready. */
-async function waitUntilReady(file: string, daemon: Daemon): Promise<string | undefined> {
-  const deadline = clock.monotonic() + READY_TIMEOUT_MS;
-  while (readyPid(file) !== daemon.pid) {
-    if (daemon.ended.aborted) return 'did not start';
-    if (clock.monotonic() > deadline) return `did not join the cluster within ${READY_TIMEOUT_MS / 1000} s`;
-    await clock.sleep(10);
-  }
-  return undefined;
-}
-
-function readyPid(file: string): number | undefined {
-  try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as { pid?: number }).pid;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The machine's configuration as fleetd reads it. */

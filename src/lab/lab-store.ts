@@ -1,36 +1,39 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { systemClock as clock, FlotillaError } from '../lib/index.ts';
-import { hasEnded, killProcess, lastLines, spawnDaemon } from './daemon-process.ts';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { FlotillaError } from '../lib/index.ts';
+import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
 import { labPaths, machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { type LabState, WIPE_HINT, writeLab } from './lab-state.ts';
-import { isListening } from './ports.ts';
+import { freePort, startOnPort } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
+const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 10_000;
 
-/** Starts the lab's store at the endpoint recorded in the state; resolves once it accepts connections. */
+/** Starts the lab's store, at the endpoint recorded in the state unless that is taken; resolves once it serves. */
 export async function startStore(lab: string, state: LabState, io: LabIo): Promise<void> {
   if (isAlive(state.store)) return;
-  const { hostname, port, host } = new URL(state.store.endpoint);
+  const wanted = Number(new URL(state.store.endpoint).port);
+  await startOnPort(HOST, await freePort([HOST], wanted), (port) => startStoreAt(port, lab, state, io));
+}
+
+async function startStoreAt(port: number, lab: string, state: LabState, io: LabIo): Promise<void> {
+  const host = `${HOST}:${port}`;
   const directory = labPaths.store(lab);
   assertNothingLost(directory, state);
   mkdirSync(directory, { recursive: true });
   const log = labPaths.storeLog(lab);
-  const daemon = await spawnDaemon(['store', '--data-dir', directory, '--listen', host], log, io.env);
-  state.store.pid = daemon.pid;
-  state.store.startTime = daemon.startTime;
+  const ready = labPaths.storeReady(lab);
+  rmSync(ready, { force: true });
+  const args = ['store', '--data-dir', directory, '--listen', host, '--ready', ready];
+  const daemon = await spawnDaemon(args, log, io.env);
+  state.store = { endpoint: `http://${host}`, pid: daemon.pid, startTime: daemon.startTime };
   writeLab(lab, state);
-  const deadline = clock.monotonic() + START_TIMEOUT_MS;
-  while (!(await isListening(hostname, Number(port)))) {
-    if (!daemon.ended.aborted && clock.monotonic() < deadline) {
-      await clock.sleep(5);
-      continue;
-    }
-    await killProcess(daemon);
-    throw new FlotillaError('unavailable', `the store did not start; the end of ${log}:\n${lastLines(log)}`);
-  }
+  const failure = await waitUntilReady(ready, daemon, START_TIMEOUT_MS);
+  if (failure === undefined) return;
+  await killProcess(daemon);
+  throw new FlotillaError('unavailable', `the store ${failure}; the end of ${log}:\n${lastLines(log)}`);
 }
 
 /** Machines start after the store: where they have left something, an empty store is not a new one. */

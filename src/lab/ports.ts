@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { systemRandom as random } from '../lib/index.ts';
 
 /** True when nobody listens on that address and port. */
 function isFree(host: string, port: number): Promise<boolean> {
@@ -11,28 +12,33 @@ function isFree(host: string, port: number): Promise<boolean> {
 
 /** `wanted` if it is free on all the hosts, else another port that is. */
 export async function freePort(hosts: readonly string[], wanted: number): Promise<number> {
-  for (let port = wanted; ; port = await anyPort()) {
-    const free = await Promise.all(hosts.map((host) => isFree(host, port)));
-    if (port !== 0 && free.every(Boolean)) return port;
+  for (let port = wanted; ; port = anyPort()) {
+    if (port !== 0 && (await isFreeOnAll(hosts, port))) return port;
   }
 }
 
-function anyPort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: 0 }, () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+async function isFreeOnAll(hosts: readonly string[], port: number): Promise<boolean> {
+  return (await Promise.all(hosts.map((host) => isFree(host, port)))).every(Boolean);
 }
 
-/** True when somebody accepts connections there. */
-export function isListening(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ host, port });
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
+/** Below those that Linux gives to outgoing connections, which come and go. */
+function anyPort(): number {
+  return 16_384 + Math.floor(random.float() * 16_384);
+}
+
+const ATTEMPTS = 3;
+
+/**
+ * Starts something that is to listen on `port` at a host. A port that was free may be somebody else's by the time it is
+ * wanted, another lab's for one: when `start` fails and that is so, it is called again with another port.
+ */
+export async function startOnPort(host: string, port: number, start: (port: number) => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(port);
+    } catch (error) {
+      if (attempt === ATTEMPTS || (await isFree(host, port))) throw error;
+      port = await freePort([host], 0);
+    }
+  }
 }

@@ -3,9 +3,9 @@ import { commandName } from './command-name.ts';
 import { killProcess } from './daemon-process.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
-import { isRunning, type LabMachine, type LabState, writeLab } from './lab-state.ts';
+import { type LabMachine, type LabState, writeLab } from './lab-state.ts';
 import { forgetStore, startStore } from './lab-store.ts';
-import { freePort } from './ports.ts';
+import { freePort, startOnPort } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
 /** The machines named by their numbers or by a prefix of their ids. */
@@ -65,7 +65,7 @@ export async function powerOn(
   const save = () => writeLab(lab, state);
   const off = machines.filter((machine) => machine.state !== 'up');
   delete state.stopped;
-  await choosePorts(state, off, io);
+  await choosePort(state, off, io);
   if (!isAlive(state.store)) {
     io.out('Starting the store…\n');
     await startStore(lab, state, io);
@@ -73,7 +73,10 @@ export async function powerOn(
   const results = await Promise.all(
     off.map(async (machine) => {
       try {
-        await startMachine(machine, state, io, save);
+        await startOnPort(machine.address, Number(new URL(machine.endpoint).port), async (port) => {
+          machine.endpoint = `http://${machine.address}:${port}`;
+          await startMachine(machine, state, io, save);
+        });
         io.out(`Machine ${machine.number} is up: ${machine.address}\n`);
         return true;
       } catch (error) {
@@ -88,11 +91,7 @@ export async function powerOn(
 }
 
 /** Gives the machines one port that is free at all their addresses: the one wished for if possible. */
-async function choosePorts(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
-  if (!isRunning(state)) {
-    const port = await freePort(['127.0.0.1'], Number(new URL(state.store.endpoint).port));
-    state.store.endpoint = `http://127.0.0.1:${port}`;
-  }
+async function choosePort(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
   const port = await freePort(
     machines.map(({ address }) => address),
     state.port,

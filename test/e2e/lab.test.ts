@@ -196,6 +196,28 @@ test('a machine that does not start is shown with the end of its log; the others
     );
   }));
 
+test('labs that start at the same moment, on the same port, are labs of their own', async () => {
+  const labs = Array.from({ length: 3 }, () => new LabFixture());
+  try {
+    const port = String(await freePort());
+    await Promise.all(labs.map((lab) => lab.run('lab', 'up', '--detach', '--machines', '2', '--port', port)));
+    for (const lab of labs) {
+      const ids = (await lab.machines()).map(({ id }) => id).sort();
+      const listed = await lab.ok('list-machines', '--full', '--no-legend', '--fields', 'machine');
+      assert.deepEqual(
+        listed
+          .trimEnd()
+          .split('\n')
+          .map((id) => id.trim())
+          .sort(),
+        ids,
+      );
+    }
+  } finally {
+    await Promise.all(labs.map((lab) => lab.dispose()));
+  }
+});
+
 test('a damaged lab is refused with what to do about it, and nothing is lost by asking', () =>
   withLab(async (lab) => {
     await lab.up('--machines', '1');
