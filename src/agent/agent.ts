@@ -1,10 +1,10 @@
-import type { Cluster, Lease, View } from '../cluster/index.ts';
+import { type Cluster, type Lease, LeasedRecords, type View } from '../cluster/index.ts';
 import { type Clock, isFlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
-import type { Placement } from '../model/index.ts';
+import type { Placement, UnitStatus } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
+import { currentStatuses, type Refusal, sameStatus } from './current-statuses.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
-import { currentStatuses, type Refusal, StatusPublisher } from './publish-statuses.ts';
 
 export interface AgentOptions {
   readonly cluster: Cluster;
@@ -35,7 +35,7 @@ export class Agent {
   readonly #refusals = new Map<string, Refusal>();
   readonly #steps: Loop;
   readonly #publishing: Loop;
-  readonly #statuses: StatusPublisher;
+  readonly #statuses: LeasedRecords<UnitStatus>;
   #view: Promise<View> | undefined;
   #placements: ReadonlyMap<string, Placement> = new Map();
   #acting = false;
@@ -46,8 +46,12 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    this.#statuses = new StatusPublisher(options.cluster, options.machine);
-    const { presence, runtime, signal } = options;
+    const { cluster, machine, presence, runtime, signal } = options;
+    this.#statuses = new LeasedRecords({
+      read: () => cluster.statusesOf(machine),
+      write: (announcement, changes) => cluster.putStatuses(announcement, changes),
+      same: sameStatus,
+    });
     this.#steps = new Loop({ ...options, name: 'agent' }, () => this.#turn());
     this.#publishing = new Loop({ ...options, name: 'statuses' }, () => this.#publish());
     const unsubscribe = presence.onChange(() => this.#wake());

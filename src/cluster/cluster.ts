@@ -1,6 +1,6 @@
-import type { DesiredState, Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
+import type { DesiredState, Machine, Placement, ServiceInstance, Unit, UnitStatus } from '../model/index.ts';
 import type { Condition, Lease } from '../store/index.ts';
-import type { ChangeBatch, View } from './snapshot.ts';
+import type { CatalogChange, CatalogRecords, ChangeBatch, View } from './snapshot.ts';
 
 export type { Lease };
 
@@ -38,6 +38,8 @@ export interface Cluster {
   fullView(signal: AbortSignal): Promise<View>;
   /** One machine's placements. */
   agentView(machine: string, signal: AbortSignal): Promise<View>;
+  /** Machines and service instances: what every machine's catalog shows. */
+  catalogView(signal: AbortSignal): Promise<View<CatalogRecords, CatalogChange>>;
   /**
    * The changes of the last `limit` revisions that the store still keeps, oldest first, and how far they reach. Ends by
    * itself; it is history, not a watch.
@@ -63,6 +65,9 @@ export interface Cluster {
    * Rejects with `conflict` when that announcement no longer stands.
    */
   putStatuses(announcement: Announcement, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
+  /** The same of its service instances, by their ids. */
+  instancesOf(machine: string): Promise<ReadonlyMap<string, ServiceInstance>>;
+  putInstances(announcement: Announcement, changes: ReadonlyMap<string, ServiceInstance | undefined>): Promise<void>;
 
   // ---- leadership
   /** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */

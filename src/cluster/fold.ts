@@ -1,4 +1,5 @@
 import type { Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
+import { difference, type FoldEntry, mergeMetadata, replace, replaceNested } from './fold-steps.ts';
 import type { Keys } from './keys.ts';
 import { decodeLeader, decodeMachine, decodePlacement, decodeStatus, decodeUnit } from './record-codec.ts';
 import type { Change, Leader, Snapshot } from './snapshot.ts';
@@ -25,23 +26,24 @@ export class Fold implements Snapshot {
     this.#onUnreadable = onUnreadable;
   }
 
-  /** Sets (or, with `value` undefined, removes) one key; answers the change it makes, if any. */
-  set(key: string, value: string | undefined): Change | undefined {
+  /** Sets (or, with `entry` undefined, removes) one key; answers the change it makes, if any. */
+  set(key: string, entry: FoldEntry | undefined): Change | undefined {
+    const value = entry?.value;
     const parsed = this.#keys.parse(key);
     switch (parsed?.kind) {
       case 'unit': {
         const after = this.#decoded(key, value, (text) => decodeUnit(parsed.name, text));
-        return change({ kind: 'unit', name: parsed.name }, replace(this.units, parsed.name, after), after);
+        return difference({ kind: 'unit', name: parsed.name }, replace(this.units, parsed.name, after), after);
       }
       case 'placement': {
         const after = this.#decoded(key, value, (text) => decodePlacement(parsed.machine, parsed.unit, text));
-        const before = replaceByUnit(this.placements, parsed.unit, parsed.machine, after);
-        return change({ kind: 'placement', unit: parsed.unit, machine: parsed.machine }, before, after);
+        const before = replaceNested(this.placements, parsed.unit, parsed.machine, after);
+        return difference({ kind: 'placement', unit: parsed.unit, machine: parsed.machine }, before, after);
       }
       case 'status': {
         const after = this.#decoded(key, value, (text) => decodeStatus(parsed.machine, parsed.unit, text));
-        const before = replaceByUnit(this.statuses, parsed.unit, parsed.machine, after);
-        return change({ kind: 'status', unit: parsed.unit, machine: parsed.machine }, before, after);
+        const before = replaceNested(this.statuses, parsed.unit, parsed.machine, after);
+        return difference({ kind: 'status', unit: parsed.unit, machine: parsed.machine }, before, after);
       }
       case 'machine':
         replace(
@@ -74,45 +76,11 @@ export class Fold implements Snapshot {
     const before = this.leader;
     if (after) this.leader = after;
     else delete this.leader;
-    return change({ kind: 'leader' }, before, after);
+    return difference({ kind: 'leader' }, before, after);
   }
 
   #mergeMachine(id: string): Change | undefined {
-    const machine = this.#announced.get(id);
-    const overrides = this.#overrides.get(id);
-    const after =
-      machine && overrides?.size
-        ? { ...machine, metadata: { ...machine.metadata, ...Object.fromEntries(overrides) } }
-        : machine;
-    return change({ kind: 'machine', id }, replace(this.machines, id, after), after);
+    const after = mergeMetadata(this.#announced.get(id), this.#overrides.get(id));
+    return difference({ kind: 'machine', id }, replace(this.machines, id, after), after);
   }
-}
-
-function replace<K, V>(map: Map<K, V>, key: K, after: V | undefined): V | undefined {
-  const before = map.get(key);
-  if (after === undefined) map.delete(key);
-  else map.set(key, after);
-  return before;
-}
-
-function replaceByUnit<T>(map: MutableByUnit<T>, unit: string, machine: string, after: T | undefined): T | undefined {
-  let inner = map.get(unit);
-  if (!inner) {
-    if (after === undefined) return undefined;
-    inner = new Map();
-    map.set(unit, inner);
-  }
-  const before = replace(inner, machine, after);
-  if (inner.size === 0) map.delete(unit);
-  return before;
-}
-
-/** The change from `before` to `after`; none when both are absent. */
-function change<T>(what: object, before: T | undefined, after: T | undefined): Change | undefined {
-  if (before === undefined && after === undefined) return undefined;
-  return {
-    ...what,
-    ...(before === undefined ? {} : { before }),
-    ...(after === undefined ? {} : { after }),
-  } as unknown as Change;
 }

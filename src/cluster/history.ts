@@ -72,6 +72,6 @@ function writtenAt(events: readonly WatchEvent[]): { atMs?: number } {
 /** The event's change, with what stood there before it as the store remembers it. */
 function changeOf(fold: Fold, event: WatchEvent): Change | undefined {
   const key = event.type === 'put' ? event.entry.key : event.key;
-  if (event.previous) fold.set(key, event.previous.value);
-  return fold.set(key, event.type === 'put' ? event.entry.value : undefined);
+  if (event.previous) fold.set(key, event.previous);
+  return fold.set(key, event.type === 'put' ? event.entry : undefined);
 }

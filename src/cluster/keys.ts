@@ -4,7 +4,7 @@ import { prefixRange, type Range } from '../store/index.ts';
  * The key layout, the one place that knows it (docs/store-layout.md shows it as a table). Every reader's records lie in
  * one contiguous range, so that one watch gives it whole revisions and no view is ever torn:
  * the leader watches `cluster/`, a candidate `cluster/leader`..`cluster/machine/`, an agent its own placements, the API
- * `cluster/` up to `text/`.
+ * `cluster/` up to `text/`, every machine's catalog `catalog/` up to the machines and their metadata.
  */
 export class Keys {
   readonly #root: string;
@@ -31,6 +31,9 @@ export class Keys {
   unit(name: string): string {
     return `${this.#root}cluster/unit/${name}`;
   }
+  instance(machine: string, id: string): string {
+    return `${this.#root}catalog/instance/${machine}/${id}`;
+  }
   status(machine: string, unit: string): string {
     return `${this.#root}status/${machine}/${unit}`;
   }
@@ -47,6 +50,9 @@ export class Keys {
   get fullRange(): Range {
     return { from: `${this.#root}cluster/`, to: `${this.#root}text/` };
   }
+  get catalogRange(): Range {
+    return { from: `${this.#root}catalog/`, to: prefixRange(`${this.#root}cluster/metadata/`).to };
+  }
   agentRange(machine: string): Range {
     return prefixRange(`${this.#root}cluster/placement/${machine}/`);
   }
@@ -56,6 +62,7 @@ export class Keys {
     if (!key.startsWith(this.#root)) return undefined;
     const [area, kind, ...rest] = key.slice(this.#root.length).split('/');
     if (area === 'status') return pair('status', [kind ?? '', ...rest]);
+    if (area === 'catalog' && kind === 'instance') return { kind, machine: rest[0] ?? '', id: rest.slice(1).join('/') };
     if (area !== 'cluster') return undefined;
     if (kind === 'leader') return { kind };
     if (kind === 'machine') return { kind, id: rest.join('/') };
@@ -71,6 +78,7 @@ export type ParsedKey =
   | { readonly kind: 'machine'; readonly id: string }
   | { readonly kind: 'unit'; readonly name: string }
   | { readonly kind: 'metadata'; readonly id: string; readonly key: string }
+  | { readonly kind: 'instance'; readonly machine: string; readonly id: string }
   | { readonly kind: 'placement' | 'status'; readonly machine: string; readonly unit: string };
 
 function pair(kind: 'placement' | 'status', parts: readonly string[]): ParsedKey {

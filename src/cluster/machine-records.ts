@@ -1,8 +1,9 @@
 import { FlotillaError } from '../lib/index.ts';
-import type { Machine, UnitStatus } from '../model/index.ts';
+import type { Machine, ServiceInstance, UnitStatus } from '../model/index.ts';
 import { type Entry, type Lease, MAX_COMMIT_WRITES, prefixRange, type Write } from '../store/index.ts';
 import { chunks } from './chunks.ts';
 import type { Announcement } from './cluster.ts';
+import { decodeInstance, encodeInstance } from './instance-codec.ts';
 import { decodeMachine, decodeStatus, encodeMachine, encodeStatus, machineToken } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
 
@@ -33,27 +34,65 @@ function isOwnPast(machine: Machine, token: string, entry: Entry): boolean {
 }
 
 /** See Cluster.statusesOf. */
-export async function statusesOf(records: Records, machine: string): Promise<ReadonlyMap<string, UnitStatus>> {
-  const statuses = new Map<string, UnitStatus>();
-  const { entries } = await records.store.list(prefixRange(records.keys.status(machine, '')));
-  for (const { key, value } of entries) {
-    const parsed = records.keys.parse(key);
-    const status = parsed?.kind === 'status' ? decodeStatus(machine, parsed.unit, value) : undefined;
-    if (status) statuses.set(status.unit, status);
-  }
-  return statuses;
+export function statusesOf(records: Records, machine: string): Promise<ReadonlyMap<string, UnitStatus>> {
+  const prefix = records.keys.status(machine, '');
+  return readAll(records, prefix, (unit, value) => decodeStatus(machine, unit, value));
 }
 
 /** See Cluster.putStatuses. */
-export async function putStatuses(
+export function putStatuses(
   records: Records,
-  { machine, lease, fence }: Announcement,
+  announcement: Announcement,
   changes: ReadonlyMap<string, UnitStatus | undefined>,
 ): Promise<void> {
   const writes = [...changes].map(([unit, status]): Write => {
-    const key = records.keys.status(machine, unit);
-    return status ? records.put(key, encodeStatus(status), lease) : { delete: key };
+    const key = records.keys.status(announcement.machine, unit);
+    return status ? records.put(key, encodeStatus(status), announcement.lease) : { delete: key };
   });
+  return commitAnnounced(records, announcement, writes);
+}
+
+/** See Cluster.instancesOf. */
+export function instancesOf(records: Records, machine: string): Promise<ReadonlyMap<string, ServiceInstance>> {
+  const prefix = records.keys.instance(machine, '');
+  return readAll(records, prefix, (id, value) => decodeInstance(machine, id, value));
+}
+
+/** See Cluster.putInstances. */
+export function putInstances(
+  records: Records,
+  announcement: Announcement,
+  changes: ReadonlyMap<string, ServiceInstance | undefined>,
+): Promise<void> {
+  const writes = [...changes].map(([id, instance]): Write => {
+    const key = records.keys.instance(announcement.machine, id);
+    return instance ? records.put(key, encodeInstance(instance), announcement.lease) : { delete: key };
+  });
+  return commitAnnounced(records, announcement, writes);
+}
+
+/** What stands under a prefix, by the rest of the key. */
+async function readAll<T>(
+  records: Records,
+  prefix: string,
+  decode: (rest: string, value: string) => T | undefined,
+): Promise<ReadonlyMap<string, T>> {
+  const found = new Map<string, T>();
+  const { entries } = await records.store.list(prefixRange(prefix));
+  for (const { key, value } of entries) {
+    const rest = key.slice(prefix.length);
+    const record = decode(rest, value);
+    if (record) found.set(rest, record);
+  }
+  return found;
+}
+
+/** In as few commits as the store takes, each on condition that the announcement still stands. */
+async function commitAnnounced(
+  records: Records,
+  { machine, fence }: Announcement,
+  writes: readonly Write[],
+): Promise<void> {
   for (const batch of chunks(writes, MAX_COMMIT_WRITES)) {
     const { ok } = await records.store.commit([fence], batch);
     if (!ok) throw new FlotillaError('conflict', `machine ${machine} has been announced anew, or is no longer present`);

@@ -1,11 +1,14 @@
 import type { Clock, Log, Random } from '../lib/index.ts';
 import { FlotillaError } from '../lib/index.ts';
 import type { Range, Store } from '../store/index.ts';
+import { CatalogFold } from './catalog-fold.ts';
 import type { Cluster } from './cluster.ts';
+import { Fold } from './fold.ts';
 import { readHistory } from './history.ts';
 import { campaign } from './leadership.ts';
-import { announce, putStatuses, statusesOf } from './machine-records.ts';
+import { announce, instancesOf, putInstances, putStatuses, statusesOf } from './machine-records.ts';
 import { Records } from './records.ts';
+import type { View } from './snapshot.ts';
 import { destroyUnit, putUnit, readTexts, setDesired, setMetadata } from './unit-records.ts';
 import { openView } from './view.ts';
 
@@ -22,7 +25,10 @@ export function openCluster(options: ClusterOptions): Cluster {
   const { store, clock, random, log } = options;
   const records = new Records(store, options.prefix, clock);
   const { keys } = records;
-  const viewOf = (range: Range, signal: AbortSignal) => openView({ store, keys, range, clock, random, log, signal });
+  const onUnreadable = (key: string) => log.error('Unreadable record passed over', { key });
+  const common = { store, clock, random, log };
+  const viewOf = (range: Range, signal: AbortSignal): Promise<View> =>
+    openView({ ...common, fold: new Fold(keys, onUnreadable), range, signal });
   return {
     putUnit: (unit, text, existing) => putUnit(records, unit, text, existing),
     setDesired: (name, desired) => setDesired(records, name, desired),
@@ -34,12 +40,16 @@ export function openCluster(options: ClusterOptions): Cluster {
     candidateView: (signal) => viewOf(keys.candidateRange, signal),
     fullView: (signal) => viewOf(keys.fullRange, signal),
     agentView: (machine, signal) => viewOf(keys.agentRange(machine), signal),
+    catalogView: (signal) =>
+      openView({ ...common, fold: new CatalogFold(keys, onUnreadable), range: keys.catalogRange, signal }),
     history: (limit, signal) => readHistory({ store, keys, limit, signal }),
     lease: (ttlMs) => store.lease(ttlMs),
     resumeLease: (id) => store.resumeLease(id),
     announce: (machine, token, lease) => announce(records, machine, token, lease),
     statusesOf: (machine) => statusesOf(records, machine),
     putStatuses: (announcement, changes) => putStatuses(records, announcement, changes),
+    instancesOf: (machine) => instancesOf(records, machine),
+    putInstances: (announcement, changes) => putInstances(records, announcement, changes),
     campaign: (machine, lease) => campaign(records, machine, lease),
   };
 }

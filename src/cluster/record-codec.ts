@@ -24,11 +24,12 @@ export function decodeMachine(id: string, value: string): Machine | undefined {
   const record = parseObject(value);
   const address = record?.['address'];
   if (!record || typeof address !== 'string') return undefined;
-  const endpoint = record['endpoint'];
+  const { endpoint, name } = record;
   const resources = asObject(record['resources']);
   return {
     id,
     address,
+    ...(typeof name === 'string' ? { name } : {}),
     metadata: stringsOf(record['metadata']),
     ...(typeof endpoint === 'string' ? { endpoint } : {}),
     resources: { cores: numberOf(resources['cores']), memoryBytes: numberOf(resources['memoryBytes']) },
@@ -107,7 +108,7 @@ function withoutDefaults(needs: Needs): Partial<Needs> | undefined {
   return kept.length === 0 ? undefined : (Object.fromEntries(kept) as Partial<Needs>);
 }
 
-function parseObject(value: string): Record<string, unknown> | undefined {
+export function parseObject(value: string): Record<string, unknown> | undefined {
   try {
     const parsed: unknown = JSON.parse(value);
     return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
@@ -118,21 +119,21 @@ function parseObject(value: string): Record<string, unknown> | undefined {
   }
 }
 
-function asObject(value: unknown): Record<string, unknown> {
+export function asObject(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-function stringsOf(value: unknown): Record<string, string> {
+export function stringsOf(value: unknown): Record<string, string> {
   const out: Record<string, string> = {};
   for (const [key, item] of Object.entries(asObject(value))) if (typeof item === 'string') out[key] = item;
   return out;
 }
 
-function stringList(value: unknown): string[] {
+export function stringList(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
-function numberOf(value: unknown): number {
+export function numberOf(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }
 

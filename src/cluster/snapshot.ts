@@ -1,4 +1,4 @@
-import type { Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
+import type { Machine, Placement, ServiceInstance, Unit, UnitStatus } from '../model/index.ts';
 
 /** By unit name, then by machine id. */
 export type ByUnit<T> = ReadonlyMap<string, ReadonlyMap<string, T>>;
@@ -45,21 +45,48 @@ export type Change =
     }
   | { readonly kind: 'leader'; readonly before?: Leader; readonly after?: Leader };
 
-/** Changes that one or more whole revisions made, in order; `revision` is the last of them. */
-export interface ChangeBatch {
+/** A record with the revisions in which it was created and last written. */
+export type Revised<T> = T & { readonly createRevision: number; readonly modifyRevision: number };
+
+/** The records behind the catalog of services, live as a Snapshot's. */
+export interface CatalogRecords {
   readonly revision: number;
-  readonly changes: readonly Change[];
+  /** Alive machines by id, metadata overrides merged in; the revisions are those of what the machine itself wrote. */
+  readonly machines: ReadonlyMap<string, Revised<Machine>>;
+  /** By machine id, then by the instance's own id. */
+  readonly instances: ReadonlyMap<string, ReadonlyMap<string, Revised<ServiceInstance>>>;
+}
+
+export type CatalogChange =
+  | {
+      readonly kind: 'machine';
+      readonly id: string;
+      readonly before?: Revised<Machine>;
+      readonly after?: Revised<Machine>;
+    }
+  | {
+      readonly kind: 'instance';
+      readonly machine: string;
+      readonly id: string;
+      readonly before?: Revised<ServiceInstance>;
+      readonly after?: Revised<ServiceInstance>;
+    };
+
+/** Changes that one or more whole revisions made, in order; `revision` is the last of them. */
+export interface ChangeBatch<C = Change> {
+  readonly revision: number;
+  readonly changes: readonly C[];
   /** Milliseconds since 1970 at which it was written, or at the latest (nothing but deletions); in history only. */
   readonly atMs?: number;
 }
 
 /** A watch-fed copy of a part of the cluster. */
-export interface View {
+export interface View<S = Snapshot, C = Change> {
   /** The newest state this view has seen. */
-  readonly snapshot: Snapshot;
+  readonly snapshot: S;
   /** Catches up with the store first: what anybody wrote before the call is in the answer. */
-  sync(): Promise<Snapshot>;
+  sync(): Promise<S>;
   /** Calls `fn` after every batch, synchronously with the snapshot already updated. Returns the unsubscribe. */
-  onChange(fn: (batch: ChangeBatch) => void): () => void;
+  onChange(fn: (batch: ChangeBatch<C>) => void): () => void;
   close(): void;
 }

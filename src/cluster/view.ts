@@ -1,12 +1,12 @@
 import { Backoff, type Clock, FlotillaError, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Range, Store, Watch, WatchEvent } from '../store/index.ts';
-import { Fold } from './fold.ts';
-import type { Keys } from './keys.ts';
-import type { Change, ChangeBatch, Snapshot, View } from './snapshot.ts';
+import type { FoldOf } from './fold-steps.ts';
+import type { ChangeBatch, View } from './snapshot.ts';
 
-export interface ViewOptions {
+export interface ViewOptions<F> {
   readonly store: Store;
-  readonly keys: Keys;
+  /** Empty; what the range holds is folded into it. */
+  readonly fold: F;
   readonly range: Range;
   readonly clock: Clock;
   readonly random: Random;
@@ -17,31 +17,31 @@ export interface ViewOptions {
 }
 
 /** Lists the range, then follows it by one watch; over a compaction it lists again and reports the difference. */
-export async function openView(options: ViewOptions): Promise<View> {
-  const view = new StoreView(options);
+export async function openView<F extends FoldOf<C>, C>(options: ViewOptions<F>): Promise<View<F, C>> {
+  const view = new StoreView<F, C>(options);
   await view.open();
   return view;
 }
 
-class StoreView implements View {
-  readonly #options: ViewOptions;
+class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
+  readonly #options: ViewOptions<F>;
   readonly #closing = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #listeners = new Set<(batch: ChangeBatch) => void>();
+  readonly #listeners = new Set<(batch: ChangeBatch<C>) => void>();
   /** Callers of sync() who wait for a revision. */
   readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
   /** What is in the store now, to find what went away when the range has to be listed again. */
   #present = new Set<string>();
-  #fold: Fold;
+  readonly #fold: F;
   #watch: Watch | undefined;
 
-  constructor(options: ViewOptions) {
+  constructor(options: ViewOptions<F>) {
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#closing.signal]);
-    this.#fold = new Fold(options.keys, (key) => options.log.error('Unreadable record passed over', { key }));
+    this.#fold = options.fold;
   }
 
-  get snapshot(): Snapshot {
+  get snapshot(): F {
     return this.#fold;
   }
 
@@ -50,13 +50,13 @@ class StoreView implements View {
     void this.#follow();
   }
 
-  async sync(): Promise<Snapshot> {
+  async sync(): Promise<F> {
     const revision = await this.#options.store.revision();
     if (this.#fold.revision < revision) await this.#reach(revision);
     return this.#fold;
   }
 
-  onChange(fn: (batch: ChangeBatch) => void): () => void {
+  onChange(fn: (batch: ChangeBatch<C>) => void): () => void {
     this.#listeners.add(fn);
     return () => this.#listeners.delete(fn);
   }
@@ -69,10 +69,10 @@ class StoreView implements View {
     const { store, range } = this.#options;
     const { entries, revision } = await store.list(range);
     const gone = this.#present;
-    const changes: (Change | undefined)[] = [];
+    const changes: (C | undefined)[] = [];
     this.#present = new Set(entries.map((entry) => entry.key));
     for (const key of gone) if (!this.#present.has(key)) changes.push(this.#fold.set(key, undefined));
-    for (const entry of entries) changes.push(this.#fold.set(entry.key, entry.value));
+    for (const entry of entries) changes.push(this.#fold.set(entry.key, entry));
     this.#advance(revision, changes);
   }
 
@@ -105,16 +105,16 @@ class StoreView implements View {
     }
   }
 
-  #apply(event: WatchEvent): Change | undefined {
+  #apply(event: WatchEvent): C | undefined {
     if (event.type === 'put') {
       this.#present.add(event.entry.key);
-      return this.#fold.set(event.entry.key, event.entry.value);
+      return this.#fold.set(event.entry.key, event.entry);
     }
     this.#present.delete(event.key);
     return this.#fold.set(event.key, undefined);
   }
 
-  #advance(revision: number, maybeChanges: readonly (Change | undefined)[]): void {
+  #advance(revision: number, maybeChanges: readonly (C | undefined)[]): void {
     this.#fold.revision = Math.max(this.#fold.revision, revision);
     const changes = maybeChanges.filter((change) => change !== undefined);
     if (changes.length > 0) for (const listener of this.#listeners) listener({ revision, changes });

@@ -26,6 +26,7 @@ export const SETTINGS = {
   public_ip: text('', 'Address shown for this machine; empty: first global IPv4 of the default route.'),
   metadata: metadata('key=value pairs of this machine, comma separated, for MachineMetadata.'),
   agent_ttl: duration(30_000, 'How long a machine may be silent before its units move (Go duration: 30s, 1m30s).'),
+  node_name: text('', 'Name of this machine in the catalog of services and in DNS; empty: its host name.'),
   units_directory: text('/run/fleet/units/', 'Where unit files are written for systemd.'),
   systemd_user: flag(false, "Use the user's systemd instance."),
   token_limit: number(100, 'Most elements in one page of an API list.'),

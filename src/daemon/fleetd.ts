@@ -17,6 +17,7 @@ import { meterStore, observeEngine } from './feed-metrics.ts';
 import { listenersOf, tcpEndpoint } from './listeners.ts';
 import { bootId, describeMachine, machineId } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
+import { openServices } from './open-services.ts';
 import { StateDirectory } from './state-directory.ts';
 
 export interface FleetdOptions {
@@ -70,6 +71,7 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
   });
   const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
   const agent = new Agent({ ...common, runtime, presence, reconcileIntervalMs });
+  const services = openServices({ ...common, presence, machine, file: state.servicesFile });
   const observer = observeEngine(metrics);
   const engine = config.disable_engine ? undefined : new Engine({ ...common, presence, reconcileIntervalMs, observer });
   const api = createApi({
@@ -94,7 +96,12 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
       config = next;
       presence.announce();
     },
-    dump: () => ({ machine: machine(), presence: presence.state, leading: engine?.leading ?? false }),
+    dump: () => ({
+      machine: machine(),
+      presence: presence.state,
+      leading: engine?.leading ?? false,
+      services: services.catalog.snapshot.services.size,
+    }),
     async stop() {
       const stopped = new FlotillaError('unavailable', 'fleetd is stopping');
       stopping.abort(stopped);

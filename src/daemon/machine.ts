@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, networkInterfaces, totalmem } from 'node:os';
+import { availableParallelism, hostname, networkInterfaces, totalmem } from 'node:os';
 import { FlotillaError } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import type { Config } from './config-schema.ts';
@@ -21,6 +21,7 @@ export function describeMachine(config: Config, id: string, endpoint: string | u
   return {
     id,
     address: config.public_ip || defaultAddress(),
+    name: config.node_name || hostname(),
     metadata: config.metadata,
     ...(endpoint ? { endpoint } : {}),
     resources: { cores: availableParallelism(), memoryBytes: totalmem() },

@@ -36,6 +36,11 @@ export class StateDirectory {
     };
   }
 
+  /** Where services registered by third parties are kept. */
+  get servicesFile(): string {
+    return join(this.path, 'services.json');
+  }
+
   forgetLease(): void {
     rmSync(join(this.path, 'lease'), { force: true });
   }

@@ -64,6 +64,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
     `public_ip=${machine.address}`,
     `agent_ttl=${state.agentTtl}`,
     `machine_id=${machine.id}`,
+    `node_name=m${machine.number}`,
     `state_directory=${machinePaths.state(machine.directory)}`,
     `listen=${JSON.stringify(listen)}`,
     'runtime=supervisor',

@@ -41,6 +41,8 @@ export interface Machine {
   readonly id: string;
   /** The address shown to users (fleet's primaryIP). */
   readonly address: string;
+  /** Its host name, which need not be unique; absent in the record of an older fleetd. */
+  readonly name?: string;
   /** As the machine itself states it; overrides from the API are merged in by the cluster's views. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Base URL other fleetds reach this one at, e.g. `http://127.0.1.1:49153`; absent when it listens on no TCP port. */
@@ -87,3 +89,4 @@ export const NO_NEEDS: Needs = {
 
 export * from './glob.ts';
 export * from './questions.ts';
+export * from './service.ts';

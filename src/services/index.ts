@@ -1,1 +1,7 @@
 export * from './catalog.ts';
+export type { CheckResult, RunProbe } from './check-result.ts';
+export { type ApiRegistration, LocalServices } from './local-services.ts';
+export { openCatalog } from './open-catalog.ts';
+export { runProbe } from './probes/index.ts';
+export type * from './registration.ts';
+export { ServicePublisher } from './service-publisher.ts';

@@ -1,0 +1,52 @@
+import type { UnitStatus } from '../model/index.ts';
+import type { LoadedUnit } from '../runtime/index.ts';
+
+/** Why a unit that is placed here could not be loaded or started. */
+export interface Refusal {
+  readonly hash: string;
+  readonly step: 'load' | 'start';
+  readonly message: string;
+  /** Tried again from then on, by the monotonic clock: the machine's full disk may be to blame and not the file. */
+  readonly againAtMs: number;
+  readonly tries: number;
+}
+
+/** What this machine has to say of its units, by unit. */
+export function currentStatuses(
+  machine: string,
+  held: Iterable<LoadedUnit>,
+  refusals: ReadonlyMap<string, Refusal>,
+): Map<string, UnitStatus> {
+  const statuses = new Map<string, UnitStatus>();
+  for (const unit of held) {
+    const note = refusals.get(unit.name);
+    // Until its start job is over, a unit that is still inactive has not been launched in anybody's eyes.
+    const waiting = unit.starting && unit.state.active === 'inactive';
+    statuses.set(unit.name, {
+      machine,
+      unit: unit.name,
+      hash: unit.hash,
+      state: unit.launched && !waiting ? 'launched' : 'loaded',
+      ...unit.state,
+      ...(note ? { note: note.message } : {}),
+    });
+  }
+  for (const [unit, { hash, step, message }] of refusals) {
+    if (step !== 'load') continue;
+    const state = { load: 'error', active: 'inactive', sub: 'dead' };
+    statuses.set(unit, { machine, unit, hash, state: 'loaded', ...state, note: message });
+  }
+  return statuses;
+}
+
+/** Two statuses that say the same. */
+export function sameStatus(a: UnitStatus, b: UnitStatus): boolean {
+  return (
+    a.hash === b.hash &&
+    a.state === b.state &&
+    a.load === b.load &&
+    a.active === b.active &&
+    a.sub === b.sub &&
+    a.note === b.note
+  );
+}

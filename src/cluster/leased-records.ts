@@ -1,0 +1,65 @@
+import { isFlotillaError } from '../lib/index.ts';
+import type { Announcement } from './cluster.ts';
+
+export interface LeasedRecordsOptions<T> {
+  /** What stands in the store. */
+  readonly read: () => Promise<ReadonlyMap<string, T>>;
+  /** Writes (or, with undefined, removes) records under the announcement's fence. */
+  readonly write: (announcement: Announcement, changes: ReadonlyMap<string, T | undefined>) => Promise<void>;
+  readonly same: (a: T, b: T) => boolean;
+}
+
+/** What one machine has written of one kind under its lease, kept in step with what it has to say. */
+export class LeasedRecords<T> {
+  readonly #options: LeasedRecordsOptions<T>;
+  #published = new Map<string, T>();
+  #under: Announcement | undefined;
+  /** A write under this announcement may still be on its way: the machine must be announced anew before the next. */
+  #doubted: Announcement | undefined;
+
+  constructor(options: LeasedRecordsOptions<T>) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes the store say `current`, and nothing else; writes only what differs. Answers `announce` when that has to wait
+   * for a new announcement: the outcome of a write is unknown, and only a new fence keeps it from surfacing later.
+   */
+  async publish(announcement: Announcement, current: ReadonlyMap<string, T>): Promise<'published' | 'announce'> {
+    const { read, write, same } = this.#options;
+    if (this.#doubted === announcement) return 'announce';
+    if (this.#under !== announcement) {
+      this.#published = new Map(await read());
+      this.#under = announcement;
+    }
+    const changes = recordChanges(this.#published, current, same);
+    if (changes.size === 0) return 'published';
+    try {
+      await write(announcement, changes);
+    } catch (error) {
+      if (!isFlotillaError(error)) throw error;
+      this.#doubted = announcement;
+      return 'announce';
+    }
+    for (const [key, record] of changes) {
+      if (record === undefined) this.#published.delete(key);
+      else this.#published.set(key, record);
+    }
+    return 'published';
+  }
+}
+
+/** What must be written (undefined: removed) to turn `published` into `current`. */
+function recordChanges<T>(
+  published: ReadonlyMap<string, T>,
+  current: ReadonlyMap<string, T>,
+  same: (a: T, b: T) => boolean,
+): Map<string, T | undefined> {
+  const changes = new Map<string, T | undefined>();
+  for (const [key, record] of current) {
+    const known = published.get(key);
+    if (known === undefined || !same(known, record)) changes.set(key, record);
+  }
+  for (const key of published.keys()) if (!current.has(key)) changes.set(key, undefined);
+  return changes;
+}

@@ -1,0 +1,249 @@
+import { type Clock, type Log, messageOf, type Random } from '../lib/index.ts';
+import type { Health, Machine, ServiceCheck, ServiceInstance } from '../model/index.ts';
+import type { RunProbe } from './check-result.ts';
+import { CheckRunner } from './check-runner.ts';
+import type { CheckDefinition, Registration, ServiceSource } from './registration.ts';
+import { ServiceRegistry } from './service-registry.ts';
+
+export interface LocalServicesOptions {
+  /** The machine as it is now. */
+  readonly machine: () => Machine;
+  /** Besides third parties, whose registrations are kept in `file`. */
+  readonly sources: readonly ServiceSource[];
+  readonly file: string;
+  readonly probe: RunProbe;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** A third party's registration; its source needs no telling. */
+export type ApiRegistration = Omit<Registration, 'source'>;
+
+interface Built {
+  readonly parts: readonly unknown[];
+  readonly instance: ServiceInstance;
+}
+
+/**
+ * The service instances of this machine, whatever registered them, with their checks as they are now. Knows of a change
+ * before the catalog does; the publisher brings it there.
+ */
+export class LocalServices {
+  readonly #options: LocalServicesOptions;
+  readonly #registry: ServiceRegistry;
+  readonly #checks: CheckRunner;
+  readonly #listeners = new Set<() => void>();
+  /** What each source said last. */
+  readonly #said = new Map<ServiceInstance['source'], readonly Registration[]>();
+  /** Instances that stood in the catalog when this fleetd began, until their source is heard of. */
+  readonly #recalled = new Map<string, ServiceInstance>();
+  #registrations: ReadonlyMap<string, Registration> = new Map();
+  #built = new Map<string, Built>();
+  #instances: ReadonlyMap<string, ServiceInstance> | undefined;
+
+  constructor(options: LocalServicesOptions) {
+    this.#options = options;
+    this.#registry = new ServiceRegistry(options.file, options.log);
+    this.#checks = new CheckRunner(options, () => this.#changed());
+    this.#renew();
+    for (const source of options.sources) void this.#follow(source);
+  }
+
+  /** By id. */
+  instances(): ReadonlyMap<string, ServiceInstance> {
+    this.#instances ??= this.#build();
+    return this.#instances;
+  }
+
+  /** Calls `fn` when `instances` may have changed. Returns the unsubscribe. */
+  onChange(fn: () => void): () => void {
+    this.#listeners.add(fn);
+    return () => this.#listeners.delete(fn);
+  }
+
+  /**
+   * Registers an instance, or replaces the one with its id; results of checks that it keeps stay. Resolves once it is
+   * on disk. The `keepChecks` that were added to the instance meanwhile stay with it.
+   */
+  async register(registration: ApiRegistration, options: { readonly keepChecks: boolean }): Promise<void> {
+    const { id } = registration;
+    await this.#edit(({ services, checks }) => {
+      services.set(id, { ...registration, source: 'api' });
+      if (!options.keepChecks) checks.delete(id);
+    });
+  }
+
+  /** Removes what `register` made; false when no such instance was registered. */
+  async deregister(id: string): Promise<boolean> {
+    if (!this.#registry.services.has(id)) return false;
+    await this.#edit(({ services, checks, maintenance }) => {
+      services.delete(id);
+      checks.delete(id);
+      maintenance.delete(id);
+    });
+    return true;
+  }
+
+  /** Adds a check to an instance of whatever source; false when there is no such instance. */
+  async registerCheck(instance: string, check: CheckDefinition): Promise<boolean> {
+    if (!this.#registrations.has(instance)) return false;
+    const others = this.#registry.checksOf(instance).filter(({ id }) => id !== check.id);
+    await this.#edit(({ checks }) => checks.set(instance, [...others, check]));
+    return true;
+  }
+
+  /** Removes a check of something that was registered, or that was added; false when there is none. */
+  async deregisterCheck(id: string): Promise<boolean> {
+    const without = (list: readonly CheckDefinition[]) => list.filter((check) => check.id !== id);
+    let found = false;
+    await this.#edit(({ services, checks }) => {
+      for (const [instance, list] of checks) {
+        found ||= without(list).length < list.length;
+        checks.set(instance, without(list));
+      }
+      for (const [key, service] of services) {
+        const left = without(service.checks);
+        if (left.length === service.checks.length) continue;
+        found = true;
+        services.set(key, { ...service, checks: left });
+      }
+    });
+    return found;
+  }
+
+  /** Takes somebody's word for a ttl check; false when there is none of that id. */
+  report(check: string, status: Health, output: string): boolean {
+    return this.#checks.report(check, { status, output });
+  }
+
+  /** Puts an instance of whatever source into maintenance, or (no reason) takes it out; false when it is not there. */
+  async setMaintenance(instance: string, reason: string | undefined): Promise<boolean> {
+    if (!this.#registrations.has(instance)) return false;
+    await this.#edit(({ maintenance }) => {
+      if (reason === undefined) maintenance.delete(instance);
+      else maintenance.set(instance, reason);
+    });
+    return true;
+  }
+
+  /** What stands in the catalog of this machine from before fleetd began: nobody shall notice that it was away. */
+  recall(published: ReadonlyMap<string, ServiceInstance>): void {
+    const { sources } = this.#options;
+    const silent = new Set(sources.map(({ name }) => name).filter((name) => !this.#said.has(name)));
+    for (const [id, instance] of published) {
+      for (const { id: check, status, output } of instance.checks) this.#checks.recall(check, { status, output });
+      if (silent.has(instance.source)) this.#recalled.set(id, instance);
+    }
+    this.#changed();
+  }
+
+  async #edit(edit: Parameters<ServiceRegistry['change']>[0]): Promise<void> {
+    this.#registry.change(edit);
+    this.#renew();
+    await this.#registry.save();
+  }
+
+  async #follow(source: ServiceSource): Promise<void> {
+    const { signal, log, clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        for await (const registrations of source.states(signal)) this.#hear(source.name, registrations);
+      } catch (error) {
+        if (!signal.aborted)
+          log.warn('Source of services lost, asking again', { source: source.name, error: messageOf(error) });
+      }
+      await clock.sleep(1000, signal).catch(() => {});
+    }
+  }
+
+  #hear(source: ServiceInstance['source'], registrations: readonly Registration[]): void {
+    this.#said.set(source, registrations);
+    for (const [id, instance] of this.#recalled) if (instance.source === source) this.#recalled.delete(id);
+    this.#renew();
+  }
+
+  /** Takes in what the sources and third parties say now. Of two with one id the first is taken. */
+  #renew(): void {
+    const said = this.#options.sources.map(({ name }) => this.#said.get(name) ?? []);
+    const registrations = new Map<string, Registration>();
+    for (const registration of [...said.flat(), ...this.#registry.services.values()])
+      if (!registrations.has(registration.id)) registrations.set(registration.id, registration);
+    this.#registrations = registrations;
+    this.#checks.use([...registrations.values()].flatMap((registration) => this.#checksOf(registration)));
+    this.#changed();
+  }
+
+  #checksOf({ id, checks }: Registration): readonly CheckDefinition[] {
+    const added = this.#registry.checksOf(id);
+    return added.length === 0
+      ? checks
+      : [...checks.filter((own) => added.every((check) => check.id !== own.id)), ...added];
+  }
+
+  #changed(): void {
+    this.#instances = undefined;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #build(): ReadonlyMap<string, ServiceInstance> {
+    const instances = new Map(this.#recalled);
+    const built = new Map<string, Built>();
+    const machine = this.#options.machine();
+    for (const [id, registration] of this.#registrations) {
+      const checks = this.#checksOf(registration);
+      if (checks.some((check) => this.#checks.isOverdue(check.id))) {
+        this.#dropOverdue(registration);
+        continue;
+      }
+      const made = this.#instance(registration, checks, machine);
+      built.set(id, made);
+      instances.set(id, made.instance);
+    }
+    this.#built = built;
+    return instances;
+  }
+
+  /** The same object as before unless something it shows has changed. */
+  #instance(registration: Registration, definitions: readonly CheckDefinition[], { id, address }: Machine): Built {
+    const results = definitions.map((check) => this.#checks.resultOf(check.id));
+    const maintenance = this.#registry.maintenanceOf(registration.id);
+    const parts = [registration, id, address, maintenance, ...definitions, ...results];
+    const before = this.#built.get(registration.id);
+    if (before && before.parts.length === parts.length && parts.every((part, i) => part === before.parts[i]))
+      return before;
+    const checks = definitions.map((check, i) => shownCheck(check, results[i] ?? { status: check.status, output: '' }));
+    if (maintenance !== undefined) checks.push(maintenanceCheck(registration.id, maintenance));
+    const instance = { ...registration, machine: id, address: registration.address || address, checks };
+    return { parts, instance };
+  }
+
+  /** One that was registered by a third party is forgotten; the others stay out as long as they are critical. */
+  #dropOverdue({ id, source }: Registration): void {
+    if (source !== 'api') return;
+    this.#options.log.info('Service deregistered, critical for too long', { service: id });
+    this.deregister(id).catch((error) =>
+      this.#options.log.error('Deregistration not kept', { error: messageOf(error) }),
+    );
+  }
+}
+
+function shownCheck(
+  { id, name, notes, probe }: CheckDefinition,
+  { status, output }: { readonly status: Health; readonly output: string },
+): ServiceCheck {
+  return { id, name, type: probe.type, status, output, notes };
+}
+
+/** As Consul shows it, so that its clients know what it means. */
+function maintenanceCheck(instance: string, reason: string): ServiceCheck {
+  return {
+    id: `_service_maintenance:${instance}`,
+    name: 'Service Maintenance Mode',
+    type: 'maintenance',
+    status: 'critical',
+    output: '',
+    notes: reason,
+  };
+}

@@ -1,0 +1,109 @@
+import type { CatalogChange, CatalogRecords, Cluster, View } from '../cluster/index.ts';
+import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import type { Catalog, CatalogSnapshot } from './catalog.ts';
+import { CatalogBuilder } from './catalog-builder.ts';
+
+export interface CatalogOptions {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** How long `sync` waits for a store that has not been reached yet, in milliseconds. */
+  readonly openTimeoutMs?: number;
+}
+
+/**
+ * The catalog as this machine knows it, fed by one watch until the signal aborts. Empty until the store has been reached
+ * for the first time; while the store is lost it stays as it was.
+ */
+export function openCatalog(options: CatalogOptions): Catalog {
+  return new WatchedCatalog(options);
+}
+
+class WatchedCatalog implements Catalog {
+  readonly #options: CatalogOptions;
+  readonly #builder = new CatalogBuilder();
+  readonly #listeners = new Set<(snapshot: CatalogSnapshot) => void>();
+  readonly #opened: Promise<View<CatalogRecords, CatalogChange>>;
+
+  constructor(options: CatalogOptions) {
+    this.#options = options;
+    this.#opened = this.#open();
+    // Whoever calls sync() hears of it.
+    this.#opened.catch(() => {});
+  }
+
+  get snapshot(): CatalogSnapshot {
+    return this.#builder.snapshot();
+  }
+
+  onChange(listener: (snapshot: CatalogSnapshot) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async sync(signal?: AbortSignal): Promise<void> {
+    const { openTimeoutMs = 5000 } = this.#options;
+    const late = 'the store has not been reached yet';
+    const view = await this.#within(this.#opened, late, { timeoutMs: openTimeoutMs, signal });
+    await this.#within(view.sync(), 'the store did not answer in time', { signal });
+  }
+
+  async #open(): Promise<View<CatalogRecords, CatalogChange>> {
+    const { cluster, clock, random, log, signal } = this.#options;
+    const backoff = new Backoff({ minMs: 50, maxMs: 2000 }, random);
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const view = await cluster.catalogView(signal);
+        this.#begin(view);
+        return view;
+      } catch (error) {
+        log.debug('Catalog not opened, trying again', { error: messageOf(error) });
+        await clock.sleep(backoff.next(), signal);
+      }
+    }
+  }
+
+  #begin(view: View<CatalogRecords, CatalogChange>): void {
+    this.#builder.begin(view.snapshot);
+    this.#tell();
+    view.onChange(({ revision, changes }) => {
+      this.#builder.apply(revision, changes);
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    if (this.#listeners.size === 0) return;
+    const snapshot = this.#builder.snapshot();
+    for (const listener of this.#listeners) listener(snapshot);
+  }
+
+  /** The promise, unless the time is over or `signal` aborts first. */
+  #within<T>(
+    promise: Promise<T>,
+    late: string,
+    { timeoutMs, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const cancel =
+        timeoutMs === undefined
+          ? undefined
+          : this.#options.clock.after(timeoutMs, () => settle(() => reject(new FlotillaError('unavailable', late))));
+      const abort = () => settle(() => reject(signal?.reason));
+      const settle = (end: () => void) => {
+        cancel?.();
+        signal?.removeEventListener('abort', abort);
+        end();
+      };
+      if (signal?.aborted) return abort();
+      signal?.addEventListener('abort', abort, { once: true });
+      promise.then(
+        (value) => settle(() => resolve(value)),
+        (error) => settle(() => reject(error)),
+      );
+    });
+  }
+}
