@@ -21,7 +21,9 @@ export class Network implements AsyncDisposable {
     const network = new Network(name);
     try {
       await network.#ip('link', 'set', 'lo', 'up');
-      await network.#ip('link', 'add', BRIDGE, 'type', 'bridge');
+      // Without an address of its own a bridge takes the lowest of its ports', and another one when that machine dies:
+      // the others would send to the old one until they ask again who the hub is.
+      await network.#ip('link', 'add', BRIDGE, 'address', '02:00:00:00:00:01', 'type', 'bridge');
       await network.#ip('addr', 'add', `${HUB}/16`, 'dev', BRIDGE);
       await network.#ip('link', 'set', BRIDGE, 'up');
     } catch (error) {

@@ -58,6 +58,8 @@ export function connect(options: ConnectOptions): Promise<Connection> {
     session.once('error', failed);
     session.once('close', closed);
     session.once('connect', () => {
+      // Said even of a session that was given up in the same moment.
+      if (session.destroyed) return;
       stopTimer();
       session.off('error', failed).off('close', closed);
       session.setLocalWindowSize(WINDOW_BYTES);
