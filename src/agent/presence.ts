@@ -107,7 +107,9 @@ export class Presence {
   #onLost(lease: Lease): void {
     const { log, signal } = this.#options;
     if (this.#lease !== lease || signal.aborted) return;
-    log.warn('Lease lost, joining again', { lease: lease.id, error: messageOf(lease.lost.reason) });
+    // fleet's words, which people's alerts look for.
+    const sentence = 'Server monitor triggered: Monitor timed out before successful heartbeat';
+    log.error(sentence, { lease: lease.id, error: messageOf(lease.lost.reason) });
     this.#become('joining');
     this.#loop.wake();
   }

@@ -1,6 +1,6 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { FlotillaError, messageOf } from '../lib/index.ts';
 import { answerError, errorBody } from './answers.ts';
@@ -14,7 +14,7 @@ export type Listener =
   | { readonly fd: number };
 
 export interface ServedApi {
-  /** `unix:///run/x.sock` and `http://127.0.0.1:49153`, one for each listener. */
+  /** `unix:///run/x.sock` and `http://127.0.0.1:49153`, one for each listener but inherited unix sockets, which do not tell. */
   readonly addresses: readonly string[];
   /** Takes no more connections, ends streams at once, gives answers under way a moment, then closes all connections. */
   close(): Promise<void>;
@@ -56,7 +56,7 @@ export async function serveApi(
     await Promise.all(servers.map((server) => closeServer(server, api)));
     throw error;
   }
-  return { addresses: servers.map(addressOf), close };
+  return { addresses: servers.flatMap(addressOf), close };
 }
 
 function createApiServer(api: Api, limits: ServeLimits): Server {
@@ -198,11 +198,12 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function addressOf(server: Server): string {
-  const address = server.address() as AddressInfo | string;
-  if (typeof address === 'string') return `unix://${address}`;
+function addressOf(server: Server): string[] {
+  const address = server.address();
+  if (address === null) return [];
+  if (typeof address === 'string') return [`unix://${address}`];
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
+  return [`http://${host}:${address.port}`];
 }
 
 function closeServer(server: Server, api: Api): Promise<void> {

@@ -38,8 +38,8 @@ export const SETTINGS = {
   machine_id: text('', 'Id of this machine, 32 hexadecimal digits; empty: /etc/machine-id.'),
   state_directory: text('/var/lib/fleet', 'What fleetd keeps over restarts: its token, lease and the supervisor.'),
   listen: list(
-    ['/var/run/fleet.sock'],
-    'Where the API answers besides sockets passed by systemd: paths of unix sockets and HOST:PORT.',
+    [],
+    'Where the API answers besides sockets passed by systemd: paths of unix sockets and HOST:PORT; with neither: /var/run/fleet.sock.',
   ),
   runtime: choice(
     ['auto', 'systemd', 'supervisor'],
@@ -49,6 +49,18 @@ export const SETTINGS = {
 
 export type SettingName = keyof typeof SETTINGS;
 export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K]['default'] };
+
+/** What a running fleetd can take over from a changed configuration. */
+export function reloadable({ metadata, public_ip, node_name }: Config): Partial<Config> {
+  return { metadata, public_ip, node_name };
+}
+
+/** Settings that differ and that only a new fleetd would follow. */
+export function changedForLater(before: Config, after: Config): SettingName[] {
+  const now = Object.keys(reloadable(after));
+  const names = Object.keys(SETTINGS) as SettingName[];
+  return names.filter((name) => !now.includes(name) && JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+}
 
 function text(value: string, description: string, ignored = false): Setting<string> {
   return { default: value, description, parse: (input) => input, ignored };

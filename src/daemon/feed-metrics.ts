@@ -3,11 +3,14 @@ import type { EngineObserver } from '../engine/index.ts';
 import type { Clock } from '../lib/index.ts';
 import type { Store } from '../store/index.ts';
 
-/** Turns the engine's terms and rounds into fleet's engine figures. */
-export function observeEngine(metrics: Metrics): EngineObserver {
+/** Turns the engine's terms and rounds into fleet's engine figures; `onTerm` hears whether this machine leads. */
+export function observeEngine(metrics: Metrics, onTerm: (leading: boolean) => void): EngineObserver {
   const figures = fleetMetrics(metrics);
   return {
-    term: (sinceMs) => figures.leaderStartTime.set((sinceMs ?? 0) / 1000),
+    term(sinceMs) {
+      figures.leaderStartTime.set((sinceMs ?? 0) / 1000);
+      onTerm(sinceMs !== undefined);
+    },
     round({ durationMs, decisions, failed }) {
       figures.reconcileCount.inc();
       figures.reconcileDuration.observe(durationMs / 1000);

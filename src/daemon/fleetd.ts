@@ -12,24 +12,29 @@ import {
   VERSION,
 } from '../lib/index.ts';
 import { openEtcdStore } from '../store/index.ts';
-import type { Config } from './config-schema.ts';
+import { type Config, changedForLater, reloadable } from './config-schema.ts';
 import { meterStore, observeEngine } from './feed-metrics.ts';
 import { listenersOf, tcpEndpoint } from './listeners.ts';
-import { bootId, describeMachine, machineId } from './machine.ts';
+import { bootId, describeMachine, machineId, machineIdNow } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openServices } from './open-services.ts';
+import type { ServiceNotifier } from './service-notifier.ts';
 import { StateDirectory } from './state-directory.ts';
 
 export interface FleetdOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
   /** How to start this program again in another role: command and the arguments before the role's own. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
   readonly log: Log;
+  readonly notifier: ServiceNotifier;
+  /** Called when this machine has been given another id, which takes a new process to follow. */
+  readonly onAnotherId: () => void;
 }
 
 export interface Fleetd {
-  /** Takes over a changed configuration; listeners, units and presence stay. */
+  /** Takes over what changed of the settings that can change; listeners, units and presence stay. */
   reload(config: Config): void;
   /** Internal state for SIGUSR1. */
   dump(): Readonly<Record<string, unknown>>;
@@ -40,40 +45,23 @@ export interface Fleetd {
 /** The longest a clean stop waits for units to stop. */
 const STOP_TIMEOUT_MS = 60_000;
 
-/** Puts the parts together; the one place that picks implementations. */
-export async function startFleetd({ config: initial, env, self, log }: FleetdOptions): Promise<Fleetd> {
-  let config = initial;
+/** Puts the parts together; the one place that picks implementations. Resolves as soon as the API answers. */
+export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
+  const { env, pid, self, log, notifier } = options;
+  let { config } = options;
   const id = machineId(config);
   const state = new StateDirectory(config.state_directory);
   const stopping = new AbortController();
   const { signal } = stopping;
-  const listeners = listenersOf(config.listen, env);
-  const endpoint = tcpEndpoint(listeners);
-  const machine = () => describeMachine(config, id, endpoint, VERSION);
+  const listeners = listenersOf({ configured: config.listen, env, pid });
   const ttlMs = config.agent_ttl;
 
   const store = openStore(config, log);
   const metrics = new Metrics();
-  const cluster = openCluster({
-    store: meterStore(store, metrics, clock),
-    prefix: config.etcd_key_prefix,
-    clock,
-    random,
-    log,
-  });
+  const metered = meterStore(store, metrics, clock);
+  const cluster = openCluster({ store: metered, prefix: config.etcd_key_prefix, clock, random, log });
   const runtime = await openRuntime({ config, machineId: id, env, self, log });
-  const common = { cluster, clock, random, log, signal, ttlMs, machine: id };
-  const presence = new Presence({
-    ...common,
-    machine,
-    token: state.token(random),
-    memory: state.leaseMemory(bootId()),
-  });
-  const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
-  const agent = new Agent({ ...common, runtime, presence, reconcileIntervalMs });
-  const services = openServices({ ...common, presence, machine, file: state.servicesFile });
-  const observer = observeEngine(metrics);
-  const engine = config.disable_engine ? undefined : new Engine({ ...common, presence, reconcileIntervalMs, observer });
+  let presence: Presence | undefined;
   const api = createApi({
     cluster,
     machineId: id,
@@ -85,27 +73,49 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
     log,
     // Longer than the store's own: what a request is told has failed must not happen after all.
     storeTimeoutMs: config.etcd_request_timeout * 1000 + 1000,
-    available: () => presence.state !== 'taken',
+    available: () => presence?.state !== 'taken',
     metrics,
   });
   const server = await serveApi(api, listeners);
-  announceReady(presence, state, { pid: process.pid, machineId: id, endpoint, socket: socketOf(listeners) }, signal);
+  const endpoint = (address: string) => tcpEndpoint(server.addresses, address);
+  const machine = () => describeMachine({ config, id, version: VERSION, endpoint });
+  const common = { cluster, clock, random, log, signal, ttlMs, machine: id };
+  presence = new Presence({ ...common, machine, token: state.token(random), memory: state.leaseMemory(bootId()) });
+  const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
+  const agent = new Agent({ ...common, runtime, presence, reconcileIntervalMs });
+  const services = openServices({ ...common, presence, machine, file: state.servicesFile });
+  const present = presence;
+  const tellStatus = (leading: boolean) => {
+    if (!signal.aborted) notifier.status(statusLine(present, leading, config.etcd_servers));
+  };
+  const observer = observeEngine(metrics, tellStatus);
+  const engine = config.disable_engine ? undefined : new Engine({ ...common, presence, reconcileIntervalMs, observer });
+  present.onChange(() => {
+    tellStatus(engine?.leading ?? false);
+    if (present.state === 'taken' && machineIdNow(config) !== id) options.onAnotherId();
+  });
+  tellStatus(false);
+  const facts = { pid, machineId: id, endpoint: machine().endpoint, socket: socketOf(listeners) };
+  announceReady(present, state, facts, signal);
 
   return {
     reload(next) {
-      config = next;
-      presence.announce();
+      for (const name of changedForLater(config, next))
+        log.warn('Setting not reloaded: it changes when fleetd restarts', { setting: name });
+      config = { ...config, ...reloadable(next) };
+      present.announce();
     },
     dump: () => ({
       machine: machine(),
-      presence: presence.state,
+      presence: present.state,
       leading: engine?.leading ?? false,
       services: services.catalog.snapshot.services.size,
+      listening: server.addresses,
     }),
     async stop() {
       const stopped = new FlotillaError('unavailable', 'fleetd is stopping');
       stopping.abort(stopped);
-      await Promise.race([withdraw(agent, engine, presence, log), clock.sleep(STOP_TIMEOUT_MS)]);
+      await Promise.race([withdraw(agent, engine, present, log), clock.sleep(STOP_TIMEOUT_MS)]);
       state.forgetLease();
       state.withdrawReady();
       await server.close();
@@ -113,6 +123,12 @@ export async function startFleetd({ config: initial, env, self, log }: FleetdOpt
       await store.close();
     },
   };
+}
+
+function statusLine(presence: Presence, leading: boolean, servers: readonly string[]): string {
+  if (presence.state === 'present') return leading ? 'In the cluster, leading it' : 'In the cluster';
+  if (presence.state === 'taken') return 'Not joining: another machine with the same id is in the cluster';
+  return `Waiting for etcd at ${servers.join(', ')}`;
 }
 
 function openStore(config: Config, log: Log) {

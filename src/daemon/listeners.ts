@@ -4,15 +4,22 @@ import { FlotillaError } from '../lib/index.ts';
 
 /** systemd passes its sockets from this file descriptor on (sd_listen_fds(3)). */
 const FIRST_PASSED_FD = 3;
+/** Where fleetctl looks for the API of its machine. */
+const DEFAULT_LISTENER: Listener = { path: '/var/run/fleet.sock', mode: 0o666 };
 
-/** Sockets passed by systemd, when there are any, and those configured: paths and HOST:PORT. */
-export function listenersOf(
-  configured: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): readonly Listener[] {
-  const passed = env['LISTEN_PID'] === String(process.pid) ? Number(env['LISTEN_FDS'] ?? 0) : 0;
+export interface ListenersOptions {
+  /** Paths and HOST:PORT of the `listen` setting. */
+  readonly configured: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+}
+
+/** Sockets passed by systemd and those configured; the default one when there are none. */
+export function listenersOf({ configured, env, pid }: ListenersOptions): readonly Listener[] {
+  const passed = env['LISTEN_PID'] === String(pid) ? Number(env['LISTEN_FDS'] ?? 0) : 0;
   const fds = Array.from({ length: passed }, (_, index) => ({ fd: FIRST_PASSED_FD + index }));
-  return [...fds, ...configured.map(parseListener)];
+  const all = [...fds, ...configured.map(parseListener)];
+  return all.length > 0 ? all : [DEFAULT_LISTENER];
 }
 
 function parseListener(text: string): Listener {
@@ -25,11 +32,17 @@ function parseListener(text: string): Listener {
   return { host: host || '0.0.0.0', port };
 }
 
-/** Where other machines reach the API: the first TCP listener that is bound to one address. */
-export function tcpEndpoint(listeners: readonly Listener[]): string | undefined {
-  for (const listener of listeners) {
-    if (!('port' in listener) || listener.host === '0.0.0.0' || listener.host === '::') continue;
-    return `http://${isIPv6(listener.host) ? `[${listener.host}]` : listener.host}:${listener.port}`;
+/**
+ * Where other machines reach the API, of the addresses on which it answers: the first TCP one. One that stands for all
+ * addresses of this machine is told by the machine's own.
+ */
+export function tcpEndpoint(addresses: readonly string[], machineAddress: string): string | undefined {
+  for (const address of addresses) {
+    if (!address.startsWith('http://')) continue;
+    const { hostname, port } = new URL(address);
+    if (hostname !== '0.0.0.0' && hostname !== '[::]') return `http://${hostname}:${port || 80}`;
+    if (machineAddress !== '')
+      return `http://${isIPv6(machineAddress) ? `[${machineAddress}]` : machineAddress}:${port || 80}`;
   }
   return undefined;
 }

@@ -6,9 +6,14 @@ import type { Config } from './config-schema.ts';
 
 const MACHINE_ID_FILE = '/etc/machine-id';
 
-/** The id of this machine: configured, or the one systemd gave it. */
+/** The id this machine would have if fleetd started now, right or not: configured, or the one systemd gave it. */
+export function machineIdNow(config: Config): string {
+  return config.machine_id || readIfThere(MACHINE_ID_FILE).trim();
+}
+
+/** The id of this machine; a FlotillaError when it has none. */
 export function machineId(config: Config): string {
-  const id = config.machine_id || readIfThere(MACHINE_ID_FILE).trim();
+  const id = machineIdNow(config);
   if (/^[0-9a-f]{32}$/.test(id)) return id;
   const where = config.machine_id ? 'machine_id' : MACHINE_ID_FILE;
   throw new FlotillaError(
@@ -17,10 +22,21 @@ export function machineId(config: Config): string {
   );
 }
 
-export function describeMachine(config: Config, id: string, endpoint: string | undefined, version: string): Machine {
+export interface DescribeMachineOptions {
+  readonly config: Config;
+  readonly id: string;
+  readonly version: string;
+  /** Where its API answers others, given its address. */
+  readonly endpoint: (address: string) => string | undefined;
+}
+
+/** The machine as it is now. */
+export function describeMachine({ config, id, version, endpoint: endpointAt }: DescribeMachineOptions): Machine {
+  const address = config.public_ip || defaultAddress();
+  const endpoint = endpointAt(address);
   return {
     id,
-    address: config.public_ip || defaultAddress(),
+    address,
     name: config.node_name || hostname(),
     metadata: config.metadata,
     ...(endpoint ? { endpoint } : {}),

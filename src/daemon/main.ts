@@ -7,6 +7,8 @@ import { parseArgs } from 'node:util';
 import { createLog, FlotillaError, type Log, messageOf, systemClock, VERSION } from '../lib/index.ts';
 import { loadConfig } from './config.ts';
 import { SETTINGS } from './config-schema.ts';
+import type { Fleetd } from './fleetd.ts';
+import { openServiceNotifier, type ServiceNotifier } from './service-notifier.ts';
 
 const ROLES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   store: async (args) => (await import('./store-role.ts')).runStoreRole(args, openLog(0)),
@@ -36,28 +38,51 @@ async function runDaemon(file: string | undefined): Promise<void> {
   const log = openLog(config.verbosity);
   for (const notice of notices) log.warn('Configuration', { notice });
   log.info('Starting fleetd', { version: VERSION, pid: process.pid });
-  const self = { command: process.execPath, args: [...process.execArgv, process.argv[1]!] };
-  const fleetd = await startFleetd({ config, env: process.env, self, log });
+  const { env, pid, execPath, execArgv, argv } = process;
+  const notifier = openServiceNotifier({ env, pid, clock: systemClock, log });
+  const self = { command: execPath, args: [...execArgv, argv[1]!] };
+  // systemd starts it again; what it holds of the old id is another machine's.
+  const onAnotherId = () => fail(new FlotillaError('conflict', 'this machine has another id now: start fleetd again'));
+  const starting = startFleetd({ config, env, pid, self, log, notifier, onAnotherId });
+  // From the first moment on: a signal that came earlier would end the process, and with it nothing in good order.
+  obeySignals({ file, starting, notifier, log });
+  await starting;
+  notifier.ready();
+}
 
-  process.on('SIGHUP', () => {
+interface Signalled {
+  readonly file: string | undefined;
+  readonly starting: Promise<Fleetd>;
+  readonly notifier: ServiceNotifier;
+  readonly log: Log;
+}
+
+function obeySignals({ file, starting, notifier, log }: Signalled): void {
+  // That it could not start is told by whoever started it.
+  const whenStarted = (act: (fleetd: Fleetd) => void) => void starting.then(act, () => {});
+  const reload = (fleetd: Fleetd) => {
     log.info('Reloading configuration');
+    notifier.reloading();
     try {
       fleetd.reload(loadConfig(file, process.env).config);
     } catch (error) {
       log.error('Configuration not reloaded', { error: messageOf(error) });
     }
-  });
-  process.on('SIGUSR1', () => print(JSON.stringify(fleetd.dump())));
+    notifier.ready();
+  };
+  const stop = async (fleetd: Fleetd) => {
+    await Promise.all([notifier.stopping(), fleetd.stop()]);
+    process.exit(0);
+  };
   let stopping = false;
+  process.on('SIGHUP', () => whenStarted(reload));
+  process.on('SIGUSR1', () => whenStarted((fleetd) => print(JSON.stringify(fleetd.dump()))));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping) return;
       stopping = true;
       log.info('Stopping fleetd', { signal });
-      void fleetd.stop().then(
-        () => process.exit(0),
-        (error) => fail(error),
-      );
+      whenStarted((fleetd) => void stop(fleetd).catch(fail));
     });
   }
 }

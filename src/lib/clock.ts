@@ -40,3 +40,8 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Microseconds of CLOCK_MONOTONIC, which all processes of this boot share. */
+export function microsecondsOfBoot(): bigint {
+  return process.hrtime.bigint() / 1000n;
+}

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Etcd } from './etcd.ts';
 import type { Machine } from './machine.ts';
-import { addressOf, FLOTILLA, MachineSet, NODE, root } from './machine-set.ts';
+import { FLOTILLA, MachineSet, NODE, root } from './machine-set.ts';
 import { HUB } from './network.ts';
 import { ok, type Ran } from './run.ts';
 
@@ -21,17 +22,14 @@ export interface UnitRow {
 
 export const AGENT_TTL_MS = 3000;
 
-const FLEETD_SERVICE = `[Unit]
-Wants=machine-net.service dbus.socket
-After=machine-net.service dbus.socket
-StartLimitIntervalSec=0
-[Service]
-ExecStart=${NODE} ${FLOTILLA}/dist/fleetd.cjs
-Restart=on-failure
-RestartSec=100ms
-`;
-
+const FLEETD = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetd.cjs "$@"\n`;
 const FLEETCTL = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetctl.cjs "$@"\n`;
+
+/** The unit that is installed on machines, for programs that stand elsewhere, and back a little sooner. */
+function serviceFile(): string {
+  const text = readFileSync(`${root}/init/fleetd.service`, 'utf8');
+  return text.replace('/opt/flotilla/bin/fleetd', '/opt/bin/fleetd').replace('RestartSec=1s', 'RestartSec=100ms');
+}
 
 /** A cluster as people run it: fleetd under systemd on machines of their own, and etcd. */
 export class Fleet implements AsyncDisposable {
@@ -66,22 +64,25 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** A machine with fleetd, not switched on. */
-  create(): Promise<Machine> {
+  create({ machineId }: { readonly machineId?: string } = {}): Promise<Machine> {
     const number = this.machines.length + 1;
     const conf = [
       `etcd_servers=["http://${HUB}:2379"]`,
       `agent_ttl=${AGENT_TTL_MS}ms`,
       `metadata=number=${number}`,
-      `listen=["/run/fleet.sock", "${addressOf(number)}:49153"]`,
       ...this.#settings,
     ];
     return this.set.create({
       files: {
         'etc/fleet/fleet.conf': `${conf.join('\n')}\n`,
-        'etc/systemd/system/fleetd.service': FLEETD_SERVICE,
+        'etc/systemd/system/fleetd.service': serviceFile(),
+        'etc/systemd/system/fleet.socket': readFileSync(`${root}/init/fleet.socket`, 'utf8'),
+        'etc/systemd/system/fleet.socket.d/tcp.conf': '[Socket]\nListenStream=49153\n',
         'opt/bin/fleetctl': FLEETCTL,
+        'opt/bin/fleetd': FLEETD,
       },
-      wanted: ['fleetd.service'],
+      wanted: ['fleet.socket', 'fleetd.service'],
+      ...(machineId === undefined ? {} : { machineId }),
     });
   }
 

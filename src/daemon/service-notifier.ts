@@ -1,0 +1,74 @@
+import { execFile } from 'node:child_process';
+import { type Clock, type Log, messageOf, microsecondsOfBoot } from '../lib/index.ts';
+
+/** What fleetd tells the service manager that started it (sd_notify(3)); nothing where there is none. */
+export interface ServiceNotifier {
+  /** The API answers, or answers again after a reload. */
+  ready(): void;
+  /** One line for `systemctl status`. */
+  status(line: string): void;
+  reloading(): void;
+  /** Resolves when it has been told. */
+  stopping(): Promise<void>;
+}
+
+export interface ServiceNotifierOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Telling must not take longer: systemd-notify waits until systemd has read it. */
+const TELL_LIMIT_MS = 10_000;
+
+/**
+ * The service manager of NOTIFY_SOCKET. While the process is watched (WATCHDOG_USEC) it is told twice in that time that
+ * this process's event loop still turns.
+ */
+export function openServiceNotifier({ env, pid, clock, log }: ServiceNotifierOptions): ServiceNotifier {
+  const socket = env['NOTIFY_SOCKET'];
+  if (!socket) return SILENT;
+  let told: Promise<void> = Promise.resolve();
+  const tell = (...lines: readonly string[]): Promise<void> => {
+    // One after the other: RELOADING=1 and READY=1 mean something else the other way round.
+    told = told.then(() => runSystemdNotify(lines, socket, env['PATH'])).catch((error) => failed(error));
+    return told;
+  };
+  const failed = (error: unknown) => log.warn('systemd was not notified', { error: messageOf(error) });
+  const everyMs = watchdogMs(env, pid) / 2;
+  const ping = () => {
+    void tell('WATCHDOG=1');
+    clock.after(everyMs, ping);
+  };
+  if (everyMs > 0) clock.after(everyMs, ping);
+  let shown: string | undefined;
+  return {
+    ready: () => void tell('READY=1'),
+    status(line) {
+      if (shown !== line) void tell(`STATUS=${line}`);
+      shown = line;
+    },
+    reloading: () => void tell('RELOADING=1', `MONOTONIC_USEC=${microsecondsOfBoot()}`),
+    stopping: () => tell('STOPPING=1', 'STATUS=Stopping units'),
+  };
+}
+
+const SILENT: ServiceNotifier = { ready() {}, status() {}, reloading() {}, async stopping() {} };
+
+/** How long systemd waits for a sign of life of this process; 0 when it does not watch it. */
+function watchdogMs(env: ServiceNotifierOptions['env'], pid: number): number {
+  const watched = env['WATCHDOG_PID'];
+  if (watched !== undefined && watched !== String(pid)) return 0;
+  return Number(env['WATCHDOG_USEC'] ?? 0) / 1000 || 0;
+}
+
+/** Node has no datagram sockets of the unix kind; systemd brings a program that has (docs/adr/0010). */
+function runSystemdNotify(lines: readonly string[], socket: string, searchPath = '/usr/bin:/bin'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const env = { PATH: searchPath, NOTIFY_SOCKET: socket };
+    execFile('systemd-notify', [...lines], { env, timeout: TELL_LIMIT_MS }, (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+}
