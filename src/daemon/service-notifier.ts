@@ -63,7 +63,7 @@ function watchdogMs(env: ServiceNotifierOptions['env'], pid: number): number {
   return Number(env['WATCHDOG_USEC'] ?? 0) / 1000 || 0;
 }
 
-/** Node has no datagram sockets of the unix kind; systemd brings a program that has (docs/adr/0010). */
+/** Node has no datagram sockets of the unix kind; systemd brings a program that has (docs/adr/0010-systemd-is-told-by-its-own-program.md). */
 function runSystemdNotify(lines: readonly string[], socket: string, searchPath = '/usr/bin:/bin'): Promise<void> {
   return new Promise((resolve, reject) => {
     const env = { PATH: searchPath, NOTIFY_SOCKET: socket };

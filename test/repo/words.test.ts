@@ -8,6 +8,7 @@ const files = sources(
   'test/**/*.*',
   'scripts/**/*',
   'bin/*',
+  'init/*',
   'bench/**/*',
   'docs/**/*.*',
   'examples/**/*.*',
