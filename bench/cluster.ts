@@ -95,7 +95,7 @@ async function idle(lab: BenchLab, seconds: number): Promise<Figure[]> {
       target: '< 1',
     },
     { name: 'store writes', unit: 'revisions', samples: [revisionAfter - revisionBefore], target: '0' },
-    { name: 'fleetd resident memory', unit: 'MB', samples: pids.map(residentMb), target: 'aim < 90' },
+    { name: 'fleetd resident memory', unit: 'MB', samples: pids.map((pid) => residentMb(pid)), target: 'aim < 90' },
   ];
 }
 

@@ -87,14 +87,17 @@ export async function spawnSleeps(count: number): Promise<number> {
   return ms;
 }
 
-/** Processor time that a process has used so far, in seconds; of /proc/PID/stat, in clock ticks of 10 ms. */
-export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+/**
+ * Processor time that a process has used so far, in seconds; of /proc/PID/stat, in clock ticks of 10 ms. `root` is that of
+ * the machine the process id belongs to.
+ */
+export function cpuSeconds(pid: number, root = ''): number {
+  const fields = readFileSync(`${root}/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /** Resident memory of a process in MB. */
-export function residentMb(pid: number): number {
-  const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+export function residentMb(pid: number, root = ''): number {
+  const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`${root}/proc/${pid}/status`, 'utf8'));
   return Number(match?.[1] ?? 0) / 1024;
 }
