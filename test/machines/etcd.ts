@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HUB, type Network } from './network.ts';
-import { run } from './run.ts';
+import { ok, run } from './run.ts';
 
 const START_LIMIT_MS = 20_000;
 
@@ -49,6 +49,12 @@ export class Etcd implements AsyncDisposable {
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     await ended;
+  }
+
+  /** What etcdctl prints. */
+  async ctl(...args: readonly string[]): Promise<string> {
+    const [command, rest] = this.#network.inside('etcdctl', ['--endpoints', this.endpoint, ...args]);
+    return ok(command, rest);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { AGENT_TTL_MS, Fleet, mainPid } from './fleet.ts';
+import { AGENT_TTL_MS, Fleet, fleetProblem, mainPid } from './fleet.ts';
 import type { Machine } from './machine.ts';
-import { machinesProblem } from './machine-set.ts';
-import { hasProgram } from './run.ts';
-
-const problem = machinesProblem() ?? (hasProgram('etcd') ? undefined : 'missing etcd: apt-get install etcd-server');
 
 const HELLO = `[Unit]
 Description=Says hello
@@ -13,7 +9,7 @@ Description=Says hello
 ExecStart=/bin/sh -c "while :; do echo Hello World; sleep 1; done"
 `;
 
-describe('three machines with systemd, and etcd', { skip: problem ?? false }, () => {
+describe('three machines with systemd, and etcd', { skip: fleetProblem() ?? false }, () => {
   let fleet: Fleet;
   before(async () => {
     fleet = await Fleet.open({ machines: 3 });

@@ -2,9 +2,14 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Etcd } from './etcd.ts';
 import type { Machine } from './machine.ts';
-import { FLOTILLA, MachineSet, NODE, root } from './machine-set.ts';
+import { FLOTILLA, MachineSet, machinesProblem, NODE, root } from './machine-set.ts';
 import { HUB } from './network.ts';
-import { ok, type Ran } from './run.ts';
+import { hasProgram, ok, type Ran } from './run.ts';
+
+/** As far as it is used here. */
+interface EtcdRange {
+  readonly kvs?: readonly { readonly value: string; readonly mod_revision: number }[];
+}
 
 export interface FleetOptions {
   readonly machines: number;
@@ -21,6 +26,7 @@ export interface UnitRow {
 }
 
 export const AGENT_TTL_MS = 3000;
+const PREFIX = '/_coreos.com/fleet/';
 
 const FLEETD = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetd.cjs "$@"\n`;
 const FLEETCTL = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetctl.cjs "$@"\n`;
@@ -129,6 +135,50 @@ export class Fleet implements AsyncDisposable {
     return status === 0 ? (JSON.parse(stdout) as UnitRow[]) : [];
   }
 
+  /** Destroys units and waits until nothing is reported of them. */
+  async destroy(...names: readonly string[]): Promise<void> {
+    await this.ok('destroy', ...names);
+    await this.until(`${names.join(' ')} gone`, async () =>
+      (await this.units()).every(({ name }) => !names.includes(name)),
+    );
+  }
+
+  /** Asks a machine's API, with a JSON body where one is given; answers the HTTP status. */
+  async request(machine: Machine, method: string, path: string, body?: unknown): Promise<number> {
+    const script = `const [url, method, body] = process.argv.slice(1);
+      const headers = body ? { 'content-type': 'application/json' } : {};
+      fetch(url, { method, headers, ...(body ? { body } : {}) }).then(({ status }) => console.log(status));`;
+    const url = `http://${machine.address}:49153/fleet/v1${path}`;
+    const answer = await machine.ok(
+      NODE,
+      '-e',
+      script,
+      url,
+      method,
+      ...(body === undefined ? [] : [JSON.stringify(body)]),
+    );
+    return Number(answer);
+  }
+
+  /** The record of the store below the cluster's prefix, as JSON; undefined when there is none. */
+  async record(key: string): Promise<{ readonly revision: number; readonly value: unknown } | undefined> {
+    const { kvs } = JSON.parse(await this.etcd.ctl('get', '-w', 'json', `${PREFIX}${key}`)) as EtcdRange;
+    if (kvs === undefined) return undefined;
+    const value: unknown = JSON.parse(Buffer.from(kvs[0]!.value, 'base64').toString());
+    return { revision: kvs[0]!.mod_revision, value };
+  }
+
+  /** The machine that leads, once there is one. */
+  async leader(): Promise<Machine> {
+    let leader: Machine | undefined;
+    await this.until('a leader', async () => {
+      const id = ((await this.record('cluster/leader'))?.value as { machine: string } | undefined)?.machine;
+      leader = this.machines.find(({ machineId }) => machineId === id);
+      return leader !== undefined;
+    });
+    return leader!;
+  }
+
   /** The machine on which a unit is reported active. */
   async whereActive(name: string): Promise<Machine | undefined> {
     const row = (await this.units()).find((unit) => unit.name === name && unit.systemdActiveState === 'active');
@@ -169,6 +219,12 @@ export class Fleet implements AsyncDisposable {
     await this.etcd[Symbol.asyncDispose]();
     await this.set[Symbol.asyncDispose]();
   }
+}
+
+/** The sentence that says why there can be no fleet here, or undefined where there can. */
+export function fleetProblem(): string | undefined {
+  const missing = hasProgram('etcd') ? undefined : 'missing etcd: apt-get install etcd-server etcd-client';
+  return machinesProblem() ?? missing;
 }
 
 /** The process that systemd sees as a unit's main one. */

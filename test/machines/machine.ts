@@ -49,6 +49,11 @@ export class Machine implements AsyncDisposable {
     return `/proc/${this.#init}/root`;
   }
 
+  /** What the machine keeps while it is off, as seen from outside. */
+  get disk(): string {
+    return path.join(this.#options.directory, 'fs');
+  }
+
   /** Switches the machine on and waits until it is up; answers how long that took in milliseconds. */
   async boot(): Promise<number> {
     const startedAt = performance.now();
@@ -135,10 +140,10 @@ export class Machine implements AsyncDisposable {
   }
 
   #nspawnArgs(): string[] {
-    const { directory, network, machineId, binds } = this.#options;
+    const { network, machineId, binds } = this.#options;
     return [
       ...['--quiet', '--keep-unit', '--register=no', '--settings=no', '--link-journal=no', '--boot'],
-      ...['--directory', path.join(directory, 'fs'), '--bind-ro=/usr', ...binds.map((bind) => `--bind-ro=${bind}`)],
+      ...['--directory', this.disk, '--bind-ro=/usr', ...binds.map((bind) => `--bind-ro=${bind}`)],
       ...[`--machine=${this.name}`, `--uuid=${machineId}`, `--network-bridge=${network.bridge}`],
       ...['--capability=all', '--console=pipe'],
     ];
