@@ -1,5 +1,5 @@
 import { type Cluster, type Lease, LeasedRecords, type View } from '../cluster/index.ts';
-import { type Clock, isFlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
+import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
 import type { Placement, UnitStatus } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { currentStatuses, type Refusal, sameStatus } from './current-statuses.ts';
@@ -141,7 +141,7 @@ export class Agent {
     const { runtime } = this.#options;
     for (const unit of await runtime.units()) {
       if (this.#placements.get(unit.name)?.onPartition === 'stop' && unit.launched)
-        await this.#step({ kind: 'stop', unit: unit.name, reason: 'this machine is cut off from the store' });
+        await this.#stop({ unit: unit.name, reason: 'this machine is cut off from the store' });
     }
     return undefined;
   }
@@ -175,11 +175,9 @@ export class Agent {
 
   async #carryOut(steps: readonly Step[]): Promise<boolean> {
     const texts = await this.#textsFor(steps);
-    for (const step of steps) if (step.kind === 'stop') await this.#step(step);
+    for (const step of steps) if (step.kind === 'stop') await this.#stop(step);
     const ready = await this.#apply(steps, texts);
-    await Promise.all(
-      steps.filter((step) => step.kind === 'start' && ready(step.unit)).map((step) => this.#step(step)),
-    );
+    await this.#start(steps.filter((step) => step.kind === 'start' && ready(step.unit)));
     return steps.some((step) => step.kind === 'load' && !texts.has(step.hash));
   }
 
@@ -227,18 +225,17 @@ export class Agent {
     return (unit) => !blocked.has(unit) && !problems.has(unit);
   }
 
-  async #step(step: Step): Promise<void> {
+  async #stop({ unit, reason }: Pick<Step, 'unit' | 'reason'>): Promise<void> {
+    this.#options.log.info('Stopping unit', { unit, reason });
+    await this.#options.runtime.stop(unit);
+  }
+
+  async #start(steps: readonly Step[]): Promise<void> {
+    if (steps.length === 0) return;
     const { runtime, log } = this.#options;
-    log.info(step.kind === 'start' ? 'Starting unit' : 'Stopping unit', { unit: step.unit, reason: step.reason });
-    if (step.kind === 'stop') return runtime.stop(step.unit);
-    try {
-      await runtime.start(step.unit);
-    } catch (error) {
-      // The runtime's answer is final; anything else (it is not there, say) is tried again.
-      if (!isFlotillaError(error) || error.code === 'unavailable') throw error;
-      const hash = this.#placements.get(step.unit)?.hash ?? '';
-      this.#refuse(step.unit, { hash, step: 'start', message: error.message });
-    }
+    for (const { unit, reason } of steps) log.info('Starting unit', { unit, reason });
+    for (const [unit, message] of await runtime.start(steps.map((step) => step.unit)))
+      this.#refuse(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
   }
 
   #refuse(unit: string, { hash, step, message }: Pick<Refusal, 'hash' | 'step' | 'message'>): void {

@@ -76,7 +76,7 @@ async function run(name: string, command: string, machines: readonly TestMachine
   );
   for (const { runtime, joined } of machines) {
     await runtime.apply({ unload: [], load: [{ name, hash, text: serializeUnitFile(options) }] });
-    await runtime.start(name);
+    await runtime.start([name]);
     await report(shared.cluster, joined, [{ unit: name, hash }]);
   }
   for (const { runtime } of machines) {

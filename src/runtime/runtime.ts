@@ -9,10 +9,11 @@ export interface UnitRuntime {
    */
   apply(batch: RuntimeBatch): Promise<ReadonlyMap<string, string>>;
   /**
-   * Enqueues a start (systemd mode `replace`) with the unit's dependencies; resolves once accepted, rejects with
-   * FlotillaError when refused. How it went is seen in `states`.
+   * Enqueues starts (systemd mode `replace`) with the units' dependencies, in the order that After= and Before= ask for
+   * among them; resolves once they are accepted. Units whose start is refused are answered with the reason. How it went
+   * is seen in `states`.
    */
-  start(name: string): Promise<void>;
+  start(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Enqueues a stop; resolves once accepted. */
   stop(name: string): Promise<void>;
   /** ExecReload= or what the runtime has for it; rejects when the unit has none. */

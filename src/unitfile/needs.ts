@@ -194,8 +194,8 @@ class NeedsReader {
   }
 }
 
-/** Works on any text, also on names that are none, since a check reports everything at once. */
-function expandSpecifiers(full: string, value: string): string {
+/** `%n %N %p %i` in a value, by the unit's name. Works on any text, since a check reports everything at once. */
+export function expandSpecifiers(full: string, value: string): string {
   if (!value.includes('%')) return value;
   const dot = full.lastIndexOf('.');
   const name = dot === -1 ? full : full.slice(0, dot);

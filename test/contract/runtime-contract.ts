@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtempDisposableSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { isFlotillaError } from '../../src/lib/index.ts';
-import type { UnitRuntime } from '../../src/runtime/index.ts';
+import type { RuntimeState, UnitRuntime } from '../../src/runtime/index.ts';
 import {
   hashOf,
   isAlive,
@@ -136,7 +139,12 @@ export function runtimeContract(name: string, open: () => Promise<ContractHarnes
     test('starting or stopping what is not there is refused', async () => {
       await using harness = await open();
       const refusal = (error: unknown) => isFlotillaError(error, 'not-found');
-      await assert.rejects(harness.runtime.start('a.service'), refusal);
+      await load(harness.runtime, { 'b.service': service('ExecStart=/bin/sleep infinity') });
+      assert.deepEqual(
+        [...(await harness.runtime.start(['a.service', 'b.service']))],
+        [['a.service', 'Unit a.service is not loaded on this machine']],
+      );
+      await waitFor(harness.runtime, 'b.service', 'active/running');
       await assert.rejects(harness.runtime.stop('a.service'), refusal);
       assert.deepEqual(await harness.runtime.status('a.service'), {
         text: 'Unit a.service could not be found.',
@@ -163,6 +171,26 @@ export function runtimeContract(name: string, open: () => Promise<ContractHarnes
         ),
       );
       assert.ok(BigInt(db!) < BigInt(web!));
+    });
+
+    test('units that are started together come in the order that After and Before ask for, however many', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      using directory = mkdtempDisposableSync(path.join(tmpdir(), 'order-'));
+      const file = path.join(directory.path, 'order');
+      // By name they stand in the opposite order.
+      const numbers = Array.from({ length: 200 }, (_, index) => 199 - index);
+      const textOf = (number: number) => {
+        const neighbours = `After=%p@${number + 1}.service\nBefore=x.service %p@${number - 1}.service`;
+        const order = number % 2 === 0 ? neighbours : '';
+        return service(`Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo %i >>${file}'`, order);
+      };
+      await load(runtime, Object.fromEntries(numbers.map((number) => [`z@${number}.service`, textOf(number)])));
+      await runtime.start([...numbers].reverse().map((number) => `z@${number}.service`));
+      const over = (states: ReadonlyMap<string, RuntimeState>) =>
+        numbers.every((number) => stateText(states.get(`z@${number}.service`)) === 'active/exited');
+      await waitForStates(runtime, over, 30_000);
+      assert.deepEqual(readFileSync(file, 'utf8').trim().split('\n').map(Number), numbers);
     });
 
     test('a unit that conflicts with a running one stops it', async () => {

@@ -115,7 +115,7 @@ export async function unitOf(runtime: UnitRuntime, name: string): Promise<Loaded
 
 /** Starts a unit and waits for a state. */
 export async function startAndWait(runtime: UnitRuntime, name: string, wanted = 'active/running'): Promise<void> {
-  await runtime.start(name);
+  assert.deepEqual([...(await runtime.start([name]))], []);
   await waitFor(runtime, name, wanted);
 }
 

@@ -112,11 +112,20 @@ export class Fleet implements AsyncDisposable {
     return this.ok('start', ...flags, name);
   }
 
-  async submit(name: string, text: string): Promise<void> {
+  submit(name: string, text: string): Promise<void> {
+    return this.#withFile(name, text, 'submit');
+  }
+
+  /** Starts a unit with another text than it had. */
+  replace(name: string, text: string): Promise<void> {
+    return this.#withFile(name, text, 'start', '--replace');
+  }
+
+  async #withFile(name: string, text: string, ...command: readonly string[]): Promise<void> {
     const machine = this.machines.find(({ running }) => running)!;
     const file = `/tmp/${name}`;
     await machine.ok('sh', '-c', 'printf %s "$2" >"$1"', 'sh', file, text);
-    await this.ok('submit', file);
+    await this.ok(...command, file);
     await machine.ok('rm', file);
   }
 

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AGENT_TTL_MS, Fleet, mainPid } from './fleet.ts';
+import { AGENT_TTL_MS, Fleet, fleetProblem, mainPid } from './fleet.ts';
 import type { Machine } from './machine.ts';
-import { machinesProblem } from './machine-set.ts';
-import { hasProgram } from './run.ts';
-
-const problem = machinesProblem() ?? (hasProgram('etcd') ? undefined : 'missing etcd: apt-get install etcd-server');
 
 const SLEEPER = '[Service]\nExecStart=/bin/sleep infinity\n';
 const WATCHDOG = '[Service]\nWatchdogSec=2s\n';
 /** Clock ticks in a second, as /proc counts processor time. */
 const TICKS_PER_SECOND = 100;
 
-describe('fleetd as a service of systemd', { skip: problem ?? false }, () => {
+describe('fleetd as a service of systemd', { skip: fleetProblem() ?? false }, () => {
   let fleet: Fleet;
   let first: Machine;
   let second: Machine;

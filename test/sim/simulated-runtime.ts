@@ -64,7 +64,12 @@ export class SimulatedRuntime implements UnitRuntime {
     return new Map();
   }
 
-  async start(name: string): Promise<void> {
+  async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    for (const name of names) this.#start(name);
+    return new Map();
+  }
+
+  #start(name: string): void {
     const unit = this.#units.get(name);
     if (!unit) throw new Error(`start of ${name}, which is not loaded`);
     unit.launched = true;

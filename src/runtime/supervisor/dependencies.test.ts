@@ -41,7 +41,7 @@ describe('dependencies among units', { concurrency: 8 }, () => {
       b: ['', `${STAYS}/bin/false`],
       c: ['', `${STAYS}/bin/true`],
     });
-    await runtime().start(full('a'));
+    await runtime().start([full('a')]);
     await waitFor(runtime(), full('c'), 'active/exited');
     await waitFor(runtime(), full('a'), 'inactive/dead');
     const log = await logOf(runtime(), full('a'));
@@ -109,7 +109,7 @@ describe('dependencies among units', { concurrency: 8 }, () => {
 
   test('a start within a batch waits for what it is ordered after, without requiring it', async () => {
     const full = await loadUnits({ a: ['After=b', RUNS], b: ['', `${STAYS}/bin/sleep 0.3`] });
-    await Promise.all([runtime().start(full('b')), runtime().start(full('a'))]);
+    await runtime().start([full('b'), full('a')]);
     const states = await waitForStates(runtime(), (all) => stateText(all.get(full('a'))) === 'active/running');
     assert.equal(stateText(states.get(full('b'))), 'active/exited');
   });
@@ -124,7 +124,7 @@ describe('dependencies among units', { concurrency: 8 }, () => {
     const full = await loadUnits({ a: ['', `${STAYS}/bin/sleep 0.2`], b: ['', RUNS] });
     const target = full('all').replace('.service', '.target');
     await load(runtime(), { [target]: `[Unit]\nDescription=All\nWants=${full('a')} ${full('b')}\n` });
-    await runtime().start(target);
+    await runtime().start([target]);
     const states = await waitForStates(runtime(), (all) => stateText(all.get(target)) === 'active/active');
     assert.deepEqual(
       ['a', 'b'].map((name) => stateText(states.get(full(name)))),
@@ -148,16 +148,16 @@ describe('dependencies among units', { concurrency: 8 }, () => {
 
   test('a job that waits too long is given up', async () => {
     const full = await loadUnits({ a: ['After=b\nJobTimeoutSec=200ms', RUNS], b: ['', `${STAYS}/bin/sleep 1000`] });
-    await runtime().start(full('b'));
-    await runtime().start(full('a'));
+    await runtime().start([full('b')]);
+    await runtime().start([full('a')]);
     await waitForLog(runtime(), full('a'), 'Timed out starting Test.');
     await runtime().stop(full('b'));
   });
 
   test('a stop takes back a start that has not happened', async () => {
     const full = await loadUnits({ a: ['After=b', RUNS], b: ['', `${STAYS}/bin/sleep 0.5`] });
-    await runtime().start(full('b'));
-    await runtime().start(full('a'));
+    await runtime().start([full('b')]);
+    await runtime().start([full('a')]);
     await runtime().stop(full('a'));
     await waitFor(runtime(), full('b'), 'active/exited');
     await waitFor(runtime(), full('a'), 'inactive/dead');

@@ -169,8 +169,8 @@ class SupervisorClient implements UnitRuntime {
     return new Map(await this.#call('apply', batch));
   }
 
-  async start(name: string): Promise<void> {
-    await this.#call('start', name);
+  async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return new Map(await this.#call('start', names));
   }
 
   async stop(name: string): Promise<void> {

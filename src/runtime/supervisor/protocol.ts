@@ -10,13 +10,13 @@ import type { UnitDescription } from './unit-description.ts';
  * The number changes when the two ends of different versions would misunderstand each other; a client that meets
  * another number asks the process to retire and starts its own, which takes the units over.
  */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export interface Calls {
   hello: { args: undefined; answer: { readonly protocol: number; readonly pid: number } };
   units: { args: undefined; answer: readonly LoadedUnit[] };
   apply: { args: RuntimeBatch; answer: readonly (readonly [string, string])[] };
-  start: { args: string; answer: null };
+  start: { args: readonly string[]; answer: readonly (readonly [string, string])[] };
   stop: { args: string; answer: null };
   reload: { args: string; answer: null };
   describe: { args: string; answer: UnitDescription | null };

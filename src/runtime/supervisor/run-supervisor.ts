@@ -174,7 +174,7 @@ class SupervisorService {
       case 'apply':
         return [...(await this.#supervisor.apply(args as RuntimeBatch))];
       case 'start':
-        return this.#supervisor.start(String(args));
+        return [...this.#supervisor.start(args as readonly string[])];
       case 'stop':
         return this.#supervisor.stop(String(args));
       case 'reload':

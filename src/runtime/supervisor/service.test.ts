@@ -89,7 +89,7 @@ describe('services as under systemd', { concurrency: 8 }, () => {
     const notify = '/bin/sh -c "sleep 0.2; systemd-notify --status=Listening --ready; exec sleep infinity"';
     if (!existsSync('/usr/bin/systemd-notify')) return;
     const name = await one(`Type=notify\nNotifyAccess=all\nExecStart=${notify}`);
-    await runtime().start(name);
+    await runtime().start([name]);
     await waitFor(runtime(), name, 'activating/start');
     await waitFor(runtime(), name, 'active/running');
     assert.match((await runtime().status(name)).text, /Status: "Listening"/);

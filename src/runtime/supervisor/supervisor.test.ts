@@ -276,8 +276,7 @@ describe('the supervisor process', { concurrency: 4 }, () => {
       'lines.service': service('ExecStart=/bin/sh -c "head -c 20000000 /dev/urandom; echo; echo the end"'),
       'quick.service': service('Type=oneshot\nExecStart=/bin/true'),
     });
-    await runtime.start('flood.service');
-    await runtime.start('lines.service');
+    await runtime.start(['flood.service', 'lines.service']);
     await startAndWait(runtime, 'quick.service', 'inactive/dead');
     for (const name of ['flood.service', 'lines.service']) {
       await waitFor(runtime, name, 'inactive/dead', 60_000);

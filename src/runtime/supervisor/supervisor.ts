@@ -1,4 +1,4 @@
-import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
+import { type Clock, FlotillaError, isFlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
 import type { LoadedUnit, RuntimeBatch, RuntimeState } from '../runtime.ts';
 import {
   type ActiveState,
@@ -192,7 +192,21 @@ export class Supervisor implements UnitHost {
     this.units.set(spec.name, isService(spec) ? new Service(this, spec, memory) : new Target(this, spec, memory));
   }
 
-  start(name: string): void {
+  /** All jobs are there before the first of them is carried out: so their order holds. */
+  start(names: readonly string[]): ReadonlyMap<string, string> {
+    const refused = new Map<string, string>();
+    for (const name of names) {
+      try {
+        this.#start(name);
+      } catch (error) {
+        if (!isFlotillaError(error)) throw error;
+        refused.set(name, error.message);
+      }
+    }
+    return refused;
+  }
+
+  #start(name: string): void {
     const unit = this.#unit(name);
     if (unit.spec.refuseManualStart) throw new FlotillaError('conflict', `${name} may be started as a dependency only`);
     this.#enqueue(name, 'start');

@@ -2,8 +2,9 @@ import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../
 import { parseUnitFile } from '../../unitfile/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
 import { linesOfProgram, runProgram } from './programs.ts';
+import { startOrder } from './start-order.ts';
 import { Systemd } from './systemd.ts';
-import { hasInstall, UnitBatch } from './unit-batch.ts';
+import { hasInstall, throwUnlessRefusal, UnitBatch } from './unit-batch.ts';
 import { UnitRecords } from './unit-records.ts';
 
 export interface OpenSystemdOptions {
@@ -86,10 +87,27 @@ class SystemdRuntime implements UnitRuntime {
     return result;
   }
 
-  async start(name: string): Promise<void> {
-    this.#mustHold(name);
-    await this.#systemd.queue('start', name);
-    this.#setLaunched(name, true);
+  async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const refused = new Map<string, string>();
+    const queue = async (name: string) => {
+      try {
+        this.#mustHold(name);
+        await this.#systemd.queue('start', name);
+        this.#setLaunched(name, true);
+      } catch (error) {
+        throwUnlessRefusal(error);
+        refused.set(name, messageOf(error));
+      }
+    };
+    // Calls reach systemd in the order in which they are made.
+    await Promise.all(this.#inOrder(names).map(queue));
+    return refused;
+  }
+
+  /** systemd orders a job after those that it has already: it must hear of them in the order of their dependencies. */
+  #inOrder(names: readonly string[]): readonly string[] {
+    if (names.length < 2) return names;
+    return startOrder(new Map(names.map((name) => [name, parseUnitFile(this.#records.textOf(name)).options])));
   }
 
   async stop(name: string): Promise<void> {

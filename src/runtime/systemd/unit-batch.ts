@@ -151,7 +151,8 @@ export class UnitBatch {
   }
 }
 
-function throwUnlessRefusal(error: unknown): void {
+/** Throws what says nothing of the unit: systemd is away, say. */
+export function throwUnlessRefusal(error: unknown): void {
   if (!isFlotillaError(error) || error.code === 'unavailable' || error.code === 'internal') throw error;
 }
 

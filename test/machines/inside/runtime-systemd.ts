@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { isFlotillaError } from '../../../src/lib/index.ts';
 import {
   hashOf,
   isAlive,
@@ -102,19 +101,15 @@ test('timers, sockets, paths, mounts, targets and slices run as well', async () 
   await startAndWait(runtime, 'looks.path', 'active/waiting');
   writeFileSync('/run/looked-for', '');
   await waitFor(runtime, 'looked.service', 'active/exited');
-  await runtime.start('ticks.timer');
+  await runtime.start(['ticks.timer']);
   await waitFor(runtime, 'ticks.service', 'active/exited');
 });
 
 test('what systemd does not start is refused with its reason', async () => {
   await using harness = await openSystemdHarness();
   await load(harness.runtime, { 'a.scope': '[Scope]\n', 'b.service': service('Type=nonsense') });
-  for (const name of ['a.scope', 'b.service'])
-    await assert.rejects(
-      harness.runtime.start(name),
-      (error) => isFlotillaError(error) && error.code !== 'unavailable',
-      name,
-    );
+  const refused = await harness.runtime.start(['a.scope', 'b.service']);
+  assert.deepEqual([...refused.keys()].sort(), ['a.scope', 'b.service']);
 });
 
 test('daemon-reload, daemon-reexec and a new bus change nothing, and states go on coming', async () => {
@@ -144,7 +139,7 @@ test('what is asked while systemd executes itself anew is done', async () => {
   const names = Array.from({ length: 20 }, (_, index) => `n${index}.service`);
   await load(runtime, Object.fromEntries(names.map((name) => [name, SLEEP])));
   const disturbing = systemctl('daemon-reexec');
-  await Promise.all(names.map((name) => runtime.start(name)));
+  await runtime.start(names);
   await disturbing;
   await waitForStates(runtime, (states) => names.every((name) => stateText(states.get(name)) === 'active/running'));
 });
@@ -173,7 +168,7 @@ test('a start that takes long is told as starting, and whoever opens the runtime
     ),
     'after.service': service('ExecStart=/bin/sleep infinity', 'Requires=slow.service\nAfter=slow.service'),
   });
-  await first.runtime.start('after.service');
+  await first.runtime.start(['after.service']);
   await until('both are starting', async () => (await first.runtime.units()).every(({ starting }) => starting));
   await using second = await first.reopen();
   const seen = (await second.runtime.units()).map(({ name, launched, starting }) => [name, launched, starting]);
@@ -240,7 +235,7 @@ test('a hundred units are loaded, started and unloaded in moments', async () => 
   };
   await timed('load', () => load(runtime, Object.fromEntries(names.map((name) => [name, SLEEP]))));
   await timed('start', async () => {
-    await Promise.all(names.map((name) => runtime.start(name)));
+    await runtime.start(names);
     await waitForStates(runtime, (states) => names.every((name) => stateText(states.get(name)) === 'active/running'));
   });
   const pid = await mainPid(runtime, 'n0.service');

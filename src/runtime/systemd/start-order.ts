@@ -1,0 +1,43 @@
+import { expandSpecifiers, parseUnitName, splitQuoted, type UnitOption } from '../../unitfile/index.ts';
+
+/**
+ * The units in an order in which each comes after those that its file, or theirs, wants it started after. Units that
+ * wait for each other in a circle come in any order.
+ */
+export function startOrder(units: ReadonlyMap<string, readonly UnitOption[]>): string[] {
+  const earlier = new Map<string, string[]>([...units.keys()].map((name) => [name, []]));
+  for (const [name, options] of units) {
+    earlier.get(name)!.push(...namesIn('After', name, options));
+    for (const later of [...namesIn('Before', name, options), ...triggeredBy(name, options)])
+      earlier.get(later)?.push(name);
+  }
+  const order: string[] = [];
+  const seen = new Set<string>();
+  for (const first of units.keys()) {
+    const path = seen.has(first) ? [] : [first];
+    while (path.length > 0) {
+      const name = path.at(-1)!;
+      seen.add(name);
+      const other = earlier.get(name)!.shift();
+      if (other === undefined) order.push(path.pop()!);
+      else if (units.has(other) && !seen.has(other)) path.push(other);
+    }
+  }
+  return order;
+}
+
+function namesIn(option: 'After' | 'Before', unit: string, options: readonly UnitOption[]): string[] {
+  return options
+    .filter(({ section, name }) => section === 'Unit' && name === option)
+    .flatMap(({ value }) => splitQuoted(expandSpecifiers(unit, value)));
+}
+
+/** Sockets, paths and timers come before the unit they start, without saying so. */
+function triggeredBy(unit: string, options: readonly UnitOption[]): string[] {
+  const { name, suffix } = parseUnitName(unit);
+  const section = { socket: 'Socket', path: 'Path', timer: 'Timer' }[suffix];
+  if (section === undefined) return [];
+  const option = suffix === 'socket' ? 'Service' : 'Unit';
+  const named = options.findLast((each) => each.section === section && each.name === option);
+  return [named === undefined ? `${name}.service` : expandSpecifiers(unit, named.value)];
+}
