@@ -113,7 +113,14 @@ export class Machine implements AsyncDisposable {
   /** Runs a command as root of the machine. */
   exec(command: readonly string[], timeoutMs?: number): Promise<Ran> {
     const namespaces = ['-t', String(this.#init), '-m', '-u', '-i', '-n', '-p', '-C'];
-    const env = ['env', '-i', 'PATH=/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'TERM=dumb', 'LANG=C.UTF-8'];
+    const env = [
+      'env',
+      '-i',
+      'PATH=/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin',
+      'HOME=/root',
+      'TERM=dumb',
+      'LANG=C.UTF-8',
+    ];
     return run('nsenter', [...namespaces, '--', ...env, ...command], timeoutMs);
   }
 
