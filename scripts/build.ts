@@ -15,11 +15,19 @@ const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
 const PROGRAMS: Readonly<Record<string, string>> = { fleetctl: 'src/cli/main.ts', fleetd: 'src/daemon/main.ts' };
 const PARTS: Readonly<Record<string, string>> = { lab: 'src/lab/index.ts' };
 
-/** Daemons are not always let to end by themselves, which is when Node would write its cache. */
-const launcher = (name: string): string =>
-  `const m=require('node:module');m.enableCompileCache(__dirname+'/.cache');require('./${name}-main.cjs');${
-    name === 'fleetd' ? 'setTimeout(()=>m.flushCompileCache(),3000).unref();' : ''
-  }\n`;
+/**
+ * Compiled code is kept beside the program, or in the user's own cache where that may not be written: without, every call
+ * of fleetctl would compile anew, for 25 ms. Daemons are not always let to end by themselves, which is when Node would
+ * write its cache.
+ */
+const launcher = (name: string): string => `
+const m = require('node:module'), e = process.env;
+let cache = __dirname + '/.cache';
+try { require('node:fs').accessSync(cache, 2) } catch { cache = (e.XDG_CACHE_HOME || e.HOME + '/.cache') + '/flotilla' }
+if (!cache.startsWith('undefined')) m.enableCompileCache(cache);
+require('./${name}-main.cjs');
+${name === 'fleetd' ? 'setTimeout(() => m.flushCompileCache(), 3000).unref();' : ''}
+`;
 
 /** The lab is a file of its own beside fleetctl's, read only by `fleetctl lab`. */
 const labApart: Plugin = {
@@ -69,6 +77,7 @@ async function bundle(): Promise<void> {
       banner: { js: 'const __importMetaUrl=`file://${encodeURI(__filename)}`;' },
       logLevel: 'warning',
     });
+    mkdirSync(path.join(dist, '.cache'), { recursive: true });
     for (const name of Object.keys(PROGRAMS)) writeFileSync(path.join(work, `${name}.cjs`), launcher(name));
     for (const file of globSync('*.cjs', { cwd: work })) renameSync(path.join(work, file), path.join(dist, file));
     renameSync(path.join(work, '.built'), stamp);
