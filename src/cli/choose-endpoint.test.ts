@@ -19,6 +19,7 @@ function choose(argv: string[], env: Record<string, string> = {}): { endpoints: 
       said += text;
     },
     env: { FLOTILLA_LAB: join(directory, 'none'), ...env },
+    inIsTerminal: () => false,
     outIsTerminal: () => false,
     errIsTerminal: () => false,
   };

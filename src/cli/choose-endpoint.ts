@@ -7,8 +7,8 @@ import { DEFAULT_ENDPOINT } from './global-flags.ts';
 import type { Io } from './io.ts';
 
 /**
- * The endpoints to try, in order. The one the user named; else this machine's own fleetd; else the machines of the lab
- * that runs on this computer; else the default, which then is not there.
+ * The endpoints to try, in order. The one the user named; else, with --tunnel, the default one there; else this machine's
+ * own fleetd; else the machines of the lab that runs on this computer; else the default, which then is not there.
  */
 export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
   if (flags.has('endpoint')) {
@@ -20,6 +20,8 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
     return [parseEndpoint(first!)];
   }
   const own = parseEndpoint(DEFAULT_ENDPOINT);
+  // At the tunnel's other end, that is: what runs on this computer is not meant.
+  if (flags.text('tunnel') !== '') return [own];
   if (own.kind === 'unix' && existsSync(own.path)) return [own];
   const lab = labEndpoints(io.env);
   return lab.length > 0 ? lab : [own];

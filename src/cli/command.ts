@@ -13,11 +13,16 @@ export interface CommandSpec {
   readonly examples: readonly { readonly line: string; readonly about: string }[];
   readonly flags: readonly FlagSpec[];
   /** What completion offers for arguments. */
-  readonly arguments: 'none' | 'units' | 'files' | 'commands' | readonly string[];
+  readonly arguments: 'none' | 'units' | 'files' | 'machines' | 'commands' | readonly string[];
   /** Left out of the list of commands. */
   readonly hidden?: boolean;
   /** Everything behind the command's name is passed on untouched. */
   readonly raw?: boolean;
+  /**
+   * Its last arguments are a command line for somebody else, flags included: what follows the first word behind `after`
+   * words of its own, or behind none when one of the flags `unless` stands in their place.
+   */
+  readonly foreign?: { readonly after: number; readonly unless: readonly string[] };
   /** Answers the exit status. Rejects with a FlotillaError for what a user can do something about. */
   run(context: Context): Promise<number>;
 }

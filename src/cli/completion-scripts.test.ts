@@ -13,7 +13,11 @@ after(() => rmSync(directory, { recursive: true }));
 // Stands where the real one is found: completion has to call it by its name, with these arguments, and say nothing.
 writeFileSync(
   join(directory, 'fleetctl'),
-  '#!/bin/sh\n[ "$*" = "--request-timeout=1 list-unit-files --no-legend --fields=unit" ] && echo hello.service\necho noise >&2\n',
+  `#!/bin/sh
+[ "$*" = "--request-timeout=1 list-unit-files --no-legend --fields=unit" ] && echo hello.service
+[ "$*" = "--request-timeout=1 list-machines --no-legend --full --fields=machine" ] && echo 85c0c595
+echo noise >&2
+`,
 );
 chmodSync(join(directory, 'fleetctl'), 0o755);
 writeFileSync(join(directory, 'local.service'), '');
@@ -41,7 +45,8 @@ test('bash completes commands, flags, units, files and the values of flags', {
   skip: !has('bash') && 'no bash here',
 }, () => {
   assert.deepEqual(complete('list-'), ['list-machines', 'list-unit-files', 'list-units']);
-  assert.ok(!complete('').includes('ssh'));
+  assert.ok(!complete('').includes('fd-forward'));
+  assert.deepEqual(complete('ssh', ''), ['85c0c595', 'hello.service']);
   assert.deepEqual(complete('start', '--re'), ['--replace', '--request-timeout']);
   assert.deepEqual(complete('status', 'h'), ['hello.service']);
   assert.deepEqual(complete('start', 'lo'), ['local.service']);
@@ -63,6 +68,7 @@ test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => 
     ['list-units --output ', ['json', 'table']],
     ['wait --for g', ['gone']],
     ['lab k', ['kill']],
+    ['ssh 8', ['85c0c595']],
   ];
   for (const [line, words] of offers) {
     const command = `source ${script}; complete -C 'fleetctl ${line}'`;

@@ -6,6 +6,8 @@ import { GLOBAL_FLAGS } from './global-flags.ts';
 // Asked on each press of the tab key: nobody waits longer for a completion, nor wants to read why there is none.
 const UNITS = 'fleetctl --request-timeout=1 list-unit-files --no-legend --fields=unit 2>/dev/null';
 
+const MACHINES = 'fleetctl --request-timeout=1 list-machines --no-legend --full --fields=machine 2>/dev/null';
+
 const SHOWN: readonly CommandSpec[] = COMMANDS.filter((command) => !command.hidden);
 
 function shownFlags(flags: readonly FlagSpec[]): FlagSpec[] {
@@ -36,6 +38,8 @@ function bashArguments(command: CommandSpec): string {
       return `words="${commandNames()}"`;
     case 'units':
       return `words="$(${UNITS})"`;
+    case 'machines':
+      return `words="$(${MACHINES}; ${UNITS})"`;
     case 'files':
       return `words="$(${UNITS})"; files=1`;
     default:
@@ -96,6 +100,12 @@ _fleetctl_units() {
   units=(\${(f)"$(${UNITS})"})
   compadd -a units
 }
+_fleetctl_machines_or_units() {
+  local -a machines
+  machines=(\${(f)"$(${MACHINES})"})
+  compadd -a machines
+  _fleetctl_units
+}
 _fleetctl_units_or_files() { _fleetctl_units; _files }
 _fleetctl_commands() {
   local -a commands
@@ -131,6 +141,8 @@ function zshArguments(command: CommandSpec): string[] {
       return ["'1:command:_fleetctl_commands'"];
     case 'units':
       return ["'*:unit:_fleetctl_units'"];
+    case 'machines':
+      return ["'1:machine:_fleetctl_machines_or_units'"];
     case 'files':
       return ["'*:unit:_fleetctl_units_or_files'"];
     default:
@@ -171,6 +183,8 @@ function fishArguments(command: CommandSpec): string {
       return `-a ${fishQuote(commandNames())}`;
     case 'units':
       return `-a ${fishQuote(`(${UNITS})`)}`;
+    case 'machines':
+      return `-a ${fishQuote(`(${MACHINES}; ${UNITS})`)}`;
     case 'files':
       return `-F -a ${fishQuote(`(${UNITS})`)}`;
     default:

@@ -7,7 +7,7 @@ import { GLOBAL_FLAGS } from './global-flags.ts';
 const ALL = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
 
 function parse(argv: string, env: Record<string, string> = {}) {
-  const line = splitLine(argv.split(' ').filter(Boolean), ALL, (word) => word === 'ssh');
+  const line = splitLine(argv.split(' ').filter(Boolean), ALL, ([word]) => word === 'ssh');
   const command = COMMANDS.find(({ name }) => name === line.words[0]);
   assert.ok(command, argv);
   const flags = resolveFlags(line.found, command.flags, GLOBAL_FLAGS, { command: command.name, env });

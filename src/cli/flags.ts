@@ -19,7 +19,7 @@ export interface FlagSpec {
 }
 
 /** A flag as it was written, its value not yet checked. */
-interface Found {
+export interface Found {
   readonly written: string;
   readonly value: string;
 }
@@ -74,13 +74,13 @@ export class Flags {
 
 /**
  * Takes a command line apart with every flag that any command knows. One dash or two, `--flag value` or `--flag=value`,
- * before or behind the words; `--` ends the flags. `isRaw(word)` is asked of the first word: when true, everything
+ * before or behind the words; `--` ends the flags. `isRaw(words, found)` is asked at each word: when true, everything
  * behind it is left alone. Throws `usage` errors.
  */
 export function splitLine(
   argv: readonly string[],
   specs: readonly FlagSpec[],
-  isRaw: (word: string) => boolean,
+  isRaw: (words: readonly string[], found: readonly Found[]) => boolean,
 ): ParsedLine {
   const known = new Map<string, FlagSpec>();
   for (const spec of specs) {
@@ -94,7 +94,7 @@ export function splitLine(
     if (arg === '--') return { words, rest: argv.slice(at + 1), found };
     if (!arg.startsWith('-') || arg === '-') {
       words.push(arg);
-      if (words.length === 1 && isRaw(arg)) return { words, rest: argv.slice(at + 1), found };
+      if (isRaw(words, found)) return { words, rest: argv.slice(at + 1), found };
       continue;
     }
     const { name, inline } = splitFlag(arg);

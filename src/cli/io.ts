@@ -7,6 +7,7 @@ export interface Io {
   /** Warnings, errors and progress. */
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
+  inIsTerminal(): boolean;
   outIsTerminal(): boolean;
   errIsTerminal(): boolean;
 }
@@ -25,6 +26,7 @@ export const processIo: Io = {
     }
   },
   env: process.env,
+  inIsTerminal: () => isTerminal(0),
   outIsTerminal: () => isTerminal(1),
   errIsTerminal: () => isTerminal(2),
 };

@@ -22,6 +22,7 @@ async function run(line: string, env: Record<string, string> = {}): Promise<Ran>
       err += text;
     },
     env: { FLOTILLA_LAB: '/nowhere', ...env },
+    inIsTerminal: () => false,
     outIsTerminal: () => false,
     errIsTerminal: () => false,
   };
@@ -66,9 +67,13 @@ const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
   ['list-units --no-legned', 2, /^unknown flag: --no-legned\. Did you mean --no-legend\?/],
   ['verify x', 2, /signed\/verified units feature is DEPRECATED and cannot be used/],
   ['start --sign x', 2, /signed\/verified units feature is DEPRECATED and cannot be used/],
-  ['ssh m1 ls -la', 1, /^fleetctl ssh: ssh support comes with the systemd machines/],
-  ['fd-forward /x', 1, /^fleetctl fd-forward: ssh support comes with the systemd machines/],
-  ['--tunnel h list-units', 1, /^--tunnel needs ssh/],
+  ['ssh', 2, /^Name a machine, by the beginning of its id or by a unit on it\.\n$/],
+  ['ssh -A m1 ls -la', 1, /^there is no ssh agent to forward, for SSH_AUTH_SOCK is not set/],
+  ['ssh --machine a --unit b', 2, /^--machine and --unit both name a machine/],
+  ['ssh --frob m1', 2, /^unknown flag: --frob/],
+  ['fd-forward', 2, /^Name one unix socket\.\n$/],
+  ['fd-forward /no/such.sock', 1, /^cannot connect to \/no\/such\.sock \(there is no such socket\)\n$/],
+  ['--tunnel a,b list-units', 2, /^"a,b" names no host for ssh: write HOST or HOST:PORT\n$/],
   ['--driver etcd list-units', 1, /^--driver=etcd is gone/],
   ['--endpoint unix://var/run/x.sock list-units', 1, /^unable to connect to host "var" with scheme "unix"/],
   ['--endpoint nonsense list-units', 1, /^endpoint "nonsense" has no scheme/],
@@ -111,6 +116,7 @@ test('a reader who has gone ends the command quietly', async () => {
     },
     err: () => assert.fail('nothing is to be said'),
     env: {},
+    inIsTerminal: () => false,
     outIsTerminal: () => false,
     errIsTerminal: () => false,
   };

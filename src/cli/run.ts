@@ -2,7 +2,7 @@ import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/inde
 import type { CommandSpec } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
-import { type Flags, resolveFlags, splitLine } from './flags.ts';
+import { type Flags, type Found, resolveFlags, splitLine } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import { type Io, OutputClosed } from './io.ts';
 import { nearest } from './nearest.ts';
@@ -22,7 +22,7 @@ export async function runFleetctl(argv: readonly string[], io: Io): Promise<numb
 
 async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const specs = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
-  const line = splitLine(argv, specs, (word) => COMMANDS.find((command) => command.name === word)?.raw === true);
+  const line = splitLine(argv, specs, isForeignFrom);
   const wants = (...names: string[]) =>
     line.found.some(({ written, value }) => names.includes(written) && value !== 'false');
   const name = line.words[0];
@@ -40,6 +40,15 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
     if (command === 'help' || command === 'version') return resolveFlags([], own, GLOBAL_FLAGS, { command, env: {} });
     return resolveFlags(line.found, own, GLOBAL_FLAGS, { command, env: io.env });
   }
+}
+
+/** True when what follows these words is not for us to understand. */
+function isForeignFrom(words: readonly string[], found: readonly Found[]): boolean {
+  const command = COMMANDS.find(({ name }) => name === words[0]);
+  if (!command?.foreign) return command?.raw === true;
+  const { after, unless } = command.foreign;
+  const own = found.some(({ written }) => unless.includes(written)) ? 0 : after;
+  return words.length > 1 + own;
 }
 
 /** The command of that name, or the only one whose name begins so; throws a `usage` error otherwise. */

@@ -62,6 +62,7 @@ export class TestLab {
         ran.err += text;
       },
       env: this.env,
+      inIsTerminal: () => false,
       outIsTerminal: () => options.terminal === true,
       errIsTerminal: () => options.terminal === true,
     });

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:http';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.ts';
 import { type Endpoint, endpointText } from './endpoint.ts';
 
@@ -15,6 +17,8 @@ export interface TransportOptions {
   readonly endpoints: readonly Endpoint[];
   readonly requestTimeoutMs: number;
   readonly tls?: TlsFiles;
+  /** Makes the connections, where the network of this computer is not what leads to the endpoints. */
+  readonly dial?: (endpoint: Endpoint) => Duplex;
   /** Told of each request once it is answered, for --debug. */
   readonly trace?: (line: string) => void;
 }
@@ -23,6 +27,8 @@ export interface RequestOptions {
   readonly method?: string;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** Holds its connection for long, so that others are not to wait for it. */
+  readonly lasting?: boolean;
 }
 
 export interface Answer {
@@ -32,10 +38,14 @@ export interface Answer {
 
 interface Connections {
   readonly agent: Agent;
+  /** Makes one that the agent does not know of; only where we make them. */
+  readonly connect?: () => Duplex;
   readonly request: typeof request;
 }
 
 const PREFIX = '/fleet/v1';
+/** Each connection through a dialer costs processes at both ends, and sshd allows ten at a time by default. */
+const MOST_DIALED = 4;
 const CONNECT_FAILURES = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'ENOTSOCK']);
 
 /** HTTP to one of several API servers over kept connections. Errors are FlotillaErrors which name the endpoint. */
@@ -68,7 +78,7 @@ export class Transport {
 
   /** Sends a request and answers with the response's stream; another status than 200 is thrown. */
   async stream(path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
-    const response = await this.open(path, options);
+    const response = await this.open(path, { ...options, lasting: true });
     response.setEncoding('utf8');
     if (response.statusCode === 200) return response;
     let text = '';
@@ -112,7 +122,7 @@ export class Transport {
 
   async #send(path: string, options: RequestOptions): Promise<IncomingMessage> {
     this.#kept ??= this.#connections();
-    const { agent, request } = this.#kept;
+    const { agent, connect, request } = this.#kept;
     const endpoint = this.endpoint;
     const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
     const method = options.method ?? 'GET';
@@ -123,7 +133,7 @@ export class Transport {
       // Spares Node the question whether the host is an IPv6 address, a regular expression that takes 5 ms to compile.
       ...(endpoint.kind === 'tcp' && endpoint.tls ? {} : { servername: '' }),
       method,
-      agent,
+      ...(connect && options.lasting ? { createConnection: connect } : { agent }),
       ...(options.signal ? { signal: options.signal } : {}),
       headers: body ? { 'content-type': 'application/json', 'content-length': body.length } : {},
     });
@@ -143,7 +153,9 @@ export class Transport {
   }
 
   #connections(): Connections {
-    const options = { keepAlive: true, maxSockets: 64, scheduling: 'fifo' as const };
+    const { dial } = this.#options;
+    const options = { keepAlive: true, maxSockets: dial ? MOST_DIALED : 64, scheduling: 'fifo' as const };
+    if (dial) return dialed(this.endpoint, { options, dial, tls: this.#options.tls });
     if (this.endpoint.kind === 'unix' || !this.endpoint.tls) return { agent: new Agent(options), request };
     // Asked for here, so that whoever needs no TLS does not load it. An import() would load all of undici on the way.
     const https = process.getBuiltinModule('node:https');
@@ -162,6 +174,23 @@ export class Transport {
       error,
     );
   }
+}
+
+/** Connections by way of a dialer, with TLS inside them for an https endpoint. */
+function dialed(
+  endpoint: Endpoint,
+  { options, dial, tls }: { options: AgentOptions; dial: (endpoint: Endpoint) => Duplex; tls: TlsFiles | undefined },
+): Connections {
+  const secure = endpoint.kind === 'tcp' && endpoint.tls;
+  const files = secure ? readTls(tls) : {};
+  const connect = () => {
+    const socket = dial(endpoint);
+    if (!secure) return socket;
+    const servername = isIP(endpoint.host) ? '' : endpoint.host;
+    return process.getBuiltinModule('node:tls').connect({ socket, host: endpoint.host, servername, ...files });
+  };
+  const agent = Object.assign(new Agent(options), { createConnection: connect });
+  return { agent, connect, request };
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,0 +1,40 @@
+import { FlotillaError } from '../../lib/index.ts';
+import type { Context } from '../context.ts';
+import { findMachine } from './find-machine.ts';
+import { SshConnection } from './ssh-connection.ts';
+import { parseSshHost } from './ssh-host.ts';
+import { sshSettings } from './ssh-settings.ts';
+import { openTunnel } from './tunnel.ts';
+
+/** `fleetctl ssh`: finds the machine, connects to it and runs the command; answers its exit status. */
+export async function runSsh(context: Context): Promise<number> {
+  const { flags, io } = context;
+  const forwardAgent = flags.bool('forward-agent');
+  if (forwardAgent && !io.env['SSH_AUTH_SOCK']) {
+    throw new FlotillaError(
+      'invalid',
+      'there is no ssh agent to forward, for SSH_AUTH_SOCK is not set: start one with eval $(ssh-agent), and ssh-add your key',
+    );
+  }
+  const { words, command } = takeApart(context);
+  const address = await findMachine(await context.client(), words);
+  const host = parseSshHost(address, flags.text('ssh-username'));
+  const port = flags.has('ssh-port') ? { port: flags.count('ssh-port') } : {};
+  const settings = { ...sshSettings(flags, io), forwardAgent };
+  const tunnel = flags.text('tunnel') === '' ? undefined : await openTunnel(flags, io);
+  const connection = await SshConnection.open({ ...host, ...port }, settings, tunnel);
+  return connection.run(command);
+}
+
+/** Which machine is meant, and what is to be run there. */
+function takeApart({ flags, args }: Context) {
+  const [machine, unit] = [flags.text('machine'), flags.text('unit')];
+  if (machine !== '' && unit !== '') {
+    throw new FlotillaError('usage', '--machine and --unit both name a machine: give only one of them');
+  }
+  if (machine !== '') return { words: { machine }, command: args };
+  if (unit !== '') return { words: { unit }, command: args };
+  const [either, ...command] = args;
+  if (either !== undefined && either !== '') return { words: { either }, command };
+  throw new FlotillaError('usage', 'Name a machine, by the beginning of its id or by a unit on it.');
+}

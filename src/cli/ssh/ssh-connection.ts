@@ -1,0 +1,142 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { FlotillaError } from '../../lib/index.ts';
+import { ChildStream } from './child-stream.ts';
+import { controlSocketPath, isShared } from './control-socket.ts';
+import { explainSsh, type SshEnd } from './explain-ssh.ts';
+import { type SshHost, sshHostText } from './ssh-host.ts';
+import { type SshSettings, sshArguments } from './ssh-settings.ts';
+
+/** How long OpenSSH keeps a connection that nobody uses. */
+const KEPT = '60';
+
+/**
+ * A connection to one host. OpenSSH holds it open in the background for a minute, and whoever asks for the same again
+ * meanwhile shares it, in this process or in another.
+ */
+export class SshConnection {
+  readonly host: SshHost;
+  readonly #settings: SshSettings;
+  readonly #via: SshConnection | undefined;
+  /** Arguments of an ssh that uses the connection, without the command. */
+  readonly #args: readonly string[];
+  readonly #socket: string;
+
+  private constructor(host: SshHost, settings: SshSettings, via: SshConnection | undefined) {
+    this.host = host;
+    this.#settings = settings;
+    const args = [...sshArguments(settings), ...(via ? ['-o', `ProxyCommand=${via.#proxyCommand()}`] : [])];
+    this.#via = via;
+    this.#socket = controlSocketPath(sharedBy(host, settings, via ? via.#socket : ''), settings.env);
+    const port = host.port === undefined ? [] : ['-p', String(host.port)];
+    this.#args = [...args, '-S', this.#socket.replaceAll('%', '%%'), ...port, '-l', host.user];
+  }
+
+  /** Connects, by way of another connection when one is given. Rejects with one sentence when that does not come about. */
+  static async open(host: SshHost, settings: SshSettings, via?: SshConnection): Promise<SshConnection> {
+    const connection = new SshConnection(host, settings, via);
+    if (!(await isShared(connection.#socket))) await connection.#connect();
+    return connection;
+  }
+
+  /** Runs a command there, or a shell, on this process's own streams; answers its exit status. */
+  async run(command: readonly string[]): Promise<number> {
+    const child = this.#spawn(['--', this.host.name, ...command], { stdio: 'inherit' });
+    const end = () => child.kill('SIGTERM');
+    process.once('exit', end);
+    const { status } = await ended(child);
+    process.off('exit', end);
+    return status ?? 255;
+  }
+
+  /** What a command there writes and reads. `explain` says why when it fails. */
+  pipe(command: string, explain: (end: SshEnd) => FlotillaError): Duplex {
+    return this.#stream(['-T', '--', this.host.name, command], explain);
+  }
+
+  /** A TCP connection from there. */
+  forward(address: { readonly host: string; readonly port: number }, explain: (end: SshEnd) => FlotillaError): Duplex {
+    return this.#stream(['-W', `[${address.host}]:${address.port}`, '--', this.host.name], explain);
+  }
+
+  async #connect(): Promise<void> {
+    const { mayAsk, strict, timeoutS, knownHostsFile } = this.#settings;
+    // What the user accepts is written there by ssh, which makes no directories but its own.
+    if (strict && mayAsk) mkdirSync(dirname(knownHostsFile), { recursive: true, mode: 0o700 });
+    // Two at once may both want to hold the connection: one of them will, the other one's goes away with its command.
+    const args = ['-T', '-o', 'ControlMaster=auto', '-o', `ControlPersist=${KEPT}`, '--', this.host.name, 'true'];
+    // ssh has a time-out of its own, which does not count what comes after the exchange of keys.
+    const limit = mayAsk ? {} : { timeout: 2 * timeoutS * 1000 };
+    const end = await ended(this.#spawn(args, { stdio: ['ignore', 'ignore', 'pipe'], ...limit }));
+    if (end.status !== 0 && !(await isShared(this.#socket))) throw this.#explain(end);
+  }
+
+  #stream(args: readonly string[], explain: (end: SshEnd) => FlotillaError): Duplex {
+    const child = this.#spawn(args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const failure = ended(child).then((end) => {
+      // 255 is ssh's own; everything else is the command's.
+      if (end.status === 255 && !/forwarding request failed/.test(end.said)) {
+        return this.#explain(end);
+      }
+      return end.status === 0 ? undefined : explain(end);
+    });
+    return new ChildStream(child.stdin!, child.stdout!, failure);
+  }
+
+  #explain(end: SshEnd): FlotillaError {
+    return explainSsh(end, {
+      host: this.host,
+      settings: this.#settings,
+      ...(this.#via ? { via: this.#via.host } : {}),
+    });
+  }
+
+  #spawn(args: readonly string[], options: SpawnOptions): ChildProcess {
+    const all = [...this.#args, ...args];
+    this.#settings.trace(`ssh ${all.join(' ')}`);
+    return spawn('ssh', all, { ...options, env: this.#settings.env as NodeJS.ProcessEnv });
+  }
+
+  /** What another ssh runs to reach a host from here. */
+  #proxyCommand(): string {
+    const args = ['ssh', ...this.#args, '-W', '[%h]:%p', '--', this.host.name];
+    return args.map((arg) => shellQuoted(arg === '[%h]:%p' ? arg : arg.replaceAll('%', '%%'))).join(' ');
+  }
+
+  toString(): string {
+    return sshHostText(this.host);
+  }
+}
+
+/** What has to be the same for two to share a connection; whether they may ask the user makes no difference. */
+function sharedBy(host: SshHost, settings: SshSettings, via: string): string[] {
+  const { strict, knownHostsFile, forwardAgent, env } = settings;
+  const trusts = strict ? knownHostsFile : '';
+  return [
+    ...[host.user, host.name, String(host.port), via],
+    ...[trusts, String(forwardAgent), env['SSH_AUTH_SOCK'] ?? ''],
+  ];
+}
+
+/** Waits until a process and its streams have ended. */
+function ended(child: ChildProcess): Promise<SshEnd> {
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (chunk) => {
+    said += chunk;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => {
+      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const message = missing ? 'there is no ssh on this computer: install the OpenSSH client' : String(error);
+      reject(new FlotillaError('unavailable', message, {}, error));
+    });
+    child.once('close', (status) => resolve({ said, ...(status === null ? {} : { status }) }));
+  });
+}
+
+/** One word for a POSIX shell. */
+export function shellQuoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
