@@ -19,6 +19,7 @@ test('the same words give the same path, in a directory that is ours alone', () 
 
 test('a directory that others can look into, is a link, or whose path is too long for a socket, is passed over', () => {
   const home = join(folder, 'home');
+  mkdirSync(home);
   const open = join(folder, 'open');
   mkdirSync(join(open, 'fleetctl'), { recursive: true });
   chmodSync(join(open, 'fleetctl'), 0o755);

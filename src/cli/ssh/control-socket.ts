@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FlotillaError } from '../../lib/index.ts';
 import type { Io } from '../io.ts';
 
@@ -33,7 +33,8 @@ export function controlSocketPath(words: readonly string[], env: Io['env']): str
 /** True when the directory is there, is ours, and is closed to everybody else. */
 function makePrivate(directory: string): boolean {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // One by one: asked for all of them, Node does not come to an end in a file system that lets nobody make any.
+    for (const each of [dirname(directory), directory]) if (!existsSync(each)) mkdirSync(each, { mode: 0o700 });
     const at = lstatSync(directory);
     return at.isDirectory() && at.uid === process.getuid!() && (at.mode & 0o077) === 0;
   } catch {

@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { FlotillaError } from '../../lib/index.ts';
+import { FlotillaError, messageOf } from '../../lib/index.ts';
 import { ChildStream } from './child-stream.ts';
 import { controlSocketPath, isShared } from './control-socket.ts';
 import { explainSsh, type SshEnd } from './explain-ssh.ts';
@@ -63,8 +63,7 @@ export class SshConnection {
 
   async #connect(): Promise<void> {
     const { mayAsk, strict, timeoutS, knownHostsFile } = this.#settings;
-    // What the user accepts is written there by ssh, which makes no directories but its own.
-    if (strict && mayAsk) mkdirSync(dirname(knownHostsFile), { recursive: true, mode: 0o700 });
+    if (strict && mayAsk) makeDirectoryOf(knownHostsFile);
     // Two at once may both want to hold the connection: one of them will, the other one's goes away with its command.
     const args = ['-T', '-o', 'ControlMaster=auto', '-o', `ControlPersist=${KEPT}`, '--', this.host.name, 'true'];
     // ssh has a time-out of its own, which does not count what comes after the exchange of keys.
@@ -107,6 +106,18 @@ export class SshConnection {
 
   toString(): string {
     return sshHostText(this.host);
+  }
+}
+
+/** What the user accepts is written there by ssh, which makes no directory but its own. */
+function makeDirectoryOf(knownHostsFile: string): void {
+  try {
+    mkdirSync(dirname(knownHostsFile), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new FlotillaError(
+      'invalid',
+      `cannot make the directory of ${knownHostsFile}, where keys of hosts are to be stored (${messageOf(error)}): name another file with --known-hosts-file`,
+    );
   }
 }
 
