@@ -3,6 +3,7 @@ import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index
 import type { Placement, UnitStatus } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { currentStatuses, type Refusal, sameStatus } from './current-statuses.ts';
+import { type Draining, DrainingUnits } from './draining-units.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
 
@@ -10,6 +11,8 @@ export interface AgentOptions {
   readonly cluster: Cluster;
   readonly runtime: UnitRuntime;
   readonly presence: Presence;
+  /** Without it units are stopped at once. */
+  readonly draining?: Draining;
   readonly machine: string;
   readonly ttlMs: number;
   /** Longest time between two looks at the world, in milliseconds; a safety net, not the way changes are noticed. */
@@ -38,6 +41,7 @@ export class Agent {
   readonly #statuses: LeasedRecords<UnitStatus>;
   #view: Promise<View> | undefined;
   #placements: ReadonlyMap<string, Placement> = new Map();
+  readonly #draining: DrainingUnits;
   #acting = false;
   /** Some unit has to go, or to make room for another file: as soon as it has stopped there is more to do. */
   #leaving = false;
@@ -47,6 +51,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { cluster, machine, presence, runtime, signal } = options;
+    this.#draining = new DrainingUnits(options.draining, options.log);
     this.#statuses = new LeasedRecords({
       read: () => cluster.statusesOf(machine),
       write: (announcement, changes) => cluster.putStatuses(announcement, changes),
@@ -130,9 +135,11 @@ export class Agent {
     const lasting = [...this.#refusals].filter(([, { againAtMs }]) => againAtMs > clock.monotonic());
     const refused = new Map(lasting.map(([unit, { hash }]) => [unit, hash]));
     const cutOff = spareMs <= 0;
-    const waiting = await this.#act(planSteps({ placements: this.#placements, actual, refused, cutOff }));
-    if (waiting) return TEXT_RETRY_MS;
-    return this.#stopsOnPartition() ? Math.max(10, spareMs) : reconcileIntervalMs;
+    const planned = planSteps({ placements: this.#placements, actual, refused, cutOff });
+    const { steps, againMs } = cutOff ? { steps: planned, againMs: Infinity } : this.#draining.defer(planned);
+    const waiting = await this.#act(steps);
+    if (waiting) return Math.min(againMs, TEXT_RETRY_MS);
+    return Math.min(againMs, this.#stopsOnPartition() ? Math.max(10, spareMs) : reconcileIntervalMs);
   }
 
   /** Not present: nothing is loaded or started. Only what must not run unwatched is stopped. */

@@ -27,6 +27,10 @@ export const SETTINGS = {
   metadata: metadata('key=value pairs of this machine, comma separated, for MachineMetadata.'),
   agent_ttl: duration(30_000, 'How long a machine may be silent before its units move (Go duration: 30s, 1m30s).'),
   node_name: text('', 'Name of this machine in the catalog of services and in DNS; empty: its host name.'),
+  drain_time: duration(
+    2000,
+    'How long a unit runs on after its services have left the catalog, before it is stopped (Go duration).',
+  ),
   units_directory: text('/run/fleet/units/', 'Where unit files are written for systemd.'),
   systemd_user: flag(false, "Use the user's systemd instance."),
   token_limit: number(100, 'Most elements in one page of an API list.'),

@@ -11,13 +11,14 @@ import {
   systemRandom as random,
   VERSION,
 } from '../lib/index.ts';
+import { openCatalog } from '../services/index.ts';
 import { openEtcdStore } from '../store/index.ts';
 import { type Config, changedForLater, reloadable } from './config-schema.ts';
 import { meterStore, observeEngine } from './feed-metrics.ts';
 import { listenersOf, tcpEndpoint } from './listeners.ts';
 import { bootId, describeMachine, machineId, machineIdNow } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
-import { openServices } from './open-services.ts';
+import { openServices, type Services } from './open-services.ts';
 import type { ServiceNotifier } from './service-notifier.ts';
 import { StateDirectory } from './state-directory.ts';
 
@@ -61,6 +62,8 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const metered = meterStore(store, metrics, clock);
   const cluster = openCluster({ store: metered, prefix: config.etcd_key_prefix, clock, random, log });
   const runtime = await openRuntime({ config, machineId: id, env, self, log });
+  const parts = { cluster, clock, random, log, signal };
+  const catalog = openCatalog(parts);
   let presence: Presence | undefined;
   const api = createApi({
     cluster,
@@ -79,11 +82,12 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const server = await serveApi(api, listeners);
   const endpoint = (address: string) => tcpEndpoint(server.addresses, address);
   const machine = () => describeMachine({ config, id, version: VERSION, endpoint });
-  const common = { cluster, clock, random, log, signal, ttlMs, machine: id };
+  const common = { ...parts, ttlMs, machine: id };
   presence = new Presence({ ...common, machine, token: state.token(random), memory: state.leaseMemory(bootId()) });
   const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
-  const agent = new Agent({ ...common, runtime, presence, reconcileIntervalMs });
-  const services = openServices({ ...common, presence, machine, file: state.servicesFile });
+  const { drain_time: drainMs } = config;
+  const services = openServices({ ...parts, runtime, presence, machine, file: state.servicesFile, drainMs });
+  const agent = new Agent({ ...common, runtime, presence, draining: services.local, reconcileIntervalMs });
   const present = presence;
   const tellStatus = (leading: boolean) => {
     if (!signal.aborted) notifier.status(statusLine(present, leading, config.etcd_servers));
@@ -109,13 +113,13 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
       machine: machine(),
       presence: present.state,
       leading: engine?.leading ?? false,
-      services: services.catalog.snapshot.services.size,
+      services: catalog.snapshot.services.size,
       listening: server.addresses,
     }),
     async stop() {
       const stopped = new FlotillaError('unavailable', 'fleetd is stopping');
       stopping.abort(stopped);
-      await Promise.race([withdraw(agent, engine, present, log), clock.sleep(STOP_TIMEOUT_MS)]);
+      await Promise.race([withdraw({ agent, engine, presence: present, services }, log), clock.sleep(STOP_TIMEOUT_MS)]);
       state.forgetLease();
       state.withdrawReady();
       await server.close();
@@ -153,10 +157,18 @@ function readSetting(setting: string, file: string): string {
   }
 }
 
-async function withdraw(agent: Agent, engine: Engine | undefined, presence: Presence, log: Log): Promise<void> {
+interface Withdrawing {
+  readonly agent: Agent;
+  readonly engine: Engine | undefined;
+  readonly presence: Presence;
+  readonly services: Services;
+}
+
+async function withdraw({ agent, engine, presence, services }: Withdrawing, log: Log): Promise<void> {
   const attempt = (what: string, done: Promise<void> | undefined) =>
     done?.catch((error) => log.warn('Not withdrawn cleanly', { what, error: messageOf(error) }));
   await attempt('leadership', engine?.resign());
+  await attempt('services', services.leave());
   await attempt('units', agent.unloadAll());
   await attempt('presence', presence.leave());
 }

@@ -89,4 +89,5 @@ export const NO_NEEDS: Needs = {
 
 export * from './glob.ts';
 export * from './questions.ts';
+export type * from './registration.ts';
 export * from './service.ts';

@@ -4,6 +4,7 @@ import type { RunProbe } from './check-result.ts';
 import { CheckRunner } from './check-runner.ts';
 import type { CheckDefinition, Registration, ServiceSource } from './registration.ts';
 import { ServiceRegistry } from './service-registry.ts';
+import { Withdrawals } from './withdrawals.ts';
 
 export interface LocalServicesOptions {
   /** The machine as it is now. */
@@ -11,6 +12,10 @@ export interface LocalServicesOptions {
   /** Besides third parties, whose registrations are kept in `file`. */
   readonly sources: readonly ServiceSource[];
   readonly file: string;
+  /** The unit that runs the container of that name, where there is one. */
+  readonly unitOf: (container: string) => string | undefined;
+  /** How long a service is out of the catalog before its unit is stopped, in milliseconds, unless it says otherwise. */
+  readonly drainMs: number;
   readonly probe: RunProbe;
   readonly clock: Clock;
   readonly random: Random;
@@ -39,12 +44,15 @@ export class LocalServices {
   readonly #said = new Map<ServiceInstance['source'], readonly Registration[]>();
   /** Instances that stood in the catalog when this fleetd began, until their source is heard of. */
   readonly #recalled = new Map<string, ServiceInstance>();
+  readonly #withdrawals: Withdrawals;
+  #leaving = false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #built = new Map<string, Built>();
   #instances: ReadonlyMap<string, ServiceInstance> | undefined;
 
   constructor(options: LocalServicesOptions) {
     this.#options = options;
+    this.#withdrawals = new Withdrawals(options.clock);
     this.#registry = new ServiceRegistry(options.file, options.log);
     this.#checks = new CheckRunner(options, () => this.#changed());
     this.#renew();
@@ -139,6 +147,49 @@ export class LocalServices {
     this.#changed();
   }
 
+  /**
+   * The unit is about to be stopped: its services leave the catalog. Answers for how many milliseconds it must run on,
+   * so that requests under way can end and nobody sends new ones; 0 when it may be stopped. Ask again then.
+   */
+  leave(unit: string): number {
+    if (!this.#withdrawals.has(unit)) this.#withdraw(unit);
+    return this.#withdrawals.leftMs(unit);
+  }
+
+  /** The unit goes on, or begins: its services come back. */
+  stay(unit: string): void {
+    if (this.#withdrawals.end(unit)) this.#changed();
+  }
+
+  /** All instances leave the catalog for good. Answers the milliseconds for which all units must run on after that. */
+  leaveAll(): number {
+    const drains = [...this.instances().keys()].map(
+      (id) => this.#registrations.get(id)?.drainMs ?? this.#options.drainMs,
+    );
+    this.#leaving = true;
+    this.#changed();
+    return Math.max(0, ...drains);
+  }
+
+  /** The catalog holds these instances of this machine now. */
+  published(instances: ReadonlyMap<string, ServiceInstance>): void {
+    this.#withdrawals.published(instances.values());
+  }
+
+  #withdraw(unit: string): void {
+    const usual = this.#options.drainMs;
+    const ours = [...this.#registrations.values()].filter((registration) => this.#unitOf(registration) === unit);
+    const recalled = [...this.#recalled.values()].filter((instance) => instance.unit === unit);
+    const drains = [...ours.map(({ drainMs = usual }) => drainMs), ...recalled.map(() => usual)];
+    if (drains.length === 0) return;
+    this.#withdrawals.begin(unit, Math.max(...drains));
+    this.#changed();
+  }
+
+  #unitOf({ unit, container }: Registration): string | undefined {
+    return unit ?? (container === undefined ? undefined : this.#options.unitOf(container));
+  }
+
   async #edit(edit: Parameters<ServiceRegistry['change']>[0]): Promise<void> {
     this.#registry.change(edit);
     this.#renew();
@@ -188,16 +239,20 @@ export class LocalServices {
   }
 
   #build(): ReadonlyMap<string, ServiceInstance> {
-    const instances = new Map(this.#recalled);
+    if (this.#leaving) return new Map();
+    const recalled = [...this.#recalled].filter(([, { unit = '' }]) => !this.#withdrawals.has(unit));
+    const instances = new Map(recalled);
     const built = new Map<string, Built>();
     const machine = this.#options.machine();
     for (const [id, registration] of this.#registrations) {
       const checks = this.#checksOf(registration);
+      const unit = this.#unitOf(registration);
+      if (unit !== undefined && this.#withdrawals.has(unit)) continue;
       if (checks.some((check) => this.#checks.isOverdue(check.id))) {
         this.#dropOverdue(registration);
         continue;
       }
-      const made = this.#instance(registration, checks, machine);
+      const made = this.#instance(registration, { checks, unit, machine });
       built.set(id, made);
       instances.set(id, made.instance);
     }
@@ -206,16 +261,31 @@ export class LocalServices {
   }
 
   /** The same object as before unless something it shows has changed. */
-  #instance(registration: Registration, definitions: readonly CheckDefinition[], { id, address }: Machine): Built {
+  #instance(
+    registration: Registration,
+    {
+      checks: definitions,
+      unit,
+      machine,
+    }: { checks: readonly CheckDefinition[]; unit: string | undefined; machine: Machine },
+  ): Built {
+    const { id, address } = machine;
     const results = definitions.map((check) => this.#checks.resultOf(check.id));
     const maintenance = this.#registry.maintenanceOf(registration.id);
-    const parts = [registration, id, address, maintenance, ...definitions, ...results];
+    const parts = [registration, unit, id, address, maintenance, ...definitions, ...results];
     const before = this.#built.get(registration.id);
     if (before && before.parts.length === parts.length && parts.every((part, i) => part === before.parts[i]))
       return before;
     const checks = definitions.map((check, i) => shownCheck(check, results[i] ?? { status: check.status, output: '' }));
     if (maintenance !== undefined) checks.push(maintenanceCheck(registration.id, maintenance));
-    const instance = { ...registration, machine: id, address: registration.address || address, checks };
+    const { container: _, drainMs: __, ...shown } = registration;
+    const instance = {
+      ...shown,
+      machine: id,
+      address: registration.address || address,
+      ...(unit === undefined ? {} : { unit }),
+      checks,
+    };
     return { parts, instance };
   }
 

@@ -46,9 +46,10 @@ export class ServicePublisher {
       signal.addEventListener('abort', end, { once: true });
   }
 
-  /** Settles after the signal has been aborted and the last write is over. */
-  get done(): Promise<void> {
-    return this.#loop.done;
+  /** Takes everything out of the catalog. Call after the signal has been aborted. */
+  async withdraw(): Promise<void> {
+    await this.#loop.done;
+    await this.#publish();
   }
 
   async #publish(): Promise<undefined> {
@@ -59,6 +60,8 @@ export class ServicePublisher {
       local.recall(await cluster.instancesOf(machine));
       this.#recalled = true;
     }
-    if ((await this.#records.publish(announcement, local.instances())) === 'announce') presence.announce();
+    const instances = local.instances();
+    if ((await this.#records.publish(announcement, instances)) === 'announce') presence.announce();
+    else local.published(instances);
   }
 }

@@ -97,7 +97,10 @@ export class TestSource implements ServiceSource {
 export class TestMachine {
   readonly source = new TestSource();
   readonly local: LocalServices;
+  readonly publisher: ServicePublisher;
   readonly self: Machine;
+  /** Units by the containers that they run. */
+  readonly containers = new Map<string, string>();
   readonly #stopping = new AbortController();
   readonly #cluster: Cluster;
   readonly #listeners = new Set<() => void>();
@@ -109,8 +112,9 @@ export class TestMachine {
     const signal = AbortSignal.any([testStore.signal, this.#stopping.signal]);
     const options = { ...testStore.options, signal };
     const file = path.join(testStore.directory, `${self.id}.json`);
-    this.local = new LocalServices({ ...options, machine: () => self, sources: [this.source], file, probe: runProbe });
-    new ServicePublisher({ ...options, cluster, local: this.local, machine: self.id, presence: this });
+    const parts = { machine: () => self, sources: [this.source], file, probe: runProbe };
+    this.local = new LocalServices({ ...options, ...parts, unitOf: (name) => this.containers.get(name), drainMs: 300 });
+    this.publisher = new ServicePublisher({ ...options, cluster, local: this.local, machine: self.id, presence: this });
   }
 
   onChange(fn: () => void): () => void {

@@ -1,12 +1,13 @@
 import { readNeeds } from './needs.ts';
 import { parseUnitFile } from './parse.ts';
 import { serializeUnitFile } from './serialize.ts';
+import { readServices } from './services.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 
 /**
  * All that command line and API say about a unit before they accept it: its name, options that no unit file could
- * hold, and its [X-Fleet] section. `lines` are those of parseUnitFile. Accepted when no problem is an error.
+ * hold, and its [X-Fleet] and [X-Service] sections. `lines` are those of parseUnitFile. Accepted when no problem is an error.
  */
 export function checkUnit(name: string, options: readonly UnitOption[], lines: readonly number[] = []): UnitProblem[] {
   const problems: UnitProblem[] = [];
@@ -17,7 +18,8 @@ export function checkUnit(name: string, options: readonly UnitOption[], lines: r
     const message = optionProblem(option);
     if (message !== undefined) problems.push({ line: lines[i] ?? 0, message, severity: 'error' });
   });
-  return [...problems, ...readNeeds(name, options, lines).problems].sort((a, b) => a.line - b.line);
+  const own = [...readNeeds(name, options, lines).problems, ...readServices(name, options, lines).problems];
+  return [...problems, ...own].sort((a, b) => a.line - b.line);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isGlob, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
+import { expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 import { splitQuoted } from './values.ts';
@@ -192,21 +193,6 @@ class NeedsReader {
   #warn(line: number, message: string): void {
     this.problems.push({ line, message, severity: 'warning' });
   }
-}
-
-/** `%n %N %p %i` in a value, by the unit's name. Works on any text, since a check reports everything at once. */
-export function expandSpecifiers(full: string, value: string): string {
-  if (!value.includes('%')) return value;
-  const dot = full.lastIndexOf('.');
-  const name = dot === -1 ? full : full.slice(0, dot);
-  const at = name.indexOf('@');
-  const meanings: Readonly<Record<string, string>> = {
-    n: full,
-    N: name,
-    p: at === -1 ? name : name.slice(0, at),
-    i: at === -1 ? '' : name.slice(at + 1),
-  };
-  return value.replace(/%([nNpi])/g, (_, letter: string) => meanings[letter]!);
 }
 
 function addTo(list: string[], value: string): void {

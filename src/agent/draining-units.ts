@@ -1,0 +1,52 @@
+import type { Log } from '../lib/index.ts';
+import type { Step } from './plan-steps.ts';
+
+/** Takes what units offer out of the catalog of services before they are stopped. */
+export interface Draining {
+  /** The unit is about to be stopped; for how many milliseconds it must run on yet. */
+  leave(unit: string): number;
+  /** The unit is not to be stopped after all, or begins anew. */
+  stay(unit: string): void;
+}
+
+/** The units that run on for a while before they are stopped. */
+export class DrainingUnits {
+  readonly #draining: Draining | undefined;
+  readonly #log: Log;
+  readonly #units = new Set<string>();
+
+  constructor(draining: Draining | undefined, log: Log) {
+    this.#draining = draining;
+    this.#log = log;
+  }
+
+  /**
+   * The steps without the stops that must wait, and the milliseconds after which to look again. No other unit waits for
+   * those.
+   */
+  defer(steps: readonly Step[]): { readonly steps: readonly Step[]; readonly againMs: number } {
+    const stopping = new Set(steps.filter(({ kind }) => kind === 'stop').map(({ unit }) => unit));
+    for (const unit of this.#units) if (!stopping.has(unit)) this.#stay(unit);
+    for (const { kind, unit } of steps) if (kind === 'start' || kind === 'unload') this.#stay(unit);
+    let againMs = Infinity;
+    const ready = steps.filter(({ kind, unit }) => {
+      const leftMs = kind === 'stop' ? this.#leave(unit) : 0;
+      if (leftMs > 0) againMs = Math.min(againMs, leftMs);
+      return leftMs === 0;
+    });
+    return { steps: ready, againMs };
+  }
+
+  #leave(unit: string): number {
+    const leftMs = this.#draining?.leave(unit) ?? 0;
+    if (leftMs > 0 && !this.#units.has(unit)) this.#log.info('Draining unit', { unit, drainMs: Math.round(leftMs) });
+    if (leftMs > 0) this.#units.add(unit);
+    else this.#units.delete(unit);
+    return leftMs;
+  }
+
+  #stay(unit: string): void {
+    this.#units.delete(unit);
+    this.#draining?.stay(unit);
+  }
+}

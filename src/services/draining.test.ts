@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock as clock } from '../lib/index.ts';
+import { openCatalog } from './index.ts';
+import { machine, openTestStore, registration, TestMachine, until } from './test-services.ts';
+
+const testStore = await openTestStore();
+
+async function present() {
+  const cluster = testStore.newCluster();
+  const catalog = openCatalog({ ...testStore.options, cluster });
+  const one = new TestMachine(testStore, cluster, machine('m1'));
+  await one.join();
+  const has = (service: string) => catalog.snapshot.services.has(service);
+  return { cluster, catalog, one, has };
+}
+
+test('a unit about to be stopped runs on after its services have left, as long as is usual or as they say', async () => {
+  const { one, has } = await present();
+  one.containers.set('box', 'c.service');
+  one.source.say([
+    registration('a', { name: 'a', unit: 'a.service' }),
+    registration('b', { name: 'b', unit: 'b.service', drainMs: 0 }),
+    registration('c', { name: 'c', container: 'box' }),
+  ]);
+  await until(() => has('a') && has('b') && has('c'), 'all are there');
+  assert.equal(one.local.leave('none.service'), 0);
+  assert.equal(one.local.leave('b.service'), 0);
+  const beganMs = clock.monotonic();
+  assert.ok(one.local.leave('a.service') > 0);
+  assert.ok(one.local.leave('c.service') > 0);
+  await until(() => !has('a') && !has('b') && !has('c'), 'all have left');
+  await until(() => one.local.leave('a.service') === 0 && one.local.leave('c.service') === 0, 'they may be stopped');
+  assert.ok(clock.monotonic() - beganMs >= 300);
+  one.local.stay('a.service');
+  await until(() => has('a'), 'the one that goes on is back');
+  assert.ok(!has('c'));
+});
+
+test('a machine that is not present stops its units all the same', async () => {
+  const { one, has } = await present();
+  one.source.say([registration('a', { name: 'a', unit: 'a.service' })]);
+  await until(() => has('a'), 'it is there');
+  one.present(undefined);
+  assert.ok(one.local.leave('a.service') > 0);
+  await until(() => one.local.leave('a.service') === 0, 'it may be stopped');
+});
+
+test('everything leaves with fleetd, in one commit', async () => {
+  const { one, has, catalog } = await present();
+  one.source.say([registration('a', { name: 'a' }), registration('b', { name: 'b', drainMs: 700 })]);
+  await until(() => has('a') && has('b'), 'both are there');
+  assert.equal(one.local.leaveAll(), 700);
+  const revision = await testStore.store.revision();
+  one.stop();
+  await one.publisher.withdraw();
+  assert.equal(await testStore.store.revision(), revision + 1);
+  await catalog.sync();
+  assert.equal(catalog.snapshot.services.size, 0);
+});

@@ -1,0 +1,52 @@
+import type { Clock } from '../lib/index.ts';
+import type { ServiceInstance } from '../model/index.ts';
+
+interface Withdrawal {
+  readonly drainMs: number;
+  readonly beganAtMs: number;
+  /** When the unit's services were gone from the catalog. */
+  outAtMs?: number;
+}
+
+/** A store that does not take a withdrawal delays no stop longer than this. */
+const MAX_DELAY_MS = 1000;
+
+/** The units whose services are kept out of the catalog, because the unit is about to be stopped. */
+export class Withdrawals {
+  readonly #clock: Clock;
+  readonly #units = new Map<string, Withdrawal>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  has(unit: string): boolean {
+    return this.#units.has(unit);
+  }
+
+  begin(unit: string, drainMs: number): void {
+    this.#units.set(unit, { drainMs, beganAtMs: this.#clock.monotonic() });
+  }
+
+  /** False when there was none. */
+  end(unit: string): boolean {
+    return this.#units.delete(unit);
+  }
+
+  /** For how many milliseconds the unit must run on yet. */
+  leftMs(unit: string): number {
+    const withdrawal = this.#units.get(unit);
+    if (!withdrawal) return 0;
+    const now = this.#clock.monotonic();
+    const { drainMs, beganAtMs, outAtMs = Math.min(now, beganAtMs + MAX_DELAY_MS) } = withdrawal;
+    return Math.max(0, outAtMs + drainMs - now);
+  }
+
+  /** The catalog holds these instances of this machine, and no others. */
+  published(instances: Iterable<ServiceInstance>): void {
+    if ([...this.#units.values()].every(({ outAtMs }) => outAtMs !== undefined)) return;
+    const units = new Set([...instances].map(({ unit }) => unit));
+    const now = this.#clock.monotonic();
+    for (const [unit, withdrawal] of this.#units) if (!units.has(unit)) withdrawal.outAtMs ??= now;
+  }
+}

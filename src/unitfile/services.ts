@@ -1,0 +1,240 @@
+import { isTemplateName, type RouteRule } from '../model/index.ts';
+import { parseDuration } from './duration.ts';
+import { expandSpecifiers } from './specifiers.ts';
+import type { UnitOption, UnitProblem } from './unit-file.ts';
+import { splitQuoted } from './values.ts';
+
+/** A service that a unit says it offers: one [X-Service] section, or one of several. */
+export interface DeclaredService {
+  readonly name: string;
+  readonly port: number;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly routes: readonly RouteRule[];
+  readonly check?: DeclaredCheck;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** How long the service is out of the catalog before its unit is stopped; absent: as long as is usual. */
+  readonly drainMs?: number;
+}
+
+/** `Check=`: where to look, on the service's own port. */
+export type DeclaredCheck =
+  | { readonly type: 'http' | 'https'; readonly path: string }
+  | { readonly type: 'tcp' }
+  | { readonly type: 'grpc'; readonly service: string }
+  | { readonly type: 'script'; readonly args: readonly string[] }
+  | { readonly type: 'ttl'; readonly ttlMs: number };
+
+const DEFAULT_INTERVAL_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/**
+ * The services of a unit, specifiers (%n %N %p %i) resolved. Each further Name= begins another one, since a unit file may
+ * be written anew with its sections of one name joined; the first one may go without, and is named like the unit (%p). `lines` are those of parseUnitFile. Never throws; a service with an
+ * error among the problems is left out.
+ */
+export function readServices(
+  name: string,
+  options: readonly UnitOption[],
+  lines: readonly number[] = [],
+): { services: DeclaredService[]; problems: UnitProblem[] } {
+  const reader = new ServicesReader(name);
+  options.forEach((option, i) => {
+    if (option.section === 'X-Service') reader.read(option, lines[i] ?? 0);
+    else reader.checkSection(option.section, lines[i] ?? 0);
+  });
+  return reader.finish();
+}
+
+/** A service while it is being read. */
+interface Draft {
+  readonly line: number;
+  name: string;
+  named: boolean;
+  port?: number;
+  readonly tags: string[];
+  readonly meta: Record<string, string>;
+  readonly hosts: string[];
+  readonly paths: string[];
+  check?: DeclaredCheck;
+  intervalMs: number;
+  timeoutMs: number;
+  drainMs?: number;
+  broken: boolean;
+}
+
+type Set = (draft: Draft, value: string) => string | undefined;
+
+/** What each option sets; answers what is wrong with its value. */
+const OPTIONS: Readonly<Record<string, Set>> = {
+  Name(draft, value) {
+    draft.name = value;
+    draft.named = true;
+    const fits = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(value);
+    return fits ? undefined : 'is no name for DNS: use letters, digits and hyphens';
+  },
+  Port(draft, value) {
+    if (draft.port !== undefined) return 'is a second port of one service: another service begins with its Name=';
+    draft.port = Number(value);
+    return /^\d+$/.test(value) && draft.port > 0 && draft.port < 65_536 ? undefined : 'is no port from 1 to 65535';
+  },
+  Tags: (draft, value) => {
+    draft.tags.push(...words(value));
+    return undefined;
+  },
+  Meta(draft, value) {
+    for (const pair of splitQuoted(value)) {
+      const at = pair.indexOf('=');
+      if (at < 1) return 'is not key=value';
+      draft.meta[pair.slice(0, at)] = pair.slice(at + 1);
+    }
+    return undefined;
+  },
+  Host(draft, value) {
+    const hosts = words(value.toLowerCase());
+    draft.hosts.push(...hosts);
+    const good = hosts.every((host) => /^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(host));
+    return good ? undefined : 'is no host name, and none with "*." before it';
+  },
+  Path(draft, value) {
+    const paths = words(value);
+    draft.paths.push(...paths);
+    return paths.every((path) => path.startsWith('/')) ? undefined : 'does not begin with "/"';
+  },
+  Check(draft, value) {
+    const check = readCheck(value);
+    if (check) draft.check = check;
+    return check
+      ? undefined
+      : 'is none of http:/PATH, https:/PATH, tcp, grpc, grpc:SERVICE, script:COMMAND and ttl:TIME';
+  },
+  Interval: duration('intervalMs'),
+  Timeout: duration('timeoutMs'),
+  Drain: duration('drainMs'),
+};
+
+function duration(key: 'intervalMs' | 'timeoutMs' | 'drainMs'): Set {
+  return (draft, value) => {
+    const ms = parseDuration(value);
+    if (ms === undefined || (ms === 0 && key !== 'drainMs')) return 'is no time like 2s, 500ms or 1min';
+    draft[key] = ms;
+    return undefined;
+  };
+}
+
+function readCheck(value: string): DeclaredCheck | undefined {
+  const [, type = '', rest = ''] = /^([a-z]+)(?::(.*))?$/s.exec(value) ?? [];
+  switch (type) {
+    case 'http':
+    case 'https':
+      return rest === '' || rest.startsWith('/') ? { type, path: rest || '/' } : undefined;
+    case 'tcp':
+      return rest === '' ? { type } : undefined;
+    case 'grpc':
+      return { type, service: rest };
+    case 'script': {
+      const args = splitQuoted(rest);
+      return args.length > 0 ? { type, args } : undefined;
+    }
+    case 'ttl': {
+      const ttlMs = parseDuration(rest);
+      return ttlMs ? { type, ttlMs } : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+class ServicesReader {
+  readonly problems: UnitProblem[] = [];
+  readonly #drafts: Draft[] = [];
+  readonly #name: string;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  read({ name, value }: UnitOption, line: number): void {
+    const set = OPTIONS[name];
+    if (set === undefined) {
+      this.#problem('warning', line, `unknown option ${name}= in [X-Service] is ignored`);
+      return;
+    }
+    let draft = this.#drafts.at(-1);
+    if (draft === undefined || (name === 'Name' && draft.named)) {
+      draft = newDraft(line);
+      this.#drafts.push(draft);
+    }
+    const wrong = set(draft, expandSpecifiers(this.#name, value).trim());
+    // A template is no unit itself: what its instances will be called is not known yet.
+    if (wrong === undefined || (isTemplateName(this.#name) && /%[niN]/.test(value))) return;
+    draft.broken = true;
+    this.#problem('error', line, `${name}=${value} ${wrong}`);
+  }
+
+  /** A section that was surely meant to be ours must not be skipped in silence. */
+  checkSection(section: string, line: number): void {
+    if (section.toLowerCase().replace(/[^a-z]/g, '') !== 'xservice') return;
+    const known = this.problems.some((problem) => problem.message.startsWith(`section [${section}]`));
+    if (!known) this.#problem('warning', line, `section [${section}] is ignored: did you mean [X-Service]?`);
+  }
+
+  finish(): { services: DeclaredService[]; problems: UnitProblem[] } {
+    const seen = new Map<string, number>();
+    for (const draft of this.#drafts) {
+      if (!draft.named) this.#nameLikeUnit(draft);
+      if (draft.port === undefined) this.#problem('error', draft.line, `the service ${draft.name} has no Port=`);
+      draft.broken ||= draft.port === undefined;
+      const same = `${draft.name}:${draft.port}`;
+      if (seen.has(same) && !draft.broken)
+        this.#problem('error', draft.line, `the service ${draft.name} stands here twice with the same Port=`);
+      draft.broken ||= seen.has(same);
+      seen.set(same, draft.line);
+    }
+    const services = this.#drafts.filter(({ broken }) => !broken).map(toService);
+    return { services, problems: this.problems };
+  }
+
+  #nameLikeUnit(draft: Draft): void {
+    const name = expandSpecifiers(this.#name, '%p');
+    if (OPTIONS['Name']!(draft, name) === undefined) return;
+    draft.broken = true;
+    this.#problem('error', draft.line, `[X-Service] has no Name=, and the unit's own name ${name} is none for DNS`);
+  }
+
+  #problem(severity: UnitProblem['severity'], line: number, message: string): void {
+    this.problems.push({ line, message, severity });
+  }
+}
+
+function newDraft(line: number): Draft {
+  const times = { intervalMs: DEFAULT_INTERVAL_MS, timeoutMs: DEFAULT_TIMEOUT_MS };
+  return { line, name: '', named: false, tags: [], meta: {}, hosts: [], paths: [], ...times, broken: false };
+}
+
+function toService(draft: Draft): DeclaredService {
+  const { name, port = 0, tags, meta, check, intervalMs, timeoutMs, drainMs } = draft;
+  return {
+    name,
+    port,
+    tags: [...new Set(tags)],
+    meta,
+    routes: routesOf(draft),
+    ...(check ? { check } : {}),
+    intervalMs,
+    timeoutMs,
+    ...(drainMs === undefined ? {} : { drainMs }),
+  };
+}
+
+/** Each host with each path; none of either says nothing. */
+function routesOf({ hosts, paths }: Draft): RouteRule[] {
+  if (hosts.length === 0) return paths.map((path) => ({ path }));
+  return hosts.flatMap((host) => (paths.length === 0 ? [{ host }] : paths.map((path) => ({ host, path }))));
+}
+
+/** Separated by commas or blanks. */
+function words(value: string): string[] {
+  return splitQuoted(value.replaceAll(',', ' '));
+}
