@@ -28,7 +28,7 @@ export class Systemd {
     this.#link = new ManagerLink({
       ...options,
       onSignal: (signal) => this.#onSignal(signal),
-      onBack: (call) => this.#read(call),
+      onBack: (call) => this.#read(call, this.units.names),
     });
   }
 
@@ -79,6 +79,17 @@ export class Systemd {
     await (this.#refreshing ?? this.refresh());
   }
 
+  /** True when systemd has one of these units in memory, be it only because another unit names it. */
+  async knowsAny(names: readonly string[]): Promise<boolean> {
+    const [found] = await this.#link.call('ListUnitsByPatterns', 'asas', [[], names]);
+    return (found as readonly unknown[]).length > 0;
+  }
+
+  /** Reads the states of these units, whose files systemd reads first where it has not yet. */
+  async readUnits(names: readonly string[]): Promise<void> {
+    await this.#read(this.#link.call, names);
+  }
+
   /** Reads all held units anew; calls that come while one is under way share the next. */
   refresh(): Promise<void> {
     this.#stale = true;
@@ -95,13 +106,13 @@ export class Systemd {
   async #readAll(): Promise<void> {
     while (this.#stale) {
       this.#stale = false;
-      await this.#read(this.#link.call);
+      await this.#read(this.#link.call, this.units.names);
     }
   }
 
-  async #read(call: ManagerCall): Promise<void> {
+  async #read(call: ManagerCall, held: readonly string[]): Promise<void> {
     // A template has no state of its own, and systemd does not list it.
-    const names = this.units.names.filter((name) => !isTemplateName(name));
+    const names = held.filter((name) => !isTemplateName(name));
     if (names.length === 0) return;
     const apply = (list: unknown) => this.units.listed((list as unknown[][]).map(readListed));
     await call('ListUnitsByNames', 'as', [names], { apply });

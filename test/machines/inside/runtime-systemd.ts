@@ -78,6 +78,34 @@ test('a unit that cannot be enabled is refused, and the others of its batch are 
   assert.deepEqual(readdirSync(harness.unitsDirectory).sort(), ['.flotilla', 'good.service']);
 });
 
+test('systemd reads all its units anew only where it has to', async () => {
+  await using harness = await openSystemdHarness();
+  const { runtime } = harness;
+  const reloads = async () =>
+    (await run('journalctl', ['--no-pager', '-o', 'cat', '_PID=1'])).stdout.match(/^Reloading\b/gm)?.length ?? 0;
+  const before = await reloads();
+  await load(runtime, {
+    'new.service': `${SLEEP}[Unit]\nWants=later.service\n`,
+    'b@1.service': SLEEP,
+    'b@.service': SLEEP,
+  });
+  await startAndWait(runtime, 'new.service');
+  await startAndWait(runtime, 'b@1.service');
+  assert.equal(await reloads(), before);
+  assert.doesNotMatch((await runtime.status('new.service')).text, /daemon-reload/);
+
+  assert.match(await systemctl('list-units', '--all', '--plain', 'later.service'), /not-found/);
+  await load(runtime, { 'later.service': SLEEP });
+  await startAndWait(runtime, 'later.service');
+  assert.equal(await reloads(), before + 1, 'another unit had named it');
+
+  const changed = service('ExecStart=/bin/sleep 1000');
+  await runtime.apply({ unload: [], load: [{ name: 'new.service', hash: hashOf(changed), text: changed }] });
+  await startAndWait(runtime, 'new.service');
+  assert.equal(await reloads(), before + 2, 'it had been another unit');
+  assert.match((await runtime.status('new.service')).text, /sleep 1000/);
+});
+
 test('timers, sockets, paths, mounts, targets and slices run as well', async () => {
   await using harness = await openSystemdHarness();
   const { runtime } = harness;
