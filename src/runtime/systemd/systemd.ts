@@ -81,8 +81,20 @@ export class Systemd {
 
   /** True when systemd has one of these units in memory, be it only because another unit names it. */
   async knowsAny(names: readonly string[]): Promise<boolean> {
-    const [found] = await this.#link.call('ListUnitsByPatterns', 'asas', [[], names]);
-    return (found as readonly unknown[]).length > 0;
+    const known = await Promise.all(names.map((name) => this.#knows(name)));
+    return known.includes(true);
+  }
+
+  async #knows(name: string): Promise<boolean> {
+    // Whether it knows an instance of a template is another question.
+    if (isTemplateName(name)) return true;
+    try {
+      await this.#link.call('GetUnit', 's', [name]);
+      return true;
+    } catch (error) {
+      if (isFlotillaError(error, 'not-found')) return false;
+      throw error;
+    }
   }
 
   /** Reads the states of these units, whose files systemd reads first where it has not yet. */

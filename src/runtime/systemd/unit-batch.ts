@@ -8,12 +8,9 @@ import type { UnitRecords } from './unit-records.ts';
 type NewUnit = RuntimeBatch['load'][number];
 
 /**
- * Up to so many new units may do without a daemon-reload. It makes systemd read every unit of the machine anew, which
- * takes it 80 ms and more; looking for so many names among its units takes it less.
+ * Carries one batch out: stops, unlinks, writes, links, and at most one daemon-reload for all of it. That makes systemd
+ * read every unit of the machine anew, which takes it 80 ms and more: units it has never heard of do without.
  */
-const FEW = 20;
-
-/** Carries one batch out: stops, unlinks, writes, links, and at most one daemon-reload for all of it. */
 export class UnitBatch {
   readonly #systemd: Systemd;
   readonly #records: UnitRecords;
@@ -39,7 +36,7 @@ export class UnitBatch {
     this.#records.begin();
     const left = await this.#unload([...leaving].filter((name) => !kept(name)));
     const news = coming.filter(({ name }) => !kept(name));
-    const strangers = left === 0 && news.length <= FEW && !(await this.#isKnown(news));
+    const strangers = left === 0 && !(await this.#isKnown(news));
     const loaded = await this.#load(news);
     if (!strangers || !(await this.#isRead(loaded))) await this.#systemd.reload();
     this.#records.finish();
