@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createServer as createTcpServer } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -184,12 +184,37 @@ test('an https endpoint is trusted by its authority, and shown the client’s ce
   const trusting = new FleetClient({ ...options, tls: { ca: cert, cert, key } });
   assert.deepEqual(await trusting.machines(), []);
   await assert.rejects(new FleetClient(options).machines(), /its certificate is self-signed; name it with --ca-file/);
+  const { port } = server.address() as AddressInfo;
+  const dialed = new FleetClient({ ...options, dial: () => connect(port, '127.0.0.1'), tls: { ca: cert, cert, key } });
+  assert.deepEqual(await dialed.machines(), []);
+  dialed.close();
   const missing = new FleetClient({ ...options, tls: { ca: '/nowhere' } });
   await assert.rejects(missing.machines(), /cannot read the TLS file \/nowhere/);
   trusting.close();
   server.close();
   server.closeAllConnections();
   rmSync(directory, { recursive: true });
+});
+
+test('connections of a dialer are shared by requests, and a stream does not take one from them', async () => {
+  using api = await serve((request, response) => {
+    if (request.url!.includes('/journal')) response.writeHead(200).write('line\n');
+    else json(response, 200, { units: [] });
+  });
+  const { port } = api.server.address() as AddressInfo;
+  let dialed = 0;
+  const dial = () => {
+    dialed++;
+    return connect(port, '127.0.0.1');
+  };
+  const options = { requestTimeoutMs: 2000, clock: systemClock, random: systemRandom };
+  const client = new FleetClient({ endpoints: [api.endpoint], dial, ...options });
+  const lasting = Array.from({ length: 6 }, () => client.journal('a.service', { follow: true }));
+  for (const journal of lasting) assert.equal((await journal.next()).value, 'line\n');
+  assert.equal(dialed, 6);
+  await Promise.all(Array.from({ length: 20 }, () => client.summaries()));
+  assert.ok(dialed <= 10, `${dialed} connections`);
+  client.close();
 });
 
 test('more names than a URL holds are asked for without naming them', async () => {

@@ -52,6 +52,9 @@ export function sshArguments(settings: SshSettings): string[] {
     ServerAliveInterval: 5,
     ServerAliveCountMax: 2,
     LogLevel: 'ERROR',
+    // What ~/.ssh/config has for people who call ssh themselves would be in the way of the command to run.
+    RemoteCommand: 'none',
+    ClearAllForwardings: 'yes',
   };
   const args = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   return forwardAgent ? [...args, '-A'] : args;
