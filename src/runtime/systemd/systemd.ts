@@ -58,9 +58,10 @@ export class Systemd {
     await this.#link.call('EnableUnitFiles', 'asbb', [names, true, true]);
   }
 
-  /** Removes every link to these units. */
-  async disable(names: readonly string[]): Promise<void> {
-    await this.#link.call('DisableUnitFiles', 'asb', [names, true]);
+  /** Removes every link to these units; answers how many there were. */
+  async disable(names: readonly string[]): Promise<number> {
+    const [changes] = await this.#link.call('DisableUnitFiles', 'asb', [names, true]);
+    return (changes as readonly unknown[]).length;
   }
 
   /** Lets a failed unit be forgotten; one that is not there is as good. */

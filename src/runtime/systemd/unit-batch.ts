@@ -34,9 +34,9 @@ export class UnitBatch {
     await this.#stop([...leaving]);
     const kept = (name: string) => this.refused.has(name);
     this.#records.begin();
-    const left = await this.#unload([...leaving].filter((name) => !kept(name)));
+    const forgotten = await this.#unload([...leaving].filter((name) => !kept(name)));
     const news = coming.filter(({ name }) => !kept(name));
-    const strangers = left === 0 && !(await this.#isKnown(news));
+    const strangers = forgotten && !(await this.#isKnown(news));
     const loaded = await this.#load(news);
     if (!strangers || !(await this.#isRead(loaded))) await this.#systemd.reload();
     this.#records.finish();
@@ -68,18 +68,19 @@ export class UnitBatch {
     }
   }
 
-  /** Answers how many were unloaded. */
-  async #unload(names: readonly string[]): Promise<number> {
-    if (names.length === 0) return 0;
+  /** True when systemd has forgotten them by itself, as it does with units that have stopped and that none other names. */
+  async #unload(names: readonly string[]): Promise<boolean> {
+    if (names.length === 0) return true;
     const { units } = this.#systemd;
     const failed = names.filter((name) => units.get(name)?.state.active === 'failed');
     await Promise.all(failed.map((name) => this.#systemd.resetFailed(name)));
-    await this.#systemd.disable(names);
+    const links = await this.#systemd.disable(names);
     for (const name of names) {
       this.#records.remove(name);
       units.forget(name);
     }
-    return names.length;
+    const wereEnabled = links > names.length;
+    return !wereEnabled && !(await this.#systemd.knowsAny(names));
   }
 
   /** Writes, links and enables; answers what is in place. */
@@ -126,7 +127,7 @@ export class UnitBatch {
       note,
     );
     if (bad.size === 0) return;
-    await this.#each([...bad], (name) => this.#systemd.disable([name]), ['invalid']);
+    await this.#each([...bad], async (name) => void (await this.#systemd.disable([name])), ['invalid']);
     for (const name of bad) {
       this.#records.remove(name);
       files.delete(name);

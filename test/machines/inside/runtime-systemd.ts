@@ -98,11 +98,16 @@ test('systemd reads all its units anew only where it has to', async () => {
   await startAndWait(runtime, 'later.service');
   assert.equal(await reloads(), before + 1, 'another unit had named it');
 
-  const changed = service('ExecStart=/bin/sleep 1000');
+  const changed = `${service('ExecStart=/bin/sleep 1000')}[Unit]\nWants=later.service\n`;
   await runtime.apply({ unload: [], load: [{ name: 'new.service', hash: hashOf(changed), text: changed }] });
   await startAndWait(runtime, 'new.service');
-  assert.equal(await reloads(), before + 2, 'it had been another unit');
   assert.match((await runtime.status('new.service')).text, /sleep 1000/);
+
+  const now = await reloads();
+  await runtime.apply({ unload: ['b@1.service'], load: [] });
+  assert.equal(await reloads(), now, 'systemd had forgotten it');
+  await runtime.apply({ unload: ['later.service'], load: [] });
+  assert.equal(await reloads(), now + 1, 'another unit names it');
 });
 
 test('timers, sockets, paths, mounts, targets and slices run as well', async () => {
