@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * fleetd: one program, three roles. Without a role it is the daemon of a machine; `fleetd store` serves the embedded
- * store; `fleetd supervisor` is started by fleetd itself where there is no systemd.
+ * fleetd: one program, four roles. Without a role it is the daemon of a machine; `fleetd store` serves the embedded
+ * store; `fleetd supervisor` and `fleetd router` are started by fleetd itself: the first where there is no systemd, the
+ * second where HTTP is routed.
  */
 import { parseArgs } from 'node:util';
 import { createLog, FlotillaError, type Log, messageOf, systemClock, VERSION } from '../lib/index.ts';
@@ -13,6 +14,7 @@ import { openServiceNotifier, type ServiceNotifier } from './service-notifier.ts
 const ROLES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   store: async (args) => (await import('./store-role.ts')).runStoreRole(args, openLog(0)),
   supervisor: async (args) => (await import('./supervisor-role.ts')).runSupervisorRole(args, openLog(0)),
+  router: async (args) => (await import('./router-role.ts')).runRouterRole(args, openLog(0)),
 };
 
 async function main(argv: readonly string[]): Promise<void> {

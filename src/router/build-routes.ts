@@ -1,0 +1,113 @@
+import { type CatalogInstance, type CatalogSnapshot, healthOf, type RouteRule } from '../services/index.ts';
+import { type Backend, type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
+
+/** Services with this tag answer as `NAME.*`. */
+const ROUTED_TAG = 'http';
+const MAX_HOST_LENGTH = 253;
+const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?';
+const NAME = `${LABEL}(?:\\.${LABEL})*`;
+const HOST = new RegExp(`^(?:(?:\\*\\.)?${NAME}|${NAME}\\.\\*)$`);
+/** What may stand in a path without being escaped, so that no plane has to escape it. */
+const PATH = /^\/[\w\-.~!$&'()*+,;=:@/%]*$/;
+
+interface Claim {
+  readonly host: string;
+  readonly path: string;
+  readonly service: string;
+  readonly instances: CatalogInstance[];
+}
+
+/**
+ * The routes of a catalog. A service tagged `http` answers as `NAME.*`, one with rules where its rules say. Critical
+ * instances take no requests. Of two services that claim the same host and path the one whose name sorts first has it,
+ * on every machine alike. What is as it was in `before` is the same object again, the whole table included.
+ */
+export function buildRoutes(snapshot: CatalogSnapshot, before?: RouteTable): RouteTable {
+  const problems: RouteProblem[] = [];
+  const claims = new Map<string, Claim>();
+  for (const service of [...snapshot.services.keys()].sort(compare)) {
+    for (const claim of claimsOf(service, snapshot.services.get(service)!)) admit(claim, claims, problems);
+  }
+  const known = new Map(before?.routes.map((route) => [routeKey(route), route]));
+  const routes = [...claims.values()]
+    .map((claim) => settle(routeOf(claim, snapshot), known.get(routeKey(claim))))
+    .sort((a, b) => compare(a.host, b.host) || compare(a.path, b.path));
+  const machines = [...snapshot.nodes.keys()].sort(compare);
+  const table: RouteTable = { revision: snapshot.revision, routes, machines, problems };
+  return before !== undefined && isSame(before, table) ? before : table;
+}
+
+/** Each host and path that the instances of a service ask for, with those that do. */
+function claimsOf(service: string, instances: readonly CatalogInstance[]): Iterable<Claim> {
+  const claims = new Map<string, Claim>();
+  for (const instance of instances) {
+    for (const { host = `${service.toLowerCase()}.*`, path = '/' } of rulesOf(instance)) {
+      const key = routeKey({ host, path });
+      const claim = claims.get(key) ?? { host, path, service, instances: [] };
+      if (claim.instances.at(-1) !== instance) claim.instances.push(instance);
+      claims.set(key, claim);
+    }
+  }
+  return claims.values();
+}
+
+/** The rules of an instance, and its own name when it is tagged so and no rule is about that. */
+function rulesOf({ routes, tags }: CatalogInstance): readonly RouteRule[] {
+  const ownName = tags.includes(ROUTED_TAG) && routes.every(({ host }) => host !== undefined);
+  return ownName ? [{}, ...routes] : routes;
+}
+
+function admit(claim: Claim, claims: Map<string, Claim>, problems: RouteProblem[]): void {
+  const { host, path, service } = claim;
+  const holder = claims.get(routeKey(claim));
+  const reason = holder === undefined ? flawOf(claim) : `${holder.service} has that host and path already`;
+  if (reason === undefined) claims.set(routeKey(claim), claim);
+  else problems.push({ host, path, service, reason });
+}
+
+/** Why no request could ever be for it, or why it must not stand in another program's configuration. */
+function flawOf({ host, path }: Claim): string | undefined {
+  if (host.length > MAX_HOST_LENGTH || !HOST.test(host)) return 'that is not a host name';
+  return PATH.test(path) ? undefined : 'that is not a path: it begins with / and has no spaces';
+}
+
+function routeOf({ host, path, service, instances }: Claim, { nodes }: CatalogSnapshot): Route {
+  const backends = instances.flatMap((instance) => {
+    const health = healthOf(instance);
+    const address = instance.address || nodes.get(instance.machine)?.address;
+    if (health === 'critical' || !address) return [];
+    const weight = Math.max(1, instance.weights[health]);
+    const { machine, port } = instance;
+    return [{ id: `${machine}/${instance.id}`, machine, address, port, weight }];
+  });
+  return { host, path, service, backends };
+}
+
+/** `route`, made of as much of `before` as is the same. */
+function settle(route: Route, before: Route | undefined): Route {
+  if (before === undefined) return route;
+  const known = new Map(before.backends.map((backend) => [backend.id, backend]));
+  const backends = route.backends.map((backend) => {
+    const old = known.get(backend.id);
+    return old !== undefined && isSameBackend(old, backend) ? old : backend;
+  });
+  const same = before.service === route.service && areSame(before.backends, backends);
+  return same ? before : { ...route, backends };
+}
+
+function isSameBackend(a: Backend, b: Backend): boolean {
+  return a.address === b.address && a.port === b.port && a.weight === b.weight;
+}
+
+function isSame(a: RouteTable, b: RouteTable): boolean {
+  const problems = (table: RouteTable) => JSON.stringify(table.problems);
+  return areSame(a.routes, b.routes) && areSame(a.machines, b.machines) && problems(a) === problems(b);
+}
+
+function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

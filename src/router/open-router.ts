@@ -1,0 +1,191 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Backoff, type Clock, FlotillaError, type Log, type Random } from '../lib/index.ts';
+import type { Catalog } from '../services/index.ts';
+import { buildRoutes } from './build-routes.ts';
+import type { BackendReport, RouterSettings } from './data-plane.ts';
+import { changesBetween, type FromRouter, type ToRouter } from './protocol.ts';
+import { NO_ROUTES, type RouteTable } from './route-table.ts';
+
+export interface OpenRouterOptions {
+  readonly settings: RouterSettings;
+  readonly catalog: Catalog;
+  /** Starts a process that calls `runRouter`. */
+  readonly spawn: { readonly command: string; readonly args: readonly string[] };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The router of a machine, as fleetd sees it. */
+export interface Router {
+  readonly plane: RouterSettings['plane'];
+  readonly table: RouteTable;
+  /** Empty while it does not run. */
+  readonly listening: readonly string[];
+  /** Why it does not run, when it does not. */
+  readonly failure: string | undefined;
+  /** Every backend as the router process sees it; rejects with FlotillaError `unavailable` when that does not run. */
+  backends(): Promise<readonly BackendReport[]>;
+  /** No new requests for that backend; resolves when the router has heard. */
+  drain(backendId: string): Promise<void>;
+  /** Ends the router process. */
+  close(): Promise<void>;
+}
+
+/** So that a burst of changes is one. */
+const SETTLE_MS = 10;
+const CALL_TIMEOUT_MS = 2000;
+const CLOSE_TIMEOUT_MS = 5000;
+
+/** Keeps a router process running and tells it every change of the catalog, from the first complete state on. */
+export function openRouter(options: OpenRouterOptions): Router {
+  const client = new RouterClient(options);
+  void client.begin();
+  return client;
+}
+
+class RouterClient implements Router {
+  readonly #options: OpenRouterOptions;
+  readonly #backoff: Backoff;
+  readonly #closing = new AbortController();
+  readonly #calls = new Map<number, (backends: readonly BackendReport[]) => void>();
+  #unsubscribe: () => void = () => {};
+  #settling = false;
+  #child: ChildProcess | undefined;
+  #calling = 0;
+  table: RouteTable = NO_ROUTES;
+  listening: readonly string[] = [];
+  failure: string | undefined = 'it is still starting';
+
+  constructor(options: OpenRouterOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff({ minMs: 20, maxMs: 5000 }, options.random);
+  }
+
+  get plane(): RouterSettings['plane'] {
+    return this.#options.settings.plane;
+  }
+
+  /** Nothing is routed by half a catalog: the process before this one, if any, knows better until then. */
+  async begin(): Promise<void> {
+    const { catalog, clock } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await catalog.sync(signal);
+        break;
+      } catch {
+        this.failure = 'the store does not answer yet';
+        await clock.sleep(this.#backoff.next(), signal).catch(() => {});
+      }
+    }
+    if (signal.aborted) return;
+    this.#backoff.reset();
+    this.table = buildRoutes(catalog.snapshot);
+    this.#unsubscribe = catalog.onChange(() => this.#settle());
+    this.#start();
+  }
+
+  #settle(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#options.clock.after(SETTLE_MS, () => {
+      this.#settling = false;
+      if (!this.#closing.signal.aborted) this.#update();
+    });
+  }
+
+  #update(): void {
+    const before = this.table;
+    this.table = buildRoutes(this.#options.catalog.snapshot, before);
+    if (this.table === before) return;
+    for (const { host, path, service, reason } of this.table.problems) {
+      const isNew = !before.problems.some((known) => known.host === host && known.service === service);
+      if (isNew) this.#options.log.warn('Not routed', { service, host, path, reason });
+    }
+    this.#send({ type: 'change', changes: changesBetween(before, this.table) });
+  }
+
+  #start(): void {
+    const { command, args } = this.#options.spawn;
+    // A session of its own: requests go on when fleetd ends or is killed.
+    const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = child;
+    child.on('message', (message: FromRouter) => this.#receive(message));
+    child.on('error', (error) => {
+      this.failure = error.message;
+    });
+    child.once('exit', () => this.#ended(child));
+    child.unref();
+    child.channel?.unref();
+    this.#send({ type: 'start', settings: this.#options.settings, table: this.table });
+  }
+
+  #receive(message: FromRouter): void {
+    if (message.type === 'listening') {
+      this.listening = message.addresses;
+      this.failure = undefined;
+      this.#backoff.reset();
+    } else if (message.type === 'failed') {
+      if (this.failure !== message.because) this.#options.log.error('Router failed', { error: message.because });
+      this.failure = message.because;
+    } else {
+      this.#calls.get(message.call)?.(message.backends);
+    }
+  }
+
+  #ended(child: ChildProcess): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    if (this.#closing.signal.aborted) return;
+    if (this.listening.length > 0) this.#options.log.warn('The router process went away and is started again');
+    this.listening = [];
+    this.failure ??= 'its process went away';
+    this.#options.clock.after(this.#backoff.next(), () => {
+      if (!this.#closing.signal.aborted) this.#start();
+    });
+  }
+
+  #send(message: ToRouter): void {
+    // What cannot be sent is said again to the process that comes after.
+    if (this.#child?.connected) this.#child.send(message, () => {});
+  }
+
+  backends(): Promise<readonly BackendReport[]> {
+    return this.#call((call) => ({ type: 'backends', call }));
+  }
+
+  async drain(backendId: string): Promise<void> {
+    await this.#call((call) => ({ type: 'drain', call, backendId }));
+  }
+
+  #call(message: (call: number) => ToRouter): Promise<readonly BackendReport[]> {
+    const call = ++this.#calling;
+    return new Promise((resolve, reject) => {
+      const why = () => this.failure ?? 'it does not answer';
+      const fail = () => {
+        this.#calls.delete(call);
+        reject(new FlotillaError('unavailable', `the router does not run here: ${why()}`));
+      };
+      if (this.listening.length === 0) return fail();
+      const cancel = this.#options.clock.after(CALL_TIMEOUT_MS, fail);
+      this.#calls.set(call, (backends) => {
+        cancel();
+        this.#calls.delete(call);
+        resolve(backends);
+      });
+      this.#send(message(call));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new FlotillaError('unavailable', 'the router is closed'));
+    this.#unsubscribe();
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    this.#send({ type: 'close' });
+    const timedOut = this.#options.clock.sleep(CLOSE_TIMEOUT_MS).then(() => void child.kill('SIGKILL'));
+    await Promise.race([ended, timedOut]);
+  }
+}

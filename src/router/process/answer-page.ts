@@ -1,0 +1,19 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Page } from './pages.ts';
+
+/** Answers with a page of the router's own, and reads no more of a body that nobody wants. */
+export function answerPage(request: IncomingMessage, response: ServerResponse, { status, type, body }: Page): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    ...(hasBody(request) || status === 400 ? { connection: 'close' } : {}),
+  });
+  response.end(body);
+}
+
+/** True when the head of the request announces a body. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}

@@ -1,0 +1,118 @@
+import { Pool } from 'undici';
+import type { Clock, Log } from '../../lib/index.ts';
+import type { BackendReport, RouterSettings } from '../data-plane.ts';
+import type { Backend } from '../route-table.ts';
+
+export type BackendLimits = Pick<RouterSettings, 'answerTimeoutMs' | 'connectTimeoutMs' | 'maxFailures' | 'restMs'>;
+
+/** Shorter than the five seconds after which many servers close a silent connection. */
+const IDLE_CONNECTION_MS = 4000;
+const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
+
+/** A backend with its connections, and how it has been doing. */
+export class BackendState {
+  readonly backend: Backend;
+  readonly service: string;
+  readonly pool: Pool;
+  readonly #limits: BackendLimits;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #active = 0;
+  #requests = 0;
+  #failures = 0;
+  #failuresInARow = 0;
+  #restUntilMs = 0;
+  #draining = false;
+  #idle: (() => void)[] = [];
+
+  constructor(backend: Backend, service: string, limits: BackendLimits, clock: Clock, log: Log) {
+    this.backend = backend;
+    this.service = service;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#log = log;
+    this.pool = new Pool(originOf(backend), {
+      pipelining: 1,
+      keepAliveTimeout: IDLE_CONNECTION_MS,
+      headersTimeout: limits.answerTimeoutMs,
+      // An answer may be a stream that is silent for hours; the client ends it.
+      bodyTimeout: 0,
+      maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
+      connect: { timeout: limits.connectTimeoutMs, keepAlive: true },
+    });
+  }
+
+  /** How busy it is, in requests by weight: the lower, the sooner it gets the next. */
+  get load(): number {
+    return (this.#active + 1) / this.backend.weight;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  get isResting(): boolean {
+    return this.#restUntilMs > 0 && this.#clock.monotonic() < this.#restUntilMs;
+  }
+
+  /** A request goes here; `ended` must follow. */
+  began(): void {
+    this.#active++;
+    this.#requests++;
+  }
+
+  ended(): void {
+    if (--this.#active > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  succeeded(): void {
+    this.#failuresInARow = 0;
+    this.#restUntilMs = 0;
+  }
+
+  failed(because: string): void {
+    this.#failures++;
+    this.#failuresInARow++;
+    const { maxFailures, restMs } = this.#limits;
+    if (this.#failuresInARow < maxFailures) return;
+    // Whoever fails again right after a rest rests again.
+    if (!this.isResting) {
+      const { id, address, port } = this.backend;
+      this.#log.warn('Backend rests', { service: this.service, backend: id, address, port, restMs, because });
+    }
+    this.#restUntilMs = this.#clock.monotonic() + restMs;
+  }
+
+  /** Takes it out of the choice; resolves when its last request is over. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    return this.#active === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Lets requests under way end, and closes its connections after them. */
+  async retire(): Promise<void> {
+    this.#draining = true;
+    await this.pool.close();
+  }
+
+  report(): BackendReport {
+    const { id, address, port } = this.backend;
+    const state = this.#draining ? 'draining' : this.isResting ? 'resting' : 'up';
+    const { service } = this;
+    return {
+      id,
+      service,
+      address,
+      port,
+      state,
+      active: this.#active,
+      requests: this.#requests,
+      failures: this.#failures,
+    };
+  }
+}
+
+function originOf({ address, port }: Backend): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,196 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { type Clock, messageOf } from '../../lib/index.ts';
+import { answerPage, hasBody } from './answer-page.ts';
+import type { BackendState } from './backend-state.ts';
+import type { Balancer } from './balancer.ts';
+import { answerHeaders } from './headers.ts';
+import { sentencePage } from './pages.ts';
+
+export interface ExchangeOptions {
+  readonly service: string;
+  readonly balancer: Balancer;
+  readonly path: string;
+  /** For the backend, names and values in turn. */
+  readonly headers: string[];
+  readonly clock: Clock;
+  /** After this long, a request that fails is not tried again. */
+  readonly patienceMs: number;
+}
+
+type Controller = Dispatcher.DispatchController;
+
+/** May be repeated without harm (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+/** Errors before anything of the request was sent. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'EADDRNOTAVAIL',
+]);
+const NO_ANSWER = 'UND_ERR_HEADERS_TIMEOUT';
+const MAX_TRIES = 3;
+const SMALL_BYTES = 16 * 1024;
+
+/** One request on its way to a backend, to another one where the first fails, and the answer on its way back. */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #options: ExchangeOptions;
+  readonly #hasBody: boolean;
+  readonly #startMs: number;
+  readonly #tried: BackendState[] = [];
+  #bodyTaken = false;
+  #state: BackendState | undefined;
+  #controller: Controller | undefined;
+  #paused = false;
+  /** Bytes of the answer's body still to come; NaN when nobody knows. */
+  #missing = Number.NaN;
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: ExchangeOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#options = options;
+    this.#startMs = options.clock.monotonic();
+    this.#hasBody = hasBody(request);
+    response.on('close', () => this.#clientGone());
+    response.on('drain', () => this.#resume());
+  }
+
+  /** The backend that has the request, or had it last. */
+  get backend(): BackendState | undefined {
+    return this.#tried.at(-1);
+  }
+
+  start(): void {
+    this.#try(undefined);
+  }
+
+  /** Takes the request away from this backend if it has not begun to answer and another one may get it. */
+  leave(state: BackendState): void {
+    if (this.#state !== state || this.#response.headersSent || !this.#mayRepeat(undefined)) return;
+    this.#controller?.abort(new Error('its machine is lost'));
+  }
+
+  #try(failure: Error | undefined): void {
+    const { balancer, path, headers } = this.#options;
+    const state = balancer.pick(this.#tried);
+    if (state === undefined) {
+      this.#giveUp(failure);
+      return;
+    }
+    this.#tried.push(state);
+    this.#state = state;
+    state.began();
+    // undici takes any iterable; its types do not say so.
+    const body = this.#hasBody ? (this.#body() as unknown as Readable) : null;
+    const method = this.#request.method as Dispatcher.HttpMethod;
+    try {
+      state.pool.dispatch({ path, method, headers, body, idempotent: false }, this);
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  /** The body, read only once a connection takes it, so that it can still go to another backend until then. */
+  async *#body(): AsyncGenerator<Buffer> {
+    for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
+      this.#bodyTaken = true;
+      yield chunk as Buffer;
+    }
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.#response.destroyed) controller.abort(new Error('the client has gone'));
+  }
+
+  onResponseStart(controller: Controller, status: number, parsed: IncomingHttpHeaders, message?: string): void {
+    if (status < 200) return;
+    this.#missing = Number(parsed['content-length'] ?? Number.NaN);
+    const headers = answerHeaders(controller.rawHeaders as Buffer[]);
+    if (message) this.#response.writeHead(status, message, headers);
+    else this.#response.writeHead(status, headers);
+    this.#state!.succeeded();
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#missing -= chunk.length;
+    if (this.#missing === 0) {
+      // Head and body in one packet: a string is what node puts together with the head.
+      if (chunk.length <= SMALL_BYTES) this.#response.end(chunk.toString('latin1'), 'latin1');
+      else this.#response.end(chunk);
+      return;
+    }
+    if (this.#response.write(chunk)) return;
+    this.#paused = true;
+    controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#over();
+    if (!this.#response.writableEnded) this.#response.end();
+    // What the backend did not care to read must not stand in the way of the next request.
+    if (!this.#request.complete) this.#request.resume();
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#failed(error);
+  }
+
+  #failed(error: Error): void {
+    const state = this.#state;
+    this.#over();
+    if (this.#response.destroyed || this.#request.errored) return;
+    state?.failed(messageOf(error));
+    if (this.#response.headersSent) {
+      // The client must see that this is not the whole answer.
+      this.#response.destroy();
+    } else if (this.#mayRepeat(error)) this.#try(error);
+    else this.#giveUp(error);
+  }
+
+  #over(): void {
+    this.#state?.ended();
+    this.#state = undefined;
+    this.#controller = undefined;
+  }
+
+  #mayRepeat(error: Error | undefined): boolean {
+    const { clock, patienceMs } = this.#options;
+    if (this.#bodyTaken || this.#tried.length >= MAX_TRIES) return false;
+    if (clock.monotonic() - this.#startMs >= patienceMs) return false;
+    return IDEMPOTENT.has(this.#request.method!) || NOT_CONNECTED.has(codeOf(error));
+  }
+
+  #giveUp(error: Error | undefined): void {
+    const { service } = this.#options;
+    const [status, sentence] =
+      error === undefined
+        ? [503, `No instance of ${service} is healthy.`]
+        : codeOf(error) === NO_ANSWER
+          ? [504, `${service} did not answer in time.`]
+          : [502, `${service} could not be reached.`];
+    answerPage(this.#request, this.#response, sentencePage(status, sentence, this.#request.headers.accept));
+  }
+
+  #clientGone(): void {
+    if (this.#response.writableFinished) return;
+    this.#controller?.abort(new Error('the client has gone'));
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#controller?.resume();
+  }
+}
+
+function codeOf(error: Error | undefined): string {
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+}

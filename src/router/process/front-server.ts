@@ -1,0 +1,172 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
+import type { ListenAddress } from '../data-plane.ts';
+import type { Certificates } from './certificates.ts';
+import { sentencePage } from './pages.ts';
+import { readProxyHeader } from './proxy-header.ts';
+import { writePage } from './tunnel.ts';
+
+export interface FrontOptions {
+  readonly address: ListenAddress;
+  /** TLS when there. */
+  readonly certificates: (() => Certificates) | undefined;
+  readonly proxyProtocol: boolean;
+  readonly clientTimeoutMs: number;
+  readonly clock: Clock;
+  readonly onRequest: RequestListener;
+  readonly onUpgrade: (request: IncomingMessage, client: Duplex, head: Buffer) => void;
+}
+
+/** As much as nginx takes by default. */
+const MAX_HEAD_BYTES = 32 * 1024;
+/** Longer than load balancers keep a silent connection, so that it is they who close it. */
+const KEEP_ALIVE_MS = 75_000;
+const LINGER_MS = 1000;
+
+const clientAddresses = new WeakMap<object, string>();
+
+/** The address of whoever sent the request, as far as can be known. */
+export function clientAddressOf({ socket }: IncomingMessage): string {
+  // Under TLS the connection that told it is the one below.
+  const below = (socket as { _parent?: object })._parent;
+  const said = clientAddresses.get(socket) ?? (below && clientAddresses.get(below));
+  return said ?? (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+}
+
+/** One address on which the router takes requests. */
+export class FrontServer {
+  readonly #http: Server;
+  /** What listens: the HTTP server itself, or what reads PROXY headers before it. */
+  readonly #listener: NetServer;
+  readonly #options: FrontOptions;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#http = createHttpServer(options);
+    this.#http.on('upgrade', options.onUpgrade);
+    this.#http.on('clientError', (error, client) => refuse(error, client, options.clock));
+    this.#http.on('connect', (_, client: Duplex) =>
+      writePage(client, sentencePage(405, 'CONNECT is not for this server: it is no proxy.', undefined)),
+    );
+    this.#http.on('timeout', (socket: Socket) => endIfStuck(socket, options.clientTimeoutMs));
+    this.#listener = options.proxyProtocol ? this.#behindProxy() : this.#http;
+    this.#listener.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Rejects with FlotillaError `unavailable` when the address is taken. */
+  async listen(): Promise<string> {
+    const { address, certificates } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#listener.once('error', (error) => {
+        const where = `${address.host}:${address.port}`;
+        reject(new FlotillaError('unavailable', `the router cannot listen on ${where}: ${messageOf(error)}`));
+      });
+      this.#listener.listen({ ...address, backlog: 4096, reusePort: true }, resolve);
+    });
+    const { address: host, port } = this.#listener.address() as AddressInfo;
+    return `${certificates ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  }
+
+  /** Takes no more connections; those that are silent end at once, the others after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    // Whoever keeps a connection is told with the next answer that there will be no other.
+    this.#http.prependListener('request', (_, response: ServerResponse) => response.setHeader('connection', 'close'));
+    this.#http.closeIdleConnections();
+    const cancel = this.#options.clock.after(graceMs, () => {
+      for (const socket of this.#sockets) socket.destroy();
+    });
+    await closed;
+    cancel();
+  }
+
+  #behindProxy(): NetServer {
+    return createTcpServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => {
+      const { clock, clientTimeoutMs } = this.#options;
+      const cancel = clock.after(clientTimeoutMs, () => socket.destroy());
+      const onError = () => socket.destroy();
+      socket.on('error', onError);
+      const read = () => {
+        const data: Buffer | null = socket.read();
+        if (data === null) return;
+        const header = readProxyHeader(data);
+        socket.unshift(typeof header === 'object' ? data.subarray(header.length) : data);
+        if (header === 'more') return;
+        cancel();
+        socket.off('readable', read);
+        socket.off('error', onError);
+        if (header === 'wrong') return void socket.destroy();
+        if (header.address !== undefined) clientAddresses.set(socket, header.address);
+        this.#http.emit('connection', socket);
+      };
+      socket.on('readable', read);
+      socket.on('end', cancel);
+    });
+  }
+}
+
+function createHttpServer({ certificates, clientTimeoutMs, onRequest }: FrontOptions): Server {
+  const common = {
+    maxHeaderSize: MAX_HEAD_BYTES,
+    headersTimeout: clientTimeoutMs,
+    connectionsCheckingInterval: Math.min(5000, clientTimeoutMs / 2),
+    // Bodies may take for ever as long as they go on: see endIfStuck.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requireHostHeader: false,
+    noDelay: true,
+    keepAlive: true,
+    shouldUpgradeCallback: isUpgrade,
+  };
+  const server =
+    certificates === undefined
+      ? createServer(common, onRequest)
+      : createTlsServer(
+          {
+            ...common,
+            ALPNProtocols: ['http/1.1'],
+            SNICallback: (name, answer) => answer(null, certificates().for(name)),
+          },
+          onRequest,
+        );
+  server.timeout = clientTimeoutMs;
+  // No header is dropped in silence: their size is limited already.
+  server.maxHeadersCount = 0;
+  return server;
+}
+
+/** HTTP/2 is offered to everybody by some clients, and by the protocol may be passed over. */
+function isUpgrade({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade !== undefined && !/^h2c?$/i.test(headers.upgrade);
+}
+
+/** Nothing has moved for a while: fine while a backend is silent, not while the client owes or is owed something. */
+function endIfStuck(socket: Socket, againMs: number): void {
+  const { _httpMessage: response } = socket as { _httpMessage?: ServerResponse };
+  const waitsForBackend = response?.req.complete === true && socket.writableLength === 0;
+  if (waitsForBackend) socket.setTimeout(againMs);
+  else socket.destroy();
+}
+
+/** Answers what is no HTTP request, or too slow or too much of one. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex, clock: Clock): void {
+  // More of what was refused already.
+  if (socket.writableEnded) return;
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const [status, sentence] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, `The head of the request is larger than ${MAX_HEAD_BYTES} bytes.`]
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'The request did not arrive in time.']
+        : [400, 'That is no request this server understands.'];
+  writePage(socket, sentencePage(status, sentence, undefined));
+  // Closed at once, with bytes unread, the connection would be reset, and the answer lost on its way.
+  clock.after(LINGER_MS, () => socket.destroy());
+}

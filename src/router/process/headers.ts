@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Headers that are about one connection (RFC 9110, 7.6.1), and what this end has answered by itself. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/**
+ * What the router says itself, and nobody before it: a client could otherwise tell a backend lies. Some servers take
+ * `_` for `-`, so that spelling goes as well.
+ */
+const SAID_BY_ROUTER: readonly string[] = [
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-real-ip',
+];
+const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  ...SAID_BY_ROUTER,
+  ...SAID_BY_ROUTER.map((name) => name.replaceAll('-', '_')),
+  'host',
+  'expect',
+  'http2-settings',
+]);
+
+export interface Forwarded {
+  readonly host: string;
+  readonly clientAddress: string;
+  readonly protocol: 'http' | 'https';
+}
+
+/** The headers of a request as its backend gets them: names and values in turn. */
+export function requestHeaders(request: IncomingMessage, { host, clientAddress, protocol }: Forwarded): string[] {
+  const raw = request.rawHeaders;
+  const named = namedByConnection(request.headers.connection);
+  const headers = ['host', host];
+  let path = '';
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!.toLowerCase();
+    if (name === 'x-forwarded-for') path += `${raw[at + 1]}, `;
+    if (DROPPED_FROM_REQUEST.has(name) || named?.has(name)) continue;
+    headers.push(raw[at]!, raw[at + 1]!);
+  }
+  headers.push('x-forwarded-host', host, 'x-forwarded-for', path + clientAddress);
+  headers.push('x-forwarded-proto', protocol, 'x-real-ip', clientAddress);
+  return headers;
+}
+
+/** The headers of an answer as its client gets them. */
+export function answerHeaders(raw: readonly (Buffer | string)[]): string[] {
+  const headers: string[] = [];
+  let named: ReadonlySet<string> | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!.toString('latin1');
+    if (name.length === 10 && name.toLowerCase() === 'connection')
+      named = namedByConnection(raw[at + 1]!.toString('latin1'));
+    else if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, raw[at + 1]!.toString('latin1'));
+  }
+  if (named === undefined) return headers;
+  return headers.filter((_, at) => !named.has(headers[at - (at % 2)]!.toLowerCase()));
+}
+
+/** Headers that `Connection:` declares to be about this connection; undefined in the usual case of none. */
+function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || /^(keep-alive|close)$/i.test(connection)) return undefined;
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
+}

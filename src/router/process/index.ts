@@ -1,0 +1,1 @@
+export { openProcessPlane } from './process-plane.ts';

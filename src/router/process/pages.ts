@@ -1,0 +1,52 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Route } from '../route-table.ts';
+import type { Target } from './request-target.ts';
+
+/** An answer of the router itself. */
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** One sentence, as HTML for those who read it in a browser. */
+export function sentencePage(status: number, sentence: string, accept: string | undefined): Page {
+  if (!accept?.includes('text/html')) return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n` };
+  const title = `${status} ${STATUS_CODES[status]}`;
+  return html(status, title, `<h1>${title}</h1>\n<p>${escapeHtml(sentence)}</p>`);
+}
+
+/** What there is to be had, for requests to a host that is nobody's. */
+export function indexPage(routes: readonly Route[], target: Target, request: IncomingMessage): Page {
+  const status = target.path === '/' ? 200 : 404;
+  const rows = routes.map((route) => `<li>${describe(route, target, request)}</li>`);
+  const list = rows.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
+  return html(status, 'Services', `<h1>Services</h1>\n${list}`);
+}
+
+function describe({ host, path, service, backends }: Route, target: Target, request: IncomingMessage): string {
+  const about = `${escapeHtml(service)}: ${backends.length} ${backends.length === 1 ? 'instance' : 'instances'}`;
+  const name = linkedHost(host, target);
+  const shown = escapeHtml(host + (path === '/' ? '' : path));
+  if (name === undefined) return `${shown} – ${about}`;
+  const protocol = 'encrypted' in request.socket ? 'https' : 'http';
+  return `<a href="${escapeHtml(`${protocol}://${name}${path}`)}">${shown}</a> – ${about}`;
+}
+
+/** The host by which this client reaches the route; undefined where it cannot be told. */
+function linkedHost(host: string, { host: asked, name }: Target): string | undefined {
+  if (host.startsWith('*.')) return undefined;
+  const port = /:\d+$/.exec(asked)?.[0] ?? '';
+  if (!host.endsWith('.*')) return host + port;
+  const isName = /[a-z]/.test(name) && !name.startsWith('[');
+  return isName ? `${host.slice(0, -1)}${name}${port}` : undefined;
+}
+
+function html(status: number, title: string, body: string): Page {
+  const head = `<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n`;
+  return { status, type: 'text/html; charset=utf-8', body: `${head}<title>${title}</title>\n${body}\n` };
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,215 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock, Log } from '../../lib/index.ts';
+import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
+import { RouteIndex } from '../route-index.ts';
+import { type Backend, NO_ROUTES, type Route, type RouteTable } from '../route-table.ts';
+import { AccessLog } from './access-log.ts';
+import { answerPage } from './answer-page.ts';
+import { BackendState } from './backend-state.ts';
+import { Balancer } from './balancer.ts';
+import { Certificates } from './certificates.ts';
+import { Exchange } from './exchange.ts';
+import { clientAddressOf, FrontServer } from './front-server.ts';
+import { requestHeaders } from './headers.ts';
+import { indexPage, type Page, sentencePage } from './pages.ts';
+import { type Target, targetOf } from './request-target.ts';
+import { tunnel, writePage } from './tunnel.ts';
+
+export interface ProcessPlaneOptions {
+  readonly settings: RouterSettings;
+  /** Used from the first request on. */
+  readonly table: RouteTable;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Carries requests in this process. Rejects, with nothing left listening, when an address cannot be had. */
+export async function openProcessPlane(options: ProcessPlaneOptions): Promise<DataPlane> {
+  const plane = new ProcessPlane(options);
+  await plane.use(options.table);
+  await plane.listen();
+  return plane;
+}
+
+class ProcessPlane implements DataPlane {
+  readonly #settings: RouterSettings;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #fronts: readonly FrontServer[];
+  readonly #accessLog: AccessLog | undefined;
+  #certificates: Certificates | undefined;
+  #table: RouteTable = NO_ROUTES;
+  #index = new RouteIndex([]);
+  /** By id and address: an instance that comes back elsewhere is another backend. */
+  #states = new Map<string, BackendState>();
+  #balancers = new Map<Route, Balancer>();
+  readonly #exchanges = new Set<Exchange>();
+  listening: readonly string[] = [];
+
+  constructor({ settings, clock, log }: ProcessPlaneOptions) {
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#log = log;
+    if (settings.listenTls.length > 0) this.#certificates = Certificates.read(settings.certificates);
+    this.#accessLog = settings.accessLog === '' ? undefined : new AccessLog(settings.accessLog, clock, log);
+    const { proxyProtocol, clientTimeoutMs } = settings;
+    const common = {
+      proxyProtocol,
+      clientTimeoutMs,
+      clock,
+      onUpgrade: (request: IncomingMessage, client: Duplex, head: Buffer) => this.#upgrade(request, client, head),
+    };
+    const redirects = settings.redirectToTls && settings.listenTls.length > 0;
+    const onPlain = redirects ? redirectToTls : (...pair: Pair) => this.#answer(...pair, 'http');
+    const onTls = (...pair: Pair) => this.#answer(...pair, 'https');
+    this.#fronts = [
+      ...settings.listen.map(
+        (address) => new FrontServer({ ...common, address, certificates: undefined, onRequest: onPlain }),
+      ),
+      ...settings.listenTls.map(
+        (address) => new FrontServer({ ...common, address, certificates: () => this.#certificates!, onRequest: onTls }),
+      ),
+    ];
+  }
+
+  async listen(): Promise<void> {
+    try {
+      const listening: string[] = [];
+      for (const front of this.#fronts) listening.push(await front.listen());
+      this.listening = listening;
+    } catch (error) {
+      await this.close(0);
+      throw error;
+    }
+  }
+
+  async use(table: RouteTable): Promise<void> {
+    const before = this.#states;
+    const states = new Map<string, BackendState>();
+    const balancers = new Map<Route, Balancer>();
+    for (const route of table.routes) {
+      const ofRoute = route.backends.map((backend) => this.#stateOf(backend, route.service, states));
+      // A route that is the same object has the same backends.
+      balancers.set(route, this.#balancers.get(route) ?? new Balancer(ofRoute));
+    }
+    this.#table = table;
+    this.#states = states;
+    this.#balancers = balancers;
+    this.#index = new RouteIndex(table.routes);
+    const machines = new Set(table.machines);
+    for (const [key, state] of before) if (!states.has(key)) this.#retire(state, machines);
+  }
+
+  #stateOf(backend: Backend, service: string, states: Map<string, BackendState>): BackendState {
+    const key = `${backend.id} ${backend.address}:${backend.port} ${backend.weight}`;
+    const state =
+      states.get(key) ??
+      this.#states.get(key) ??
+      new BackendState(backend, service, this.#settings, this.#clock, this.#log);
+    states.set(key, state);
+    return state;
+  }
+
+  #retire(state: BackendState, machines: ReadonlySet<string>): void {
+    void state.retire();
+    if (machines.has(state.backend.machine)) return;
+    // Nobody will answer from there, and nobody will say so either.
+    for (const exchange of this.#exchanges) exchange.leave(state);
+  }
+
+  async drain(backendId: string): Promise<void> {
+    const states = [...this.#states.values()].filter(({ backend }) => backend.id === backendId);
+    await Promise.all(states.map((state) => state.drain()));
+  }
+
+  async backends(): Promise<readonly BackendReport[]> {
+    return [...this.#states.values()].map((state) => state.report());
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await Promise.all(this.#fronts.map((front) => front.close(graceMs)));
+    await Promise.all([...this.#states.values()].map(({ pool }) => pool.destroy()));
+    this.#accessLog?.close();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, protocol: 'http' | 'https'): void {
+    const found = this.#find(request);
+    const startMs = this.#accessLog === undefined ? 0 : this.#clock.monotonic();
+    const exchange = 'page' in found ? undefined : this.#exchange(request, response, found, protocol);
+    response.on('close', () => {
+      if (exchange !== undefined) this.#exchanges.delete(exchange);
+      this.#record(request, response.statusCode, startMs, response.socket?.bytesWritten ?? 0, exchange?.backend);
+    });
+    if ('page' in found) answerPage(request, response, found.page);
+    else exchange!.start();
+  }
+
+  #exchange(request: IncomingMessage, response: ServerResponse, { target, route }: Hit, protocol: 'http' | 'https') {
+    const exchange = new Exchange(request, response, {
+      service: route.service,
+      balancer: this.#balancers.get(route)!,
+      path: target.path,
+      headers: requestHeaders(request, { host: target.host, clientAddress: clientAddressOf(request), protocol }),
+      clock: this.#clock,
+      patienceMs: this.#settings.answerTimeoutMs,
+    });
+    this.#exchanges.add(exchange);
+    return exchange;
+  }
+
+  #upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    const found = this.#find(request);
+    if ('page' in found) {
+      writePage(client, found.page);
+      return;
+    }
+    const { target, route } = found;
+    const protocol = 'encrypted' in request.socket ? 'https' : 'http';
+    const startMs = this.#clock.monotonic();
+    tunnel(request, client, head, {
+      service: route.service,
+      balancer: this.#balancers.get(route)!,
+      path: target.path,
+      headers: requestHeaders(request, { host: target.host, clientAddress: clientAddressOf(request), protocol }),
+      clock: this.#clock,
+      answerTimeoutMs: this.#settings.answerTimeoutMs,
+      onAnswer: (status, state) => this.#record(request, status, startMs, 0, state),
+    });
+  }
+
+  #find(request: IncomingMessage): Hit | { readonly page: Page } {
+    const target = targetOf(request);
+    const { accept } = request.headers;
+    if (target === undefined)
+      return { page: sentencePage(400, 'The request names no host, or not a single valid one.', accept) };
+    const { hostKnown, route } = this.#index.find(target.name, target.path);
+    if (route !== undefined) return { target, route };
+    if (!hostKnown) return { page: indexPage(this.#table.routes, target, request) };
+    return { page: sentencePage(404, `Nothing of ${target.name} is routed below that path.`, accept) };
+  }
+
+  #record(request: IncomingMessage, status: number, startMs: number, bytes: number, state?: BackendState): void {
+    if (this.#accessLog === undefined) return;
+    const backend = state && `${state.backend.address}:${state.backend.port}`;
+    this.#accessLog.write({ request, clientAddress: clientAddressOf(request), status, bytes, startMs, backend });
+  }
+}
+
+type Pair = [IncomingMessage, ServerResponse];
+
+interface Hit {
+  readonly target: Target;
+  readonly route: Route;
+}
+
+function redirectToTls(request: IncomingMessage, response: ServerResponse): void {
+  const target = targetOf(request);
+  const { accept } = request.headers;
+  const page =
+    target === undefined
+      ? sentencePage(400, 'The request names no host.', accept)
+      : sentencePage(308, 'This site is served under https.', accept);
+  if (target !== undefined) response.setHeader('location', `https://${target.host.replace(/:\d*$/, '')}${target.path}`);
+  answerPage(request, response, page);
+}

@@ -1,0 +1,143 @@
+import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type Clock, messageOf } from '../../lib/index.ts';
+import type { BackendState } from './backend-state.ts';
+import type { Balancer } from './balancer.ts';
+import { answerHeaders } from './headers.ts';
+import { type Page, sentencePage } from './pages.ts';
+
+export interface TunnelOptions {
+  readonly service: string;
+  readonly balancer: Balancer;
+  readonly path: string;
+  /** For the backend, names and values in turn. */
+  readonly headers: readonly string[];
+  readonly clock: Clock;
+  readonly answerTimeoutMs: number;
+  /** Called with the status of the answer. */
+  readonly onAnswer: (status: number, state: BackendState | undefined) => void;
+}
+
+const MAX_TRIES = 3;
+const KEEP_ALIVE_MS = 60_000;
+
+/**
+ * A request that asks for another protocol. When a backend agrees, bytes go through both ways until one end has enough;
+ * when it answers in HTTP, that answer goes to the client and the connection ends: nothing that comes after it could be
+ * trusted to be for this backend.
+ */
+export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, options: TunnelOptions): void {
+  const { balancer, clock, answerTimeoutMs, service, onAnswer } = options;
+  const tried: BackendState[] = [];
+  client.on('error', () => client.destroy());
+
+  const refuse = (status: number, sentence: string) => {
+    onAnswer(status, tried.at(-1));
+    writePage(client, sentencePage(status, sentence, request.headers.accept));
+  };
+  const attempt = (failure: boolean): void => {
+    const state = tried.length < MAX_TRIES ? balancer.pick(tried) : undefined;
+    if (state === undefined) {
+      if (failure) refuse(502, `${service} could not be reached.`);
+      else refuse(503, `No instance of ${service} is healthy.`);
+      return;
+    }
+    tried.push(state);
+    ask(state);
+  };
+  const ask = (state: BackendState): void => {
+    state.began();
+    const outgoing = openRequest(request, state, options);
+    const giveUp = clock.after(answerTimeoutMs, () => outgoing.destroy(new Error('no answer in time')));
+    const clientGone = () => outgoing.destroy();
+    client.once('close', clientGone);
+    let answered = false;
+    const settle = (status: number) => {
+      answered = true;
+      giveUp();
+      state.succeeded();
+      onAnswer(status, state);
+    };
+    outgoing.on('upgrade', (answer, backend, rest) => {
+      settle(answer.statusCode!);
+      client.off('close', clientGone);
+      writeHead(client, answer, []);
+      join(client, backend, { toBackend: head, toClient: rest }, () => state.ended());
+    });
+    outgoing.on('response', (answer) => {
+      settle(answer.statusCode!);
+      writeHead(client, answer, ['connection', 'close']);
+      answer.pipe(client);
+      answer.on('close', () => state.ended());
+    });
+    outgoing.on('error', (error) => {
+      giveUp();
+      client.off('close', clientGone);
+      if (answered) return void client.destroy();
+      state.ended();
+      if (client.destroyed) return;
+      state.failed(messageOf(error));
+      attempt(true);
+    });
+    outgoing.end();
+  };
+  attempt(false);
+}
+
+function openRequest(request: IncomingMessage, { backend }: BackendState, { path, headers }: TunnelOptions) {
+  const upgrade = ['connection', 'upgrade', 'upgrade', request.headers.upgrade!];
+  const { address: host, port } = backend;
+  return httpRequest({
+    host,
+    port,
+    path,
+    method: request.method!,
+    headers: [...headers, ...upgrade],
+    setHost: false,
+    agent: false,
+  });
+}
+
+function writeHead(client: Duplex, answer: IncomingMessage, more: readonly string[]): void {
+  const status = answer.statusCode!;
+  const own = status === 101 ? answer.rawHeaders : answerHeaders(answer.rawHeaders);
+  const headers = [...own, ...more];
+  const lines = [`HTTP/1.1 ${status} ${answer.statusMessage || STATUS_CODES[status] || ''}`];
+  for (let at = 0; at < headers.length; at += 2) lines.push(`${headers[at]}: ${headers[at + 1]}`);
+  client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
+function join(
+  client: Duplex,
+  backend: Duplex,
+  first: { readonly toBackend: Buffer; readonly toClient: Buffer },
+  onEnd: () => void,
+): void {
+  for (const socket of [client, backend]) {
+    if ('setTimeout' in socket) {
+      const connection = socket as import('node:net').Socket;
+      connection.setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+    }
+  }
+  if (first.toBackend.length > 0) backend.write(first.toBackend);
+  if (first.toClient.length > 0) client.write(first.toClient);
+  backend.on('error', () => backend.destroy());
+  client.on('close', () => backend.destroy());
+  backend.on('close', () => {
+    client.destroy();
+    onEnd();
+  });
+  client.pipe(backend);
+  backend.pipe(client);
+}
+
+/** Answers on a bare connection and ends it. */
+export function writePage(client: Duplex, { status, type, body }: Page): void {
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `content-type: ${type}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  client.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { systemClock as clock, systemRandom as random, silentLog } from '../lib/index.ts';
+import type { Catalog, CatalogInstance, CatalogSnapshot } from '../services/index.ts';
+import { findRouter, openRouter, type Router, type RouterSettings } from './index.ts';
+
+const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
+
+/** A catalog held in memory; `set` replaces the instances of `web`. */
+class MemoryCatalog implements Catalog {
+  snapshot: CatalogSnapshot = { revision: 1, nodes: new Map(), services: new Map(), revisionOf: () => 1 };
+  readonly #listeners = new Set<(snapshot: CatalogSnapshot) => void>();
+
+  set(...ports: number[]): void {
+    const revision = this.snapshot.revision + 1;
+    const instances = ports.map((port) => webInstance(port));
+    const node = { id: 'm1', name: 'm1', address: '127.0.0.1', meta: {}, createRevision: 1, modifyRevision: 1 };
+    const services = new Map(ports.length > 0 ? [['web', instances]] : []);
+    this.snapshot = { revision, nodes: new Map([['m1', node]]), services, revisionOf: () => revision };
+    for (const listener of this.#listeners) listener(this.snapshot);
+  }
+
+  onChange(listener: (snapshot: CatalogSnapshot) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async sync(): Promise<void> {}
+}
+
+function webInstance(port: number): CatalogInstance {
+  return {
+    machine: 'm1',
+    id: `web-${port}`,
+    name: 'web',
+    address: '127.0.0.1',
+    port,
+    tags: ['http'],
+    meta: {},
+    weights: { passing: 1, warning: 1 },
+    enableTagOverride: false,
+    source: 'unit',
+    routes: [],
+    checks: [],
+    createRevision: 1,
+    modifyRevision: 1,
+  };
+}
+
+async function startServer(t: TestContext, name: string): Promise<number> {
+  const server = http.createServer((_, response) => void clock.after(5, () => response.end(name)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as net.AddressInfo).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function temporary(t: TestContext): string {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'router-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+function open(t: TestContext, catalog: Catalog, directory: string, port: number): Router {
+  const settings: RouterSettings = {
+    plane: 'process',
+    listen: [{ host: '127.0.0.1', port }],
+    listenTls: [],
+    certificates: '',
+    redirectToTls: false,
+    proxyProtocol: false,
+    accessLog: '',
+    answerTimeoutMs: 20_000,
+    connectTimeoutMs: 2000,
+    maxFailures: 3,
+    restMs: 60_000,
+    clientTimeoutMs: 10_000,
+  };
+  const spawn = { command: process.execPath, args: [...process.execArgv, FLEETD, 'router', '--dir', directory] };
+  const router = openRouter({ settings, catalog, spawn, clock, random, log: silentLog });
+  t.after(() => router.close());
+  return router;
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = clock.monotonic() + 15_000;
+  while (!(await holds())) {
+    if (clock.monotonic() > deadline) throw new Error(`not within 15 s: ${what}`);
+    await clock.sleep(10);
+  }
+}
+
+/** What `web.x` answers; the error's code where there is no answer. */
+function ask(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const request = http.get({ host: '127.0.0.1', port, agent: false, headers: { host: 'web.x' } }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve(response.statusCode === 200 ? body : String(response.statusCode)));
+      response.on('error', (error) => resolve(error.message));
+    });
+    request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+}
+
+test('what the catalog says is routed within a moment, and survives the death of the router process', async (t) => {
+  const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+  const [one, two] = [await startServer(t, 'one'), await startServer(t, 'two')];
+  catalog.set(one);
+  const router = open(t, catalog, directory, port);
+  await until('it listens', () => router.listening.length > 0);
+  assert.equal(await ask(port), 'one');
+  catalog.set(two);
+  await until('the other answers', async () => (await ask(port)) === 'two');
+  const [report, ...rest] = await router.backends();
+  assert.deepEqual([report?.id, report?.state, rest.length], [`m1/web-${two}`, 'up', 0]);
+  process.kill(findRouter(directory)!.pid, 'SIGKILL');
+  await until('it has gone', () => router.listening.length === 0);
+  await until('another one answers', async () => (await ask(port)) === 'two');
+  await router.close();
+  assert.equal(await ask(port), 'ECONNREFUSED');
+  assert.equal(findRouter(directory), undefined);
+});
+
+test('a new fleetd puts its router in the place of the old one, and no request fails', async (t) => {
+  const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+  catalog.set(await startServer(t, 'ok'));
+  const before = open(t, catalog, directory, port);
+  await until('it listens', () => before.listening.length > 0);
+  const first = findRouter(directory)!.pid;
+  const answers = new Map<string, number>();
+  let running = true;
+  const clients = Array.from({ length: 4 }, async () => {
+    while (running) {
+      const answer = await ask(port);
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
+    }
+  });
+  const after = open(t, catalog, directory, port);
+  await until('the new one listens', () => after.listening.length > 0);
+  await until('the old one has gone', () => before.listening.length === 0);
+  assert.notEqual(findRouter(directory)!.pid, first);
+  await before.close();
+  running = false;
+  await Promise.all(clients);
+  assert.deepEqual([...answers.keys()], ['ok']);
+});
+
+test('an address that is taken is named, and had as soon as it is free', async (t) => {
+  const [catalog, directory] = [new MemoryCatalog(), temporary(t)];
+  catalog.set(await startServer(t, 'ok'));
+  const stranger = net.createServer().listen(0, '127.0.0.1');
+  await once(stranger, 'listening');
+  const { port } = stranger.address() as net.AddressInfo;
+  const router = open(t, catalog, directory, port);
+  await until('it says why', () => /cannot listen on 127.0.0.1:\d+: .*EADDRINUSE/.test(router.failure ?? ''));
+  await assert.rejects(router.backends(), { code: 'unavailable' });
+  await new Promise((resolve) => stranger.close(resolve));
+  await until('it answers', async () => (await ask(port)) === 'ok');
+});

@@ -1,0 +1,94 @@
+import { type Clock, type Log, messageOf } from '../lib/index.ts';
+import type { DataPlane, RouterSettings } from './data-plane.ts';
+import { assertFree, findRouter, recordRouter, signalRouter } from './predecessor.ts';
+import { applyChanges, type FromRouter, type ToRouter } from './protocol.ts';
+import type { RouteTable } from './route-table.ts';
+
+/** How the process hears from fleetd. */
+export interface RouterChannel {
+  send(message: FromRouter): void;
+  onMessage(listener: (message: ToRouter) => void): void;
+  onClosed(listener: () => void): void;
+}
+
+export interface RunRouterOptions {
+  /** Of the machine's router; remembers which process it is. */
+  readonly directory: string;
+  readonly channel: RouterChannel;
+  /** Aborts when another process takes over, or the machine is stopped. */
+  readonly retire: AbortSignal;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What was begun before another process took over may take so long to end. */
+const HANDOVER_GRACE_MS = 30_000;
+const STOP_GRACE_MS = 2000;
+
+/**
+ * The router process: routes as it was last told, also while no fleetd is there to tell it. Puts itself in the place of
+ * the process before it without a moment in which nobody listens. Resolves when it is to end, with the reason.
+ */
+export function runRouter(options: RunRouterOptions): Promise<string> {
+  return new RouterRole(options).run();
+}
+
+class RouterRole {
+  readonly #options: RunRouterOptions;
+  #plane: DataPlane | undefined;
+  #table: RouteTable | undefined;
+  /** Messages are worked on one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: RunRouterOptions) {
+    this.#options = options;
+  }
+
+  run(): Promise<string> {
+    const { channel, retire } = this.#options;
+    return new Promise((resolve) => {
+      const end = (because: string, graceMs: number) => {
+        void this.#turn.then(() => this.#plane?.close(graceMs)).then(() => resolve(because));
+      };
+      channel.onMessage((message) => {
+        if (message.type === 'close') return end('fleetd stops', STOP_GRACE_MS);
+        this.#turn = this.#turn
+          .then(() => this.#receive(message))
+          .catch((error) => {
+            channel.send({ type: 'failed', because: messageOf(error) });
+            resolve(messageOf(error));
+          });
+      });
+      channel.onClosed(() => this.#plane ?? resolve('fleetd went away before it said anything'));
+      retire.addEventListener('abort', () => end('another process takes over', HANDOVER_GRACE_MS));
+    });
+  }
+
+  async #receive(message: Exclude<ToRouter, { type: 'close' }>): Promise<void> {
+    const { channel } = this.#options;
+    if (message.type === 'start') return this.#start(message.settings, message.table);
+    if (message.type === 'change') return this.#change(applyChanges(this.#table!, message.changes));
+    if (message.type === 'drain') void this.#plane!.drain(message.backendId);
+    channel.send({ type: 'answer', call: message.call, backends: await this.#plane!.backends() });
+  }
+
+  async #start(settings: RouterSettings, table: RouteTable): Promise<void> {
+    const { directory, clock, log, channel } = this.#options;
+    const before = findRouter(directory);
+    if (before === undefined)
+      for (const address of [...settings.listen, ...settings.listenTls]) await assertFree(address);
+    // Loaded where it is used: fleetd itself, which shares this folder, does without it.
+    const { openProcessPlane } = await import('./process/index.ts');
+    this.#plane = await openProcessPlane({ settings, clock, log, table });
+    this.#table = table;
+    if (before !== undefined) signalRouter(directory, 'SIGTERM');
+    recordRouter(directory);
+    log.info('Routing', { pid: process.pid, listening: this.#plane.listening.join(' ') });
+    channel.send({ type: 'listening', addresses: this.#plane.listening });
+  }
+
+  async #change(table: RouteTable): Promise<void> {
+    this.#table = table;
+    await this.#plane!.use(table);
+  }
+}
