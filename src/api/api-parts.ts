@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { Cluster } from '../cluster/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
+import type { Router } from '../router/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import type { Authorize } from './access.ts';
 import type { ClusterReader } from './cluster-reader.ts';
@@ -16,6 +17,8 @@ export interface ApiOptions {
   readonly tokenLimit: number;
   /** What runs this machine's units; without it this fleetd answers no status and no journal of its own. */
   readonly runtime?: UnitRuntime | undefined;
+  /** What routes HTTP on this machine; absent where nothing does. */
+  readonly router?: Router | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

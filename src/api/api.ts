@@ -14,6 +14,7 @@ import { openApiDocument } from './openapi.ts';
 import { MAX_TOKEN_NUMBER } from './page-token.ts';
 import { PeerAccess } from './peer-access.ts';
 import { observeProcess } from './process-metrics.ts';
+import { routerRoutes } from './router-routes.ts';
 import type { ApiHealth, ApiVersion } from './schema.ts';
 import { stateRoutes } from './state-routes.ts';
 import { statusRoutes } from './status-routes.ts';
@@ -119,6 +120,7 @@ function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono
   eventRoutes(app, parts);
   statusRoutes(app, parts);
   journalRoutes(app, parts);
+  routerRoutes(app, parts);
   ownRoutes(app, parts);
   const discovery = discoveryDocument(prefix);
   app.get('/discovery', () => answerJson(discovery));

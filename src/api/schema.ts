@@ -127,6 +127,50 @@ export interface ApiWhy {
   readonly summary: string;
 }
 
+/** GET /router: the routes of the machine that answers; 404 where nothing is routed. */
+export interface ApiRouter {
+  readonly plane: string;
+  /** Addresses at which it takes requests, e.g. `http://0.0.0.0:80`. */
+  readonly listening: readonly string[];
+  /** Why it does not run, when it does not. */
+  readonly failure?: string;
+  /** Of the catalog from which the routes are. */
+  readonly revision: number;
+  readonly routes: readonly ApiRoute[];
+  /** What services ask for and do not get. */
+  readonly problems: readonly {
+    readonly host: string;
+    readonly path: string;
+    readonly service: string;
+    readonly reason: string;
+  }[];
+}
+
+export interface ApiRoute {
+  readonly host: string;
+  readonly path: string;
+  readonly service: string;
+  readonly backends: readonly {
+    readonly id: string;
+    readonly machine: string;
+    readonly address: string;
+    readonly port: number;
+    readonly weight: number;
+  }[];
+}
+
+/** Elements of `backends` of GET /router/backends; GET /router/config/nginx answers a file for nginx as text. */
+export interface ApiRouterBackend {
+  readonly id: string;
+  readonly service: string;
+  readonly address: string;
+  readonly port: number;
+  readonly state: 'up' | 'resting' | 'draining';
+  readonly active: number;
+  readonly requests: number;
+  readonly failures: number;
+}
+
 /** GET /units/N/status[?machine=ID][&lines=10]: from the machine(s) that hold it. */
 export interface ApiUnitStatusReport {
   readonly name: string;

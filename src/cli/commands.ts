@@ -11,6 +11,7 @@ import { listUnitFiles } from './commands/list-unit-files.ts';
 import { listUnits } from './commands/list-units.ts';
 import { load } from './commands/load.ts';
 import { restart } from './commands/restart.ts';
+import { router } from './commands/router.ts';
 import { fdForward, ssh } from './commands/ssh.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   listUnits,
   load,
   restart,
+  router,
   start,
   status,
   stop,

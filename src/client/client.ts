@@ -1,6 +1,8 @@
 import type {
   ApiEvent,
   ApiMachine,
+  ApiRouter,
+  ApiRouterBackend,
   ApiUnit,
   ApiUnitPut,
   ApiUnitState,
@@ -108,6 +110,24 @@ export class FleetClient {
   async why(name: string, signal?: AbortSignal): Promise<ApiWhy> {
     const path = `/units/${encodeURIComponent(name)}/why`;
     return this.#json<ApiWhy>(await this.#transport.request(path, signal ? { signal } : {}));
+  }
+
+  /** The routes of the machine that answers. */
+  async router(): Promise<ApiRouter> {
+    return this.#json<ApiRouter>(await this.#transport.request('/router'));
+  }
+
+  /** The backends of that machine's router, with what they are doing. */
+  async routerBackends(): Promise<readonly ApiRouterBackend[]> {
+    const answer = await this.#transport.request('/router/backends');
+    return this.#json<{ readonly backends: readonly ApiRouterBackend[] }>(answer).backends;
+  }
+
+  /** The routes as a file for another program. */
+  async routerConfig(kind: string): Promise<string> {
+    const answer = await this.#transport.request(`/router/config/${encodeURIComponent(kind)}`);
+    if (answer.status !== 200) throw this.#transport.failure(answer);
+    return answer.text;
   }
 
   async status(name: string, options: { machine?: string; lines?: number } = {}): Promise<ApiUnitStatusReport> {

@@ -49,6 +49,17 @@ export const SETTINGS = {
     ['auto', 'systemd', 'supervisor'],
     'What runs units here: systemd, or supervisor, the one built in; auto: systemd where it runs the machine.',
   ),
+  router: choice(
+    ['process', 'haproxy', 'off'],
+    'What routes HTTP to services: process, a process of fleetd; haproxy, where that is installed; off: nothing.',
+  ),
+  router_listen: list([':80'], 'Where the router takes HTTP: HOST:PORT.'),
+  router_listen_tls: list([], 'Where the router takes HTTPS: HOST:PORT; needs router_certificates.'),
+  router_certificates: text('', 'Directory of PEM files, each a certificate with its chain and its key.'),
+  router_redirect: flag(false, 'Answer plain HTTP with the same address under https.'),
+  router_proxy_protocol: flag(false, "Every connection to the router begins with the PROXY protocol's header."),
+  router_access_log: text('', 'File to which the router writes one line for each request; empty: none.'),
+  router_timeout: duration(60_000, 'How long a service may take to begin its answer before the router gives up.'),
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -20,6 +20,7 @@ import { bootId, describeMachine, machineId, machineIdNow } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openServices, type Services } from './open-services.ts';
 import type { ServiceNotifier } from './service-notifier.ts';
+import { startRouter } from './start-router.ts';
 import { StateDirectory } from './state-directory.ts';
 
 export interface FleetdOptions {
@@ -64,6 +65,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const runtime = await openRuntime({ config, machineId: id, env, self, log });
   const parts = { cluster, clock, random, log, signal };
   const catalog = openCatalog(parts);
+  const router = startRouter({ ...parts, config, directory: state.routerDirectory, catalog, self });
   let presence: Presence | undefined;
   const api = createApi({
     cluster,
@@ -71,6 +73,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
     version: VERSION,
     tokenLimit: config.token_limit,
     runtime,
+    router,
     clock,
     random,
     log,
@@ -123,6 +126,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
       state.forgetLease();
       state.withdrawReady();
       await server.close();
+      await router?.close();
       await runtime.close();
       await store.close();
     },

@@ -23,12 +23,16 @@ export function listenersOf({ configured, env, pid }: ListenersOptions): readonl
 }
 
 function parseListener(text: string): Listener {
-  if (text.startsWith('/')) return { path: text, mode: 0o666 };
+  return text.startsWith('/') ? { path: text, mode: 0o666 } : parseTcpAddress('listen', text, 'neither a path nor');
+}
+
+/** `HOST:PORT`, all addresses without a host; throws FlotillaError `usage` that names the setting. */
+export function parseTcpAddress(setting: string, text: string, not = 'not'): { host: string; port: number } {
   const match = /^(?:\[(.+)\]|([^:]*)):(\d+)$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
   if (!match || port > 65_535 || (host && !isIPv4(host) && !isIPv6(host)))
-    throw new FlotillaError('usage', `listen: ${JSON.stringify(text)} is neither a path nor ADDRESS:PORT`);
+    throw new FlotillaError('usage', `${setting}: ${JSON.stringify(text)} is ${not} ADDRESS:PORT`);
   return { host: host || '0.0.0.0', port };
 }
 

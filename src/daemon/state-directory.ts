@@ -41,6 +41,11 @@ export class StateDirectory {
     return join(this.path, 'services.json');
   }
 
+  /** Where the router process leaves word of itself. */
+  get routerDirectory(): string {
+    return join(this.path, 'router');
+  }
+
   forgetLease(): void {
     rmSync(join(this.path, 'lease'), { force: true });
   }

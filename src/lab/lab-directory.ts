@@ -27,6 +27,7 @@ export const machinePaths = {
   state: (machine: string): string => path.join(machine, 'state'),
   ready: (machine: string): string => path.join(machine, 'state', 'ready.json'),
   lease: (machine: string): string => path.join(machine, 'state', 'lease'),
+  router: (machine: string): string => path.join(machine, 'state', 'router'),
   supervisor: (machine: string): string => path.join(machine, 'state', 'supervisor'),
 } as const;
 

@@ -11,6 +11,8 @@ export interface LabMachine {
   readonly id: string;
   readonly address: string;
   endpoint: string;
+  /** The TCP port of its router; absent until it was first started. */
+  routerPort?: number;
   /** Absent where the path would be too long for a socket. */
   socket?: string;
   readonly directory: string;

@@ -15,7 +15,7 @@ const STOP_TIMEOUT_MS = 10_000;
 export async function startStore(lab: string, state: LabState, io: LabIo): Promise<void> {
   if (isAlive(state.store)) return;
   const wanted = Number(new URL(state.store.endpoint).port);
-  await startOnPort(HOST, await freePort([HOST], wanted), (port) => startStoreAt(port, lab, state, io));
+  await startOnPort(HOST, await freePort([HOST], [wanted]), (port) => startStoreAt(port, lab, state, io));
 }
 
 async function startStoreAt(port: number, lab: string, state: LabState, io: LabIo): Promise<void> {

@@ -10,10 +10,12 @@ function isFree(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** `wanted` if it is free on all the hosts, else another port that is. */
-export async function freePort(hosts: readonly string[], wanted: number): Promise<number> {
-  for (let port = wanted; ; port = anyPort()) {
-    if (port !== 0 && (await isFreeOnAll(hosts, port))) return port;
+/** The first of `wanted` that is free on all the hosts, else another port that is. */
+export async function freePort(hosts: readonly string[], wanted: readonly number[]): Promise<number> {
+  for (const port of wanted) if (await isFreeOnAll(hosts, port)) return port;
+  for (;;) {
+    const port = anyPort();
+    if (await isFreeOnAll(hosts, port)) return port;
   }
 }
 
@@ -38,7 +40,7 @@ export async function startOnPort(host: string, port: number, start: (port: numb
       return await start(port);
     } catch (error) {
       if (attempt === ATTEMPTS || (await isFree(host, port))) throw error;
-      port = await freePort([host], 0);
+      port = await freePort([host], []);
     }
   }
 }

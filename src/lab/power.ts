@@ -8,6 +8,9 @@ import { forgetStore, startStore } from './lab-store.ts';
 import { freePort, startOnPort } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
+/** Where HTTP is routed, the best first. */
+const ROUTER_PORTS: readonly number[] = [80, 8080];
+
 /** The machines named by their numbers or by a prefix of their ids. */
 export function pickMachines(state: LabState, names: readonly string[]): LabMachine[] {
   return names.map((name) => {
@@ -65,7 +68,7 @@ export async function powerOn(
   const save = () => writeLab(lab, state);
   const off = machines.filter((machine) => machine.state !== 'up');
   delete state.stopped;
-  await choosePort(state, off, io);
+  await choosePorts(state, off, io);
   if (!isAlive(state.store)) {
     io.out('Starting the store…\n');
     await startStore(lab, state, io);
@@ -90,14 +93,19 @@ export async function powerOn(
   return results.every(Boolean);
 }
 
-/** Gives the machines one port that is free at all their addresses: the one wished for if possible. */
-async function choosePort(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
-  const port = await freePort(
-    machines.map(({ address }) => address),
-    state.port,
-  );
+/** Gives the machines ports that are free at all their addresses: those wished for if possible. */
+async function choosePorts(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
+  const addresses = machines.map(({ address }) => address);
+  const port = await freePort(addresses, [state.port]);
   if (port !== state.port) io.out(`Port ${state.port} is taken on this computer; using ${port} instead.\n`);
-  for (const machine of machines) machine.endpoint = `http://${machine.address}:${port}`;
+  const before = machines.find(({ routerPort }) => routerPort !== undefined)?.routerPort ?? ROUTER_PORTS[0]!;
+  const routerPort = await freePort(addresses, [before, ...ROUTER_PORTS]);
+  if (routerPort !== before)
+    io.out(`Port ${before} cannot be had on this computer; HTTP is routed on ${routerPort} instead.\n`);
+  for (const machine of machines) {
+    machine.endpoint = `http://${machine.address}:${port}`;
+    machine.routerPort = routerPort;
+  }
 }
 
 /** `3 machines`. */

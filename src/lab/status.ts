@@ -10,6 +10,7 @@ export interface MachineStatus {
   readonly state: string;
   readonly address: string;
   readonly endpoint: string;
+  readonly routerPort?: number;
   readonly socket?: string;
   readonly directory: string;
   readonly pid?: number;
@@ -91,6 +92,10 @@ export function printStatus({ directory, store, machines }: LabStatus, io: LabIo
         .trimEnd()}\n`,
     );
   io.out(`store: ${store.state}, ${store.endpoint} (etcd v3 API); directory: ${directory}\n`);
+  const routers = machines.flatMap(({ state, address, routerPort }) =>
+    state === 'up' && routerPort !== undefined ? [`http://${address}${routerPort === 80 ? '' : `:${routerPort}`}`] : [],
+  );
+  if (routers.length > 0) io.out(`HTTP for services NAME.*: ${routers.join(', ')}\n`);
   const hint = whatToDo({ directory, store, machines }, commandName(io.env));
   if (hint !== undefined) io.out(`${hint}\n`);
 }

@@ -4,7 +4,7 @@ import { allProcesses, argumentsOf, type ProcessIdentity } from './process-ident
 const OF_A_LAB: Readonly<Record<string, RegExp>> = {
   '--data-dir': /^\/store$/,
   '--config': /^\/m\d+\/fleet\.conf$/,
-  '--dir': /^\/m\d+\/state\/supervisor$/,
+  '--dir': /^\/m\d+\/state\/(supervisor|router)$/,
 };
 
 /**

@@ -1,14 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { Backoff, type Clock, FlotillaError, type Log, type Random } from '../lib/index.ts';
+import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Catalog } from '../services/index.ts';
 import { buildRoutes } from './build-routes.ts';
 import type { BackendReport, RouterSettings } from './data-plane.ts';
+import { assertFree, findRouter } from './predecessor.ts';
 import { changesBetween, type FromRouter, type ToRouter } from './protocol.ts';
 import { NO_ROUTES, type RouteTable } from './route-table.ts';
 
 export interface OpenRouterOptions {
   readonly settings: RouterSettings;
   readonly catalog: Catalog;
+  /** Of the machine's router; the same for the process that is started. */
+  readonly directory: string;
   /** Starts a process that calls `runRouter`. */
   readonly spawn: { readonly command: string; readonly args: readonly string[] };
   readonly clock: Clock;
@@ -83,7 +86,7 @@ class RouterClient implements Router {
     this.#backoff.reset();
     this.table = buildRoutes(catalog.snapshot);
     this.#unsubscribe = catalog.onChange(() => this.#settle());
-    this.#start();
+    await this.#start();
   }
 
   #settle(): void {
@@ -106,7 +109,28 @@ class RouterClient implements Router {
     this.#send({ type: 'change', changes: changesBetween(before, this.table) });
   }
 
-  #start(): void {
+  /** Where somebody else listens, no process is started only to find that out. */
+  async #start(): Promise<void> {
+    const { settings, directory, clock } = this.#options;
+    try {
+      if (findRouter(directory) === undefined) await assertFree([...settings.listen, ...settings.listenTls]);
+      if (!this.#closing.signal.aborted) this.#spawn();
+    } catch (error) {
+      this.#failed(messageOf(error));
+      clock.after(this.#backoff.next(), () => this.#startAgain());
+    }
+  }
+
+  #startAgain(): void {
+    if (!this.#closing.signal.aborted) void this.#start();
+  }
+
+  #failed(because: string): void {
+    if (this.failure !== because) this.#options.log.error('Router failed', { error: because });
+    this.failure = because;
+  }
+
+  #spawn(): void {
     const { command, args } = this.#options.spawn;
     // A session of its own: requests go on when fleetd ends or is killed.
     const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -127,8 +151,7 @@ class RouterClient implements Router {
       this.failure = undefined;
       this.#backoff.reset();
     } else if (message.type === 'failed') {
-      if (this.failure !== message.because) this.#options.log.error('Router failed', { error: message.because });
-      this.failure = message.because;
+      this.#failed(message.because);
     } else {
       this.#calls.get(message.call)?.(message.backends);
     }
@@ -141,9 +164,7 @@ class RouterClient implements Router {
     if (this.listening.length > 0) this.#options.log.warn('The router process went away and is started again');
     this.listening = [];
     this.failure ??= 'its process went away';
-    this.#options.clock.after(this.#backoff.next(), () => {
-      if (!this.#closing.signal.aborted) this.#start();
-    });
+    this.#options.clock.after(this.#backoff.next(), () => this.#startAgain());
   }
 
   #send(message: ToRouter): void {

@@ -43,15 +43,21 @@ export function signalRouter(directory: string, signal: NodeJS.Signals): boolean
 }
 
 /**
- * Rejects with FlotillaError `unavailable` when somebody listens there. Needed because the router shares its addresses
- * with the process that comes after it, and would share them with a stranger as well.
+ * Rejects with FlotillaError `unavailable` when somebody listens at one of the addresses. Needed because the router shares
+ * its addresses with the process that comes after it, and would share them with a stranger as well.
  */
-export async function assertFree({ host, port }: ListenAddress): Promise<void> {
-  if (port === 0) return;
+export async function assertFree(addresses: readonly ListenAddress[]): Promise<void> {
+  for (const { host, port } of addresses) if (port !== 0) await listenOnce(host, port);
+}
+
+function listenOnce(host: string, port: number): Promise<void> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const because = messageOf(error);
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const because =
+        error.code === 'EADDRINUSE'
+          ? 'somebody else listens there; free it, or set router_listen or router=off'
+          : messageOf(error);
       reject(new FlotillaError('unavailable', `the router cannot listen on ${host}:${port}: ${because}`));
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));

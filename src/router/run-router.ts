@@ -1,6 +1,6 @@
 import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { DataPlane, RouterSettings } from './data-plane.ts';
-import { assertFree, findRouter, recordRouter, signalRouter } from './predecessor.ts';
+import { findRouter, recordRouter, signalRouter } from './predecessor.ts';
 import { applyChanges, type FromRouter, type ToRouter } from './protocol.ts';
 import type { RouteTable } from './route-table.ts';
 
@@ -75,8 +75,6 @@ class RouterRole {
   async #start(settings: RouterSettings, table: RouteTable): Promise<void> {
     const { directory, clock, log, channel } = this.#options;
     const before = findRouter(directory);
-    if (before === undefined)
-      for (const address of [...settings.listen, ...settings.listenTls]) await assertFree(address);
     // Loaded where it is used: fleetd itself, which shares this folder, does without it.
     const { openProcessPlane } = await import('./process/index.ts');
     this.#plane = await openProcessPlane({ settings, clock, log, table });

@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   consul: ['services'],
   dns: ['services'],
   router: ['services'],
-  api: ['model', 'unitfile', 'cluster', 'runtime', 'services', 'engine'],
+  api: ['model', 'unitfile', 'cluster', 'runtime', 'services', 'engine', 'router'],
   client: ['api/schema'],
   cli: ['model', 'unitfile', 'client'],
   web: ['client'],
@@ -37,6 +37,7 @@ const INNER_DOORS: readonly string[] = [
 /** Outside packages and builtins that belong to one place. */
 const ONLY_IN: readonly { readonly module: RegExp; readonly folders: readonly string[] }[] = [
   { module: /^lmdb$/, folders: ['src/store/embedded/'] },
+  { module: /^undici$/, folders: ['src/router/process/'] },
   { module: /^dbus/, folders: ['src/runtime/systemd/'] },
   { module: /^(hono|@hono)/, folders: ['src/api/', 'src/consul/', 'src/web/', 'src/daemon/'] },
 ];

@@ -1,0 +1,72 @@
+import type { ApiRouter, ApiRouterBackend } from '../../client/index.ts';
+import { FlotillaError } from '../../lib/index.ts';
+import type { CommandSpec } from '../command.ts';
+import { type Context, sayJson, warn } from '../context.ts';
+import { NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+import { formatTable } from '../table.ts';
+
+export const router: CommandSpec = {
+  name: 'router',
+  summary: 'Show where HTTP requests go',
+  usage: 'routes|backends|render nginx',
+  about: `routes         hosts and paths, and the instances that share their requests
+backends       each instance as the router sees it: requests under way and so far, and whether it rests after failures
+render nginx   the routes as a file for nginx's conf.d
+The answers are those of the machine that fleetctl talks to; the routes are the same on all.`,
+  examples: [
+    { line: 'fleetctl router routes', about: 'Which host leads where' },
+    { line: 'fleetctl router backends -o json', about: 'For a program' },
+    { line: 'fleetctl router render nginx > /etc/nginx/conf.d/services.conf', about: 'Let nginx do it' },
+  ],
+  flags: [NO_LEGEND, OUTPUT],
+  arguments: ['routes', 'backends', 'render', 'nginx'],
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const [what, kind] = context.args;
+  const client = await context.client();
+  if (what === 'routes' && context.args.length === 1) return showRoutes(context, await client.router());
+  if (what === 'backends' && context.args.length === 1) return showBackends(context, await client.routerBackends());
+  if (what === 'render' && kind === 'nginx' && context.args.length === 2) {
+    context.io.out(await client.routerConfig(kind));
+    return 0;
+  }
+  throw new FlotillaError('usage', 'say what to show: fleetctl router routes, backends or render nginx');
+}
+
+function showRoutes(context: Context, router: ApiRouter): number {
+  if (context.flags.text('output') === 'json') sayJson(context, router);
+  else {
+    const rows = router.routes.map(({ host, path, service, backends }) => [
+      host + (path === '/' ? '' : path),
+      service,
+      backends.map(({ address, port }) => `${address}:${port}`).join(' ') || '-',
+    ]);
+    printTable(context, ['HOST', 'SERVICE', 'BACKENDS'], rows);
+  }
+  for (const { host, path, service, reason } of router.problems)
+    warn(context, `${service} does not get ${JSON.stringify(host + path)}: ${reason}`);
+  if (router.failure !== undefined) warn(context, `The router of this machine does not run: ${router.failure}`);
+  return 0;
+}
+
+function showBackends(context: Context, backends: readonly ApiRouterBackend[]): number {
+  if (context.flags.text('output') === 'json') {
+    sayJson(context, backends);
+    return 0;
+  }
+  const rows = backends.map((backend) => [
+    backend.service,
+    backend.id.replace(/^([0-9a-f]{8})[0-9a-f]*\//, '$1.../'),
+    `${backend.address}:${backend.port}`,
+    backend.state,
+    ...[backend.active, backend.requests, backend.failures].map(String),
+  ]);
+  printTable(context, ['SERVICE', 'INSTANCE', 'ADDRESS', 'STATE', 'ACTIVE', 'REQUESTS', 'FAILURES'], rows);
+  return 0;
+}
+
+function printTable(context: Context, legend: string[], rows: string[][]): void {
+  context.io.out(formatTable(context.flags.bool('no-legend') ? rows : [legend, ...rows]));
+}

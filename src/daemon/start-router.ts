@@ -1,0 +1,43 @@
+import type { Clock, Log, Random } from '../lib/index.ts';
+import { openRouter, type Router, type RouterSettings } from '../router/index.ts';
+import type { Catalog } from '../services/index.ts';
+import type { Config } from './config-schema.ts';
+import { parseTcpAddress } from './listeners.ts';
+
+export interface StartRouterOptions {
+  readonly config: Config;
+  readonly directory: string;
+  readonly catalog: Catalog;
+  /** How to start this program again in another role. */
+  readonly self: { readonly command: string; readonly args: readonly string[] };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+const CONNECT_TIMEOUT_MS = 3000;
+const CLIENT_TIMEOUT_MS = 60_000;
+const MAX_FAILURES = 3;
+const REST_MS = 60_000;
+
+/** The router of this machine by its settings; undefined where it is off. */
+export function startRouter({ config, self, directory, ...rest }: StartRouterOptions): Router | undefined {
+  const { router: plane } = config;
+  if (plane === 'off') return undefined;
+  const settings: RouterSettings = {
+    plane,
+    listen: config.router_listen.map((text) => parseTcpAddress('router_listen', text)),
+    listenTls: config.router_listen_tls.map((text) => parseTcpAddress('router_listen_tls', text)),
+    certificates: config.router_certificates,
+    redirectToTls: config.router_redirect,
+    proxyProtocol: config.router_proxy_protocol,
+    accessLog: config.router_access_log,
+    answerTimeoutMs: config.router_timeout,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    maxFailures: MAX_FAILURES,
+    restMs: REST_MS,
+    clientTimeoutMs: CLIENT_TIMEOUT_MS,
+  };
+  const spawn = { command: self.command, args: [...self.args, 'router', '--dir', directory] };
+  return openRouter({ ...rest, settings, directory, spawn });
+}
