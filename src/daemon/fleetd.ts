@@ -107,9 +107,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
 
   return {
     reload(next) {
-      for (const name of changedForLater(config, next))
-        log.warn('Setting not reloaded: it changes when fleetd restarts', { setting: name });
-      config = { ...config, ...reloadable(next) };
+      config = followed(config, next, log);
       present.announce();
     },
     dump: () => ({
@@ -131,6 +129,13 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
       await store.close();
     },
   };
+}
+
+/** `before` with what of `next` can change while fleetd runs. */
+function followed(before: Config, next: Config, log: Log): Config {
+  for (const name of changedForLater(before, next))
+    log.warn('Setting not reloaded: it changes when fleetd restarts', { setting: name });
+  return { ...before, ...reloadable(next) };
 }
 
 function statusLine(presence: Presence, leading: boolean, servers: readonly string[]): string {
