@@ -1,3 +1,5 @@
+import { parseDuration } from '../lib/index.ts';
+
 /**
  * Every setting of fleetd: the one table behind types, file parsing, FLEET_* variables, `fleetd --help` and the
  * reference in docs/. The keys of fleet 1.x keep their names, defaults and meaning; the others are Flotilla's.
@@ -27,6 +29,14 @@ export const SETTINGS = {
   metadata: metadata('key=value pairs of this machine, comma separated, for MachineMetadata.'),
   agent_ttl: duration(30_000, 'How long a machine may be silent before its units move (Go duration: 30s, 1m30s).'),
   node_name: text('', 'Name of this machine in the catalog of services and in DNS; empty: its host name.'),
+  docker_socket: text(
+    '/var/run/docker.sock',
+    "Docker's or Podman's socket, whose containers are services; empty: none.",
+  ),
+  docker_containers: choice(
+    ['all', 'units'],
+    'Which containers are services: all, or those that units of this machine run (several fleetds on one computer).',
+  ),
   drain_time: duration(
     2000,
     'How long a unit runs on after its services have left the catalog, before it is stopped (Go duration).',
@@ -134,16 +144,11 @@ function metadata(description: string): Setting<Readonly<Record<string, string>>
   return { default: {}, description, parse };
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
 /** Go durations: 30s, 1m30s, 500ms; a bare number is taken as seconds. In milliseconds. */
 function duration(value: number, description: string): Setting<number> {
   const parse = (input: string) => {
-    if (/^\d+(\.\d+)?$/.test(input)) return Number(input) * 1000;
-    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(input))
-      throw new Error(`${JSON.stringify(input)} is not a duration like 30s`);
-    let ms = 0;
-    for (const [, amount, unit] of input.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) ms += Number(amount) * UNIT_MS[unit!]!;
+    const ms = parseDuration(input);
+    if (ms === undefined) throw new Error(`${JSON.stringify(input)} is not a duration like 30s`);
     return ms;
   };
   return { default: value, description, parse };

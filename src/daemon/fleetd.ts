@@ -88,8 +88,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const common = { ...parts, ttlMs, machine: id };
   presence = new Presence({ ...common, machine, token: state.token(random), memory: state.leaseMemory(bootId()) });
   const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
-  const { drain_time: drainMs } = config;
-  const services = openServices({ ...parts, runtime, presence, machine, file: state.servicesFile, drainMs });
+  const services = openServices({ ...parts, runtime, presence, machine, file: state.servicesFile, config });
   const agent = new Agent({ ...common, runtime, presence, draining: services.local, reconcileIntervalMs });
   const present = presence;
   const tellStatus = (leading: boolean) => {

@@ -1,9 +1,11 @@
 import { type Presence, UnitServices } from '../agent/index.ts';
 import type { Cluster } from '../cluster/index.ts';
+import { ContainerServices } from '../containers/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
-import { LocalServices, runProbe, ServicePublisher } from '../services/index.ts';
+import { LocalServices, runProbe, ServicePublisher, type ServiceSource } from '../services/index.ts';
+import type { Config } from './config-schema.ts';
 
 export interface ServicesOptions {
   readonly cluster: Cluster;
@@ -12,8 +14,7 @@ export interface ServicesOptions {
   readonly machine: () => Machine;
   /** Where registrations of third parties are kept. */
   readonly file: string;
-  /** See LocalServices. */
-  readonly drainMs: number;
+  readonly config: Pick<Config, 'docker_socket' | 'docker_containers' | 'drain_time'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -32,10 +33,16 @@ export interface Services {
 
 /** This machine's part in the catalog: finds out what it offers and publishes it. */
 export function openServices(options: ServicesOptions): Services {
-  const { cluster, runtime, machine, clock } = options;
+  const { cluster, runtime, machine, clock, config } = options;
   const units = new UnitServices({ cluster, runtime, address: () => machine().address });
-  const unitOf = (container: string) => units.unitOfContainer(container);
-  const local = new LocalServices({ ...options, sources: [units], unitOf, probe: runProbe });
+  const local = new LocalServices({
+    ...options,
+    sources: [units, ...containerSource(options)],
+    unitOf: (container) => units.unitOfContainer(container),
+    unitContainersOnly: config.docker_containers === 'units',
+    drainMs: config.drain_time,
+    probe: runProbe,
+  });
   const publisher = new ServicePublisher({ ...options, machine: machine().id, local });
   return {
     local,
@@ -45,4 +52,13 @@ export function openServices(options: ServicesOptions): Services {
       await clock.sleep(drainMs);
     },
   };
+}
+
+function containerSource(options: ServicesOptions): ServiceSource[] {
+  const { docker_socket: socket } = options.config;
+  const facts = () => {
+    const { address, name = '' } = options.machine();
+    return { address, hostName: name };
+  };
+  return socket === '' ? [] : [new ContainerServices({ ...options, socket, machine: facts })];
 }

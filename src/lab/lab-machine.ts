@@ -66,6 +66,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
     `agent_ttl=${state.agentTtl}`,
     `machine_id=${machine.id}`,
     `node_name=m${machine.number}`,
+    'docker_containers=units',
     `state_directory=${machinePaths.state(machine.directory)}`,
     `listen=${JSON.stringify(listen)}`,
     'runtime=supervisor',

@@ -14,6 +14,8 @@ export interface LocalServicesOptions {
   readonly file: string;
   /** The unit that runs the container of that name, where there is one. */
   readonly unitOf: (container: string) => string | undefined;
+  /** Only containers of this machine's own units are offered: another fleetd may share this computer's docker. */
+  readonly unitContainersOnly: boolean;
   /** How long a service is out of the catalog before its unit is stopped, in milliseconds, unless it says otherwise. */
   readonly drainMs: number;
   readonly probe: RunProbe;
@@ -186,6 +188,11 @@ export class LocalServices {
     this.#changed();
   }
 
+  #isOurs(registration: Registration): boolean {
+    if (registration.source !== 'container' || !this.#options.unitContainersOnly) return true;
+    return this.#unitOf(registration) !== undefined;
+  }
+
   #unitOf({ unit, container }: Registration): string | undefined {
     return unit ?? (container === undefined ? undefined : this.#options.unitOf(container));
   }
@@ -220,7 +227,8 @@ export class LocalServices {
     const said = this.#options.sources.map(({ name }) => this.#said.get(name) ?? []);
     const registrations = new Map<string, Registration>();
     for (const registration of [...said.flat(), ...this.#registry.services.values()])
-      if (!registrations.has(registration.id)) registrations.set(registration.id, registration);
+      if (this.#isOurs(registration) && !registrations.has(registration.id))
+        registrations.set(registration.id, registration);
     this.#registrations = registrations;
     this.#checks.use([...registrations.values()].flatMap((registration) => this.#checksOf(registration)));
     this.#changed();

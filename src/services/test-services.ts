@@ -113,7 +113,13 @@ export class TestMachine {
     const options = { ...testStore.options, signal };
     const file = path.join(testStore.directory, `${self.id}.json`);
     const parts = { machine: () => self, sources: [this.source], file, probe: runProbe };
-    this.local = new LocalServices({ ...options, ...parts, unitOf: (name) => this.containers.get(name), drainMs: 300 });
+    this.local = new LocalServices({
+      ...options,
+      ...parts,
+      unitOf: (name) => this.containers.get(name),
+      unitContainersOnly: false,
+      drainMs: 300,
+    });
     this.publisher = new ServicePublisher({ ...options, cluster, local: this.local, machine: self.id, presence: this });
   }
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkUnit } from './check.ts';
 import { containerNames } from './container-names.ts';
-import { parseDuration } from './duration.ts';
 import { parseUnitFile } from './parse.ts';
 import { type DeclaredService, readServices } from './services.ts';
 
@@ -110,25 +109,6 @@ test('a template may name its services and ports after its instances', () => {
   assert.deepEqual(checkUnit('web@.service', options, lines), []);
   assert.match(checkUnit('web@x.service', options, lines)[0]!.message, /^Port=80%i is no port/);
 });
-
-const DURATIONS: readonly (readonly [text: string, ms: number | undefined])[] = [
-  ['2s', 2000],
-  ['500ms', 500],
-  ['1min 30s', 90_000],
-  ['1h', 3_600_000],
-  ['7', 7000],
-  ['0.5', 500],
-  ['', undefined],
-  ['x', undefined],
-  ['2s x', undefined],
-  ['-1', undefined],
-  ['3days', undefined],
-];
-for (const [text, ms] of DURATIONS) {
-  test(`${JSON.stringify(text)} is ${ms === undefined ? 'no time' : `${ms} ms`}`, () => {
-    assert.equal(parseDuration(text), ms);
-  });
-}
 
 const CONTAINERS: readonly (readonly [command: string, names: readonly string[]])[] = [
   ['ExecStart=/usr/bin/docker run --rm --name paas-%i -P image', ['paas-1']],

@@ -1,5 +1,5 @@
+import { parseDuration } from '../lib/index.ts';
 import { isTemplateName, type RouteRule } from '../model/index.ts';
-import { parseDuration } from './duration.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { splitQuoted } from './values.ts';

@@ -10,7 +10,10 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   hr: 3_600_000,
 };
 
-/** systemd's times: `2s`, `500ms`, `1min 30s`; a bare number is seconds. In milliseconds; undefined for anything else. */
+/**
+ * Times as systemd and Go write them: `2s`, `500ms`, `1min 30s`, `1m30s`; a bare number is seconds. In milliseconds;
+ * undefined for anything else.
+ */
 export function parseDuration(text: string): number | undefined {
   let ms = 0;
   const parts = [...text.matchAll(/\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*/gy)];

@@ -1,0 +1,72 @@
+import { type IncomingMessage, request } from 'node:http';
+import { FlotillaError } from '../lib/index.ts';
+import type { ContainerInspect } from './inspect.ts';
+
+/** One element of the list of running containers. */
+export interface ContainerSummary {
+  readonly Id: string;
+  readonly Names?: readonly string[];
+  readonly Ports?: readonly unknown[];
+}
+
+export interface ContainerEvent {
+  readonly Action?: string;
+  readonly Actor?: { readonly ID?: string };
+  readonly timeNano?: number;
+}
+
+/** What we ask of Docker's API, over its unix socket. Rejects with FlotillaError `unavailable` when nobody answers. */
+export class DockerApi {
+  readonly #socketPath: string;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  async running(signal: AbortSignal): Promise<readonly ContainerSummary[]> {
+    return (await this.#json('/containers/json', signal)) as readonly ContainerSummary[];
+  }
+
+  /** Undefined when the container has gone. */
+  async inspect(id: string, signal: AbortSignal): Promise<ContainerInspect | undefined> {
+    return (await this.#json(`/containers/${encodeURIComponent(id)}/json`, signal)) as ContainerInspect | undefined;
+  }
+
+  /** Starts, ends and renamings of containers since that time (seconds since 1970), until the connection ends. */
+  async *events(since: string, signal: AbortSignal): AsyncGenerator<ContainerEvent> {
+    const filters = { type: ['container'], event: ['start', 'die', 'destroy', 'rename'] };
+    const query = new URLSearchParams({ since, filters: JSON.stringify(filters) });
+    const response = await this.#get(`/events?${query}`, signal);
+    if (response.statusCode !== 200) throw new FlotillaError('unavailable', `docker answered ${response.statusCode}`);
+    let rest = '';
+    for await (const part of response.setEncoding('utf8')) {
+      const lines = (rest + part).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as ContainerEvent;
+    }
+  }
+
+  async #json(path: string, signal: AbortSignal): Promise<unknown> {
+    const response = await this.#get(path, signal);
+    const parts: Buffer[] = [];
+    for await (const part of response) parts.push(part as Buffer);
+    if (response.statusCode === 404) return undefined;
+    const text = Buffer.concat(parts).toString('utf8');
+    if (response.statusCode === 200) return JSON.parse(text);
+    throw new FlotillaError('unavailable', `docker answered ${response.statusCode}: ${text.slice(0, 200).trim()}`);
+  }
+
+  #get(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const sent = request({ socketPath: this.#socketPath, path, signal, agent: false, headers: { host: 'docker' } });
+      sent.on('response', resolve);
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        const facts = { code: error.code };
+        reject(
+          new FlotillaError('unavailable', `cannot ask docker at ${this.#socketPath}: ${error.message}`, facts, error),
+        );
+      });
+      sent.end();
+    });
+  }
+}

@@ -1,0 +1,1 @@
+export { ContainerServices, type ContainerServicesOptions } from './watch.ts';

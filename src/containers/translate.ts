@@ -1,0 +1,89 @@
+import { isIP } from 'node:net';
+import type { Registration } from '../services/index.ts';
+import { checkOf } from './container-check.ts';
+import type { ContainerConfig, ContainerInspect, PortBinding } from './inspect.ts';
+import { serviceVariables, splitTags } from './service-variables.ts';
+
+/** What a container's registrations depend on besides the container. */
+export interface MachineFacts {
+  /** Begins the ids of services. */
+  readonly hostName: string;
+  /** Where others reach this machine; checks look there. */
+  readonly address: string;
+}
+
+/** A port of a container that this machine answers on. */
+interface ServicePort {
+  /** Inside the container. */
+  readonly exposed: string;
+  readonly protocol: string;
+  /** IP of the binding; empty for all of them. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+}
+
+/**
+ * The services of a running container, by the rules and variables of Registrator (SERVICE_NAME, SERVICE_80_TAGS…), so
+ * that images and unit files written for it mean the same here.
+ */
+export function registrationsOf(container: ContainerInspect, machine: MachineFacts): Registration[] {
+  const ports = portsOf(container).filter((port) => isReachable(port, machine));
+  const isGroup = ports.length > 1;
+  return ports.flatMap((port) => registrationOf(container, port, { machine, isGroup }) ?? []);
+}
+
+/** Exposed ports, which are the machine's own with --net=host; what Docker says of publishing them wins. */
+function portsOf({ Config, NetworkSettings }: ContainerInspect): ServicePort[] {
+  const bindings = new Map<string, PortBinding>();
+  for (const port of Object.keys(Config?.ExposedPorts ?? {})) bindings.set(port, { HostPort: port.split('/')[0]! });
+  for (const [port, published] of Object.entries(NetworkSettings?.Ports ?? {}))
+    bindings.set(port, published?.[0] ?? { HostPort: '' });
+  return [...bindings].flatMap(([port, { HostIp = '', HostPort = '' }]) => {
+    const [exposed = '', protocol = 'tcp'] = port.split('/');
+    const hostPort = Number(HostPort);
+    if (HostPort === '' || !(hostPort > 0)) return [];
+    const everywhere = ['0.0.0.0', '::'].includes(HostIp) || isIP(HostIp) === 0;
+    return [{ exposed, protocol, hostIp: everywhere ? '' : HostIp, hostPort }];
+  });
+}
+
+/** What is bound to loopback is for this machine alone, and nobody else shall be sent there. */
+function isReachable({ hostIp }: ServicePort, { address }: MachineFacts): boolean {
+  return !/^(127\.|::1$)/.test(hostIp) || hostIp === address;
+}
+
+function registrationOf(
+  container: ContainerInspect,
+  port: ServicePort,
+  { machine, isGroup }: { readonly machine: MachineFacts; readonly isGroup: boolean },
+): Registration | undefined {
+  const config: ContainerConfig = container.Config ?? {};
+  const { values, ofPort } = serviceVariables(config, port.exposed);
+  if (values.get('ignore')) return undefined;
+  const containerName = (container.Name ?? '').replace(/^\//, '');
+  const udp = port.protocol === 'udp';
+  const ownName = values.get('name') || imageName(config.Image ?? '');
+  const address = port.hostIp || machine.address;
+  const id = values.get('id') || `${machine.hostName}:${containerName}:${port.exposed}${udp ? ':udp' : ''}`;
+  const meta = new Map([...values].filter(([key]) => !['id', 'tags', 'name', 'ignore'].includes(key)));
+  const check = checkOf({ values, id, address, port: port.hostPort, container: container.Id ?? containerName });
+  return {
+    id,
+    name: isGroup && !ofPort.has('name') ? `${ownName}-${port.exposed}` : ownName,
+    address: port.hostIp,
+    port: port.hostPort,
+    tags: [...new Set([...splitTags(values.get('tags') ?? ''), ...(udp ? ['udp'] : [])])],
+    meta: Object.fromEntries(meta),
+    weights: { passing: 1, warning: 1 },
+    enableTagOverride: false,
+    source: 'container',
+    container: containerName,
+    routes: [],
+    checks: check ? [check] : [],
+  };
+}
+
+/** `registry:5000/me/web:1.2` is web. */
+function imageName(image: string): string {
+  return image.slice(image.lastIndexOf('/') + 1).split(/[:@]/)[0]!;
+}

@@ -1,0 +1,190 @@
+import { Backoff, type Clock, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import type { Registration } from '../services/index.ts';
+import { type ContainerSummary, DockerApi } from './docker-api.ts';
+import { type MachineFacts, registrationsOf } from './translate.ts';
+
+export interface ContainerServicesOptions {
+  /** Docker's unix socket, or Podman's. */
+  readonly socket: string;
+  readonly machine: () => MachineFacts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** How often all containers are looked at whatever the events said, in milliseconds. */
+  readonly reconcileMs?: number;
+}
+
+interface Known {
+  /** What the list of containers said: when that changes, the container is looked at again. */
+  readonly print: string;
+  readonly registrations: readonly Registration[];
+}
+
+const RECONCILE_MS = 60_000;
+/** A docker that does not answer takes its containers out of the catalog after this. */
+const GONE_AFTER_MS = 10_000;
+const MAX_INSPECTS = 8;
+
+/** The services of the containers that Docker runs on this machine. Docker is asked anew after every loss of its events. */
+export class ContainerServices {
+  readonly name = 'container';
+  readonly #options: ContainerServicesOptions;
+
+  constructor(options: ContainerServicesOptions) {
+    this.#options = options;
+  }
+
+  /** Whole states, for as long as the signal lasts; a docker that is not there has no containers. */
+  async *states(signal: AbortSignal): AsyncGenerator<readonly Registration[]> {
+    const watch = new ContainerWatch(this.#options, signal);
+    void watch.run();
+    for (;;) {
+      const state = await watch.next();
+      if (signal.aborted || state === undefined) return;
+      yield state;
+    }
+  }
+}
+
+class ContainerWatch {
+  readonly #options: ContainerServicesOptions;
+  readonly #signal: AbortSignal;
+  readonly #docker: DockerApi;
+  readonly #known = new Map<string, Known>();
+  /** How often each container has been looked at, while somebody looks. */
+  readonly #turns = new Map<string, number>();
+  #dirty = false;
+  /** It has been told that there is nothing. */
+  #empty = false;
+  #wake = () => {};
+  /** Just before the time of the last event, as Docker takes it. */
+  #since: string;
+
+  constructor(options: ContainerServicesOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#docker = new DockerApi(options.socket);
+    this.#since = seconds(options.clock.now());
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
+  }
+
+  /** The state, as soon as it is another one than was told last. */
+  async next(): Promise<readonly Registration[] | undefined> {
+    while (!this.#dirty && !this.#signal.aborted)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    this.#dirty = false;
+    return this.#signal.aborted ? undefined : [...this.#known.values()].flatMap(({ registrations }) => registrations);
+  }
+
+  async run(): Promise<void> {
+    const { clock, random, log } = this.#options;
+    const backoff = new Backoff({ minMs: 100, maxMs: 2000 }, random);
+    let lostAtMs: number | undefined;
+    while (!this.#signal.aborted) {
+      try {
+        await this.#follow(() => {
+          if (lostAtMs !== undefined) log.info('Docker answers', { socket: this.#options.socket });
+          lostAtMs = undefined;
+          backoff.reset();
+        });
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        if (lostAtMs === undefined) log.debug('Docker does not answer', { error: messageOf(error) });
+        lostAtMs ??= clock.monotonic();
+        const absent = isFlotillaError(error) && error.facts['code'] === 'ENOENT';
+        if (absent || clock.monotonic() - lostAtMs > GONE_AFTER_MS) this.#forgetAll();
+      }
+      await clock.sleep(backoff.next(), this.#signal).catch(() => {});
+    }
+  }
+
+  /** From one connection to its end. Events that came while nobody listened are sent again, and all is looked at once. */
+  async #follow(onAnswer: () => void): Promise<void> {
+    const ending = new AbortController();
+    const signal = AbortSignal.any([this.#signal, ending.signal]);
+    // Whatever fails first ends the rest.
+    const fail = (error: unknown) => ending.abort(error);
+    const events = this.#listen(signal, fail);
+    events.catch(fail);
+    try {
+      await this.#reconcile(signal, { again: true });
+      onAnswer();
+      await Promise.race([events, this.#reconcileNowAndThen(signal)]);
+    } finally {
+      ending.abort();
+    }
+  }
+
+  async #listen(signal: AbortSignal, fail: (error: unknown) => void): Promise<void> {
+    for await (const { Action, Actor, timeNano } of this.#docker.events(this.#since, signal)) {
+      if (timeNano !== undefined) this.#since = seconds(timeNano / 1e6);
+      const id = Actor?.ID;
+      if (id === undefined) continue;
+      if (Action === 'die' || Action === 'destroy') this.#forget(id);
+      else this.#look(id, signal).catch(fail);
+    }
+  }
+
+  async #reconcileNowAndThen(signal: AbortSignal): Promise<void> {
+    const { clock, reconcileMs = RECONCILE_MS } = this.#options;
+    for (;;) {
+      await clock.sleep(reconcileMs, signal);
+      await this.#reconcile(signal, { again: false });
+    }
+  }
+
+  /** Both ways: what has gone goes, what was missed comes. `again`: also what is known is looked at anew. */
+  async #reconcile(signal: AbortSignal, { again }: { readonly again: boolean }): Promise<void> {
+    const running = await this.#docker.running(signal);
+    const ids = new Set(running.map(({ Id }) => Id));
+    for (const id of this.#known.keys()) if (!ids.has(id)) this.#forget(id);
+    const waiting = running.filter((summary) => again || this.#known.get(summary.Id)?.print !== printOf(summary));
+    const work = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) await this.#look(next.Id, signal, printOf(next));
+    };
+    await Promise.all(Array.from({ length: MAX_INSPECTS }, work));
+    if (again) this.#tell();
+  }
+
+  /** Reads a container's services. What happens to it meanwhile counts more. */
+  async #look(id: string, signal: AbortSignal, print = ''): Promise<void> {
+    const turn = (this.#turns.get(id) ?? 0) + 1;
+    this.#turns.set(id, turn);
+    const container = await this.#docker.inspect(id, signal);
+    if (this.#turns.get(id) !== turn) return;
+    this.#turns.delete(id);
+    if (!container?.State?.Running) return this.#forget(id);
+    this.#known.set(id, { print, registrations: registrationsOf(container, this.#options.machine()) });
+    this.#tell();
+  }
+
+  #forget(id: string): void {
+    this.#turns.delete(id);
+    if (this.#known.delete(id)) this.#tell();
+  }
+
+  #forgetAll(): void {
+    this.#known.clear();
+    this.#turns.clear();
+    if (!this.#empty) this.#tell();
+    this.#empty = true;
+  }
+
+  #tell(): void {
+    this.#empty = false;
+    this.#dirty = true;
+    this.#wake();
+  }
+}
+
+/** What changes in the list when a container has been started again or renamed. */
+function printOf({ Names = [], Ports = [] }: ContainerSummary): string {
+  return JSON.stringify([Names, Ports.map((port) => JSON.stringify(port)).sort()]);
+}
+
+/** Milliseconds as Docker takes times. */
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(9);
+}
