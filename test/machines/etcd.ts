@@ -48,7 +48,59 @@ export class Etcd implements AsyncDisposable {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
+    child.kill('SIGCONT');
     await ended;
+  }
+
+  /** It neither answers nor ends, until `resume`. */
+  pause(): void {
+    this.#process!.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#process!.kill('SIGCONT');
+  }
+
+  /** Every flush to its disk takes that much longer, until this is disposed of. */
+  async slowDisk(delayMs: number): Promise<AsyncDisposable> {
+    const calls = 'fdatasync,fsync';
+    const inject = `--inject=${calls}:delay_exit=${delayMs * 1000}`;
+    const args = [
+      '--follow-forks',
+      `--trace=${calls}`,
+      inject,
+      '--output=/dev/null',
+      '--attach',
+      String(this.#process!.pid),
+    ];
+    const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const ended = once(strace, 'exit');
+    await Promise.race([
+      once(strace.stderr, 'data'),
+      ended.then(() => Promise.reject(new Error('strace cannot attach to etcd'))),
+    ]);
+    return {
+      async [Symbol.asyncDispose]() {
+        strace.kill('SIGINT');
+        await ended;
+      },
+    };
+  }
+
+  /** How many keys it has been told to write or delete so far. */
+  async writes(): Promise<number> {
+    const [command, args] = this.#network.inside(process.execPath, [
+      ...['-e', 'fetch(process.argv[1]).then((answer) => answer.text()).then((text) => console.log(text))'],
+      `${this.endpoint}/metrics`,
+    ]);
+    const metrics = await ok(command, args);
+    // Its versions name them differently, and some have both.
+    const totals = (prefix: string) => [
+      ...metrics.matchAll(new RegExp(`^${prefix}_(?:put|delete)_total (\\S+)$`, 'gm')),
+    ];
+    const counts = [totals('etcd_mvcc'), totals('etcd_debugging_mvcc')].find((found) => found.length > 0);
+    if (counts === undefined) throw new Error(`etcd does not count its writes\n${metrics}`);
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   /** What etcdctl prints. */

@@ -265,7 +265,11 @@ test('a hundred units are loaded, started and unloaded in moments', async () => 
     await play();
     times.push(`${what} ${Math.round(performance.now() - startedAt)} ms`);
   };
+  const reloads = async () =>
+    (await run('journalctl', ['--output=cat', '_PID=1'])).stdout.match(/^Reloading\b.*$/gm)?.length ?? 0;
+  const reloadsBefore = await reloads();
   await timed('load', () => load(runtime, Object.fromEntries(names.map((name) => [name, SLEEP]))));
+  assert.equal((await reloads()) - reloadsBefore, 1);
   await timed('start', async () => {
     await runtime.start(names);
     await waitForStates(runtime, (states) => names.every((name) => stateText(states.get(name)) === 'active/running'));
