@@ -50,6 +50,14 @@ interface Term {
   readonly end: AbortController;
 }
 
+/** What every machine knows of the others, so that it can lead as soon as it has to. */
+interface Candidate {
+  readonly view: View;
+  beats: Beats;
+  /** The lease under which this machine was present when it last looked. */
+  lease: MachinePresence['lease'];
+}
+
 /**
  * Every machine's candidate for leadership. Whoever leads turns the state of the cluster into placements, in commits
  * which the store refuses as soon as somebody else leads.
@@ -57,7 +65,7 @@ interface Term {
 export class Engine {
   readonly #options: EngineOptions;
   readonly #loop: Loop;
-  #candidate: Promise<{ view: View; beats: Beats }> | undefined;
+  #candidate: Promise<Candidate> | undefined;
   #term: Term | undefined;
 
   constructor(options: EngineOptions) {
@@ -79,14 +87,16 @@ export class Engine {
 
   async #turn(): Promise<number | undefined> {
     const { presence, reconcileIntervalMs } = this.#options;
-    const { view, beats } = await this.#openCandidate();
+    const candidate = await this.#openCandidate();
     const lease = presence.lease;
     if (!lease) {
       this.#endTerm('this machine is not present');
       return undefined;
     }
+    this.#noteAbsence(candidate, lease);
+    const { beats } = candidate;
     if (!this.#term) {
-      const leader = view.snapshot.leader;
+      const { leader } = candidate.view.snapshot;
       if (leader && leader.machine !== this.#options.machine) return undefined;
       this.#term = await this.#campaign(lease, beats);
       if (!this.#term) return reconcileIntervalMs;
@@ -95,14 +105,13 @@ export class Engine {
   }
 
   /** Watching machines come and go begins long before leading: a leader must know who has been alive. */
-  #openCandidate(): Promise<{ view: View; beats: Beats }> {
-    const { cluster, signal, clock, ttlMs } = this.#options;
+  #openCandidate(): Promise<Candidate> {
+    const { cluster, signal } = this.#options;
     this.#candidate ??= cluster.candidateView(signal).then(
       (view) => {
-        const beats = new Beats(ttlMs, clock.monotonic());
-        for (const id of view.snapshot.machines.keys()) beats.found(id, clock.monotonic());
-        view.onChange((batch) => this.#onMachines(batch, beats));
-        return { view, beats };
+        const candidate: Candidate = { view, beats: this.#firstBeats(view), lease: undefined };
+        view.onChange((batch) => this.#onMachines(batch, candidate.beats));
+        return candidate;
       },
       (error) => {
         this.#candidate = undefined;
@@ -110,6 +119,25 @@ export class Engine {
       },
     );
     return this.#candidate;
+  }
+
+  #firstBeats(view: View): Beats {
+    const now = this.#options.clock.monotonic();
+    const beats = new Beats(this.#options.ttlMs, now);
+    for (const id of view.snapshot.machines.keys()) beats.found(id, now);
+    return beats;
+  }
+
+  /**
+   * Whoever has lost its own lease cannot tell who died meanwhile: the store may have been out of reach for everybody, and
+   * the others will be back as soon as this machine is. They get the time to come back that a power cut gives them.
+   */
+  #noteAbsence(candidate: Candidate, lease: NonNullable<MachinePresence['lease']>): void {
+    if (candidate.lease !== undefined && candidate.lease !== lease) {
+      this.#endTerm('this machine was absent');
+      candidate.beats = this.#firstBeats(candidate.view);
+    }
+    candidate.lease = lease;
   }
 
   #onMachines(batch: ChangeBatch, beats: Beats): void {

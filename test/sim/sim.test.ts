@@ -119,6 +119,20 @@ test('losing the store for a minute stops nothing and moves nothing', async () =
   assert.equal(world.invariants.starts, startsBefore, 'no unit was started again');
 });
 
+test('all are cut off from the store until their leases have ended: nothing stops, nothing moves', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = await settledCluster(seed);
+    const before = world.placementsNow();
+    const startsBefore = world.invariants.starts;
+    for (const machine of world.machines) machine.cut();
+    await world.run(60_000);
+    for (const machine of world.machines) machine.heal();
+    await world.run(CONVERGENCE_MS);
+    assert.deepEqual([...world.placementsNow()], [...before], `seed ${seed}`);
+    assert.equal(world.invariants.starts, startsBefore, `seed ${seed}: a unit was started again`);
+  }
+});
+
 test('a fleetd that crashes and returns within its TTL is not missed, and adopts its units', async () => {
   const world = await settledCluster(5);
   const startsBefore = world.invariants.starts;
