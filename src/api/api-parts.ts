@@ -3,6 +3,7 @@ import type { Cluster } from '../cluster/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
 import type { Router } from '../router/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
+import type { Catalog } from '../services/index.ts';
 import type { Authorize } from './access.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import type { EventHub } from './event-hub.ts';
@@ -19,6 +20,8 @@ export interface ApiOptions {
   readonly runtime?: UnitRuntime | undefined;
   /** What routes HTTP on this machine; absent where nothing does. */
   readonly router?: Router | undefined;
+  /** Without it this fleetd answers nothing about services. */
+  readonly catalog?: Catalog | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

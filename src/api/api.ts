@@ -16,6 +16,7 @@ import { PeerAccess } from './peer-access.ts';
 import { observeProcess } from './process-metrics.ts';
 import { routerRoutes } from './router-routes.ts';
 import type { ApiHealth, ApiVersion } from './schema.ts';
+import { serviceRoutes } from './service-routes.ts';
 import { stateRoutes } from './state-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 import { unitRoutes } from './unit-routes.ts';
@@ -120,6 +121,7 @@ function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono
   eventRoutes(app, parts);
   statusRoutes(app, parts);
   journalRoutes(app, parts);
+  serviceRoutes(app, parts);
   routerRoutes(app, parts);
   ownRoutes(app, parts);
   const discovery = discoveryDocument(prefix);

@@ -28,6 +28,7 @@ export function discoveryDocument(prefix: '/fleet/v1' | '/v1-alpha'): object {
 const text = { type: 'string' };
 const flag = { type: 'boolean' };
 const number = { type: 'integer', format: 'int64' };
+const health = { type: 'string', enum: ['passing', 'warning', 'critical'] };
 const state = { type: 'string', enum: ['inactive', 'loaded', 'launched'] };
 const listOf = (id: string) => ({ type: 'array', items: { $ref: id } });
 const object = (id: string, properties: object) => ({ id, type: 'object', properties });
@@ -105,6 +106,24 @@ const SCHEMAS = {
     exitCode: number,
     error: text,
   }),
+  ServiceList: object('ServiceList', { services: listOf('Service') }),
+  Service: object('Service', { name: text, instances: listOf('ServiceInstance') }),
+  ServiceInstance: object('ServiceInstance', {
+    id: text,
+    machineID: text,
+    node: text,
+    address: text,
+    port: number,
+    tags: { type: 'array', items: text },
+    meta: { type: 'object', properties: {}, additionalProperties: text },
+    source: { type: 'string', enum: ['unit', 'container', 'api'] },
+    unit: text,
+    routes: listOf('ServiceRoute'),
+    health,
+    checks: listOf('ServiceCheck'),
+  }),
+  ServiceRoute: object('ServiceRoute', { host: text, path: text }),
+  ServiceCheck: object('ServiceCheck', { id: text, name: text, type: text, status: health, output: text, notes: text }),
   Leader: object('Leader', { machineID: text, address: text, sinceMs: number }),
   Version: object('Version', { version: text, machineID: text }),
   Health: object('Health', { ok: flag, machineID: text, version: text }),
@@ -120,9 +139,9 @@ interface Method {
   readonly response?: keyof typeof SCHEMAS;
 }
 
-/** A method in the document's form; a `{unitName}` in the path becomes a parameter. */
+/** A method in the document's form; what stands in braces in the path becomes a parameter. */
 function method({ id, description, path, httpMethod = 'GET', query = {}, request, response }: Method): object {
-  const inPath = path.includes('{unitName}') ? ['unitName'] : [];
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
   const pathParameters = inPath.map((name) => [name, { type: 'string', location: 'path', required: true }] as const);
   const queryParameters = Object.entries(query).map(([name, type]) => [name, { ...type, location: 'query' }] as const);
   return {
@@ -230,6 +249,22 @@ const RESOURCES = {
         description: 'Retrieve the UnitState of a single unit.',
         path: 'state/{unitName}',
         response: 'UnitState',
+      }),
+    },
+  },
+  Services: {
+    methods: {
+      List: method({
+        id: 'fleet.Service.List',
+        description: 'Every service with its instances and their checks.',
+        path: 'services',
+        response: 'ServiceList',
+      }),
+      Get: method({
+        id: 'fleet.Service.Get',
+        description: 'One service with its instances and their checks.',
+        path: 'services/{serviceName}',
+        response: 'Service',
       }),
     },
   },

@@ -127,6 +127,44 @@ export interface ApiWhy {
   readonly summary: string;
 }
 
+/** GET /services: the catalog, by name. */
+export interface ApiServiceList {
+  readonly services: readonly ApiService[];
+}
+
+/** GET /services/N: 404 when the service has no instance. */
+export interface ApiService {
+  readonly name: string;
+  /** Sorted by node and id. */
+  readonly instances: readonly ApiServiceInstance[];
+}
+
+export interface ApiServiceInstance {
+  readonly id: string;
+  readonly machineID: string;
+  /** The machine's name in the catalog. */
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  /** What registered it. */
+  readonly source: 'unit' | 'container' | 'api';
+  /** The unit behind it, where one is known. */
+  readonly unit?: string;
+  readonly routes: readonly { readonly host?: string; readonly path?: string }[];
+  /** The worst status of its checks. */
+  readonly health: 'passing' | 'warning' | 'critical';
+  readonly checks: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly type: string;
+    readonly status: 'passing' | 'warning' | 'critical';
+    readonly output: string;
+    readonly notes: string;
+  }[];
+}
+
 /** GET /router: the routes of the machine that answers; 404 where nothing is routed. */
 export interface ApiRouter {
   readonly plane: string;

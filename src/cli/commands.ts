@@ -10,8 +10,10 @@ import { listMachines } from './commands/list-machines.ts';
 import { listUnitFiles } from './commands/list-unit-files.ts';
 import { listUnits } from './commands/list-units.ts';
 import { load } from './commands/load.ts';
+import { resolve } from './commands/resolve.ts';
 import { restart } from './commands/restart.ts';
 import { router } from './commands/router.ts';
+import { services } from './commands/services.ts';
 import { fdForward, ssh } from './commands/ssh.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
@@ -36,8 +38,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   listUnitFiles,
   listUnits,
   load,
+  resolve,
   restart,
   router,
+  services,
   start,
   status,
   stop,

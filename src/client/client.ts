@@ -3,6 +3,8 @@ import type {
   ApiMachine,
   ApiRouter,
   ApiRouterBackend,
+  ApiService,
+  ApiServiceList,
   ApiUnit,
   ApiUnitPut,
   ApiUnitState,
@@ -110,6 +112,17 @@ export class FleetClient {
   async why(name: string, signal?: AbortSignal): Promise<ApiWhy> {
     const path = `/units/${encodeURIComponent(name)}/why`;
     return this.#json<ApiWhy>(await this.#transport.request(path, signal ? { signal } : {}));
+  }
+
+  /** Every service of the catalog, by name. */
+  async services(): Promise<readonly ApiService[]> {
+    return this.#json<ApiServiceList>(await this.#transport.request('/services')).services;
+  }
+
+  /** One service, or undefined when it has no instance. */
+  async service(name: string): Promise<ApiService | undefined> {
+    const answer = await this.#transport.request(`/services/${encodeURIComponent(name)}`);
+    return answer.status === 404 ? undefined : this.#json<ApiService>(answer);
   }
 
   /** The routes of the machine that answers. */

@@ -74,6 +74,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
     tokenLimit: config.token_limit,
     runtime,
     router,
+    catalog,
     clock,
     random,
     log,

@@ -1,0 +1,88 @@
+import type { ApiService, ApiServiceInstance } from '../../client/index.ts';
+import type { CommandSpec } from '../command.ts';
+import { type Context, sayJson, warn } from '../context.ts';
+import { machineIdLegend } from '../legend.ts';
+import { FULL, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+import { formatTable } from '../table.ts';
+
+export const services: CommandSpec = {
+  name: 'services',
+  summary: 'List services, or where one of them answers',
+  usage: '[NAME]',
+  examples: [
+    { line: 'fleetctl services', about: 'Every service, and how many of its instances are well' },
+    { line: 'fleetctl services web', about: 'Its instances, and what their checks say' },
+    { line: 'fleetctl services web -o json', about: 'All that is known of it, for a program' },
+  ],
+  flags: [FULL, NO_LEGEND, OUTPUT],
+  arguments: 'none',
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const [name, ...more] = context.args;
+  if (more.length > 0) {
+    warn(context, 'One service at most can be named.');
+    return 2;
+  }
+  const client = await context.client();
+  if (name === undefined) showAll(context, await client.services());
+  else {
+    const service = await client.service(name);
+    if (service === undefined) return noSuchService(context, name);
+    showOne(context, service);
+  }
+  return 0;
+}
+
+/** Says so, and that it is an error. */
+export function noSuchService(context: Context, name: string): number {
+  warn(context, `Service ${name} does not exist.`);
+  return 1;
+}
+
+function isJson(context: Context): boolean {
+  return context.flags.text('output') === 'json';
+}
+
+function showAll(context: Context, all: readonly ApiService[]): void {
+  if (isJson(context)) {
+    sayJson(context, all);
+    return;
+  }
+  const rows = all.map(({ name, instances }) => [
+    name,
+    String(instances.length),
+    String(instances.filter(({ health }) => health === 'passing').length),
+    [...new Set(instances.flatMap(({ tags }) => tags))].sort().join(',') || '-',
+  ]);
+  printTable(context, ['SERVICE', 'INSTANCES', 'PASSING', 'TAGS'], rows);
+}
+
+function showOne(context: Context, service: ApiService): void {
+  if (isJson(context)) {
+    sayJson(context, service);
+    return;
+  }
+  const full = context.flags.bool('full');
+  const rows = service.instances.map((instance) => [
+    instance.id,
+    `${instance.address}:${instance.port}`,
+    `${machineIdLegend(instance.machineID, full)}/${instance.node}`,
+    instance.health,
+    instance.unit ?? '-',
+    complaint(instance),
+  ]);
+  printTable(context, ['INSTANCE', 'ADDRESS', 'MACHINE', 'HEALTH', 'UNIT', 'CHECK'], rows);
+}
+
+/** What the first check that does not pass says, on one line. */
+function complaint({ checks }: ApiServiceInstance): string {
+  const bad = checks.find(({ status }) => status === 'critical') ?? checks.find(({ status }) => status === 'warning');
+  const said = (bad?.output || bad?.notes || bad?.name || '-').replace(/\s+/g, ' ').trim();
+  return said.length > 60 ? `${said.slice(0, 59)}…` : said;
+}
+
+function printTable(context: Context, legend: string[], rows: string[][]): void {
+  context.io.out(formatTable(context.flags.bool('no-legend') ? rows : [legend, ...rows]));
+}
