@@ -1,6 +1,8 @@
 import { FlotillaError, messageOf } from '../lib/index.ts';
+import { findRouter } from '../router/index.ts';
 import { commandName } from './command-name.ts';
 import { killProcess } from './daemon-process.ts';
+import { machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
 import { type LabMachine, type LabState, writeLab } from './lab-state.ts';
@@ -98,14 +100,18 @@ async function choosePorts(state: LabState, machines: readonly LabMachine[], io:
   const addresses = machines.map(({ address }) => address);
   const port = await freePort(addresses, [state.port]);
   if (port !== state.port) io.out(`Port ${state.port} is taken on this computer; using ${port} instead.\n`);
+  for (const machine of machines) machine.endpoint = `http://${machine.address}:${port}`;
+  // One whose fleetd alone was killed routes on, and keeps its port.
+  const silent = machines.filter(({ directory }) => findRouter(machinePaths.router(directory)) === undefined);
+  if (silent.length > 0) await chooseRouterPort(silent, io);
+}
+
+async function chooseRouterPort(machines: readonly LabMachine[], io: LabIo): Promise<void> {
   const before = machines.find(({ routerPort }) => routerPort !== undefined)?.routerPort ?? ROUTER_PORTS[0]!;
-  const routerPort = await freePort(addresses, [before, ...ROUTER_PORTS]);
-  if (routerPort !== before)
-    io.out(`Port ${before} cannot be had on this computer; HTTP is routed on ${routerPort} instead.\n`);
-  for (const machine of machines) {
-    machine.endpoint = `http://${machine.address}:${port}`;
-    machine.routerPort = routerPort;
-  }
+  const addresses = machines.map(({ address }) => address);
+  const port = await freePort(addresses, [before, ...ROUTER_PORTS]);
+  if (port !== before) io.out(`Port ${before} cannot be had on this computer; HTTP is routed on ${port} instead.\n`);
+  for (const machine of machines) machine.routerPort = port;
 }
 
 /** `3 machines`. */

@@ -36,15 +36,16 @@ async function run(context: Context): Promise<number> {
 }
 
 function showRoutes(context: Context, router: ApiRouter): number {
-  if (context.flags.text('output') === 'json') sayJson(context, router);
-  else {
-    const rows = router.routes.map(({ host, path, service, backends }) => [
-      host + (path === '/' ? '' : path),
-      service,
-      backends.map(({ address, port }) => `${address}:${port}`).join(' ') || '-',
-    ]);
-    printTable(context, ['HOST', 'SERVICE', 'BACKENDS'], rows);
+  if (context.flags.text('output') === 'json') {
+    sayJson(context, router);
+    return 0;
   }
+  const rows = router.routes.map(({ host, path, service, backends }) => [
+    host + (path === '/' ? '' : path),
+    service,
+    backends.map(({ address, port }) => `${address}:${port}`).join(' ') || '-',
+  ]);
+  printTable(context, ['HOST', 'SERVICE', 'BACKENDS'], rows);
   for (const { host, path, service, reason } of router.problems)
     warn(context, `${service} does not get ${JSON.stringify(host + path)}: ${reason}`);
   if (router.failure !== undefined) warn(context, `The router of this machine does not run: ${router.failure}`);

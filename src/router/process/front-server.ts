@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket, Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
 import type { ListenAddress } from '../data-plane.ts';
@@ -40,7 +40,7 @@ export function clientAddressOf({ socket }: IncomingMessage): string {
 export class FrontServer {
   readonly #http: Server;
   /** What listens: the HTTP server itself, or what reads PROXY headers before it. */
-  readonly #listener: NetServer;
+  readonly #listener: TcpServer;
   readonly #options: FrontOptions;
   readonly #sockets = new Set<Socket>();
 
@@ -74,12 +74,14 @@ export class FrontServer {
     return `${certificates ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
-  /** Takes no more connections; those that are silent end at once, the others after `graceMs`. */
+  /**
+   * Takes no more connections. Those there are end with their next answer, which says so, or after `graceMs`: closed while
+   * it is silent, a connection could take a request with it that is on its way.
+   */
   async close(graceMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
-    // Whoever keeps a connection is told with the next answer that there will be no other.
     this.#http.prependListener('request', (_, response: ServerResponse) => response.setHeader('connection', 'close'));
-    this.#http.closeIdleConnections();
+    // An HTTP server's own way to close ends silent connections at once.
+    const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(this.#listener, () => resolve()));
     const cancel = this.#options.clock.after(graceMs, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
@@ -87,7 +89,7 @@ export class FrontServer {
     cancel();
   }
 
-  #behindProxy(): NetServer {
+  #behindProxy(): TcpServer {
     return createTcpServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => {
       const { clock, clientTimeoutMs } = this.#options;
       const cancel = clock.after(clientTimeoutMs, () => socket.destroy());
