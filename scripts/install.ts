@@ -23,6 +23,8 @@ const PREFIX = '/opt/flotilla';
 const LINKS = '/usr/local/bin';
 const UNITS = '/etc/systemd/system';
 const CONFIG = '/etc/fleet/fleet.conf';
+/** Units that are started at boot. */
+const ENABLED: readonly string[] = ['fleet.socket', 'fleetd.service'];
 const PROGRAMS: readonly string[] = ['fleetctl', 'fleetd'];
 /** The bundles need it beside them; nothing else of node_modules. */
 const PACKAGE = 'lmdb';
@@ -81,6 +83,7 @@ function installPrograms(prefix: string): void {
     writeFileSync(file, `#!/bin/sh\nexec ${prefix}/bin/node ${prefix}/dist/${name}.cjs "$@"\n`);
     chmodSync(file, 0o755);
   }
+  cpSync(path.join(root, 'bin/fleetd-guard'), path.join(fresh, 'bin/fleetd-guard'));
   if (existsSync(prefix)) renameSync(prefix, old);
   renameSync(fresh, prefix);
   rmSync(old, { recursive: true, force: true });
@@ -116,7 +119,7 @@ async function install(prefix: string): Promise<void> {
   installConfig();
   systemctl('daemon-reload');
   // Later on, what is enabled is the administrator's choice.
-  if (isNew) systemctl('--quiet', 'enable', ...unitNames());
+  if (isNew) systemctl('--quiet', 'enable', ...ENABLED);
   const restarted = await restartInPlace();
   say(`Flotilla is installed in ${prefix}.`);
   if (restarted) say('fleetd was started anew; its units ran on.');
@@ -140,7 +143,8 @@ async function restartInPlace(): Promise<boolean> {
 
 function uninstall(prefix: string): void {
   const units = unitNames().filter((name) => existsSync(path.join(UNITS, name)));
-  if (units.length > 0) systemctl('--quiet', 'disable', '--now', ...units);
+  if (units.length > 0) systemctl('--quiet', 'disable', ...ENABLED);
+  if (units.length > 0) systemctl('stop', ...units);
   for (const name of units) rmSync(path.join(UNITS, name));
   systemctl('daemon-reload');
   for (const name of PROGRAMS) {

@@ -6,6 +6,7 @@ import { currentStatuses, type Refusal, sameStatus } from './current-statuses.ts
 import { type Draining, DrainingUnits } from './draining-units.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
+import { type PromiseMemory, StopPromises } from './stop-promise.ts';
 
 export interface AgentOptions {
   readonly cluster: Cluster;
@@ -17,6 +18,8 @@ export interface AgentOptions {
   readonly ttlMs: number;
   /** Longest time between two looks at the world, in milliseconds; a safety net, not the way changes are noticed. */
   readonly reconcileIntervalMs: number;
+  /** Keeps over restarts of fleetd which units must not run when the lease has ended. */
+  readonly promises: PromiseMemory;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -25,6 +28,8 @@ export interface AgentOptions {
 
 /** A unit text that is not in the store (yet) is asked for again after this. */
 const TEXT_RETRY_MS = 500;
+/** A machine that is cut off looks this often whether it still is. */
+const CUT_OFF_RETRY_MS = 100;
 /** A unit that could not be loaded is tried again after this, doubled each time up to the longest. */
 const REFUSAL_RETRY_MS = 1000;
 const REFUSAL_RETRY_AT_MOST_MS = 60_000;
@@ -38,6 +43,8 @@ export class Agent {
   readonly #refusals = new Map<string, Refusal>();
   readonly #steps: Loop;
   readonly #publishing: Loop;
+  readonly #renewing: Loop;
+  readonly #promises: StopPromises;
   readonly #statuses: LeasedRecords<UnitStatus>;
   #view: Promise<View> | undefined;
   #placements: ReadonlyMap<string, Placement> = new Map();
@@ -57,8 +64,10 @@ export class Agent {
       write: (announcement, changes) => cluster.putStatuses(announcement, changes),
       same: sameStatus,
     });
+    this.#promises = new StopPromises(options.promises, options.clock, options.ttlMs);
     this.#steps = new Loop({ ...options, name: 'agent' }, () => this.#turn());
     this.#publishing = new Loop({ ...options, name: 'statuses' }, () => this.#publish());
+    this.#renewing = new Loop({ ...options, name: 'promises' }, () => this.#renew());
     const unsubscribe = presence.onChange(() => this.#wake());
     signal.addEventListener('abort', unsubscribe, { once: true });
     void this.#followStates(runtime);
@@ -66,7 +75,7 @@ export class Agent {
 
   /** Settles after the signal has been aborted and the last turn is over. */
   get done(): Promise<void> {
-    return Promise.all([this.#steps.done, this.#publishing.done]).then(() => {});
+    return Promise.all([this.#steps.done, this.#publishing.done, this.#renewing.done]).then(() => {});
   }
 
   /** Stops and unloads everything here, for a fleetd that is told to stop; its statuses go with the lease. */
@@ -75,6 +84,7 @@ export class Agent {
     const { runtime } = this.#options;
     const held = await runtime.units();
     await runtime.apply({ unload: held.map((unit) => unit.name), load: [] });
+    this.#promises.forget();
   }
 
   #wake(): void {
@@ -120,9 +130,8 @@ export class Agent {
   async #turn(): Promise<number | undefined> {
     const { presence, runtime, machine, ttlMs, reconcileIntervalMs, clock } = this.#options;
     const lease = presence.lease;
-    // The last third of the lease is kept for stopping what must not run when it ends.
-    const spareMs = lease ? lease.deadline() - clock.monotonic() - ttlMs / 3 : 0;
     if (!lease) return this.#whileAbsent();
+    if (this.#promises.isBroken) await this.#stopPromised();
 
     const view = await this.#openView();
     // After an absence the leader may have given our units to others: never act on what was known before it.
@@ -134,27 +143,48 @@ export class Agent {
     this.#forgetRefusals();
     const lasting = [...this.#refusals].filter(([, { againAtMs }]) => againAtMs > clock.monotonic());
     const refused = new Map(lasting.map(([unit, { hash }]) => [unit, hash]));
-    const cutOff = spareMs <= 0;
+    this.#promises.make(this.#unitsToStop(), lease);
+    this.#renewing.wake();
+    const cutOff = lease.deadline() - clock.monotonic() <= ttlMs / 3;
     const planned = planSteps({ placements: this.#placements, actual, refused, cutOff });
     const { steps, againMs } = cutOff ? { steps: planned, againMs: Infinity } : this.#draining.defer(planned);
     const waiting = await this.#act(steps);
-    if (waiting) return Math.min(againMs, TEXT_RETRY_MS);
-    return Math.min(againMs, this.#stopsOnPartition() ? Math.max(10, spareMs) : reconcileIntervalMs);
+    if (cutOff) return CUT_OFF_RETRY_MS;
+    const dueInMs = this.#promises.dueInMs ?? Infinity;
+    return Math.max(1, Math.min(againMs, dueInMs, waiting ? TEXT_RETRY_MS : reconcileIntervalMs));
   }
 
   /** Not present: nothing is loaded or started. Only what must not run unwatched is stopped. */
   async #whileAbsent(): Promise<number | undefined> {
-    if (!this.#stopsOnPartition()) return undefined;
-    const { runtime } = this.#options;
-    for (const unit of await runtime.units()) {
-      if (this.#placements.get(unit.name)?.onPartition === 'stop' && unit.launched)
-        await this.#stop({ unit: unit.name, reason: 'this machine is cut off from the store' });
-    }
+    const dueInMs = this.#promises.dueInMs;
+    // Whoever starts while cut off has what time is left to its predecessor's lease.
+    if (dueInMs === undefined || (!this.#syncedUnder && dueInMs > 0)) return dueInMs;
+    await this.#stopPromised();
     return undefined;
   }
 
-  #stopsOnPartition(): boolean {
-    return [...this.#placements.values()].some((placement) => placement.onPartition === 'stop');
+  async #stopPromised(): Promise<void> {
+    const { units } = this.#promises;
+    for (const unit of await this.#options.runtime.units()) {
+      if (units.includes(unit.name) && unit.launched)
+        await this.#stop({ unit: unit.name, reason: 'this machine is cut off from the store' });
+    }
+    this.#promises.kept();
+  }
+
+  /** Keeps up with the lease, also while the steps of a turn take long. */
+  async #renew(): Promise<number | undefined> {
+    const { presence, ttlMs } = this.#options;
+    const { lease } = presence;
+    if (!lease || lease !== this.#syncedUnder || this.#promises.dueInMs === undefined) return undefined;
+    if (this.#promises.isBroken) this.#steps.wake();
+    else this.#promises.renew(lease);
+    return ttlMs / 6;
+  }
+
+  #unitsToStop(): readonly string[] {
+    const careful = [...this.#placements.values()].filter((placement) => placement.onPartition === 'stop');
+    return careful.map(({ unit }) => unit).sort();
   }
 
   /** A refusal holds as long as the same file is placed here. */

@@ -68,16 +68,13 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const router = startRouter({ ...parts, config, directory: state.routerDirectory, catalog, self });
   let presence: Presence | undefined;
   const api = createApi({
-    cluster,
+    ...parts,
     machineId: id,
     version: VERSION,
     tokenLimit: config.token_limit,
     runtime,
     router,
     catalog,
-    clock,
-    random,
-    log,
     // Longer than the store's own: what a request is told has failed must not happen after all.
     storeTimeoutMs: config.etcd_request_timeout * 1000 + 1000,
     available: () => presence?.state !== 'taken',
@@ -90,7 +87,8 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   presence = new Presence({ ...common, machine, token: state.token(random), memory: state.leaseMemory(bootId()) });
   const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
   const services = openServices({ ...parts, runtime, presence, machine, file: state.servicesFile, config });
-  const agent = new Agent({ ...common, runtime, presence, draining: services.local, reconcileIntervalMs });
+  const promises = state.promiseMemory(bootId(), clock);
+  const agent = new Agent({ ...common, runtime, presence, promises, draining: services.local, reconcileIntervalMs });
   const present = presence;
   const tellStatus = (leading: boolean) => {
     if (!signal.aborted) notifier.status(statusLine(present, leading, config.etcd_servers));

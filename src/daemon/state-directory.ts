@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LeaseMemory } from '../agent/index.ts';
-import { FlotillaError, messageOf, type Random } from '../lib/index.ts';
+import { guardAtMs, type LeaseMemory, type PromiseMemory } from '../agent/index.ts';
+import { type Clock, FlotillaError, messageOf, type Random, uptimeMs } from '../lib/index.ts';
 
 /** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
 export class StateDirectory {
@@ -44,6 +44,27 @@ export class StateDirectory {
   /** Where the router process leaves word of itself. */
   get routerDirectory(): string {
     return join(this.path, 'router');
+  }
+
+  /**
+   * `stop-promise` is one line: the boot, three times in hundredths of a second of uptime (when fleetd stops the units,
+   * when the guard does, when the lease may have ended), and the units. bin/fleetd-guard reads it.
+   */
+  promiseMemory(bootId: string, clock: Clock): PromiseMemory {
+    const offsetMs = () => uptimeMs() - clock.monotonic();
+    return {
+      load: () => {
+        const [boot, stop, , end, ...units] = this.#read('stop-promise')?.trim().split(' ') ?? [];
+        if (boot !== bootId) return undefined;
+        return { units, stopAtMs: Number(stop) * 10 - offsetMs(), endMs: Number(end) * 10 - offsetMs() };
+      },
+      save: (promise) => {
+        if (!promise) return rmSync(join(this.path, 'stop-promise'), { force: true });
+        const times = [promise.stopAtMs, guardAtMs(promise), promise.endMs];
+        const hundredths = times.map((ms) => Math.floor((ms + offsetMs()) / 10));
+        this.#write('stop-promise', [bootId, ...hundredths, ...promise.units].join(' '));
+      },
+    };
   }
 
   forgetLease(): void {

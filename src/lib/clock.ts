@@ -1,3 +1,5 @@
+import { uptime } from 'node:os';
+
 /**
  * Time as an argument. Everything that waits or asks for the time takes a Clock, so that the simulation can run
  * hours of cluster life in milliseconds and repeat them exactly.
@@ -44,4 +46,9 @@ export const systemClock: Clock = {
 /** Microseconds of CLOCK_MONOTONIC, which all processes of this boot share. */
 export function microsecondsOfBoot(): bigint {
   return process.hrtime.bigint() / 1000n;
+}
+
+/** Milliseconds since the machine was booted, its times of sleep included (CLOCK_BOOTTIME): shared by all its processes. */
+export function uptimeMs(): number {
+  return uptime() * 1000;
 }

@@ -34,7 +34,7 @@ const FLEETCTL = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetctl.cjs "$@"\n`;
 /** The unit that is installed on machines, for programs that stand elsewhere, and back a little sooner. */
 function serviceFile(): string {
   const text = readFileSync(`${root}/init/fleetd.service`, 'utf8');
-  return text.replace('/opt/flotilla/bin/fleetd', '/opt/bin/fleetd').replace('RestartSec=1s', 'RestartSec=100ms');
+  return text.replace('/opt/flotilla/bin/fleetd\n', '/opt/bin/fleetd\n').replace('RestartSec=1s', 'RestartSec=100ms');
 }
 
 /** A cluster as people run it: fleetd under systemd on machines of their own, and etcd. */
@@ -82,7 +82,12 @@ export class Fleet implements AsyncDisposable {
       files: {
         'etc/fleet/fleet.conf': `${conf.join('\n')}\n`,
         'etc/systemd/system/fleetd.service': serviceFile(),
-        'etc/systemd/system/fleet.socket': readFileSync(`${root}/init/fleet.socket`, 'utf8'),
+        ...Object.fromEntries(
+          ['fleet.socket', 'fleetd-guard.path', 'fleetd-guard.service'].map((name) => [
+            `etc/systemd/system/${name}`,
+            readFileSync(`${root}/init/${name}`, 'utf8'),
+          ]),
+        ),
         'etc/systemd/system/fleet.socket.d/tcp.conf': '[Socket]\nListenStream=49153\n',
         'opt/bin/fleetctl': FLEETCTL,
         'opt/bin/fleetd': FLEETD,

@@ -76,8 +76,8 @@ export class Invariants implements RuntimeObserver {
     else this.#leaving.delete(machine);
   }
 
-  /** No more of its units run; or, when only its fleetd crashed, nobody is there who could stop those with OnPartition. */
-  unattended(machine: string): void {
+  /** No more of its units run. */
+  lostPower(machine: string): void {
     for (const running of this.#running.values()) running.delete(machine);
   }
 

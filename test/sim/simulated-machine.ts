@@ -1,4 +1,4 @@
-import { Agent, Presence } from '../../src/agent/index.ts';
+import { Agent, guardAtMs, Presence, type PromiseMemory, type StopPromise } from '../../src/agent/index.ts';
 import { openCluster } from '../../src/cluster/index.ts';
 import { Engine } from '../../src/engine/index.ts';
 import { createLog, type Log } from '../../src/lib/index.ts';
@@ -37,6 +37,8 @@ export class SimulatedMachine {
   readonly #token: string;
   /** What a fleetd that restarts finds on disk; lost with the power. */
   #lease: string | undefined;
+  /** Its times are those of the world. */
+  #promise: StopPromise | undefined;
   #process: Process | undefined;
   /** A fleetd that has been told to stop. */
   #leaving: Process | undefined;
@@ -74,7 +76,13 @@ export class SimulatedMachine {
       },
     };
     const presence = new Presence({ ...common, machine: () => this.#describe(), token: this.#token, memory });
-    const agent = new Agent({ ...common, presence, runtime: this.runtime, reconcileIntervalMs: RECONCILE_MS });
+    const agent = new Agent({
+      ...common,
+      presence,
+      promises: this.#promises(clock),
+      runtime: this.runtime,
+      reconcileIntervalMs: RECONCILE_MS,
+    });
     const engine = new Engine({ ...common, presence, reconcileIntervalMs: RECONCILE_MS });
     const stop = async () => {
       stopping.abort(new Error('fleetd is stopping'));
@@ -91,13 +99,14 @@ export class SimulatedMachine {
     for (const process of [this.#process, this.#leaving]) if (process) process.clock.dead = true;
     this.#process = undefined;
     this.#leaving = undefined;
-    this.#parts.observer.unattended(this.id);
   }
 
   powerOff(): void {
     this.crash();
     this.#lease = undefined;
+    this.#promise = undefined;
     this.runtime.powerOff();
+    this.#parts.observer.lostPower(this.id);
   }
 
   /** SIGTERM of fleetd. */
@@ -123,6 +132,25 @@ export class SimulatedMachine {
     this.link.stuckRate = 0;
     this.link.maxDelayMs = 4;
     for (const fn of [...this.link.onOpen]) fn();
+  }
+
+  /** What the guard of a machine with systemd does: keeps a promise that nobody has renewed. */
+  #promises(clock: ProcessClock): PromiseMemory {
+    const { time } = this.#parts;
+    const shifted = (promise: StopPromise | undefined, byMs: number) =>
+      promise && { ...promise, stopAtMs: promise.stopAtMs + byMs, endMs: promise.endMs + byMs };
+    const offsetMs = () => time.nowMs - clock.monotonic();
+    return {
+      load: () => shifted(this.#promise, -offsetMs()),
+      save: (promise) => {
+        const remembered = shifted(promise, offsetMs());
+        this.#promise = remembered;
+        if (!remembered) return;
+        time.schedule(guardAtMs(remembered) - time.nowMs, () => {
+          if (this.#promise === remembered) this.runtime.haltAll(remembered.units);
+        });
+      },
+    };
   }
 
   #describe(): Machine {

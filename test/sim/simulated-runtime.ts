@@ -45,6 +45,12 @@ export class SimulatedRuntime implements UnitRuntime {
     this.#units.clear();
   }
 
+  /** Ends what runs of these units without fleetd's knowledge. */
+  haltAll(names: readonly string[]): void {
+    for (const name of names) this.#halt(name);
+    this.#changed();
+  }
+
   async units(): Promise<LoadedUnit[]> {
     return [...this.#units].map(([name, { hash, launched, running }]) => {
       return { name, hash, launched, starting: false, state: stateOf(running) };

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { systemClock as clock, uptimeMs } from '../lib/index.ts';
+import { StateDirectory } from './state-directory.ts';
+
+const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-state-'));
+after(() => rmSync(directory, { recursive: true }));
+const state = new StateDirectory(directory);
+const nowMs = clock.monotonic();
+const promise = { units: ['a.service', 'b@1.socket'], stopAtMs: nowMs + 4000, endMs: nowMs + 6000 };
+
+test('a promise is read again by the next fleetd of the same boot', () => {
+  state.promiseMemory('boot-1', clock).save(promise);
+  const found = state.promiseMemory('boot-1', clock).load()!;
+  assert.deepEqual(found.units, promise.units);
+  assert.ok(Math.abs(found.stopAtMs - promise.stopAtMs) < 100, `${found.stopAtMs - promise.stopAtMs}`);
+  assert.ok(Math.abs(found.endMs - promise.endMs) < 100, `${found.endMs - promise.endMs}`);
+  assert.equal(state.promiseMemory('boot-2', clock).load(), undefined);
+});
+
+test('the guard finds times of uptime in it', () => {
+  state.promiseMemory('boot-1', clock).save(promise);
+  const [boot, ...rest] = readFileSync(path.join(directory, 'stop-promise'), 'utf8').trim().split(' ');
+  const offsetMs = uptimeMs() - clock.monotonic();
+  assert.equal(boot, 'boot-1');
+  for (const [index, ms] of [promise.stopAtMs, nowMs + 5000, promise.endMs].entries())
+    assert.ok(Math.abs(Number(rest[index]) * 10 - ms - offsetMs) < 100, rest[index]);
+  assert.deepEqual(rest.slice(3), promise.units);
+});
+
+test('a promise that is withdrawn is gone', () => {
+  const memory = state.promiseMemory('boot-1', clock);
+  memory.save(undefined);
+  memory.save(undefined);
+  assert.equal(memory.load(), undefined);
+});
