@@ -1,0 +1,80 @@
+import type { Clock } from '../lib/index.ts';
+import { HEADER_BYTES, RCODE, readQuestion, readRecord, TYPE } from './message.ts';
+
+interface Kept {
+  readonly message: Buffer;
+  readonly ttlAt: readonly number[];
+  readonly keptAtMs: number;
+  readonly endsAtMs: number;
+}
+
+const MAX_ANSWERS = 10_000;
+const MAX_TTL_SECONDS = 300;
+/** Longest time for which "there is no such name" is believed (RFC 2308 lets servers choose). */
+const MAX_NEGATIVE_TTL_SECONDS = 60;
+
+/** Answers of other servers, as long as their shortest TTL allows; their TTLs count down meanwhile. */
+export class AnswerCache {
+  readonly #clock: Clock;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get(key: string): Buffer | undefined {
+    const kept = this.#kept.get(key);
+    if (!kept) return undefined;
+    const now = this.#clock.monotonic();
+    if (now >= kept.endsAtMs) {
+      this.#kept.delete(key);
+      return undefined;
+    }
+    const message = Buffer.from(kept.message);
+    const ageSeconds = Math.floor((now - kept.keptAtMs) / 1000);
+    for (const at of kept.ttlAt) message.writeUInt32BE(Math.max(0, message.readUInt32BE(at) - ageSeconds), at);
+    return message;
+  }
+
+  /** Keeps an answer when it may be kept. */
+  put(key: string, message: Buffer): void {
+    const read = readTtls(message);
+    if (!read || read.seconds === 0) return;
+    const now = this.#clock.monotonic();
+    this.#kept.delete(key);
+    if (this.#kept.size >= MAX_ANSWERS) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(key, { message, ttlAt: read.ttlAt, keptAtMs: now, endsAtMs: now + read.seconds * 1000 });
+  }
+}
+
+/** For how long a message may be kept and where its TTLs stand; undefined for what must not be kept. */
+function readTtls(message: Buffer): { readonly seconds: number; readonly ttlAt: readonly number[] } | undefined {
+  const rcode = message[3]! & 0x0f;
+  const truncated = (message[2]! & 0x02) !== 0;
+  const question = readQuestion(message);
+  if (!question || truncated || (rcode !== RCODE.ok && rcode !== RCODE.nxDomain)) return undefined;
+  const answers = message.readUInt16BE(6);
+  const records = answers + message.readUInt16BE(8) + message.readUInt16BE(10);
+  const negative = rcode === RCODE.nxDomain || answers === 0;
+  // A denial without SOA says nothing of how long it holds.
+  let seconds = negative ? 0 : MAX_TTL_SECONDS;
+  const ttlAt: number[] = [];
+  let at = question.end;
+  for (let count = 0; count < records; count++) {
+    const record = readRecord(message, at);
+    if (!record) return undefined;
+    at = record.end;
+    if (record.type === TYPE.OPT) continue;
+    ttlAt.push(record.ttlAt);
+    const ttl = message.readUInt32BE(record.ttlAt);
+    if (!negative) seconds = Math.min(seconds, ttl);
+    else if (record.type === TYPE.SOA && record.end - record.dataAt >= 20)
+      seconds = Math.min(MAX_NEGATIVE_TTL_SECONDS, ttl, message.readUInt32BE(record.end - 4));
+  }
+  return { seconds, ttlAt };
+}
+
+/** What an answer is kept under: everything of the question that may change it. */
+export function cacheKey(packet: Buffer, questionEnd: number, dnssecOk: boolean): string {
+  return `${packet.toString('latin1', HEADER_BYTES, questionEnd).toLowerCase()}${dnssecOk ? 1 : 0}`;
+}

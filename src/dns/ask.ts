@@ -1,0 +1,81 @@
+import { createSocket } from 'node:dgram';
+import { connect, isIPv6 } from 'node:net';
+import { type Clock, FlotillaError, type HostPort } from '../lib/index.ts';
+import { HEADER_BYTES, readQuestion } from './message.ts';
+
+export interface AskOptions {
+  readonly recursor: HostPort;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The answer of one server, by UDP from a port of its own; what does not answer this very question is passed over. */
+export function askUdp(packet: Buffer, { recursor, ...options }: AskOptions): Promise<Buffer> {
+  return withDeadline(options, (resolve, reject) => {
+    const socket = createSocket(isIPv6(recursor.host) ? 'udp6' : 'udp4');
+    socket.on('error', reject);
+    socket.on('message', (answer) => {
+      if (answers(answer, packet)) resolve(answer);
+    });
+    // A connected socket hears of nobody else, and of ports where nobody listens.
+    socket.connect(recursor.port, recursor.host, () => socket.send(packet));
+    return () => socket.close();
+  });
+}
+
+/** The same by TCP. */
+export function askTcp(packet: Buffer, { recursor, ...options }: AskOptions): Promise<Buffer> {
+  return withDeadline(options, (resolve, reject) => {
+    const socket = connect({ host: recursor.host, port: recursor.port });
+    let read: Buffer = Buffer.alloc(0);
+    socket.on('error', reject);
+    socket.on('close', () => reject(new FlotillaError('unavailable', 'the connection was closed without an answer')));
+    socket.on('data', (chunk: Buffer) => {
+      read = Buffer.concat([read, chunk]);
+      if (read.length < 2 || read.length < 2 + read.readUInt16BE(0)) return;
+      const answer = read.subarray(2, 2 + read.readUInt16BE(0));
+      if (answers(answer, packet)) resolve(answer);
+      else reject(new FlotillaError('unavailable', 'the answer is to another question'));
+    });
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(packet.length);
+    socket.write(Buffer.concat([length, packet]));
+    return () => socket.destroy();
+  });
+}
+
+/** Runs `start`, and what it returned when the outcome is there: an answer, a failure, the end of time or of this server. */
+function withDeadline(
+  { clock, timeoutMs, signal }: Omit<AskOptions, 'recursor'>,
+  start: (resolve: (answer: Buffer) => void, reject: (error: unknown) => void) => () => void,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let settled = false;
+    const settle = (done: () => void) => {
+      if (settled) return;
+      settled = true;
+      cancel();
+      signal.removeEventListener('abort', aborted);
+      stop();
+      done();
+    };
+    const aborted = () => settle(() => reject(signal.reason));
+    const cancel = clock.after(timeoutMs, () =>
+      settle(() => reject(new FlotillaError('timeout', 'no answer in time'))),
+    );
+    signal.addEventListener('abort', aborted, { once: true });
+    const stop = start(
+      (answer) => settle(() => resolve(answer)),
+      (error) => settle(() => reject(error)),
+    );
+    if (signal.aborted) aborted();
+  });
+}
+
+function answers(answer: Buffer, packet: Buffer): boolean {
+  if (answer.length < HEADER_BYTES || (answer[2]! & 0x80) === 0) return false;
+  if (answer.readUInt16BE(0) !== packet.readUInt16BE(0)) return false;
+  const [asked, told] = [readQuestion(packet), readQuestion(answer)];
+  return asked?.name === told?.name && asked?.type === told?.type && asked?.class === told?.class;
+}

@@ -1,0 +1,174 @@
+import { CLASS, HEADER_BYTES, PLAIN_UDP_BYTES, type Query, TYPE } from './message.ts';
+import type { DnsRecord } from './records.ts';
+
+/** What is to be said to a query. */
+export interface Reply {
+  readonly rcode: number;
+  /** The zone is ours. */
+  readonly authoritative: boolean;
+  readonly answers: readonly DnsRecord[];
+  readonly authority: readonly DnsRecord[];
+  readonly additional: readonly DnsRecord[];
+}
+
+export interface EncodeOptions {
+  /** Where the question stands: it is repeated byte for byte, in the client's own upper and lower case. */
+  readonly packet: Buffer;
+  readonly query: Query;
+  readonly maxBytes: number;
+  readonly recursionAvailable: boolean;
+}
+
+/** Fits every message: what comes out is copied from here. */
+const scratch = Buffer.alloc(65_535 + 1024);
+const OPT_BYTES = 11;
+/** A pointer has 14 bits. */
+const MAX_POINTER = 0x3fff;
+/** What we say we take by UDP ourselves. */
+const OWN_UDP_BYTES = 4096;
+// An answer is about this moment: nothing of it is to be kept.
+const TTL_SECONDS = 0;
+const SOA_REFRESH = 3600;
+const SOA_RETRY = 600;
+const SOA_EXPIRE = 86_400;
+
+/**
+ * The message for a reply. Answers that do not fit are cut and TC is set, so that the client asks again by TCP;
+ * additional records that do not fit are left out, which is no loss to the answer.
+ */
+export function encodeReply(reply: Reply, options: EncodeOptions): Buffer {
+  const { packet, query, maxBytes, recursionAvailable } = options;
+  const limit = maxBytes - (query.edns ? OPT_BYTES : 0);
+  const writer = new Writer(packet, query);
+  const answers = writer.records(reply.answers, limit);
+  const truncated = answers < reply.answers.length;
+  const authority = truncated ? 0 : writer.records(reply.authority, limit);
+  const additional = truncated ? 0 : writer.records(reply.additional, limit);
+  if (query.edns) writer.opt(reply.rcode);
+  const flags = 0x8000 | (reply.authoritative ? 0x0400 : 0) | (truncated ? 0x0200 : 0);
+  const recursion = (query.recursionDesired ? 0x0100 : 0) | (recursionAvailable ? 0x0080 : 0);
+  scratch.writeUInt16BE(query.id, 0);
+  scratch.writeUInt16BE(flags | recursion | (reply.rcode & 0x0f), 2);
+  scratch.writeUInt16BE(1, 4);
+  scratch.writeUInt16BE(answers, 6);
+  scratch.writeUInt16BE(authority, 8);
+  scratch.writeUInt16BE(additional + (query.edns ? 1 : 0), 10);
+  return Buffer.from(scratch.subarray(0, writer.at));
+}
+
+/** How long an answer to this query may be, by UDP. */
+export function udpLimit(query: Query): number {
+  return query.edns?.udpBytes ?? PLAIN_UDP_BYTES;
+}
+
+class Writer {
+  at: number;
+  /** Where names already stand, each with all its ends. */
+  readonly #names = new Map<string, number>();
+
+  constructor(packet: Buffer, query: Query) {
+    packet.copy(scratch, HEADER_BYTES, HEADER_BYTES, query.questionEnd);
+    this.at = query.questionEnd;
+    this.#remember(query.name, HEADER_BYTES);
+  }
+
+  /** Writes as many of the records as end before `limit`; answers how many. */
+  records(records: readonly DnsRecord[], limit: number): number {
+    let written = 0;
+    for (const record of records) {
+      const before = this.at;
+      this.#record(record);
+      if (this.at > limit) {
+        this.at = before;
+        break;
+      }
+      written++;
+    }
+    return written;
+  }
+
+  opt(rcode: number): void {
+    scratch[this.at] = 0;
+    scratch.writeUInt16BE(TYPE.OPT, this.at + 1);
+    scratch.writeUInt16BE(OWN_UDP_BYTES, this.at + 3);
+    scratch.writeUInt32BE((rcode >> 4) << 24, this.at + 5);
+    scratch.writeUInt16BE(0, this.at + 9);
+    this.at += OPT_BYTES;
+  }
+
+  #record(record: DnsRecord): void {
+    this.#name(record.name);
+    scratch.writeUInt16BE(record.type, this.at);
+    scratch.writeUInt16BE(CLASS.IN, this.at + 2);
+    scratch.writeUInt32BE(TTL_SECONDS, this.at + 4);
+    const lengthAt = this.at + 8;
+    this.at += 10;
+    this.#data(record);
+    scratch.writeUInt16BE(this.at - lengthAt - 2, lengthAt);
+  }
+
+  #data(record: DnsRecord): void {
+    if ('address' in record) {
+      record.address.copy(scratch, this.at);
+      this.at += record.address.length;
+    } else if (record.type === TYPE.SRV) {
+      for (const value of [record.priority, record.weight, record.port]) this.#uint16(value);
+      // RFC 2782: the target is not to be compressed.
+      this.#plainName(record.target);
+    } else if (record.type === TYPE.NS) {
+      this.#name(record.target);
+    } else {
+      this.#name(`ns.${record.name}`);
+      this.#name(`hostmaster.${record.name}`);
+      for (const value of [record.serial, SOA_REFRESH, SOA_RETRY, SOA_EXPIRE, TTL_SECONDS]) this.#uint32(value);
+    }
+  }
+
+  #name(name: string): void {
+    const known = this.#names.get(name);
+    if (known !== undefined) {
+      this.#uint16(0xc000 | known);
+      return;
+    }
+    const dot = name.indexOf('.');
+    if (this.at <= MAX_POINTER) this.#names.set(name, this.at);
+    this.#label(dot < 0 ? name : name.slice(0, dot));
+    if (dot < 0) scratch[this.at++] = 0;
+    else this.#name(name.slice(dot + 1));
+  }
+
+  #plainName(name: string): void {
+    this.#remember(name, this.at);
+    for (const label of name.split('.')) this.#label(label);
+    scratch[this.at++] = 0;
+  }
+
+  #label(label: string): void {
+    const length = scratch.write(label, this.at + 1, 'latin1');
+    scratch[this.at] = length;
+    this.at += length + 1;
+  }
+
+  /** Later records may point to this name, or to any end of it. */
+  #remember(name: string, at: number): void {
+    // An escaped name does not stand in the message as it is written here.
+    if (at + name.length > MAX_POINTER || name.includes('\\')) return;
+    for (let from = 0; ; ) {
+      const rest = from === 0 ? name : name.slice(from);
+      if (rest !== '' && !this.#names.has(rest)) this.#names.set(rest, at + from);
+      const dot = name.indexOf('.', from);
+      if (dot < 0) return;
+      from = dot + 1;
+    }
+  }
+
+  #uint16(value: number): void {
+    scratch.writeUInt16BE(value, this.at);
+    this.at += 2;
+  }
+
+  #uint32(value: number): void {
+    scratch.writeUInt32BE(value >>> 0, this.at);
+    this.at += 4;
+  }
+}

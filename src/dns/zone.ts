@@ -1,0 +1,164 @@
+import { type CatalogInstance, type CatalogNode, type CatalogSnapshot, healthOf } from '../services/index.ts';
+import type { Reply } from './encode-reply.ts';
+import { CLASS, type Question, RCODE, TYPE } from './message.ts';
+import { addressBytes, addressRecord, type DnsRecord } from './records.ts';
+
+const DOMAIN = 'consul';
+const KINDS: readonly string[] = ['service', 'node', 'addr'];
+
+/** True for names that this server alone answers for. */
+export function isInZone(name: string): boolean {
+  return name === DOMAIN || name.endsWith(`.${DOMAIN}`);
+}
+
+/** What one name stands for: the records of each kind of question. Absent: there is no such name. */
+interface Name {
+  readonly addresses: readonly DnsRecord[];
+  readonly srv: readonly DnsRecord[];
+  /** The addresses of the targets of `srv`. */
+  readonly targets: readonly DnsRecord[];
+}
+
+const EMPTY: Name = { addresses: [], srv: [], targets: [] };
+
+/** One state of the catalog, as a zone of names. What was looked up once is kept as long as the state lasts. */
+export class Zone {
+  readonly #snapshot: CatalogSnapshot;
+  readonly #datacenter: string;
+  readonly #nodes = new Map<string, CatalogNode>();
+  readonly #services = new Map<string, (readonly CatalogInstance[])[]>();
+  readonly #names = new Map<string, Name>();
+
+  constructor(snapshot: CatalogSnapshot, datacenter: string) {
+    this.#snapshot = snapshot;
+    this.#datacenter = datacenter.toLowerCase();
+    for (const node of snapshot.nodes.values()) this.#nodes.set(node.name.toLowerCase(), node);
+    for (const [name, instances] of snapshot.services) {
+      const key = name.toLowerCase();
+      this.#services.set(key, [...(this.#services.get(key) ?? []), instances]);
+    }
+  }
+
+  /** The reply to a question for a name of the zone; the order of its answers is the catalog's. */
+  reply({ name, type, class: classOf }: Question): Reply {
+    const refused = type === TYPE.AXFR || type === TYPE.IXFR || (classOf !== CLASS.IN && classOf !== CLASS.ANY);
+    if (refused) return { ...NOTHING, rcode: RCODE.refused, authoritative: false };
+    const apex = name === DOMAIN;
+    if (apex && type === TYPE.NS) return this.#nameServers();
+    if (apex && (type === TYPE.SOA || type === TYPE.ANY)) return { ...NOTHING, answers: [this.#soa()] };
+    const found = apex ? EMPTY : this.#lookUp(name);
+    if (!found) return { ...NOTHING, rcode: RCODE.nxDomain, authority: [this.#soa()] };
+    const answers = type === TYPE.SRV ? found.srv : found.addresses.filter(wanted(type));
+    if (answers.length === 0) return { ...NOTHING, authority: [this.#soa()] };
+    return { ...NOTHING, answers, additional: type === TYPE.SRV ? found.targets : [] };
+  }
+
+  #lookUp(name: string): Name | undefined {
+    const known = this.#names.get(name);
+    if (known) return known;
+    const found = this.#resolve(name);
+    // What does not exist is not kept: there is no end of such names. Of tags in any order there are few.
+    if (found && this.#names.size < MAX_NAMES) this.#names.set(name, found);
+    return found;
+  }
+
+  #resolve(name: string): Name | undefined {
+    const labels = name.split('.').slice(0, -1);
+    // The datacenter may be named or not; there is but this one.
+    if (labels.at(-1) === this.#datacenter && (labels.length === 1 || KINDS.includes(labels.at(-2)!))) labels.pop();
+    const kind = labels.pop();
+    if (kind === undefined) return EMPTY;
+    if (!KINDS.includes(kind)) return undefined;
+    if (labels.length === 0) return EMPTY;
+    if (kind === 'service') return this.#service(name, labels);
+    if (kind === 'node') return this.#node(name, labels.join('.'));
+    return labels.length === 1 ? hexAddress(name, labels[0]!) : undefined;
+  }
+
+  /** `NODE.node`. */
+  #node(name: string, node: string): Name | undefined {
+    const found = this.#nodes.get(node);
+    return found && { ...EMPTY, addresses: present([addressRecord(name, found.address)]) };
+  }
+
+  /** `[TAG.]SERVICE.service`, `_SERVICE._TAG.service` and `_SERVICE._tcp.service`. */
+  #service(name: string, labels: readonly string[]): Name | undefined {
+    const rfc = labels.length === 2 && labels.every((label) => label.startsWith('_'));
+    const service = rfc ? labels[0]!.slice(1) : labels.at(-1)!;
+    const prefix = rfc ? labels[1]!.slice(1) : labels.slice(0, -1).join('.');
+    const tag = prefix === '' || (rfc && prefix === 'tcp') ? undefined : prefix;
+    const instances = (this.#services.get(service) ?? [])
+      .flat()
+      .filter((instance) => healthOf(instance) !== 'critical' && this.#snapshot.nodes.has(instance.machine))
+      .filter(({ tags }) => tag === undefined || tags.some((candidate) => candidate.toLowerCase() === tag));
+    return instances.length === 0 ? undefined : this.#nameOf(name, instances);
+  }
+
+  #nameOf(name: string, instances: readonly CatalogInstance[]): Name {
+    const addresses = new Map<string, DnsRecord | undefined>();
+    const srv = new Map<string, DnsRecord>();
+    const targets = new Map<string, DnsRecord | undefined>();
+    for (const instance of instances) {
+      const node = this.#snapshot.nodes.get(instance.machine)!;
+      const address = instance.address || node.address;
+      const target = this.#target(address, node);
+      addresses.set(address, addressRecord(name, address));
+      if (!isDnsName(target)) continue;
+      targets.set(target, addressRecord(target, address));
+      const { port, weights } = instance;
+      const weight = healthOf(instance) === 'passing' ? weights.passing : weights.warning;
+      srv.set(`${port} ${target}`, { name, type: TYPE.SRV, priority: 1, weight, port, target });
+    }
+    return {
+      addresses: present([...addresses.values()]),
+      srv: [...srv.values()],
+      targets: present([...targets.values()]),
+    };
+  }
+
+  /** The node's name when the service has its address, else a name made of the address itself. */
+  #target(address: string, node: CatalogNode): string {
+    const bytes = addressBytes(address);
+    const nodeName = `${node.name.toLowerCase()}.node.${this.#datacenter}.${DOMAIN}`;
+    if (!bytes || (node.address === address && isDnsName(nodeName))) return nodeName;
+    return `${bytes.toString('hex')}.addr.${this.#datacenter}.${DOMAIN}`;
+  }
+
+  #nameServers(): Reply {
+    const nodes = [...this.#nodes.values()]
+      .map(({ name, address }) => ({ target: `${name.toLowerCase()}.node.${this.#datacenter}.${DOMAIN}`, address }))
+      .filter(({ target }) => isDnsName(target));
+    return {
+      ...NOTHING,
+      answers: nodes.map(({ target }) => ({ name: DOMAIN, type: TYPE.NS, target })),
+      additional: present(nodes.map(({ target, address }) => addressRecord(target, address))),
+    };
+  }
+
+  #soa(): DnsRecord {
+    return { name: DOMAIN, type: TYPE.SOA, serial: this.#snapshot.revision };
+  }
+}
+
+const NOTHING: Reply = { rcode: RCODE.ok, authoritative: true, answers: [], authority: [], additional: [] };
+const MAX_NAMES = 10_000;
+
+function wanted(type: number): (record: DnsRecord) => boolean {
+  return type === TYPE.ANY ? () => true : (record) => record.type === type;
+}
+
+function present(records: readonly (DnsRecord | undefined)[]): DnsRecord[] {
+  return records.filter((record) => record !== undefined);
+}
+
+/** `7f000102.addr`, or 32 digits for IPv6. */
+function hexAddress(name: string, digits: string): Name | undefined {
+  if (!/^([0-9a-f]{8}|[0-9a-f]{32})$/.test(digits)) return undefined;
+  const address = Buffer.from(digits, 'hex');
+  return { ...EMPTY, addresses: [{ name, type: address.length === 4 ? TYPE.A : TYPE.AAAA, address }] };
+}
+
+/** True when every label fits into a message. */
+function isDnsName(name: string): boolean {
+  return name.length <= 253 && name.split('.').every((label) => /^[\x21-\x7e]{1,63}$/.test(label));
+}
