@@ -30,6 +30,8 @@ const OPERATIONS: Readonly<Partial<Record<keyof Store, string>>> = {
   commit: 'set',
   lease: 'set',
   resumeLease: 'set',
+  grantLease: 'set',
+  renewLease: 'set',
   revokeLease: 'set',
 };
 

@@ -39,6 +39,7 @@ function checkEndpoint(endpoint: string): void {
 }
 
 const EQUAL = 0;
+const LESS = 2;
 const TARGET = { createRevision: 1, modRevision: 2, lease: 4 } as const;
 // Long lists are read in pages of one revision, so that neither side holds one huge message.
 const PAGE_ENTRIES = 4000;
@@ -119,7 +120,7 @@ class EtcdStore implements Store {
     return this.#keep(String(id), ttl, sentAt);
   }
 
-  async resumeLease(id: string): Promise<Lease | undefined> {
+  async resumeLease(id: string): Promise<EtcdLease | undefined> {
     const { ttl, grantedTtl } = await this.#client.call(LEASE_TIME_TO_LIVE, { id: BigInt(id) });
     if (ttl < 0) return undefined;
     // What is left of its time is unknown here until a keep-alive is answered: nothing is promised before that.
@@ -127,6 +128,18 @@ class EtcdStore implements Store {
     if (await lease.confirmed()) return lease;
     lease.stop();
     return undefined;
+  }
+
+  async grantLease(ttlMs: number): Promise<string> {
+    const { id } = await this.#client.call(LEASE_GRANT, { ttl: Math.ceil(ttlMs / 1000) });
+    return String(id);
+  }
+
+  async renewLease(id: string): Promise<boolean> {
+    const lease = await this.resumeLease(id);
+    // The caller decides whether there is another time.
+    lease?.stop();
+    return lease !== undefined;
   }
 
   async revokeLease(id: string): Promise<void> {
@@ -165,6 +178,10 @@ class EtcdStore implements Store {
   }
 
   #compare(condition: Condition) {
+    if ('range' in condition) {
+      const modRevision = condition.unchangedSince + 1;
+      return { result: LESS, target: TARGET.modRevision, ...this.#keys.range(condition.range), modRevision };
+    }
     const key = this.#keys.key(condition.key);
     if ('createRevision' in condition) {
       return { result: EQUAL, target: TARGET.createRevision, key, createRevision: condition.createRevision };

@@ -26,6 +26,10 @@ export interface Store {
   lease(ttlMs: number): Promise<Lease>;
   /** Takes up a lease that an earlier process of this machine held; undefined when it has ended. */
   resumeLease(id: string): Promise<Lease | undefined>;
+  /** Grants a lease that ends by itself unless `renewLease` is called in time; answers its id. */
+  grantLease(ttlMs: number): Promise<string>;
+  /** Gives a lease its full time again, once; false when it has ended. */
+  renewLease(id: string): Promise<boolean>;
   /** Ends a lease that nobody keeps any more; one that is not there is no error. */
   revokeLease(id: string): Promise<void>;
   /** Closes connections; watches end, leases stop being kept alive but are not revoked. */
@@ -41,10 +45,15 @@ export interface Range {
   readonly to: string;
 }
 
-/** The range of all keys which start with `prefix` (ASCII; its last character is not 0x7f). */
+const LAST_CODE_POINT = 0x10ffff;
+
+/** The range of all keys which start with `prefix`, which holds at least one character that is not the last there is. */
 export function prefixRange(prefix: string): Range {
-  const last = prefix.length - 1;
-  return { from: prefix, to: prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1) };
+  const points = [...prefix].map((character) => character.codePointAt(0)!);
+  while (points.at(-1) === LAST_CODE_POINT) points.pop();
+  const last = points.pop()!;
+  // Surrogates are no characters: behind U+D7FF comes U+E000.
+  return { from: prefix, to: String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1) };
 }
 
 export interface ListOptions {
@@ -72,11 +81,15 @@ export interface Listing {
   readonly more: boolean;
 }
 
-/** `createRevision: 0` means that the key does not exist. */
+/**
+ * `createRevision: 0` means that the key does not exist. `unchangedSince`: no key of the range was written after that
+ * revision (it does not tell of deletions).
+ */
 export type Condition =
   | { readonly key: string; readonly createRevision: number }
   | { readonly key: string; readonly modRevision: number }
-  | { readonly key: string; readonly lease: string };
+  | { readonly key: string; readonly lease: string }
+  | { readonly range: Range; readonly unchangedSince: number };
 
 export type Write =
   | { readonly put: string; readonly value: string; readonly lease?: string }

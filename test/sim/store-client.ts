@@ -94,6 +94,14 @@ export class StoreClient implements Store {
     return ttlMs === undefined ? undefined : this.#keep(id, ttlMs, sentAt);
   }
 
+  grantLease(ttlMs: number): Promise<string> {
+    return this.#request(() => this.#options.server.grant(ttlMs));
+  }
+
+  renewLease(id: string): Promise<boolean> {
+    return this.#request(() => this.#options.server.keepAlive(id) !== undefined);
+  }
+
   revokeLease(id: string): Promise<void> {
     return this.#request(() => this.#options.server.revoke(id));
   }

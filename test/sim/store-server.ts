@@ -126,6 +126,8 @@ export class StoreServer {
   }
 
   #holds(condition: Condition): boolean {
+    if ('range' in condition)
+      return this.entries(condition.range).every(({ modRevision }) => modRevision <= condition.unchangedSince);
     const entry = this.#entries.get(condition.key);
     if ('createRevision' in condition) return (entry?.createRevision ?? 0) === condition.createRevision;
     if ('modRevision' in condition) return (entry?.modRevision ?? 0) === condition.modRevision;

@@ -1,0 +1,50 @@
+import type { Clock, Log, Random } from '../lib/index.ts';
+import type { Store } from '../store/index.ts';
+import type { Kv, KvPair } from './kv.ts';
+import { KvKeys } from './kv-keys.ts';
+import { decodePair } from './kv-records.ts';
+import { StoredSessions } from './sessions.ts';
+import { transact } from './transact.ts';
+import { WatchedChanges } from './watched-changes.ts';
+
+export interface KvOptions {
+  readonly store: Store;
+  /** Every key begins with this, e.g. `/_coreos.com/fleet/`. */
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Ends the watch of changes. */
+  readonly signal: AbortSignal;
+}
+
+/** Opens the pairs and sessions of a cluster; nothing is read or watched before it is asked for. */
+export function openKv(options: KvOptions): Kv {
+  const { store, prefix, log } = options;
+  const keys = new KvKeys(prefix);
+  const context = { ...options, keys };
+  const readPairs = async (from: string, to: string) => {
+    const { entries, revision } = await store.list({ from, to });
+    const pairs: KvPair[] = [];
+    for (const entry of entries) {
+      const pair = decodePair(keys.keyOf(entry.key), entry);
+      if (pair) pairs.push(pair);
+      else log.error('Unreadable record passed over', { key: entry.key });
+    }
+    return { pairs, revision };
+  };
+  return {
+    transact: (operations) => transact(context, operations),
+    async get(key) {
+      const place = keys.pair(key);
+      const { pairs, revision } = await readPairs(place, `${place}\0`);
+      return { pair: pairs[0], revision };
+    },
+    list(prefix) {
+      const { from, to } = keys.pairs(prefix);
+      return readPairs(from, to);
+    },
+    sessions: new StoredSessions(context),
+    changes: new WatchedChanges(context),
+  };
+}

@@ -1,0 +1,128 @@
+import { type Clock, isFlotillaError, type Log, messageOf } from '../lib/index.ts';
+import type { Store } from '../store/index.ts';
+import type { KvArea, KvChanges } from './kv.ts';
+import type { KvKeys } from './kv-keys.ts';
+
+export interface WatchedChangesOptions {
+  readonly store: Store;
+  readonly keys: KvKeys;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+interface Waiter {
+  readonly concerns: (place: string) => boolean;
+  readonly after: number;
+  readonly wake: () => void;
+}
+
+/** Changes of single keys are remembered up to this number; of older ones it is only known that they were no later. */
+const MAX_REMEMBERED = 10_000;
+
+/**
+ * When keys last changed, deletions included, from one watch for all who wait. Begins when it is first asked, and knows
+ * nothing of what was before: whoever waits since then is told at once that something may have changed.
+ */
+export class WatchedChanges implements KvChanges {
+  readonly #options: WatchedChangesOptions;
+  /** By key, the latest last. */
+  readonly #changed = new Map<string, number>();
+  readonly #waiters = new Set<Waiter>();
+  #since = 1;
+  #opened: Promise<void> | undefined;
+
+  constructor(options: WatchedChangesOptions) {
+    this.#options = options;
+  }
+
+  async lastChange(area: KvArea): Promise<number> {
+    await this.#open();
+    return this.#lastChange(area);
+  }
+
+  async wait(area: KvArea, after: number, signal: AbortSignal): Promise<void> {
+    await this.#open();
+    if (signal.aborted || this.#lastChange(area) > after) return;
+    const concerns = this.#concerns(area);
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      const waiter = { concerns, after, wake };
+      this.#waiters.add(waiter);
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
+
+  /** Whether a place in the store lies in the area. */
+  #concerns(area: KvArea): (place: string) => boolean {
+    const { keys } = this.#options;
+    if ('sessions' in area) return (place) => keys.sessionOf(place) !== undefined;
+    if ('key' in area) return (place) => place === keys.pair(area.key);
+    return (place) => place.startsWith(keys.pair(area.prefix));
+  }
+
+  #lastChange(area: KvArea): number {
+    if ('key' in area) return Math.max(this.#since, this.#changed.get(this.#options.keys.pair(area.key)) ?? 1);
+    const concerns = this.#concerns(area);
+    let last = this.#since;
+    for (const [place, revision] of this.#changed) if (revision > last && concerns(place)) last = revision;
+    return last;
+  }
+
+  #open(): Promise<void> {
+    this.#opened ??= this.#begin().catch((error) => {
+      this.#opened = undefined;
+      throw error;
+    });
+    return this.#opened;
+  }
+
+  async #begin(): Promise<void> {
+    const { store } = this.#options;
+    this.#since = await store.revision();
+    void this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    const { store, keys, signal, log, clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        for await (const { revision, events } of store.watch(keys.watched, this.#since, signal))
+          this.#tell(
+            events.map((event) => (event.type === 'put' ? event.entry.key : event.key)),
+            revision,
+          );
+      } catch (error) {
+        if (!isFlotillaError(error, 'compacted')) log.warn('Keys are not watched', { error: messageOf(error) });
+      }
+      await this.#beginAgain();
+      await clock.sleep(100, signal).catch(() => {});
+    }
+  }
+
+  /** What happened meanwhile is not known: all who wait look for themselves. */
+  async #beginAgain(): Promise<void> {
+    const { store, signal } = this.#options;
+    if (signal.aborted) return;
+    this.#since = await store.revision().catch(() => this.#since);
+    this.#changed.clear();
+    for (const waiter of [...this.#waiters]) waiter.wake();
+  }
+
+  #tell(keys: readonly string[], revision: number): void {
+    for (const key of keys) {
+      this.#changed.delete(key);
+      this.#changed.set(key, revision);
+    }
+    while (this.#changed.size > MAX_REMEMBERED) {
+      const [key, last] = this.#changed.entries().next().value!;
+      this.#changed.delete(key);
+      this.#since = Math.max(this.#since, last);
+    }
+    for (const waiter of [...this.#waiters]) if (revision > waiter.after && keys.some(waiter.concerns)) waiter.wake();
+  }
+}
