@@ -1,0 +1,169 @@
+import { type Health, healthOf, type ServiceInstance } from '../services/index.ts';
+import { type Answer, ConsulError, type ConsulRequest, isSet, json, NOTHING, type Route, text } from './exchange.ts';
+import { JsonFields, readJson } from './json-fields.ts';
+import { checkShape, serviceShape } from './present.ts';
+import { readCheck, readRegistration, readStatus, serviceOfCheck } from './registration-body.ts';
+
+/** The version of Consul whose API this is. */
+const API_VERSION = '1.8.7';
+
+export function agentRoutes(): Route[] {
+  return [
+    { path: '/v1/agent/self', methods: { GET: self } },
+    { path: '/v1/agent/members', methods: { GET: members } },
+    { path: '/v1/agent/services', methods: { GET: services } },
+    { path: '/v1/agent/checks', methods: { GET: checks } },
+    { path: '/v1/agent/service/register', methods: { PUT: register } },
+    { path: '/v1/agent/service/deregister/', deep: true, methods: { PUT: deregister } },
+    { path: '/v1/agent/service/maintenance/', deep: true, methods: { PUT: maintenance } },
+    { path: '/v1/agent/service/', deep: true, methods: { GET: service } },
+    { path: '/v1/agent/health/service/id/', deep: true, methods: { GET: healthOfId } },
+    { path: '/v1/agent/health/service/name/', deep: true, methods: { GET: healthOfName } },
+    { path: '/v1/agent/check/register', methods: { PUT: registerCheck } },
+    { path: '/v1/agent/check/deregister/', deep: true, methods: { PUT: deregisterCheck } },
+    { path: '/v1/agent/check/pass/', deep: true, methods: { PUT: (request) => note(request, 'passing') } },
+    { path: '/v1/agent/check/warn/', deep: true, methods: { PUT: (request) => note(request, 'warning') } },
+    { path: '/v1/agent/check/fail/', deep: true, methods: { PUT: (request) => note(request, 'critical') } },
+    { path: '/v1/agent/check/update/', deep: true, methods: { PUT: update } },
+  ];
+}
+
+/** The name and address of a machine; of one that is not in the catalog (yet) only its id is known. */
+function describe({ parts: { catalog } }: ConsulRequest, machine: string) {
+  const { name = machine, address = '' } = catalog.snapshot.nodes.get(machine) ?? {};
+  return { name, address };
+}
+
+function memberShape({ name, address }: { readonly name: string; readonly address: string }, datacenter: string) {
+  const versions = { ProtocolMin: 1, ProtocolMax: 5, ProtocolCur: 2, DelegateMin: 2, DelegateMax: 5, DelegateCur: 4 };
+  return { Name: name, Addr: address, Port: 8301, Tags: { dc: datacenter, role: 'consul' }, Status: 1, ...versions };
+}
+
+function self(request: ConsulRequest): Answer {
+  const { machine, datacenter } = request.parts;
+  const own = describe(request, machine);
+  return json({
+    Config: {
+      Datacenter: datacenter,
+      NodeName: own.name,
+      NodeID: machine,
+      Server: true,
+      Revision: '',
+      Version: API_VERSION,
+    },
+    Member: memberShape(own, datacenter),
+    Meta: request.parts.catalog.snapshot.nodes.get(machine)?.meta ?? {},
+    Stats: {},
+    Coord: null,
+  });
+}
+
+function members({ parts: { catalog, datacenter } }: ConsulRequest): Answer {
+  return json([...catalog.snapshot.nodes.values()].map((node) => memberShape(node, datacenter)));
+}
+
+function services({ parts: { local } }: ConsulRequest): Answer {
+  return json(Object.fromEntries([...local.instances()].map(([id, instance]) => [id, serviceShape(instance)])));
+}
+
+function service({ rest, parts: { local } }: ConsulRequest): Answer {
+  const instance = local.instances().get(rest);
+  return instance ? json(serviceShape(instance)) : text(404, `unknown service ID: ${rest}`);
+}
+
+function checks(request: ConsulRequest): Answer {
+  const { name } = describe(request, request.parts.machine);
+  const shapes = [...request.parts.local.instances().values()].flatMap((instance) =>
+    instance.checks.map((check) => [check.id, checkShape(check, instance, name)]),
+  );
+  return json(Object.fromEntries(shapes));
+}
+
+async function register(request: ConsulRequest): Promise<Answer> {
+  const registration = readRegistration(await readJson(request));
+  await request.parts.local.register(registration, { keepChecks: !isSet(request.query, 'replace-existing-checks') });
+  return NOTHING;
+}
+
+async function deregister({ rest, parts: { local } }: ConsulRequest): Promise<Answer> {
+  if (await local.deregister(rest)) return NOTHING;
+  const source = local.instances().get(rest)?.source;
+  if (source !== undefined)
+    throw new ConsulError(
+      400,
+      `Service ${JSON.stringify(rest)} was not registered here but comes of a ${source}: stop that`,
+    );
+  return text(
+    404,
+    `Unknown service ID ${JSON.stringify(rest)}. Ensure that the service ID is passed, not the service name.`,
+  );
+}
+
+async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Promise<Answer> {
+  const enable = query.get('enable');
+  if (enable === null || enable === '') throw new ConsulError(400, 'Missing value for enable');
+  const reason = isSet(query, 'enable')
+    ? query.get('reason') || 'Maintenance mode is enabled for this service.'
+    : undefined;
+  if (await local.setMaintenance(rest, reason)) return NOTHING;
+  return text(
+    404,
+    `Unknown service ID ${JSON.stringify(rest)}. Ensure that the service ID is passed, not the service name.`,
+  );
+}
+
+const STATUS_CODES: Readonly<Record<Health, number>> = { passing: 200, warning: 429, critical: 503 };
+
+function healthEntry(request: ConsulRequest, instance: ServiceInstance) {
+  const { name } = describe(request, request.parts.machine);
+  const shapes = instance.checks.map((check) => checkShape(check, instance, name));
+  return { AggregatedStatus: healthOf(instance), Service: serviceShape(instance), Checks: shapes };
+}
+
+function healthOfId(request: ConsulRequest): Answer {
+  const instance = request.parts.local.instances().get(request.rest);
+  if (!instance) return text(404, `ServiceId ${request.rest} not found`);
+  const health = healthOf(instance);
+  if (request.query.get('format') === 'text') return text(STATUS_CODES[health], health);
+  return json(healthEntry(request, instance), {}, STATUS_CODES[health]);
+}
+
+function healthOfName(request: ConsulRequest): Answer {
+  const named = [...request.parts.local.instances().values()].filter(({ name }) => name === request.rest);
+  if (named.length === 0) return text(404, `ServiceName ${request.rest} not found`);
+  const health = healthOf({ checks: named.flatMap((instance) => instance.checks) });
+  if (request.query.get('format') === 'text') return text(STATUS_CODES[health], health);
+  const entries = named.map((instance) => healthEntry(request, instance));
+  return json(entries, {}, STATUS_CODES[health]);
+}
+
+async function registerCheck(request: ConsulRequest): Promise<Answer> {
+  const body = (await readJson(request)) ?? {};
+  const { service: instance, name } = serviceOfCheck(body);
+  if (name === '') throw new ConsulError(400, 'Missing check name');
+  if (instance === '')
+    throw new ConsulError(
+      400,
+      'Missing ServiceID: checks of a whole machine are not supported, its presence is its check',
+    );
+  if (await request.parts.local.registerCheck(instance, readCheck(body, { id: name, name }))) return NOTHING;
+  throw new ConsulError(500, `ServiceID ${JSON.stringify(instance)} does not exist`);
+}
+
+async function deregisterCheck({ rest, parts: { local } }: ConsulRequest): Promise<Answer> {
+  return (await local.deregisterCheck(rest)) ? NOTHING : unknownCheck(rest);
+}
+
+function note({ rest, query, parts: { local } }: ConsulRequest, status: Health): Answer {
+  return local.report(rest, status, query.get('note') ?? '') ? NOTHING : unknownCheck(rest);
+}
+
+async function update(request: ConsulRequest): Promise<Answer> {
+  const fields = new JsonFields((await readJson(request)) ?? {}, ['Status', 'Output', 'CheckID', 'Namespace']);
+  const status = readStatus(fields.text('Status'));
+  return request.parts.local.report(request.rest, status, fields.text('Output')) ? NOTHING : unknownCheck(request.rest);
+}
+
+function unknownCheck(id: string): Answer {
+  return text(500, `CheckID ${JSON.stringify(id)} does not have associated TTL`);
+}

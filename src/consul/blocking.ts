@@ -1,0 +1,119 @@
+import type { KvArea } from '../kv/index.ts';
+import type { CatalogSnapshot } from '../services/index.ts';
+import { ConsulError, type ConsulRequest } from './exchange.ts';
+import { parseGoDuration } from './go-duration.ts';
+
+/** Something that can be read, and waited for. */
+export interface Watchable<T> {
+  read(): Promise<Found<T>> | Found<T>;
+  /** Resolves when it may have changed after the index, or the signal has aborted. */
+  changed(after: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface Found<T> {
+  readonly value: T;
+  readonly index: number;
+  /** The greatest index there can be: whoever names a greater one knows of a past that is no more, and is answered. */
+  readonly newest: number;
+}
+
+const DEFAULT_WAIT_MS = 300_000;
+const MAX_WAIT_MS = 600_000;
+/** Up to this part of the wait is added, so that those who began together do not come back together. */
+const JITTER = 1 / 16;
+
+/** Consul's blocking query: answers when there is something newer than `?index`, or after `?wait`. */
+export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T>): Promise<Found<T>> {
+  const { query, parts } = request;
+  const index = indexOf(query);
+  const waitMs = waitOf(query);
+  const datacenter = query.get('dc');
+  if (datacenter && datacenter !== parts.datacenter) throw new ConsulError(500, 'No path to datacenter');
+  if (query.has('consistent')) await parts.catalog.sync();
+  let found = await watchable.read();
+  if (index === 0) return found;
+  const isNews = () => found.index > index || index > found.newest;
+  if (isNews()) return found;
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  const cancel = parts.clock.after(waitMs * (1 + parts.random.float() * JITTER), end);
+  request.gone.addEventListener('abort', end, { once: true });
+  try {
+    while (!isNews() && !ending.signal.aborted) {
+      await watchable.changed(index, ending.signal);
+      found = await watchable.read();
+    }
+    return found;
+  } finally {
+    cancel();
+    request.gone.removeEventListener('abort', end);
+  }
+}
+
+/** The headers of an answer that has an index. */
+export function indexHeaders({ index }: { readonly index: number }): Readonly<Record<string, string>> {
+  return {
+    'X-Consul-Index': String(Math.max(1, index)),
+    'X-Consul-KnownLeader': 'true',
+    'X-Consul-LastContact': '0',
+  };
+}
+
+/** Something made of the catalog, with the revision of its own latest change. */
+export function inCatalog<T>(
+  { parts: { catalog } }: ConsulRequest,
+  read: (snapshot: CatalogSnapshot) => { readonly value: T; readonly index: number },
+): Watchable<T> {
+  const look = () => {
+    const { value, index } = read(catalog.snapshot);
+    return { value, index, newest: index };
+  };
+  return {
+    read: look,
+    changed: (after, signal) =>
+      new Promise((resolve) => {
+        if (signal.aborted || look().index !== after) return resolve();
+        const done = () => {
+          stop();
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        const stop = catalog.onChange(() => {
+          if (look().index !== after) done();
+        });
+        signal.addEventListener('abort', done, { once: true });
+      }),
+  };
+}
+
+/** Something made of pairs or sessions. `modified` are the revisions at which each of them last changed. */
+export function inKv<T>(
+  { parts: { kv } }: ConsulRequest,
+  area: KvArea,
+  read: () => Promise<{ readonly value: T; readonly revision: number; readonly modified: readonly number[] }>,
+): Watchable<T> {
+  return {
+    async read() {
+      // Asked first: what changes while the pairs are read is then known by the next look at the latest.
+      const last = await kv.changes.lastChange(area);
+      const { value, revision, modified } = await read();
+      const index = modified.reduce((greatest, one) => Math.max(greatest, one), last);
+      return { value, index, newest: Math.max(index, revision) };
+    },
+    changed: (after, signal) => kv.changes.wait(area, after, signal),
+  };
+}
+
+function indexOf(query: URLSearchParams): number {
+  const given = query.get('index') || '0';
+  if (!/^\d+$/.test(given)) throw new ConsulError(400, 'Invalid index');
+  return Number(given);
+}
+
+function waitOf(query: URLSearchParams): number {
+  const given = query.get('wait');
+  if (!given) return DEFAULT_WAIT_MS;
+  const ms = parseGoDuration(given);
+  if (ms === undefined) throw new ConsulError(400, 'Invalid wait time');
+  return ms === 0 ? DEFAULT_WAIT_MS : Math.min(ms, MAX_WAIT_MS);
+}

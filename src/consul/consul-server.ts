@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { FlotillaError, formatHostPort, type HostPort, listenWhenFree } from '../lib/index.ts';
+import type { Answer, ConsulParts } from './exchange.ts';
+import { createRespond, type Respond } from './respond.ts';
+
+export interface ConsulOptions extends ConsulParts {
+  readonly listen: readonly HostPort[];
+}
+
+export interface ConsulServer {
+  /** Where it answers at present. */
+  readonly addresses: readonly HostPort[];
+  close(): Promise<void>;
+}
+
+const HEAD_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Longer than clients keep idle connections, so that it is they who close them. */
+const KEEP_ALIVE_MS = 120_000;
+
+/**
+ * Serves Consul's HTTP API. An address that cannot be had is logged and tried again; the others answer meanwhile.
+ */
+export async function serveConsul(options: ConsulOptions): Promise<ConsulServer> {
+  const { clock, log, listen } = options;
+  const stopping = new AbortController();
+  const respond = createRespond(options);
+  const servers: { readonly server: Server; readonly address: HostPort }[] = [];
+  const open = async (wanted: HostPort) => {
+    const server = await start(wanted, respond, stopping.signal);
+    const address = { host: wanted.host, port: (server.address() as AddressInfo).port };
+    servers.push({ server, address });
+    log.info("Consul's API answers", { address: formatHostPort(address) });
+  };
+  for (const address of listen)
+    await listenWhenFree({ what: "Consul's API", address, open, clock, log, signal: stopping.signal });
+  return {
+    get addresses() {
+      return servers.map(({ address }) => address);
+    },
+    async close() {
+      stopping.abort(new FlotillaError('unavailable', 'fleetd is stopping'));
+      await Promise.all(servers.map(({ server }) => closeServer(server)));
+    },
+  };
+}
+
+async function start({ host, port }: HostPort, respond: Respond, stopping: AbortSignal): Promise<Server> {
+  const server = createServer(
+    {
+      headersTimeout: HEAD_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    (incoming, outgoing) => void handle(incoming, outgoing, { respond, stopping }),
+  );
+  server.listen({ host, port, exclusive: true });
+  await once(server, 'listening');
+  stopping.addEventListener('abort', () => server.close(), { once: true });
+  return server;
+}
+
+async function handle(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { respond, stopping }: { readonly respond: Respond; readonly stopping: AbortSignal },
+): Promise<void> {
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  outgoing.once('close', leave);
+  stopping.addEventListener('abort', leave, { once: true });
+  const answer = await respond(incoming, gone.signal);
+  stopping.removeEventListener('abort', leave);
+  if (!outgoing.destroyed) send(incoming, outgoing, answer);
+}
+
+function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, headers, body }: Answer): void {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  outgoing.writeHead(status, { ...headers, 'Content-Length': bytes.length });
+  outgoing.end(incoming.method === 'HEAD' ? undefined : bytes);
+  // A body that nobody wanted is read to its end, or the connection could not be used again; a huge one is not.
+  if (incoming.complete) return;
+  if (status === 413) outgoing.once('finish', () => incoming.destroy());
+  else incoming.resume();
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    // Blocked queries have been answered by now.
+    setImmediate(() => server.closeAllConnections());
+  });
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http';
+import type { Kv } from '../kv/index.ts';
+import type { Clock, Log, Random } from '../lib/index.ts';
+import type { Catalog, LocalServices } from '../services/index.ts';
+
+/** What all answers are made of. */
+export interface ConsulParts {
+  readonly catalog: Catalog;
+  /** The services of this machine, and their registration. */
+  readonly local: LocalServices;
+  readonly kv: Kv;
+  /** Id of this machine. */
+  readonly machine: string;
+  readonly datacenter: string;
+  /** Id of the machine that leads the cluster, if any. */
+  readonly leader: () => Promise<string | undefined>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** A request as the routes see it. */
+export interface ConsulRequest {
+  readonly method: string;
+  /** What follows the route's own path, decoded: `web` of `/v1/health/service/web`. */
+  readonly rest: string;
+  readonly query: URLSearchParams;
+  readonly parts: ConsulParts;
+  readonly incoming: IncomingMessage;
+  /** Aborts when the client has gone or the server closes. */
+  readonly gone: AbortSignal;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer | string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type Handler = (request: ConsulRequest) => Answer | Promise<Answer>;
+
+/** One path of the API. `deep`: whatever follows the path belongs to it. */
+export interface Route {
+  readonly path: string;
+  readonly deep?: boolean;
+  readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', Handler>>>;
+}
+
+/** An error as Consul's clients know it: a status and a sentence in plain text. */
+export class ConsulError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const JSON_HEADERS = { 'Content-Type': 'application/json' };
+const TEXT_HEADERS = { 'Content-Type': 'text/plain; charset=utf-8' };
+
+/** `value` as JSON; `headers` besides its type. */
+export function json(value: unknown, headers: Readonly<Record<string, string>> = {}, status = 200): Answer {
+  return { status, body: JSON.stringify(value), headers: { ...JSON_HEADERS, ...headers } };
+}
+
+/** JSON that has been made already. */
+export function jsonBody(body: Buffer | string, headers: Readonly<Record<string, string>>): Answer {
+  return { status: 200, body, headers: { ...JSON_HEADERS, ...headers } };
+}
+
+export function text(status: number, body: string): Answer {
+  return { status, body, headers: TEXT_HEADERS };
+}
+
+/** Success without anything to say. */
+export const NOTHING: Answer = { status: 200, body: '', headers: {} };
+
+/** Consul takes values and registrations up to this size. */
+export const MAX_BODY_BYTES = 512 * 1024;
+
+/** The whole body; a ConsulError of 413 when it is too large. */
+export async function readBody({ incoming }: ConsulRequest): Promise<Buffer> {
+  const announced = Number(incoming.headers['content-length'] ?? 0);
+  if (announced > MAX_BODY_BYTES) throw tooLarge(announced);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw tooLarge(size);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(bytes: number): ConsulError {
+  return new ConsulError(413, `Request body(${bytes} bytes) too large, max size: ${MAX_BODY_BYTES} bytes.`);
+}
+
+/** True when a flag of the query is set: `?passing`, `?passing=1`, `?passing=true`. */
+export function isSet(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name);
+  return value !== null && !/^(0|f|false)$/i.test(value);
+}

@@ -1,0 +1,93 @@
+import { ConsulError, type ConsulRequest, readBody } from './exchange.ts';
+import { parseGoDuration } from './go-duration.ts';
+
+/**
+ * A JSON object as Consul reads one: names in any case and with or without underscores, of the right types, and none that
+ * are not known. A ConsulError of 400 says what is wrong.
+ */
+export class JsonFields {
+  readonly #fields = new Map<string, unknown>();
+
+  constructor(value: unknown, known: readonly string[]) {
+    if (!isObject(value)) throw malformed('an object is expected');
+    const names = new Set(known.map(plain));
+    const unknown = Object.keys(value).filter((name) => !names.has(plain(name)));
+    if (unknown.length > 0) throw malformed(`invalid keys: ${unknown.join(', ')}`);
+    for (const [name, field] of Object.entries(value)) if (field !== null) this.#fields.set(plain(name), field);
+  }
+
+  has(name: string): boolean {
+    return this.#fields.has(plain(name));
+  }
+
+  /** As it stands in the JSON; undefined when it is absent or null. */
+  raw(name: string): unknown {
+    return this.#fields.get(plain(name));
+  }
+
+  text(name: string): string {
+    const value = this.raw(name) ?? '';
+    if (typeof value !== 'string') throw malformed(`${name} must be a string`);
+    return value;
+  }
+
+  number(name: string, otherwise: number): number {
+    const value = this.raw(name) ?? otherwise;
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw malformed(`${name} must be a number`);
+    return value;
+  }
+
+  flag(name: string): boolean {
+    const value = this.raw(name) ?? false;
+    if (typeof value !== 'boolean') throw malformed(`${name} must be true or false`);
+    return value;
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.raw(name) ?? [];
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+      throw malformed(`${name} must be a list of strings`);
+    return value;
+  }
+
+  map(name: string): Readonly<Record<string, string>> {
+    const value = this.raw(name) ?? {};
+    if (!isObject(value) || !Object.values(value).every((item) => typeof item === 'string'))
+      throw malformed(`${name} must be an object of strings`);
+    return value as Readonly<Record<string, string>>;
+  }
+
+  /** Milliseconds of a Go duration, or of a number of nanoseconds; undefined when it is absent or empty. */
+  durationMs(name: string): number | undefined {
+    const value = this.raw(name);
+    if (value === undefined || value === '') return undefined;
+    if (typeof value === 'number') return value / 1e6;
+    const ms = typeof value === 'string' ? parseGoDuration(value) : undefined;
+    if (ms === undefined) throw malformed(`${name}: ${JSON.stringify(value)} is not a duration like 10s`);
+    return ms;
+  }
+}
+
+function plain(name: string): string {
+  return name.replaceAll('_', '').toLowerCase();
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A 400 as Consul words it. */
+export function malformed(why: string): ConsulError {
+  return new ConsulError(400, `Request decode failed: ${why}`);
+}
+
+/** The body as JSON; `undefined` when it is empty. */
+export async function readJson(request: ConsulRequest): Promise<unknown> {
+  const body = await readBody(request);
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw malformed((error as Error).message);
+  }
+}

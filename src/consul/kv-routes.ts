@@ -1,0 +1,127 @@
+import type { KvOperation, KvPair } from '../kv/index.ts';
+import { blocking, indexHeaders, inKv } from './blocking.ts';
+import { type Answer, ConsulError, type ConsulRequest, json, jsonBody, type Route, readBody } from './exchange.ts';
+
+export function kvRoutes(): Route[] {
+  return [{ path: '/v1/kv/', deep: true, methods: { GET: get, PUT: put, DELETE: remove } }];
+}
+
+/** A pair as JSON text: its flags have 64 bits, which a JavaScript number has not. */
+export function pairJson(pair: KvPair, withValue = true): string {
+  const { lockIndex, key, flags, value, session, createIndex, modifyIndex } = pair;
+  const shown = withValue && value !== '' ? `"${value}"` : 'null';
+  const holder = session === undefined ? '' : `"Session":${JSON.stringify(session)},`;
+  return (
+    `{"LockIndex":${lockIndex},"Key":${JSON.stringify(key)},"Flags":${flags},"Value":${shown},${holder}` +
+    `"CreateIndex":${createIndex},"ModifyIndex":${modifyIndex}}`
+  );
+}
+
+function get(request: ConsulRequest): Promise<Answer> {
+  const { query } = request;
+  if (query.has('keys')) return getKeys(request);
+  return query.has('recurse') ? getTree(request) : getOne(request);
+}
+
+async function getOne(request: ConsulRequest): Promise<Answer> {
+  const { rest: key, parts, query } = request;
+  if (key === '') throw new ConsulError(400, 'Missing key name');
+  const found = await blocking(
+    request,
+    inKv(request, { key }, async () => {
+      const { pair, revision } = await parts.kv.get(key);
+      return { value: pair, revision, modified: pair ? [pair.modifyIndex] : [] };
+    }),
+  );
+  const headers = indexHeaders(found);
+  if (!found.value) return { status: 404, body: '', headers };
+  if (!query.has('raw')) return jsonBody(`[${pairJson(found.value)}]`, headers);
+  const type = {
+    'Content-Type': 'text/plain',
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Security-Policy': 'sandbox',
+  };
+  return { status: 200, body: Buffer.from(found.value.value, 'base64'), headers: { ...headers, ...type } };
+}
+
+function tree(request: ConsulRequest) {
+  const { rest: prefix, parts } = request;
+  return blocking(
+    request,
+    inKv(request, { prefix }, async () => {
+      const { pairs, revision } = await parts.kv.list(prefix);
+      return { value: pairs, revision, modified: pairs.map(({ modifyIndex }) => modifyIndex) };
+    }),
+  );
+}
+
+async function getTree(request: ConsulRequest): Promise<Answer> {
+  const found = await tree(request);
+  const headers = indexHeaders(found);
+  if (found.value.length === 0) return { status: 404, body: '', headers };
+  return jsonBody(`[${found.value.map((pair) => pairJson(pair)).join(',')}]`, headers);
+}
+
+async function getKeys(request: ConsulRequest): Promise<Answer> {
+  const { rest: prefix, query } = request;
+  const found = await tree(request);
+  const headers = indexHeaders(found);
+  // The root of everything is there even when it is empty.
+  if (found.value.length === 0 && prefix !== '') return { status: 404, body: '', headers };
+  const separator = query.get('separator') ?? '';
+  const shortened = (key: string) => {
+    const end = separator === '' ? -1 : key.indexOf(separator, prefix.length);
+    return end < 0 ? key : key.slice(0, end + separator.length);
+  };
+  return json([...new Set(found.value.map(({ key }) => shortened(key)))], headers);
+}
+
+/** Numbers of 64 bits, unsigned. */
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+/** A number in the query; a ConsulError of 500 when it is none, as Consul answers. */
+function unsigned(query: URLSearchParams, name: string): bigint {
+  const given = query.get(name) ?? '0';
+  if (/^\d{1,20}$/.test(given) && BigInt(given) <= MAX_UINT64) return BigInt(given);
+  throw new ConsulError(500, `strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`);
+}
+
+function refuseTogether(query: URLSearchParams, names: readonly string[]): void {
+  const given = names.filter((name) => query.has(name));
+  if (given.length > 1) throw new ConsulError(400, `Conflicting flags: ${given.join(', ')}`);
+}
+
+async function put(request: ConsulRequest): Promise<Answer> {
+  const { rest: key, query } = request;
+  if (key === '') throw new ConsulError(400, 'Missing key name');
+  refuseTogether(query, ['cas', 'acquire', 'release']);
+  const flags = unsigned(query, 'flags');
+  const index = Number(unsigned(query, 'cas'));
+  const value = (await readBody(request)).toString('base64');
+  const pair = { key, value, flags };
+  const operation = (): KvOperation => {
+    if (query.has('cas')) return { verb: 'cas', ...pair, index };
+    if (query.has('acquire')) return { verb: 'lock', ...pair, session: query.get('acquire')! };
+    if (query.has('release')) return { verb: 'unlock', ...pair, session: query.get('release')! };
+    return { verb: 'set', ...pair };
+  };
+  return done(request, operation());
+}
+
+function remove(request: ConsulRequest): Promise<Answer> {
+  const { rest: key, query } = request;
+  refuseTogether(query, ['recurse', 'cas']);
+  if (query.has('recurse')) return done(request, { verb: 'delete-tree', key });
+  if (key === '') throw new ConsulError(400, 'Missing key name');
+  if (!query.has('cas')) return done(request, { verb: 'delete', key });
+  return done(request, { verb: 'delete-cas', key, index: Number(unsigned(query, 'cas')) });
+}
+
+/** `true` when it was done, `false` when the state was not what the request asked for. */
+async function done({ parts }: ConsulRequest, operation: KvOperation): Promise<Answer> {
+  const outcome = await parts.kv.transact([operation]);
+  if (outcome.ok) return json(true);
+  const invalid = outcome.failures.find(({ kind }) => kind === 'invalid');
+  if (invalid) throw new ConsulError(500, invalid.message);
+  return json(false);
+}

@@ -1,0 +1,60 @@
+import type { CatalogInstance, CatalogNode, CatalogSnapshot } from '../services/index.ts';
+import { blocking, inCatalog, indexHeaders } from './blocking.ts';
+import { hasMeta } from './catalog-lookups.ts';
+import { type Answer, type ConsulRequest, jsonBody } from './exchange.ts';
+
+/** One way to list the instances of a service. */
+export interface Listed {
+  /** Tells this way from others with the same query. */
+  readonly kind: string;
+  readonly keep: (instance: CatalogInstance) => boolean;
+  readonly show: (instance: CatalogInstance, node: CatalogNode, datacenter: string) => unknown;
+}
+
+const NONE = '[]';
+const MAX_VARIANTS = 100;
+
+/** Lists of a service's instances, in the catalog's order. What was made once is kept as long as the instances are the same. */
+export class ListAnswers {
+  readonly #made = new WeakMap<readonly CatalogInstance[], Map<string, Buffer>>();
+
+  async answer(request: ConsulRequest, listed: Listed): Promise<Answer> {
+    const name = request.rest;
+    const found = await blocking(
+      request,
+      inCatalog(request, (snapshot) => ({ value: snapshot, index: snapshot.revisionOf(name) })),
+    );
+    const instances = found.value.services.get(name);
+    const body = instances ? this.#body(found.value, instances, request, listed) : NONE;
+    return jsonBody(body, indexHeaders(found));
+  }
+
+  #body(
+    snapshot: CatalogSnapshot,
+    instances: readonly CatalogInstance[],
+    request: ConsulRequest,
+    listed: Listed,
+  ): Buffer {
+    const { query, parts } = request;
+    const tags = query.getAll('tag').map((tag) => tag.toLowerCase());
+    const meta = query.getAll('node-meta');
+    const key = JSON.stringify([listed.kind, tags, meta]);
+    let made = this.#made.get(instances);
+    if (!made) {
+      made = new Map();
+      this.#made.set(instances, made);
+    }
+    const known = made.get(key);
+    if (known) return known;
+    const shown = instances.flatMap((instance) => {
+      const node = snapshot.nodes.get(instance.machine);
+      const own = instance.tags.map((tag) => tag.toLowerCase());
+      const wanted = node && listed.keep(instance) && tags.every((tag) => own.includes(tag)) && hasMeta(node, meta);
+      return wanted ? [listed.show(instance, node, parts.datacenter)] : [];
+    });
+    const body = Buffer.from(JSON.stringify(shown));
+    if (made.size >= MAX_VARIANTS) made.clear();
+    made.set(key, body);
+    return body;
+  }
+}

@@ -1,0 +1,107 @@
+import type { IncomingMessage } from 'node:http';
+import { FlotillaError, messageOf } from '../lib/index.ts';
+import { agentRoutes } from './agent-routes.ts';
+import { catalogRoutes } from './catalog-routes.ts';
+import { type Answer, ConsulError, type ConsulParts, isSet, type Route, text } from './exchange.ts';
+import { healthRoutes } from './health-routes.ts';
+import { kvRoutes } from './kv-routes.ts';
+import { sessionRoutes } from './session-routes.ts';
+import { statusRoutes } from './status-routes.ts';
+import { txnRoutes } from './txn-routes.ts';
+
+/** Finds the route of a request and has it answered; never rejects. */
+export type Respond = (incoming: IncomingMessage, gone: AbortSignal) => Promise<Answer>;
+
+export function createRespond(parts: ConsulParts): Respond {
+  const routes = [
+    ...agentRoutes(),
+    ...catalogRoutes(),
+    ...healthRoutes(),
+    ...kvRoutes(),
+    ...sessionRoutes(),
+    ...statusRoutes(),
+    ...txnRoutes(),
+  ];
+  const find = finderOf(routes);
+  return async (incoming, gone) => {
+    try {
+      return await respond({ parts, find, incoming, gone });
+    } catch (error) {
+      return errorAnswer(error, incoming, parts);
+    }
+  };
+}
+
+type Find = (path: string) => { readonly route: Route; readonly rest: string } | undefined;
+
+/** By whole path, else the deep route with the longest path that begins it. */
+function finderOf(routes: readonly Route[]): Find {
+  const whole = new Map(routes.filter(({ deep }) => !deep).map((route) => [route.path, route]));
+  const deep = new Map(routes.filter((route) => route.deep).map((route) => [route.path, route]));
+  return (path) => {
+    const exact = whole.get(path);
+    if (exact) return { route: exact, rest: '' };
+    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      const route = deep.get(path.slice(0, slash + 1));
+      if (route) return { route, rest: path.slice(slash + 1) };
+    }
+    return undefined;
+  };
+}
+
+async function respond(asked: {
+  readonly parts: ConsulParts;
+  readonly find: Find;
+  readonly incoming: IncomingMessage;
+  readonly gone: AbortSignal;
+}): Promise<Answer> {
+  const { parts, find, incoming, gone } = asked;
+  const url = incoming.url ?? '/';
+  const mark = url.indexOf('?');
+  const found = find(mark < 0 ? url : url.slice(0, mark));
+  if (!found) return text(404, `Invalid URL path: not a recognized HTTP API endpoint`);
+  const { methods } = found.route;
+  const method = incoming.method === 'POST' ? 'PUT' : incoming.method;
+  const handler = method !== undefined && method in methods ? methods[method as keyof typeof methods] : undefined;
+  if (!handler) {
+    const answer = text(405, `method ${incoming.method} not allowed`);
+    return { ...answer, headers: { ...answer.headers, Allow: Object.keys(methods).join(',') } };
+  }
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  const answer = await handler({ method: method!, rest: decodePath(found.rest), query, parts, incoming, gone });
+  return query.has('pretty') && isSet(query, 'pretty') ? pretty(answer) : answer;
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new ConsulError(400, `Invalid path: ${JSON.stringify(path)} is not well encoded`);
+  }
+}
+
+function pretty(answer: Answer): Answer {
+  if (answer.headers['Content-Type'] !== 'application/json') return answer;
+  // Written as it is, number for number: only the spaces between are added.
+  return { ...answer, body: indented(String(answer.body)) };
+}
+
+function indented(text: string): string {
+  let depth = 0;
+  return text.replace(/"(?:[^"\\]|\\.)*"|[[{]\s*[\]}]|[[\]{},:]/g, (token) => {
+    if (token === '{' || token === '[') return `${token}\n${'    '.repeat(++depth)}`;
+    if (token === '}' || token === ']') return `\n${'    '.repeat(--depth)}${token}`;
+    if (token === ',') return `,\n${'    '.repeat(depth)}`;
+    return token === ':' ? ': ' : token;
+  });
+}
+
+function errorAnswer(error: unknown, { method, url }: IncomingMessage, { log }: ConsulParts): Answer {
+  if (error instanceof ConsulError) return text(error.status, error.message);
+  if (error instanceof FlotillaError) {
+    if (error.code === 'invalid') return text(400, error.message);
+    return text(500, error.code === 'unavailable' ? `No cluster leader: ${error.message}` : error.message);
+  }
+  log.error("Consul's API failed", { method, url, error: error instanceof Error ? error.stack : messageOf(error) });
+  return text(500, 'internal error: see the log of fleetd');
+}

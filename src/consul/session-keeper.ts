@@ -1,0 +1,66 @@
+import type { Kv, Session } from '../kv/index.ts';
+import { type Clock, type Log, Loop, type Random } from '../lib/index.ts';
+import type { Catalog } from '../services/index.ts';
+import { instancesOn } from './catalog-lookups.ts';
+import { NODE_CHECK } from './session-routes.ts';
+
+export interface SessionKeeperOptions {
+  readonly kv: Kv;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Ends sessions whose machine or checks have failed, and gives up the locks of sessions that have ended. One machine does it,
+ * whoever leads the cluster; the others watch nothing. That two should do it at once for a moment harms nobody.
+ */
+export class SessionKeeper {
+  readonly #options: SessionKeeperOptions;
+  readonly #loop: Loop;
+  #term: AbortController | undefined;
+
+  constructor(options: SessionKeeperOptions) {
+    this.#options = options;
+    this.#loop = new Loop({ ...options, name: 'sessions' }, () => this.#turn());
+  }
+
+  /** Says whether this machine leads. */
+  lead(leads: boolean): void {
+    if (leads === (this.#term !== undefined)) return;
+    this.#term?.abort();
+    this.#term = leads ? this.#begin() : undefined;
+  }
+
+  #begin(): AbortController {
+    const { kv, catalog, signal } = this.#options;
+    const term = new AbortController();
+    const ended = AbortSignal.any([term.signal, signal]);
+    kv.sessions.watch(() => this.#loop.wake(), ended);
+    const stop = catalog.onChange(() => this.#loop.wake());
+    ended.addEventListener('abort', stop, { once: true });
+    return term;
+  }
+
+  async #turn(): Promise<undefined> {
+    if (!this.#term) return;
+    const { kv, catalog } = this.#options;
+    // A machine that is not in the catalog yet is not one that has failed.
+    await catalog.sync();
+    await kv.sessions.sweep((session) => this.#isAlive(session));
+  }
+
+  #isAlive({ machine, checks }: Session): boolean {
+    const { snapshot } = this.#options.catalog;
+    const node = snapshot.nodes.get(machine);
+    const others = checks.filter((check) => check !== NODE_CHECK);
+    if (!node) return checks.length === 0;
+    if (others.length === 0) return true;
+    const statuses = new Map(
+      instancesOn(snapshot, node).flatMap((one) => one.checks.map(({ id, status }) => [id, status])),
+    );
+    return others.every((check) => (statuses.get(check) ?? 'critical') !== 'critical');
+  }
+}

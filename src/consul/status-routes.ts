@@ -1,0 +1,20 @@
+import { type ConsulRequest, json, type Route } from './exchange.ts';
+
+/** Where Consul's servers would talk to one another; clients only look whether there is something. */
+const SERVER_PORT = 8300;
+
+export function statusRoutes(): Route[] {
+  return [
+    { path: '/v1/status/leader', methods: { GET: leader } },
+    { path: '/v1/status/peers', methods: { GET: peers } },
+  ];
+}
+
+async function leader({ parts }: ConsulRequest) {
+  const node = parts.catalog.snapshot.nodes.get((await parts.leader()) ?? '');
+  return json(node ? `${node.address}:${SERVER_PORT}` : '');
+}
+
+function peers({ parts }: ConsulRequest) {
+  return json([...parts.catalog.snapshot.nodes.values()].map(({ address }) => `${address}:${SERVER_PORT}`));
+}

@@ -1,0 +1,36 @@
+import type { CatalogSnapshot } from '../services/index.ts';
+
+interface Seen {
+  readonly snapshot: CatalogSnapshot;
+  readonly body: string;
+  readonly index: number;
+}
+
+const MAX_VARIANTS = 100;
+
+/**
+ * An answer made of the whole catalog, whose index moves only when the answer does: who waits for the list of services is
+ * not to be woken by each check that changes its mind.
+ */
+export class UnchangedIndex {
+  readonly #make: (snapshot: CatalogSnapshot, datacenter: string, variant: string) => string;
+  readonly #seen = new Map<string, Seen>();
+
+  constructor(make: (snapshot: CatalogSnapshot, datacenter: string, variant: string) => string) {
+    this.#make = make;
+  }
+
+  look(
+    snapshot: CatalogSnapshot,
+    datacenter: string,
+    variant: string,
+  ): { readonly value: string; readonly index: number } {
+    const seen = this.#seen.get(variant);
+    if (seen?.snapshot === snapshot) return { value: seen.body, index: seen.index };
+    const body = this.#make(snapshot, datacenter, variant);
+    const index = seen?.body === body ? seen.index : snapshot.revision;
+    if (!seen && this.#seen.size >= MAX_VARIANTS) this.#seen.clear();
+    this.#seen.set(variant, { snapshot, body, index });
+    return { value: body, index };
+  }
+}
