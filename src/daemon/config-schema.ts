@@ -41,6 +41,13 @@ export const SETTINGS = {
     2000,
     'How long a unit runs on after its services have left the catalog, before it is stopped (Go duration).',
   ),
+  consul_listen: list(['127.0.0.1:8500'], "Where Consul's HTTP API answers: ADDRESS:PORT, several; empty: nowhere."),
+  dns_listen: list(['127.0.0.1:8600'], 'Where DNS answers by UDP and TCP: ADDRESS:PORT, several; empty: nowhere.'),
+  dns_recursors: list(
+    ['/etc/resolv.conf'],
+    'Who is asked for DNS names outside consul.: ADDRESS, ADDRESS:PORT, or a file like /etc/resolv.conf; empty: nobody.',
+  ),
+  datacenter: text('dc1', "Name of the cluster in Consul's API and in DNS."),
   units_directory: text('/run/fleet/units/', 'Where unit files are written for systemd.'),
   systemd_user: flag(false, "Use the user's systemd instance."),
   token_limit: number(100, 'Most elements in one page of an API list.'),

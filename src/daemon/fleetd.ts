@@ -19,6 +19,7 @@ import { listenersOf, tcpEndpoint } from './listeners.ts';
 import { bootId, describeMachine, machineId, machineIdNow } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openServices, type Services } from './open-services.ts';
+import { serveCatalog } from './serve-catalog.ts';
 import type { ServiceNotifier } from './service-notifier.ts';
 import { startRouter } from './start-router.ts';
 import { StateDirectory } from './state-directory.ts';
@@ -90,7 +91,9 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const promises = state.promiseMemory(bootId(), clock);
   const agent = new Agent({ ...common, runtime, presence, promises, draining: services.local, reconcileIntervalMs });
   const present = presence;
+  const served = await serveCatalog({ ...parts, config, store: metered, catalog, local: services.local, machine: id });
   const tellStatus = (leading: boolean) => {
+    served.lead(leading);
     if (!signal.aborted) notifier.status(statusLine(present, leading, config.etcd_servers));
   };
   const observer = observeEngine(metrics, tellStatus);
@@ -114,17 +117,14 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
       leading: engine?.leading ?? false,
       services: catalog.snapshot.services.size,
       listening: server.addresses,
+      ...served.addresses(),
     }),
     async stop() {
-      const stopped = new FlotillaError('unavailable', 'fleetd is stopping');
-      stopping.abort(stopped);
+      stopping.abort(new FlotillaError('unavailable', 'fleetd is stopping'));
       await Promise.race([withdraw({ agent, engine, presence: present, services }, log), clock.sleep(STOP_TIMEOUT_MS)]);
       state.forgetLease();
       state.withdrawReady();
-      await server.close();
-      await router?.close();
-      await runtime.close();
-      await store.close();
+      for (const part of [served, server, router, runtime, store]) await part?.close();
     },
   };
 }

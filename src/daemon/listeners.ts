@@ -1,6 +1,6 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { Listener } from '../api/index.ts';
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError, type HostPort, parseHostPort } from '../lib/index.ts';
 
 /** systemd passes its sockets from this file descriptor on (sd_listen_fds(3)). */
 const FIRST_PASSED_FD = 3;
@@ -27,13 +27,10 @@ function parseListener(text: string): Listener {
 }
 
 /** `HOST:PORT`, all addresses without a host; throws FlotillaError `usage` that names the setting. */
-export function parseTcpAddress(setting: string, text: string, not = 'not'): { host: string; port: number } {
-  const match = /^(?:\[(.+)\]|([^:]*)):(\d+)$/.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535 || (host && !isIPv4(host) && !isIPv6(host)))
-    throw new FlotillaError('usage', `${setting}: ${JSON.stringify(text)} is ${not} ADDRESS:PORT`);
-  return { host: host || '0.0.0.0', port };
+export function parseTcpAddress(setting: string, text: string, not = 'not'): HostPort {
+  const address = parseHostPort(text);
+  if (!address) throw new FlotillaError('usage', `${setting}: ${JSON.stringify(text)} is ${not} ADDRESS:PORT`);
+  return address;
 }
 
 /**

@@ -81,6 +81,7 @@ const CASES: readonly (readonly [
   ],
   ['twins.service.consul', TYPE.A, ['127.0.1.1']],
   ['twins.service.consul', TYPE.SRV, ['1 1 1 one.node.dc1.consul', '1 1 2 one.node.dc1.consul'], ['127.0.1.1']],
+  ['consul.service.consul', TYPE.A, ['127.0.1.1', '127.0.1.2']],
   ['consul', TYPE.SOA, ['soa']],
   [
     'consul',

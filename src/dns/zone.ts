@@ -91,7 +91,20 @@ export class Zone {
       .flat()
       .filter((instance) => healthOf(instance) !== 'critical' && this.#snapshot.nodes.has(instance.machine))
       .filter(({ tags }) => tag === undefined || tags.some((candidate) => candidate.toLowerCase() === tag));
-    return instances.length === 0 ? undefined : this.#nameOf(name, instances);
+    if (instances.length > 0) return this.#nameOf(name, instances);
+    return service === DOMAIN && tag === undefined && !this.#services.has(service) ? this.#servers(name) : undefined;
+  }
+
+  /** `consul.service`: every machine serves Consul's API, unless somebody registered a service of that name. */
+  #servers(name: string): Name {
+    const nodes = [...this.#nodes.values()];
+    const targets = nodes.map((node) => ({ address: node.address, target: this.#target(node.address, node) }));
+    const srv = { name, type: TYPE.SRV, priority: 1, weight: 1, port: API_PORT };
+    return {
+      addresses: present(targets.map(({ address }) => addressRecord(name, address))),
+      srv: targets.map(({ target }) => ({ ...srv, target })),
+      targets: present(targets.map(({ target, address }) => addressRecord(target, address))),
+    };
   }
 
   #nameOf(name: string, instances: readonly CatalogInstance[]): Name {
@@ -142,6 +155,7 @@ export class Zone {
 
 const NOTHING: Reply = { rcode: RCODE.ok, authoritative: true, answers: [], authority: [], additional: [] };
 const MAX_NAMES = 10_000;
+const API_PORT = 8500;
 
 function wanted(type: number): (record: DnsRecord) => boolean {
   return type === TYPE.ANY ? () => true : (record) => record.type === type;

@@ -69,6 +69,8 @@ function fleetConf(machine: LabMachine, state: LabState): string {
     'docker_containers=units',
     `state_directory=${machinePaths.state(machine.directory)}`,
     `listen=${JSON.stringify(listen)}`,
+    `consul_listen=${machine.address}:8500`,
+    `dns_listen=${machine.address}:8600`,
     'runtime=supervisor',
     `router_listen=${machine.address}:${machine.routerPort}`,
     '',

@@ -1,5 +1,3 @@
-import { FlotillaError } from './errors.ts';
-
 /** A numeric address and a port. */
 export interface HostPort {
   readonly host: string;
@@ -16,13 +14,6 @@ export function parseHostPort(text: string): HostPort | undefined {
   const port = Number(match?.[3]);
   if (!match || port > 65_535 || (host !== '' && !IPV4.test(host) && !IPV6.test(host))) return undefined;
   return { host: host || '0.0.0.0', port };
-}
-
-/** The same for a setting: a FlotillaError that names it when the text cannot be read. */
-export function requireHostPort(text: string, setting: string): HostPort {
-  const found = parseHostPort(text);
-  if (found) return found;
-  throw new FlotillaError('usage', `${setting}: ${JSON.stringify(text)} is not ADDRESS:PORT`);
 }
 
 /** HOST:PORT as it stands in URLs and logs. */

@@ -18,7 +18,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: ['model', 'unitfile'],
   services: ['model', 'cluster'],
   containers: ['services'],
-  consul: ['services'],
+  // Pairs and sessions have an area of the store and rules of their own, which no other part needs to know.
+  kv: ['store'],
+  consul: ['services', 'kv'],
   dns: ['services'],
   router: ['services'],
   api: ['model', 'unitfile', 'cluster', 'runtime', 'services', 'engine', 'router'],

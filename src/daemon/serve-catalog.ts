@@ -1,0 +1,64 @@
+import type { Cluster, View } from '../cluster/index.ts';
+import { SessionKeeper, serveConsul } from '../consul/index.ts';
+import { recursorsOf, serveDns } from '../dns/index.ts';
+import { openKv } from '../kv/index.ts';
+import { type Clock, formatHostPort, type Log, type Random } from '../lib/index.ts';
+import type { Catalog, LocalServices } from '../services/index.ts';
+import type { Store } from '../store/index.ts';
+import type { Config } from './config-schema.ts';
+import { parseTcpAddress } from './listeners.ts';
+
+export interface ServeCatalogOptions {
+  readonly config: Config;
+  readonly cluster: Cluster;
+  readonly store: Store;
+  readonly catalog: Catalog;
+  readonly local: LocalServices;
+  /** Id of this machine. */
+  readonly machine: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+export interface ServedCatalog {
+  /** Where Consul's API and DNS answer at present. */
+  addresses(): { readonly consul: readonly string[]; readonly dns: readonly string[] };
+  /** Says whether this machine leads: the leader looks after sessions and locks. */
+  lead(leads: boolean): void;
+  close(): Promise<void>;
+}
+
+/** Lets everybody on this machine ask where services answer: by Consul's HTTP API and by DNS. */
+export async function serveCatalog(options: ServeCatalogOptions): Promise<ServedCatalog> {
+  const { config, cluster, catalog, clock, random, log, signal } = options;
+  const { datacenter } = config;
+  const kv = openKv({ ...options, prefix: config.etcd_key_prefix });
+  const keeper = new SessionKeeper({ kv, catalog, clock, random, log, signal });
+  const addressesOf = (setting: 'consul_listen' | 'dns_listen') =>
+    config[setting].map((address) => parseTcpAddress(setting, address));
+  const leader = leaderOf(cluster, signal);
+  const consul = await serveConsul({ ...options, kv, datacenter, leader, listen: addressesOf('consul_listen') });
+  const recursors = recursorsOf(config.dns_recursors, clock);
+  const dns = await serveDns({ catalog, datacenter, recursors, clock, random, log, listen: addressesOf('dns_listen') });
+  return {
+    addresses: () => ({ consul: consul.addresses.map(formatHostPort), dns: dns.addresses.map(formatHostPort) }),
+    lead: (leads) => keeper.lead(leads),
+    async close() {
+      await Promise.all([consul.close(), dns.close()]);
+    },
+  };
+}
+
+/** Who leads, from a view that is opened when somebody first asks. */
+function leaderOf(cluster: Cluster, signal: AbortSignal): () => Promise<string | undefined> {
+  let view: Promise<View> | undefined;
+  return async () => {
+    view ??= cluster.candidateView(signal).catch((error) => {
+      view = undefined;
+      throw error;
+    });
+    return (await view).snapshot.leader?.machine;
+  };
+}
