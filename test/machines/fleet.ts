@@ -15,6 +15,8 @@ export interface FleetOptions {
   readonly machines: number;
   /** Lines of every machine's fleet.conf in addition. */
   readonly settings?: readonly string[];
+  /** Files of every machine in addition, by path. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** A row of `fleetctl list-units -o json`. */
@@ -41,18 +43,19 @@ function serviceFile(): string {
 export class Fleet implements AsyncDisposable {
   readonly set: MachineSet;
   readonly etcd: Etcd;
-  readonly #settings: readonly string[];
+  readonly #options: FleetOptions;
 
-  private constructor(set: MachineSet, settings: readonly string[]) {
+  private constructor(set: MachineSet, options: FleetOptions) {
     this.set = set;
     this.etcd = new Etcd(set.network, set.directory);
-    this.#settings = settings;
+    this.#options = options;
   }
 
   /** Builds the programs where that is needed, starts etcd, and boots the machines side by side. */
-  static async open({ machines, settings = [] }: FleetOptions): Promise<Fleet> {
+  static async open(options: FleetOptions): Promise<Fleet> {
+    const { machines } = options;
     await ok(process.execPath, [`${root}/scripts/build.ts`]);
-    const fleet = new Fleet(await MachineSet.open(), settings);
+    const fleet = new Fleet(await MachineSet.open(), options);
     try {
       await fleet.etcd.start();
       for (let count = 0; count < machines; count++) await fleet.create();
@@ -76,7 +79,7 @@ export class Fleet implements AsyncDisposable {
       `etcd_servers=["http://${HUB}:2379"]`,
       `agent_ttl=${AGENT_TTL_MS}ms`,
       `metadata=number=${number}`,
-      ...this.#settings,
+      ...(this.#options.settings ?? []),
     ];
     return this.set.create({
       files: {
@@ -91,6 +94,7 @@ export class Fleet implements AsyncDisposable {
         'etc/systemd/system/fleet.socket.d/tcp.conf': '[Socket]\nListenStream=49153\n',
         'opt/bin/fleetctl': FLEETCTL,
         'opt/bin/fleetd': FLEETD,
+        ...this.#options.files,
       },
       wanted: ['fleet.socket', 'fleetd.service'],
       ...(machineId === undefined ? {} : { machineId }),
