@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
   machines: async (quick) => (await import('./machines.ts')).benchMachines(quick),
   ssh: async (quick) => (await import('./ssh.ts')).benchSsh(quick),
   schedule: async (quick) => (await import('./schedule.ts')).benchSchedule(quick),
+  services: async (quick) => (await import('./services.ts')).benchServices(quick),
   store: async (quick) => (await import('./store.ts')).benchStore(quick),
 };
 

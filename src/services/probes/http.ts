@@ -13,7 +13,9 @@ export function probeHttp(probe: HttpProbe, signal: AbortSignal): Promise<CheckR
     const { method, headers, url, body, verify } = probe;
     const request = probe.type === 'https' ? httpsRequest : httpRequest;
     // A connection of its own each time: one that is kept open would pass although nobody accepts new ones.
-    const options = { method, headers: { 'user-agent': 'Flotilla Health Check', ...headers }, agent: false, signal };
+    const length = body === '' ? {} : { 'content-length': Buffer.byteLength(body) };
+    const sentHeaders = { 'user-agent': 'Flotilla Health Check', ...length, ...headers };
+    const options = { method, headers: sentHeaders, agent: false, signal };
     const sent = request(url, { ...options, rejectUnauthorized: verify }, (response) => {
       readBeginning(response).then((text) => resolve(judge(probe, response, text)), reject);
     });

@@ -1,0 +1,111 @@
+/**
+ * The catalog of services, as every machine of a lab has it. `npm run bench -- services [--quick]`.
+ */
+import { openCluster } from '../src/cluster/index.ts';
+import { systemClock as clock, silentLog as log, systemRandom as random } from '../src/lib/index.ts';
+import type { ServiceInstance } from '../src/model/index.ts';
+import { type Catalog, openCatalog } from '../src/services/index.ts';
+import { openEtcdStore } from '../src/store/index.ts';
+import { type Figure, printFigures } from './figures.ts';
+import { BenchLab } from './lab.ts';
+
+const UNITS = 500;
+const SERVICE = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[X-Service]\nName=many\nPort=80\n';
+
+export async function benchServices(quick: boolean): Promise<void> {
+  const lab = new BenchLab();
+  try {
+    await lab.up();
+    const registration = await registrations(lab, quick ? 100 : UNITS);
+    const changes = await changesSeen(lab, quick ? 100 : 1000);
+    printFigures('services', [registration, ...changes]);
+  } finally {
+    await lab.down();
+  }
+}
+
+/** From the moment at which the last unit is active until every machine's catalog has all of them. */
+async function registrations(lab: BenchLab, count: number): Promise<Figure> {
+  await lab.fleetctl('submit', lab.unit('many@.service', SERVICE));
+  const machines = await lab.machines();
+  await lab.fleetctl('start', ...Array.from({ length: count }, (_, i) => `many@${i}.service`));
+  const startMs = performance.now();
+  await Promise.all(machines.map(({ endpoint }) => untilCounts(endpoint, count)));
+  const samples = [(performance.now() - startMs) / 1000];
+  return {
+    name: `${count} units started, all in every catalog after the last is active`,
+    unit: 's',
+    samples,
+    target: '< 3',
+  };
+}
+
+async function untilCounts(endpoint: string, count: number): Promise<void> {
+  for (const startMs = performance.now(); ; await clock.sleep(5)) {
+    const response = await fetch(`${endpoint}/fleet/v1/services/many`);
+    const answer = (await response.json()) as { readonly instances?: readonly unknown[] };
+    if (answer.instances?.length === count) return;
+    if (performance.now() - startMs > 60_000)
+      throw new Error(`${endpoint} knows ${answer.instances?.length} of ${count}`);
+  }
+}
+
+/** Instances of a machine made for this, changed one after another; three catalogs follow over connections of their own. */
+async function changesSeen(lab: BenchLab, changes: number): Promise<Figure[]> {
+  const stores = Array.from({ length: 4 }, () =>
+    openEtcdStore({ endpoints: [lab.storeEndpoint()], clock, random, log }),
+  );
+  const stopping = new AbortController();
+  const clusters = stores.map((store) => openCluster({ store, prefix: '/_coreos.com/fleet/', clock, random, log }));
+  const [writer, ...readers] = clusters;
+  const catalogs = readers.map((cluster) => openCatalog({ cluster, clock, random, log, signal: stopping.signal }));
+  await Promise.all(catalogs.map((catalog) => catalog.sync()));
+  const lease = await writer!.lease(30_000);
+  const resources = { cores: 1, memoryBytes: 1e9 };
+  const self = { id: 'be'.repeat(16), address: '127.0.9.9', metadata: {}, resources, version: '' };
+  const announcement = await writer!.announce(self, 'bench', lease);
+  if (announcement === 'taken') throw new Error('the machine of the benchmark is there already');
+  const commit: number[] = [];
+  const seen: number[] = [];
+  for (let i = 0; i < changes; i++) {
+    const told = Promise.all(catalogs.map((catalog) => untilPort(catalog, i + 1)));
+    const startMs = performance.now();
+    await writer!.putInstances(announcement, new Map([['bench', instance(self.id, i + 1)]]));
+    commit.push(performance.now() - startMs);
+    seen.push(Math.max(...(await told)) - startMs);
+  }
+  stopping.abort();
+  await lease.revoke();
+  await Promise.all(stores.map((store) => store.close()));
+  const floor = { name: 'the commit', samples: commit };
+  const name = 'a change, from its sending until the last of three catalogs tells it';
+  return [{ name, unit: 'ms', samples: seen, target: '< 100', floor }];
+}
+
+/** When the catalog told that the instance answers on that port. */
+function untilPort(catalog: Catalog, port: number): Promise<number> {
+  return new Promise((resolve) => {
+    const end = catalog.onChange(({ services }) => {
+      if (services.get('bench')?.[0]?.port !== port) return;
+      end();
+      resolve(performance.now());
+    });
+  });
+}
+
+function instance(machine: string, port: number): ServiceInstance {
+  return {
+    machine,
+    id: 'bench',
+    name: 'bench',
+    address: '127.0.9.9',
+    port,
+    tags: ['http'],
+    meta: {},
+    weights: { passing: 1, warning: 1 },
+    enableTagOverride: false,
+    source: 'api',
+    routes: [],
+    checks: [],
+  };
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { CheckDefinition, Probe } from '../model/index.ts';
+import type { CheckResult } from './check-result.ts';
+import { shortened } from './check-result.ts';
+import { healthOf, LocalServices, type RunProbe, runProbe } from './index.ts';
+import { machine, openTestStore, registration, TestSource, until } from './test-services.ts';
+
+const testStore = await openTestStore();
+let files = 0;
+
+function open(options: { file?: string; probe?: RunProbe } = {}) {
+  const source = new TestSource();
+  const stopping = new AbortController();
+  const { clock, random, log } = testStore.options;
+  const signal = AbortSignal.any([testStore.signal, stopping.signal]);
+  const file = options.file ?? path.join(testStore.directory, `local-${++files}.json`);
+  const parts = { machine: () => machine('m1'), unitOf: () => undefined, unitContainersOnly: false, drainMs: 0 };
+  const probe = options.probe ?? runProbe;
+  const local = new LocalServices({ ...parts, sources: [source], file, probe, clock, random, log, signal });
+  const get = (id: string) => local.instances().get(id);
+  const health = (id: string) => {
+    const instance = get(id);
+    return instance && healthOf(instance);
+  };
+  return { source, local, file, get, health, stop: () => stopping.abort(new Error('stopped')) };
+}
+
+function check(id: string, probe: Probe, over: Partial<CheckDefinition> = {}): CheckDefinition {
+  return { id, name: id, notes: '', probe, status: 'critical', ...over };
+}
+
+const TTL = { type: 'ttl', ttlMs: 60_000 } as const;
+const KEEP = { keepChecks: true };
+
+test('what third parties registered outlives fleetd, with added checks and maintenance', async () => {
+  const before = open();
+  await before.local.register(registration('a', { checks: [check('own', TTL)] }), KEEP);
+  await before.local.register(registration('b'), KEEP);
+  assert.equal(await before.local.registerCheck('a', check('added', TTL)), true);
+  assert.equal(await before.local.registerCheck('none', check('x', TTL)), false);
+  assert.equal(await before.local.setMaintenance('b', 'repairs'), true);
+  before.stop();
+  const again = open({ file: before.file });
+  assert.deepEqual(
+    again.get('a')?.checks.map(({ id }) => id),
+    ['own', 'added'],
+  );
+  assert.equal(again.get('a')?.source, 'api');
+  assert.deepEqual(
+    again.get('b')?.checks.map(({ id, notes, status }) => [id, notes, status]),
+    [['_service_maintenance:b', 'repairs', 'critical']],
+  );
+  await again.local.setMaintenance('b', undefined);
+  assert.equal(again.health('b'), 'passing');
+  assert.equal(await again.local.deregisterCheck('own'), true);
+  assert.equal(await again.local.deregisterCheck('own'), false);
+  assert.equal(await again.local.deregister('a'), true);
+  assert.equal(await again.local.deregister('a'), false);
+  const third = open({ file: before.file });
+  assert.deepEqual([...third.local.instances().keys()], ['b']);
+});
+
+test('a ttl check holds as long as somebody says so', async () => {
+  const { local, health } = open();
+  await local.register(registration('a', { checks: [check('c', { type: 'ttl', ttlMs: 300 })] }), KEEP);
+  assert.equal(health('a'), 'critical');
+  assert.equal(local.report('c', 'passing', 'fine'), true);
+  assert.equal(health('a'), 'passing');
+  await until(() => health('a') === 'critical', 'its time is over');
+  assert.equal(local.instances().get('a')?.checks[0]?.output, 'TTL expired');
+  assert.equal(local.report('c', 'warning', ''), true);
+  assert.equal(health('a'), 'warning');
+  assert.equal(local.report('none', 'passing', ''), false);
+});
+
+test('an instance registered again keeps the results of its checks', async () => {
+  const { local, health } = open();
+  await local.register(registration('a', { checks: [check('c', TTL)] }), KEEP);
+  local.report('c', 'passing', '');
+  await local.register(registration('a', { port: 81, checks: [check('c', { ...TTL, ttlMs: 50_000 })] }), KEEP);
+  assert.equal(health('a'), 'passing');
+  await local.registerCheck('a', check('added', TTL));
+  await local.register(registration('a', { port: 82 }), KEEP);
+  assert.equal(health('a'), 'critical');
+  await local.register(registration('a', { port: 83 }), { keepChecks: false });
+  assert.equal(health('a'), 'passing');
+});
+
+test('what is critical for too long goes: for good when it was registered, until it is well when it was found', async () => {
+  const { local, health, source } = open();
+  const brief = check('c', TTL, { deregisterAfterMs: 100 });
+  await local.register(registration('a', { checks: [brief] }), KEEP);
+  source.say([registration('u', { checks: [{ ...brief, id: 'd' }] })]);
+  await until(() => health('u') !== undefined, 'both are there');
+  await until(() => health('a') === undefined && health('u') === undefined, 'both have gone');
+  assert.equal(local.report('c', 'passing', ''), false);
+  assert.equal(local.report('d', 'passing', ''), true);
+  assert.equal(health('u'), 'passing');
+});
+
+test('a check is looked at soon after its start, again and again until it passes, then in its interval', async () => {
+  let answers = 0;
+  const server = createServer((_, response) => response.writeHead(++answers < 3 ? 500 : 200).end());
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const pace = { intervalMs: 60_000, timeoutMs: 1000 };
+  const probe = { type: 'http', url, method: 'GET', headers: {}, body: '', verify: true, ...pace } as const;
+  const { source, health, stop } = open();
+  source.say([registration('u', { checks: [check('c', probe)] })]);
+  await until(() => health('u') === 'passing', 'it passes');
+  assert.equal(answers, 3);
+  stop();
+  server.close();
+});
+
+test('words that change while the status stays are not told each time', async () => {
+  let count = 0;
+  const probe: RunProbe = async (): Promise<CheckResult> => ({ status: 'passing', output: `answer ${++count}` });
+  const { source, local, get, health, stop } = open({ probe });
+  let told = 0;
+  source.say([
+    registration('u', { checks: [check('c', { type: 'tcp', host: '', port: 1, intervalMs: 5, timeoutMs: 9 })] }),
+  ]);
+  await until(() => health('u') === 'passing', 'it passes');
+  local.onChange(() => told++);
+  const before = get('u');
+  await until(() => count > 20, 'it has been looked at often');
+  assert.equal(told, 0);
+  assert.equal(get('u'), before);
+  stop();
+});
+
+test('an answer is cut where the catalog has no room for more, and not within a character', () => {
+  assert.equal(shortened('short'), 'short');
+  assert.equal(shortened(`${'x'.repeat(4095)}é`), 'x'.repeat(4095));
+  assert.equal(Buffer.byteLength(shortened('é'.repeat(4000))), 4096);
+});
