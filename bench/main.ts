@@ -4,6 +4,7 @@ import { benchCluster } from './cluster.ts';
 
 const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
   cluster: benchCluster,
+  consul: async (quick) => (await import('./consul.ts')).benchConsul(quick),
   dns: async (quick) => (await import('./dns.ts')).benchDns(quick),
   machines: async (quick) => (await import('./machines.ts')).benchMachines(quick),
   ssh: async (quick) => (await import('./ssh.ts')).benchSsh(quick),

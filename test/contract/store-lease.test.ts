@@ -26,6 +26,25 @@ for (const { name, skip, start } of SERVER_KINDS) {
       await server?.stop();
     });
 
+    test('a lease that nobody keeps ends, unless it is renewed in time', async () => {
+      const [left, renewed] = [await store.grantLease(1000), await store.grantLease(1000)];
+      await store.commit(
+        [],
+        [left, renewed].map((lease) => ({ put: `granted/${lease}`, value: '', lease })),
+      );
+      const there = async (lease: string) => (await store.get(`granted/${lease}`)) !== undefined;
+      const deadline = clock.monotonic() + 15_000;
+      while (await there(left)) {
+        assert.ok(clock.monotonic() < deadline, 'the lease does not end');
+        assert.equal(await store.renewLease(renewed), true);
+        await clock.sleep(200);
+      }
+      assert.equal(await there(renewed), true);
+      assert.equal(await store.renewLease(left), false);
+      await store.revokeLease(renewed);
+      assert.equal(await there(renewed), false);
+    });
+
     test('keys of a lease live as long as it is kept alive, and vanish in one revision', async () => {
       const other = connectTo(server.endpoint);
       const lease = await other.lease(1700);

@@ -42,6 +42,31 @@ for (const { name, skip, start } of SERVER_KINDS) {
       assert.equal(past.entries[0]?.value, 'eins\0🚀');
     });
 
+    test('a range is unchanged since a revision until one of its keys is written', async () => {
+      const range = prefixRange('since/');
+      const written = await store.commit([], [{ put: 'since/a', value: '' }]);
+      const write = { put: 'elsewhere', value: '' };
+      const on = (unchangedSince: number) => store.commit([{ range, unchangedSince }], [write]);
+      assert.equal((await on(written.revision - 1)).ok, false);
+      assert.equal((await on(written.revision)).ok, true);
+      await store.commit([], [{ put: 'since/b', value: '' }]);
+      assert.equal((await on(written.revision)).ok, false);
+      assert.equal((await store.commit([{ range: prefixRange('since/none/'), unchangedSince: 0 }], [write])).ok, true);
+    });
+
+    test('the range of a prefix ends behind every character that can follow it', async () => {
+      const prefixes = ['\x7f', 'ü', '\ud7ff', '\uffff', '🚀', '\u{10ffff}'];
+      for (const prefix of prefixes) {
+        const key = `prefixes/${prefix}`;
+        await store.commit([], [{ put: `${key}\u{10ffff}`, value: '' }]);
+        const { entries } = await store.list(prefixRange(key));
+        assert.deepEqual(
+          entries.map((entry) => entry.key),
+          [`${key}\u{10ffff}`],
+        );
+      }
+    });
+
     test('a list holds the keys of its range alone, in the order of their bytes', async () => {
       const keys = ['list/b', 'list/a', 'list/a/b', 'list/ä', 'list/Z', 'list/a-', 'lis', 'list0', 'list'];
       const { revision } = await store.commit(
