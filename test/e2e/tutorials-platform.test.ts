@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { whyNoDocker } from './docker-daemon.ts';
 import { DockerLab, legend } from './docker-lab.ts';
 import { until } from './lab-fixture.ts';
+
+interface Instance {
+  readonly unit?: string;
+  readonly source: string;
+  readonly tags: readonly string[];
+}
 
 const ROLES: readonly string[] = ['server', 'server', 'client', 'server'];
 
@@ -81,6 +88,26 @@ describe('the walk-through of a container platform', { skip: whyNoDocker() ?? fa
     }
   });
 
+  test('each container is an instance of its service, wherever one asks', async () => {
+    const published = async () => {
+      const units = [...(await lab.units())];
+      const ports = units.map(async ([name, { machine }]) => {
+        const container = name.replace('@', '-').replace('.service', '');
+        const [address] = (await lab.hosts.docker(machine, 'port', container, '1337')).split('\n');
+        return `127.0.1.${machine}:${address!.split(':')[1]}`;
+      });
+      return (await Promise.all(ports)).sort();
+    };
+    const expected = await published();
+    for (const { endpoint } of await lab.machines()) {
+      const resolved = async () => (await lab.ok('--endpoint', endpoint, 'resolve', 'paas-monitor')).split('\n').sort();
+      await until('all ten are known', async () => (await resolved()).slice(1).join() === expected.join());
+    }
+    const service = JSON.parse(await lab.ok('services', 'paas-monitor', '-o', 'json')) as { instances: Instance[] };
+    assert.deepEqual(service.instances.map(({ unit }) => unit).sort(), [...(await lab.units()).keys()]);
+    assert.ok(service.instances.every(({ tags, source }) => tags.join() === 'http' && source === 'container'));
+  });
+
   test('a destroyed instance goes, those of a machine that is shut down run elsewhere', async () => {
     const tenth = (await lab.units()).get('paas-monitor@10.service')!.machine;
     assert.equal(await typed('fleetctl destroy paas-monitor@10'), 'Destroyed paas-monitor@10.service\n');
@@ -88,6 +115,10 @@ describe('the walk-through of a container platform', { skip: whyNoDocker() ?? fa
       'the container is gone',
       async () => !(await lab.hosts.docker(tenth, 'ps')).includes('paas-monitor-10'),
     );
+
+    const log = readFileSync(path.join(lab.directory, `m${tenth}`, 'fleetd.log'), 'utf8');
+    assert.match(log, /Draining unit unit=paas-monitor@10\.service/);
+    assert.equal((await lab.ok('resolve', 'paas-monitor')).split('\n').length, 10);
 
     const victim = (await lab.units()).get('paas-monitor@1.service')!.machine;
     await lab.powerOff(victim);
@@ -101,6 +132,10 @@ describe('the walk-through of a container platform', { skip: whyNoDocker() ?? fa
     await until('nine containers', async () => {
       const containers = await Promise.all(others.map((number) => lab.hosts.docker(number, 'ps', '-q')));
       return containers.join('\n').split('\n').length === 9;
+    });
+    await until('nine instances, none of them on the lost machine', async () => {
+      const { status, out } = await lab.run('resolve', 'paas-monitor');
+      return status === 0 && out.split('\n').length === 10 && !out.includes(`127.0.1.${victim}:`);
     });
   });
 
