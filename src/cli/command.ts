@@ -13,7 +13,7 @@ export interface CommandSpec {
   readonly examples: readonly { readonly line: string; readonly about: string }[];
   readonly flags: readonly FlagSpec[];
   /** What completion offers for arguments. */
-  readonly arguments: 'none' | 'units' | 'files' | 'machines' | 'commands' | readonly string[];
+  readonly arguments: 'none' | 'units' | 'files' | 'machines' | 'services' | 'commands' | readonly string[];
   /** Left out of the list of commands. */
   readonly hidden?: boolean;
   /** Everything behind the command's name is passed on untouched. */

@@ -16,6 +16,7 @@ writeFileSync(
   `#!/bin/sh
 [ "$*" = "--request-timeout=1 list-unit-files --no-legend --fields=unit" ] && echo hello.service
 [ "$*" = "--request-timeout=1 list-machines --no-legend --full --fields=machine" ] && echo 85c0c595
+[ "$*" = "--request-timeout=1 services --no-legend" ] && printf 'web\\t1\\n'
 echo noise >&2
 `,
 );
@@ -47,6 +48,7 @@ test('bash completes commands, flags, units, files and the values of flags', {
   assert.deepEqual(complete('list-'), ['list-machines', 'list-unit-files', 'list-units']);
   assert.ok(!complete('').includes('fd-forward'));
   assert.deepEqual(complete('ssh', ''), ['85c0c595', 'hello.service']);
+  assert.deepEqual(complete('resolve', ''), ['web']);
   assert.deepEqual(complete('start', '--re'), ['--replace', '--request-timeout']);
   assert.deepEqual(complete('status', 'h'), ['hello.service']);
   assert.deepEqual(complete('start', 'lo'), ['local.service']);
@@ -69,6 +71,7 @@ test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => 
     ['wait --for g', ['gone']],
     ['lab k', ['kill']],
     ['ssh 8', ['85c0c595']],
+    ['resolve w', ['web']],
   ];
   for (const [line, words] of offers) {
     const command = `source ${script}; complete -C 'fleetctl ${line}'`;

@@ -8,6 +8,8 @@ const UNITS = 'fleetctl --request-timeout=1 list-unit-files --no-legend --fields
 
 const MACHINES = 'fleetctl --request-timeout=1 list-machines --no-legend --full --fields=machine 2>/dev/null';
 
+const SERVICES = 'fleetctl --request-timeout=1 services --no-legend 2>/dev/null | cut -f1';
+
 const SHOWN: readonly CommandSpec[] = COMMANDS.filter((command) => !command.hidden);
 
 function shownFlags(flags: readonly FlagSpec[]): FlagSpec[] {
@@ -40,6 +42,8 @@ function bashArguments(command: CommandSpec): string {
       return `words="$(${UNITS})"`;
     case 'machines':
       return `words="$(${MACHINES}; ${UNITS})"`;
+    case 'services':
+      return `words="$(${SERVICES})"`;
     case 'files':
       return `words="$(${UNITS})"; files=1`;
     default:
@@ -106,6 +110,11 @@ _fleetctl_machines_or_units() {
   compadd -a machines
   _fleetctl_units
 }
+_fleetctl_services() {
+  local -a services
+  services=(\${(f)"$(${SERVICES})"})
+  compadd -a services
+}
 _fleetctl_units_or_files() { _fleetctl_units; _files }
 _fleetctl_commands() {
   local -a commands
@@ -143,6 +152,8 @@ function zshArguments(command: CommandSpec): string[] {
       return ["'*:unit:_fleetctl_units'"];
     case 'machines':
       return ["'1:machine:_fleetctl_machines_or_units'"];
+    case 'services':
+      return ["'1:service:_fleetctl_services'"];
     case 'files':
       return ["'*:unit:_fleetctl_units_or_files'"];
     default:
@@ -185,6 +196,8 @@ function fishArguments(command: CommandSpec): string {
       return `-a ${fishQuote(`(${UNITS})`)}`;
     case 'machines':
       return `-a ${fishQuote(`(${MACHINES}; ${UNITS})`)}`;
+    case 'services':
+      return `-a ${fishQuote(`(${SERVICES})`)}`;
     case 'files':
       return `-F -a ${fishQuote(`(${UNITS})`)}`;
     default:

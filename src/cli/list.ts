@@ -31,13 +31,28 @@ export function printList<Row>(
   const paint = painter(context, options.fields);
   const columns = options.fields.map((field) => options.columns[field]!);
   const cells = rows.map((row) => columns.map((column) => column(row, full)));
-  if (context.flags.bool('no-legend')) {
-    // For scripts: one tab between cells whatever their width, so that `cut -f2` is the second column of every line.
-    const aligned = context.io.outIsTerminal();
-    context.io.out(aligned ? formatTable(cells, paint) : cells.map((row) => `${row.join('\t')}\n`).join(''));
+  printRows(
+    context,
+    options.fields.map((field) => field.toUpperCase()),
+    cells,
+    paint,
+  );
+}
+
+/** Prints cells under their headings, or without them for --no-legend. */
+export function printRows(
+  context: Context,
+  headings: readonly string[],
+  cells: readonly (readonly string[])[],
+  paint?: (cell: string, column: number) => string,
+): void {
+  if (!context.flags.bool('no-legend')) {
+    context.io.out(formatTable([headings, ...cells], paint));
     return;
   }
-  context.io.out(formatTable([options.fields.map((field) => field.toUpperCase()), ...cells], paint));
+  // For scripts: one tab between cells whatever their width, so that `cut -f2` is the second column of every line.
+  const aligned = context.io.outIsTerminal();
+  context.io.out(aligned ? formatTable(cells, paint) : cells.map((row) => `${row.join('\t')}\n`).join(''));
 }
 
 const COLOURS: Readonly<Record<string, number>> = {

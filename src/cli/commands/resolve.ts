@@ -10,7 +10,7 @@ export const resolve: CommandSpec = {
   about: 'Instances that are critical are left out, as DNS and the router leave them out.',
   examples: [{ line: 'curl http://$(fleetctl resolve web | head -1)/', about: 'Ask one of its instances' }],
   flags: [OUTPUT],
-  arguments: 'none',
+  arguments: 'services',
   run,
 };
 

@@ -2,8 +2,8 @@ import type { ApiRouter, ApiRouterBackend } from '../../client/index.ts';
 import { FlotillaError } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson, warn } from '../context.ts';
+import { printRows } from '../list.ts';
 import { NO_LEGEND, OUTPUT } from '../shared-flags.ts';
-import { formatTable } from '../table.ts';
 
 export const router: CommandSpec = {
   name: 'router',
@@ -45,7 +45,7 @@ function showRoutes(context: Context, router: ApiRouter): number {
     service,
     backends.map(({ address, port }) => `${address}:${port}`).join(' ') || '-',
   ]);
-  printTable(context, ['HOST', 'SERVICE', 'BACKENDS'], rows);
+  printRows(context, ['HOST', 'SERVICE', 'BACKENDS'], rows);
   for (const { host, path, service, reason } of router.problems)
     warn(context, `${service} does not get ${JSON.stringify(host + path)}: ${reason}`);
   if (router.failure !== undefined) warn(context, `The router of this machine does not run: ${router.failure}`);
@@ -64,10 +64,6 @@ function showBackends(context: Context, backends: readonly ApiRouterBackend[]): 
     backend.state,
     ...[backend.active, backend.requests, backend.failures].map(String),
   ]);
-  printTable(context, ['SERVICE', 'INSTANCE', 'ADDRESS', 'STATE', 'ACTIVE', 'REQUESTS', 'FAILURES'], rows);
+  printRows(context, ['SERVICE', 'INSTANCE', 'ADDRESS', 'STATE', 'ACTIVE', 'REQUESTS', 'FAILURES'], rows);
   return 0;
-}
-
-function printTable(context: Context, legend: string[], rows: string[][]): void {
-  context.io.out(formatTable(context.flags.bool('no-legend') ? rows : [legend, ...rows]));
 }

@@ -2,8 +2,8 @@ import type { ApiService, ApiServiceInstance } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson, warn } from '../context.ts';
 import { machineIdLegend } from '../legend.ts';
+import { printRows } from '../list.ts';
 import { FULL, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
-import { formatTable } from '../table.ts';
 
 export const services: CommandSpec = {
   name: 'services',
@@ -15,7 +15,7 @@ export const services: CommandSpec = {
     { line: 'fleetctl services web -o json', about: 'All that is known of it, for a program' },
   ],
   flags: [FULL, NO_LEGEND, OUTPUT],
-  arguments: 'none',
+  arguments: 'services',
   run,
 };
 
@@ -56,7 +56,7 @@ function showAll(context: Context, all: readonly ApiService[]): void {
     String(instances.filter(({ health }) => health === 'passing').length),
     [...new Set(instances.flatMap(({ tags }) => tags))].sort().join(',') || '-',
   ]);
-  printTable(context, ['SERVICE', 'INSTANCES', 'PASSING', 'TAGS'], rows);
+  printRows(context, ['SERVICE', 'INSTANCES', 'PASSING', 'TAGS'], rows);
 }
 
 function showOne(context: Context, service: ApiService): void {
@@ -73,7 +73,7 @@ function showOne(context: Context, service: ApiService): void {
     instance.unit ?? '-',
     complaint(instance),
   ]);
-  printTable(context, ['INSTANCE', 'ADDRESS', 'MACHINE', 'HEALTH', 'UNIT', 'CHECK'], rows);
+  printRows(context, ['INSTANCE', 'ADDRESS', 'MACHINE', 'HEALTH', 'UNIT', 'CHECK'], rows);
 }
 
 /** What the first check that does not pass says, on one line. */
@@ -81,8 +81,4 @@ function complaint({ checks }: ApiServiceInstance): string {
   const bad = checks.find(({ status }) => status === 'critical') ?? checks.find(({ status }) => status === 'warning');
   const said = (bad?.output || bad?.notes || bad?.name || '-').replace(/\s+/g, ' ').trim();
   return said.length > 60 ? `${said.slice(0, 59)}…` : said;
-}
-
-function printTable(context: Context, legend: string[], rows: string[][]): void {
-  context.io.out(formatTable(context.flags.bool('no-legend') ? rows : [legend, ...rows]));
 }
