@@ -93,8 +93,9 @@ describe('what systemd and etcd get to see of it', { skip: fleetProblem() ?? fal
     const perMachine = started.reloads.map((count, index) => count - before.reloads[index]!);
     console.log(`${MANY.length} units: ${writesPerUnit.toFixed(1)} etcd writes each, daemon-reloads ${perMachine}`);
     assert.ok(writesPerUnit <= 6, `${writesPerUnit} writes a unit`);
+    const most = MANY.length / fleet.machines.length / 2;
     assert.ok(
-      perMachine.every((count) => count >= 1 && count <= MANY.length / fleet.machines.length / 2),
+      perMachine.every((count) => count <= most),
       `${perMachine} daemon-reloads`,
     );
     await fleet.destroy(...MANY);
