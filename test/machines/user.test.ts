@@ -2,17 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fleet, fleetProblem, mainPid } from './fleet.ts';
 
-const BUS = `[Service]
-RuntimeDirectory=user/0
-ExecStart=/usr/bin/dbus-daemon --session --nofork --address=unix:path=/run/user/0/bus
+/** What the package dbus-user-session has for every user. */
+const SOCKET = '[Socket]\nListenStream=%t/bus\n';
+const BUS = `[Unit]
+Requires=dbus.socket
+[Service]
+Type=notify
+ExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile --systemd-activation
 `;
 /** What logind would start for a user who logs in. */
-const USER_SYSTEMD = `[Unit]
-Requires=user-bus.service
-After=user-bus.service
-[Service]
+const USER_SYSTEMD = `[Service]
 Slice=user-0.slice
 Type=notify
+RuntimeDirectory=user/0
 Environment=XDG_RUNTIME_DIR=/run/user/0
 ExecStart=/lib/systemd/systemd --user
 KillMode=mixed
@@ -26,7 +28,9 @@ test("with systemd_user=true units are those of the user's systemd", { skip: fle
     machines: 1,
     settings: ['systemd_user=true'],
     files: {
-      'etc/systemd/system/user-bus.service': BUS,
+      'etc/systemd/user/dbus.socket': SOCKET,
+      'etc/systemd/user/dbus.service': BUS,
+      'etc/systemd/user/basic.target.d/bus.conf': '[Unit]\nWants=dbus.socket\nAfter=dbus.socket\n',
       'etc/systemd/system/user@0.service': USER_SYSTEMD,
       'etc/systemd/system/fleetd.service.d/user.conf': ORDER,
     },
