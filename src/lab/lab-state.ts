@@ -13,6 +13,9 @@ export interface LabMachine {
   endpoint: string;
   /** The TCP port of its router; absent until it was first started. */
   routerPort?: number;
+  /** The same of Consul's API and of DNS. */
+  consulPort?: number;
+  dnsPort?: number;
   /** Absent where the path would be too long for a socket. */
   socket?: string;
   readonly directory: string;

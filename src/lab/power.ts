@@ -101,17 +101,33 @@ async function choosePorts(state: LabState, machines: readonly LabMachine[], io:
   const port = await freePort(addresses, [state.port]);
   if (port !== state.port) io.out(`Port ${state.port} is taken on this computer; using ${port} instead.\n`);
   for (const machine of machines) machine.endpoint = `http://${machine.address}:${port}`;
+  await choosePort(CONSUL, machines, io);
+  await choosePort(DNS, machines, io);
   // One whose fleetd alone was killed routes on, and keeps its port.
   const silent = machines.filter(({ directory }) => findRouter(machinePaths.router(directory)) === undefined);
-  if (silent.length > 0) await chooseRouterPort(silent, io);
+  await choosePort(ROUTER, silent, io);
 }
 
-async function chooseRouterPort(machines: readonly LabMachine[], io: LabIo): Promise<void> {
-  const before = machines.find(({ routerPort }) => routerPort !== undefined)?.routerPort ?? ROUTER_PORTS[0]!;
+/** Something every machine offers on the same port. */
+interface Offer {
+  readonly name: 'routerPort' | 'consulPort' | 'dnsPort';
+  /** Tried in this order, before any other. */
+  readonly wanted: readonly number[];
+  /** What is done on another port, to end a sentence. */
+  readonly instead: string;
+}
+
+const CONSUL: Offer = { name: 'consulPort', wanted: [8500], instead: "Consul's API answers" };
+const DNS: Offer = { name: 'dnsPort', wanted: [8600], instead: 'DNS answers' };
+const ROUTER: Offer = { name: 'routerPort', wanted: ROUTER_PORTS, instead: 'HTTP is routed' };
+
+async function choosePort({ name, wanted, instead }: Offer, machines: readonly LabMachine[], io: LabIo): Promise<void> {
+  if (machines.length === 0) return;
+  const before = machines.find((machine) => machine[name] !== undefined)?.[name] ?? wanted[0]!;
   const addresses = machines.map(({ address }) => address);
-  const port = await freePort(addresses, [before, ...ROUTER_PORTS]);
-  if (port !== before) io.out(`Port ${before} cannot be had on this computer; HTTP is routed on ${port} instead.\n`);
-  for (const machine of machines) machine.routerPort = port;
+  const port = await freePort(addresses, [before, ...wanted]);
+  if (port !== before) io.out(`Port ${before} cannot be had on this computer; ${instead} on ${port} instead.\n`);
+  for (const machine of machines) machine[name] = port;
 }
 
 /** `3 machines`. */

@@ -11,6 +11,8 @@ export interface MachineStatus {
   readonly address: string;
   readonly endpoint: string;
   readonly routerPort?: number;
+  readonly consulPort?: number;
+  readonly dnsPort?: number;
   readonly socket?: string;
   readonly directory: string;
   readonly pid?: number;
@@ -92,12 +94,29 @@ export function printStatus({ directory, store, machines }: LabStatus, io: LabIo
         .trimEnd()}\n`,
     );
   io.out(`store: ${store.state}, ${store.endpoint} (etcd v3 API); directory: ${directory}\n`);
-  const routers = machines.flatMap(({ state, address, routerPort }) =>
-    state === 'up' && routerPort !== undefined ? [`http://${address}${routerPort === 80 ? '' : `:${routerPort}`}`] : [],
-  );
-  if (routers.length > 0) io.out(`HTTP for services NAME.*: ${routers.join(', ')}\n`);
+  printOffers(machines, io);
   const hint = whatToDo({ directory, store, machines }, commandName(io.env));
   if (hint !== undefined) io.out(`${hint}\n`);
+}
+
+/** Where services can be reached and asked for. */
+function printOffers(machines: readonly MachineStatus[], io: LabIo): void {
+  const up = machines.filter(({ state }) => state === 'up');
+  const at = (port: (machine: MachineStatus) => number | undefined, show: (address: string, port: number) => string) =>
+    up.flatMap((machine) => {
+      const own = port(machine);
+      return own === undefined ? [] : [show(machine.address, own)];
+    });
+  const url = (address: string, port: number) => `http://${address}${port === 80 ? '' : `:${port}`}`;
+  const offers = {
+    'HTTP for services NAME.*': at(({ routerPort }) => routerPort, url),
+    "Consul's API": at(({ consulPort }) => consulPort, url),
+    DNS: at(
+      ({ dnsPort }) => dnsPort,
+      (address, port) => `${address}:${port}`,
+    ),
+  };
+  for (const [what, places] of Object.entries(offers)) if (places.length > 0) io.out(`${what}: ${places.join(', ')}\n`);
 }
 
 /** How to go on when not everything is up. */
