@@ -152,7 +152,8 @@ export class Machine implements AsyncDisposable {
       ...['--quiet', '--keep-unit', '--register=no', '--settings=no', '--link-journal=no', '--boot'],
       ...['--directory', this.disk, '--bind-ro=/usr', ...binds.map((bind) => `--bind-ro=${bind}`)],
       ...[`--machine=${this.name}`, `--uuid=${machineId}`, `--network-bridge=${network.bridge}`],
-      ...['--capability=all', '--console=pipe'],
+      // Containers within need more of the kernel than nspawn allows by itself.
+      ...['--capability=all', '--system-call-filter=@keyring bpf', '--console=pipe'],
     ];
   }
 
