@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { FlotillaError, messageOf } from '../lib/index.ts';
-import { signalRouter } from '../router/index.ts';
+import { killRouter } from '../router/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
 import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
 import { machinePaths } from './lab-directory.ts';
@@ -80,7 +80,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
 /** Power loss: fleetd, the supervisor and all processes of units end at once, and memory is gone. */
 export async function cutPower(machine: LabMachine): Promise<void> {
   await killDaemon(machine);
-  signalRouter(machinePaths.router(machine.directory), 'SIGKILL');
+  killRouter(machinePaths.router(machine.directory));
   await powerOff({ directory: machinePaths.supervisor(machine.directory) });
   for (const name of ['lease', 'ready', 'socket'] as const) removeFile(machinePaths[name](machine.directory));
   machine.state = 'dead';

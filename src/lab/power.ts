@@ -1,5 +1,5 @@
 import { FlotillaError, messageOf } from '../lib/index.ts';
-import { findRouter } from '../router/index.ts';
+import { isRouted } from '../router/index.ts';
 import { commandName } from './command-name.ts';
 import { killProcess } from './daemon-process.ts';
 import { machinePaths } from './lab-directory.ts';
@@ -104,7 +104,7 @@ async function choosePorts(state: LabState, machines: readonly LabMachine[], io:
   await choosePort(CONSUL, machines, io);
   await choosePort(DNS, machines, io);
   // One whose fleetd alone was killed routes on, and keeps its port.
-  const silent = machines.filter(({ directory }) => findRouter(machinePaths.router(directory)) === undefined);
+  const silent = machines.filter(({ directory }) => !isRouted(machinePaths.router(directory)));
   await choosePort(ROUTER, silent, io);
 }
 

@@ -1,6 +1,6 @@
 export * from './data-plane.ts';
 export * from './open-router.ts';
-export { findRouter, signalRouter } from './predecessor.ts';
+export { isRouted, killRouter } from './predecessor.ts';
 export type { ToRouter } from './protocol.ts';
 export * from './render-nginx.ts';
 export * from './route-table.ts';

@@ -3,7 +3,7 @@ import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } 
 import type { Catalog } from '../services/index.ts';
 import { buildRoutes } from './build-routes.ts';
 import type { BackendReport, RouterSettings } from './data-plane.ts';
-import { assertFree, findRouter } from './predecessor.ts';
+import { assertFree, findRouter, isRouted, killRouter } from './predecessor.ts';
 import { changesBetween, type FromRouter, type ToRouter } from './protocol.ts';
 import { NO_ROUTES, type RouteTable } from './route-table.ts';
 
@@ -113,7 +113,7 @@ class RouterClient implements Router {
   async #start(): Promise<void> {
     const { settings, directory, clock } = this.#options;
     try {
-      if (findRouter(directory) === undefined) await assertFree([...settings.listen, ...settings.listenTls]);
+      if (!isRouted(directory)) await assertFree([...settings.listen, ...settings.listenTls]);
       if (!this.#closing.signal.aborted) this.#spawn();
     } catch (error) {
       this.#failed(messageOf(error));
@@ -203,7 +203,13 @@ class RouterClient implements Router {
     this.#closing.abort(new FlotillaError('unavailable', 'the router is closed'));
     this.#unsubscribe();
     const child = this.#child;
-    if (child === undefined) return;
+    if (child !== undefined) await this.#end(child);
+    // HAProxy outlives the process that started it, when that was killed.
+    const { directory } = this.#options;
+    if (findRouter(directory) === undefined) killRouter(directory);
+  }
+
+  async #end(child: ChildProcess): Promise<void> {
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     this.#send({ type: 'close' });
     const timedOut = this.#options.clock.sleep(CLOSE_TIMEOUT_MS).then(() => void child.kill('SIGKILL'));

@@ -11,10 +11,24 @@ export interface RouterProcess {
   readonly startTime: string;
 }
 
+const ROUTER_PID = 'router.pid';
+/** What HAProxy, where that carries the requests, is found by. */
+export const HAPROXY_PID = 'haproxy.pid';
+
 /** The router process of a directory, when it runs. */
 export function findRouter(directory: string): RouterProcess | undefined {
+  return findProcess(directory, ROUTER_PID);
+}
+
+/** True when what was started for a directory still has its addresses. */
+export function isRouted(directory: string): boolean {
+  return [ROUTER_PID, HAPROXY_PID].some((name) => findProcess(directory, name) !== undefined);
+}
+
+/** The process that is named in a file of the directory, when it runs. */
+export function findProcess(directory: string, name: string): RouterProcess | undefined {
   try {
-    const found = JSON.parse(readFileSync(pidFile(directory), 'utf8')) as RouterProcess;
+    const found = JSON.parse(readFileSync(path.join(directory, name), 'utf8')) as RouterProcess;
     return startTimeOf(found.pid) === found.startTime ? found : undefined;
   } catch {
     return undefined;
@@ -23,22 +37,38 @@ export function findRouter(directory: string): RouterProcess | undefined {
 
 /** This process is the one from now on. */
 export function recordRouter(directory: string): void {
-  const self: RouterProcess = { pid: process.pid, startTime: startTimeOf(process.pid)! };
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(`${pidFile(directory)}.new`, JSON.stringify(self));
-  renameSync(`${pidFile(directory)}.new`, pidFile(directory));
+  recordProcess(directory, ROUTER_PID, process.pid);
 }
 
-/** Signals the router process of a directory; false when there is none. */
-export function signalRouter(directory: string, signal: NodeJS.Signals): boolean {
-  const found = findRouter(directory);
-  if (found === undefined) return false;
+/** Names a process in a file of the directory. */
+export function recordProcess(directory: string, name: string, pid: number): void {
+  const found: RouterProcess = { pid, startTime: startTimeOf(pid)! };
+  const file = path.join(directory, name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.new`, JSON.stringify(found));
+  renameSync(`${file}.new`, file);
+}
+
+/** Asks the router process of a directory to end what it has begun, and itself. */
+export function retireRouter(directory: string): void {
+  signal(findRouter(directory), 'SIGTERM');
+}
+
+/** The same of HAProxy, which may have outlived its router process. */
+export function retireHaproxy(directory: string): void {
+  signal(findProcess(directory, HAPROXY_PID), 'SIGUSR1');
+}
+
+/** Ends whatever routes for a directory, at once. */
+export function killRouter(directory: string): void {
+  for (const name of [ROUTER_PID, HAPROXY_PID]) signal(findProcess(directory, name), 'SIGKILL');
+}
+
+function signal(target: RouterProcess | undefined, name: NodeJS.Signals): void {
   try {
-    process.kill(found.pid, signal);
-    return true;
+    if (target !== undefined) process.kill(target.pid, name);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
@@ -62,10 +92,6 @@ function listenOnce(host: string, port: number): Promise<void> {
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
   });
-}
-
-function pidFile(directory: string): string {
-  return path.join(directory, 'router.pid');
 }
 
 /** When a process began, in the kernel's words; undefined when there is none. */

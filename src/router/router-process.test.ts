@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../lib/index.ts';
 import type { Catalog, CatalogInstance, CatalogSnapshot } from '../services/index.ts';
-import { findRouter, openRouter, type Router, type RouterSettings } from './index.ts';
+import { openRouter, type Router, type RouterSettings } from './index.ts';
+import { findRouter } from './predecessor.ts';
+
+const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
+
+type Plane = RouterSettings['plane'];
 
 const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
 
@@ -78,9 +84,9 @@ function temporary(t: TestContext): string {
   return directory;
 }
 
-function open(t: TestContext, catalog: Catalog, directory: string, port: number): Router {
+function open(t: TestContext, plane: Plane, catalog: Catalog, directory: string, port: number): Router {
   const settings: RouterSettings = {
-    plane: 'process',
+    plane,
     listen: [{ host: '127.0.0.1', port }],
     listenTls: [],
     certificates: '',
@@ -122,58 +128,63 @@ function ask(port: number): Promise<string> {
   });
 }
 
-test('what the catalog says is routed within a moment, and survives the death of the router process', async (t) => {
-  const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
-  const [one, two] = [await startServer(t, 'one'), await startServer(t, 'two')];
-  catalog.set(one);
-  const router = open(t, catalog, directory, port);
-  await until('it listens', () => router.listening.length > 0);
-  assert.equal(await ask(port), 'one');
-  catalog.set(two);
-  await until('the other answers', async () => (await ask(port)) === 'two');
-  const [report, ...rest] = await router.backends();
-  assert.deepEqual([report?.id, report?.state, rest.length], [`m1/web-${two}`, 'up', 0]);
-  process.kill(findRouter(directory)!.pid, 'SIGKILL');
-  await until('it has gone', () => router.listening.length === 0);
-  await until('another one answers', async () => (await ask(port)) === 'two');
-  await router.close();
-  assert.equal(await ask(port), 'ECONNREFUSED');
-  assert.equal(findRouter(directory), undefined);
-});
+for (const plane of ['process', 'haproxy'] as const) {
+  const skip = plane === 'haproxy' && !hasHaproxy ? 'haproxy is not installed (apt install haproxy)' : false;
+  describe(`the router process with router=${plane}`, { skip }, () => {
+    test('what the catalog says is routed within a moment, and survives the death of the router process', async (t) => {
+      const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+      const [one, two] = [await startServer(t, 'one'), await startServer(t, 'two')];
+      catalog.set(one);
+      const router = open(t, plane, catalog, directory, port);
+      await until('it listens', () => router.listening.length > 0);
+      assert.equal(await ask(port), 'one');
+      catalog.set(two);
+      await until('the other answers', async () => (await ask(port)) === 'two');
+      const [report, ...rest] = await router.backends();
+      assert.deepEqual([report?.id, report?.state, rest.length], [`m1/web-${two}`, 'up', 0]);
+      process.kill(findRouter(directory)!.pid, 'SIGKILL');
+      await until('it has gone', () => router.listening.length === 0);
+      await until('another one answers', async () => (await ask(port)) === 'two');
+      await router.close();
+      await until('nobody listens', async () => (await ask(port)) === 'ECONNREFUSED');
+      assert.equal(findRouter(directory), undefined);
+    });
 
-test('a new fleetd puts its router in the place of the old one, and no request fails', async (t) => {
-  const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
-  catalog.set(await startServer(t, 'ok'));
-  const before = open(t, catalog, directory, port);
-  await until('it listens', () => before.listening.length > 0);
-  const first = findRouter(directory)!.pid;
-  const answers = new Map<string, number>();
-  let running = true;
-  const clients = Array.from({ length: 4 }, async () => {
-    while (running) {
-      const answer = await ask(port);
-      answers.set(answer, (answers.get(answer) ?? 0) + 1);
-    }
+    test('a new fleetd puts its router in the place of the old one, and no request fails', async (t) => {
+      const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+      catalog.set(await startServer(t, 'ok'));
+      const before = open(t, plane, catalog, directory, port);
+      await until('it listens', () => before.listening.length > 0);
+      const first = findRouter(directory)!.pid;
+      const answers = new Map<string, number>();
+      let running = true;
+      const clients = Array.from({ length: 4 }, async () => {
+        while (running) {
+          const answer = await ask(port);
+          answers.set(answer, (answers.get(answer) ?? 0) + 1);
+        }
+      });
+      const after = open(t, plane, catalog, directory, port);
+      await until('the new one listens', () => after.listening.length > 0);
+      await until('the old one has gone', () => before.listening.length === 0);
+      assert.notEqual(findRouter(directory)!.pid, first);
+      await before.close();
+      running = false;
+      await Promise.all(clients);
+      assert.deepEqual([...answers.keys()], ['ok']);
+    });
+
+    test('an address that is taken is named, and had as soon as it is free', async (t) => {
+      const [catalog, directory] = [new MemoryCatalog(), temporary(t)];
+      catalog.set(await startServer(t, 'ok'));
+      const stranger = net.createServer().listen(0, '127.0.0.1');
+      await once(stranger, 'listening');
+      const { port } = stranger.address() as net.AddressInfo;
+      const router = open(t, plane, catalog, directory, port);
+      await until('it says why', () => /cannot listen on 127.0.0.1:\d+: somebody else/.test(router.failure ?? ''));
+      await assert.rejects(router.backends(), { code: 'unavailable' });
+      await new Promise((resolve) => stranger.close(resolve));
+      await until('it answers', async () => (await ask(port)) === 'ok');
+    });
   });
-  const after = open(t, catalog, directory, port);
-  await until('the new one listens', () => after.listening.length > 0);
-  await until('the old one has gone', () => before.listening.length === 0);
-  assert.notEqual(findRouter(directory)!.pid, first);
-  await before.close();
-  running = false;
-  await Promise.all(clients);
-  assert.deepEqual([...answers.keys()], ['ok']);
-});
-
-test('an address that is taken is named, and had as soon as it is free', async (t) => {
-  const [catalog, directory] = [new MemoryCatalog(), temporary(t)];
-  catalog.set(await startServer(t, 'ok'));
-  const stranger = net.createServer().listen(0, '127.0.0.1');
-  await once(stranger, 'listening');
-  const { port } = stranger.address() as net.AddressInfo;
-  const router = open(t, catalog, directory, port);
-  await until('it says why', () => /cannot listen on 127.0.0.1:\d+: somebody else/.test(router.failure ?? ''));
-  await assert.rejects(router.backends(), { code: 'unavailable' });
-  await new Promise((resolve) => stranger.close(resolve));
-  await until('it answers', async () => (await ask(port)) === 'ok');
-});
+}

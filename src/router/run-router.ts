@@ -1,6 +1,6 @@
 import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { DataPlane, RouterSettings } from './data-plane.ts';
-import { findRouter, recordRouter, signalRouter } from './predecessor.ts';
+import { findRouter, recordRouter, retireHaproxy, retireRouter } from './predecessor.ts';
 import { applyChanges, type FromRouter, type ToRouter } from './protocol.ts';
 import type { RouteTable } from './route-table.ts';
 
@@ -37,6 +37,7 @@ class RouterRole {
   readonly #options: RunRouterOptions;
   #plane: DataPlane | undefined;
   #table: RouteTable | undefined;
+  #fail: (because: string) => void = () => {};
   /** Messages are worked on one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -47,17 +48,16 @@ class RouterRole {
   run(): Promise<string> {
     const { channel, retire } = this.#options;
     return new Promise((resolve) => {
+      this.#fail = (because) => {
+        channel.send({ type: 'failed', because });
+        resolve(because);
+      };
       const end = (because: string, graceMs: number) => {
         void this.#turn.then(() => this.#plane?.close(graceMs)).then(() => resolve(because));
       };
       channel.onMessage((message) => {
         if (message.type === 'close') return end('fleetd stops', STOP_GRACE_MS);
-        this.#turn = this.#turn
-          .then(() => this.#receive(message))
-          .catch((error) => {
-            channel.send({ type: 'failed', because: messageOf(error) });
-            resolve(messageOf(error));
-          });
+        this.#turn = this.#turn.then(() => this.#receive(message)).catch((error) => this.#fail(messageOf(error)));
       });
       channel.onClosed(() => this.#plane ?? resolve('fleetd went away before it said anything'));
       retire.addEventListener('abort', () => end('another process takes over', HANDOVER_GRACE_MS));
@@ -73,20 +73,29 @@ class RouterRole {
   }
 
   async #start(settings: RouterSettings, table: RouteTable): Promise<void> {
-    const { directory, clock, log, channel } = this.#options;
+    const { directory, log, channel } = this.#options;
     const before = findRouter(directory);
-    // Loaded where it is used: fleetd itself, which shares this folder, does without it.
-    const { openProcessPlane } = await import('./process/index.ts');
-    this.#plane = await openProcessPlane({ settings, clock, log, table });
+    this.#plane = await this.#open(settings, table);
     this.#table = table;
-    if (before !== undefined) signalRouter(directory, 'SIGTERM');
+    if (before !== undefined) retireRouter(directory);
+    if (settings.plane === 'process') retireHaproxy(directory);
     recordRouter(directory);
     log.info('Routing', { pid: process.pid, listening: this.#plane.listening.join(' ') });
     channel.send({ type: 'listening', addresses: this.#plane.listening });
   }
 
+  /** Loaded where it is used: fleetd itself, which shares this folder, does without it. */
+  async #open(settings: RouterSettings, table: RouteTable): Promise<DataPlane> {
+    const { directory, clock, log } = this.#options;
+    const common = { settings, table, clock, log };
+    if (settings.plane === 'process') return (await import('./process/index.ts')).openProcessPlane(common);
+    const { openHaproxyPlane } = await import('./haproxy/index.ts');
+    return openHaproxyPlane({ ...common, directory, onEnd: () => this.#fail('HAProxy has ended') });
+  }
+
   async #change(table: RouteTable): Promise<void> {
     this.#table = table;
-    await this.#plane!.use(table);
+    // A change that cannot be made is no reason to end what works; the plane has said so in the log.
+    await this.#plane!.use(table).catch(() => {});
   }
 }

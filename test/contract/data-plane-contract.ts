@@ -28,7 +28,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
 }
 
 const echoHeaders: http.RequestListener = (request, response) => {
-  response.setHeader('x-hop', 'secret').setHeader('connection', 'keep-alive, x-hop').setHeader('x-two', ['a', 'b']);
+  response.setHeader('x-two', ['a', 'b']);
   response.end(JSON.stringify({ url: request.url, method: request.method, headers: request.headers }));
 };
 
@@ -45,8 +45,6 @@ function headersContract(open: OpenPlane): void {
         'x-real-ip': '6.6.6.6',
         'x-forwarded-proto': 'https',
         'x-custom': 'kept',
-        connection: 'close, x-private',
-        'x-private': 'hop',
       },
     });
     const { url, headers } = JSON.parse(answer.body) as { url: string; headers: http.IncomingHttpHeaders };
@@ -57,8 +55,6 @@ function headersContract(open: OpenPlane): void {
     assert.equal(headers['x-real-ip'], '127.0.0.1');
     assert.equal(headers['x-forwarded-proto'], 'http');
     assert.equal(headers['x-custom'], 'kept');
-    assert.equal(headers['x-private'], undefined);
-    assert.equal(answer.headers['x-hop'], undefined);
     assert.equal(answer.headers['x-two'], 'a, b');
   });
 
@@ -286,9 +282,14 @@ function upgradeContract(open: OpenPlane): void {
     const { port, route } = await planeFor(t, open);
     const { backend } = await startBackend(t, 'a', (_, response) => response.writeHead(403).end('no'));
     await route(backend);
-    const text = await askRaw(port, UPGRADE, false);
-    assert.match(text, /^HTTP\/1\.1 403 /);
-    assert.match(text, /no/);
+    const socket = net.connect({ host: '127.0.0.1', port }).setEncoding('latin1');
+    t.after(() => socket.destroy());
+    let text = '';
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.write(UPGRADE);
+    await until('the answer', () => /^HTTP\/1\.1 403 .*no/is.test(text));
   });
 }
 

@@ -1,0 +1,171 @@
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Clock, FlotillaError, type Log, messageOf } from '../../lib/index.ts';
+import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
+import type { RouteTable } from '../route-table.ts';
+import { checkConfiguration, startHaproxy } from './haproxy-process.ts';
+import { renderHaproxy, renderIndex } from './render-haproxy.ts';
+import { askHaproxy, readStats } from './runtime-api.ts';
+import { assignSlots, haveSameShape, type Section } from './slots.ts';
+
+export interface HaproxyPlaneOptions {
+  readonly settings: RouterSettings;
+  readonly table: RouteTable;
+  /** For its configuration and sockets. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when HAProxy ends by itself. */
+  readonly onEnd: () => void;
+}
+
+/** sun_path, less what HAProxy adds while it makes the socket. */
+const MAX_SOCKET_PATH = 95;
+
+/** Carries requests by HAProxy, told of changes by its runtime API; only new hosts, paths and slots start it anew. */
+export async function openHaproxyPlane(options: HaproxyPlaneOptions): Promise<DataPlane> {
+  const plane = new HaproxyPlane(options);
+  await plane.start(options.table);
+  return plane;
+}
+
+class HaproxyPlane implements DataPlane {
+  readonly #options: HaproxyPlaneOptions;
+  readonly #socket: string;
+  #sections: readonly Section[] = [];
+  #child: ChildProcess | undefined;
+  #closing = false;
+  /** One change after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: HaproxyPlaneOptions) {
+    this.#options = options;
+    this.#socket = path.join(options.directory, 'haproxy.sock');
+    if (Buffer.byteLength(this.#socket) > MAX_SOCKET_PATH)
+      throw new FlotillaError('usage', `state_directory: ${options.directory} is too long for HAProxy's socket`);
+  }
+
+  get listening(): readonly string[] {
+    const { listen, listenTls } = this.#options.settings;
+    const shown = (scheme: string) => (address: { readonly host: string; readonly port: number }) =>
+      `${scheme}://${address.host}:${address.port}`;
+    return [...listen.map(shown('http')), ...listenTls.map(shown('https'))];
+  }
+
+  async start(table: RouteTable): Promise<void> {
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
+    await this.#configure(assignSlots(table.routes, []));
+  }
+
+  use(table: RouteTable): Promise<void> {
+    const turn = this.#turn.then(() => this.#change(assignSlots(table.routes, this.#sections)));
+    this.#turn = turn.catch((error) =>
+      this.#options.log.error('HAProxy keeps its last configuration', { error: messageOf(error) }),
+    );
+    return turn;
+  }
+
+  async #change(sections: readonly Section[]): Promise<void> {
+    if (!haveSameShape(sections, this.#sections)) return this.#configure(sections);
+    const commands = sections.flatMap((section, index) => commandsFor(section, this.#sections[index]!));
+    if (commands.length > 0) refuseComplaints(await askHaproxy(this.#socket, commands));
+    this.#sections = sections;
+  }
+
+  /** Written aside, checked, then put in place: what runs is always what stands there. */
+  async #configure(sections: readonly Section[]): Promise<void> {
+    const { settings, directory, clock } = this.#options;
+    const files = { socket: this.#socket, index: path.join(directory, 'index.html') };
+    const file = path.join(directory, 'haproxy.cfg');
+    writeFileSync(files.index, renderIndex(sections.map(({ route }) => route)));
+    writeFileSync(`${file}.new`, renderHaproxy(settings, sections, files), { mode: 0o600 });
+    await checkConfiguration(`${file}.new`);
+    renameSync(`${file}.new`, file);
+    const { accessLog } = settings;
+    const child = await startHaproxy(file, { directory, socket: this.#socket, accessLog, clock });
+    this.#sections = sections;
+    this.#child = child;
+    child.once('exit', () => {
+      if (this.#child === child && !this.#closing) this.#options.onEnd();
+    });
+  }
+
+  async drain(backendId: string): Promise<void> {
+    const names = this.#sections.flatMap(({ name, slots }) =>
+      slots.flatMap((slot, index) => (slot?.id === backendId ? [`${name}/s${index}`] : [])),
+    );
+    if (names.length === 0) return;
+    refuseComplaints(
+      await askHaproxy(
+        this.#socket,
+        names.map((name) => `set server ${name} state drain`),
+      ),
+    );
+    await this.#idle(new Set(names));
+  }
+
+  async #idle(names: ReadonlySet<string>): Promise<void> {
+    for (;;) {
+      const stats = readStats(await askHaproxy(this.#socket, ['show stat']));
+      const busy = stats.some(({ section, server, active }) => names.has(`${section}/${server}`) && active > 0);
+      if (!busy || this.#closing) return;
+      await this.#options.clock.sleep(20);
+    }
+  }
+
+  async backends(): Promise<readonly BackendReport[]> {
+    const stats = readStats(await askHaproxy(this.#socket, ['show stat']));
+    const byName = new Map(stats.map((stat) => [`${stat.section}/${stat.server}`, stat]));
+    return this.#sections.flatMap(({ name, route, slots }) =>
+      slots.flatMap((slot, index) => {
+        const stat = byName.get(`${name}/s${index}`);
+        if (slot === undefined || stat === undefined) return [];
+        const { id, address, port } = slot;
+        const { active, requests, failures, status } = stat;
+        const state = status.startsWith('DOWN') ? 'resting' : /^(DRAIN|MAINT)/.test(status) ? 'draining' : 'up';
+        return [{ id, service: route.service, address, port, state, active, requests, failures } as const];
+      }),
+    );
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    await this.#turn;
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill(graceMs > 0 ? 'SIGUSR1' : 'SIGTERM');
+    const cancel = this.#options.clock.after(graceMs, () => void child.kill('SIGTERM'));
+    await ended;
+    cancel();
+  }
+}
+
+/** What to tell HAProxy to bring a section's servers from one state to the next. */
+function commandsFor(section: Section, before: Section): string[] {
+  return section.slots.flatMap((slot, index) => {
+    const old = before.slots[index];
+    if (slot === old) return [];
+    const server = `${section.name}/s${index}`;
+    if (slot === undefined) return [`set server ${server} state maint`];
+    const weight = `set server ${server} weight ${Math.min(256, slot.weight)}`;
+    const isSame = old !== undefined && old.address === slot.address && old.port === slot.port;
+    if (isSame) return [weight];
+    return [
+      `set server ${server} state maint`,
+      `set server ${server} addr ${slot.address} port ${slot.port}`,
+      weight,
+      `set server ${server} state ready`,
+      `set server ${server} health up`,
+    ];
+  });
+}
+
+/** HAProxy answers with an empty line where there is nothing to say against a command, and tells of addresses it changed. */
+function refuseComplaints(answer: string): void {
+  const complaint = answer
+    .split('\n')
+    .find((line) => /^(No such|Require|Invalid|Unknown|Permission|'set|.*not allowed)/.test(line));
+  if (complaint !== undefined) throw new FlotillaError('internal', `HAProxy refuses a change: ${complaint}`);
+}

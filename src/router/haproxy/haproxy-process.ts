@@ -1,0 +1,66 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
+import { findProcess, HAPROXY_PID, recordProcess } from '../predecessor.ts';
+import { askHaproxy } from './runtime-api.ts';
+
+export interface HaproxyOptions {
+  readonly directory: string;
+  readonly socket: string;
+  readonly accessLog: string;
+  readonly clock: Clock;
+}
+
+const START_TIMEOUT_MS = 10_000;
+const LOOK_AGAIN_MS = 5;
+
+/** Rejects with FlotillaError `invalid` that says what HAProxy has against a configuration. */
+export async function checkConfiguration(file: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    execFile('haproxy', ['-c', '-q', '-f', file], (error, _, stderr) => {
+      if (error === null) return resolve();
+      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const sentence = missing
+        ? 'router=haproxy needs the program haproxy; install it, or set router=process'
+        : `HAProxy refuses its configuration: ${stderr.trim().split('\n')[0] ?? messageOf(error)}`;
+      reject(new FlotillaError(missing ? 'usage' : 'invalid', sentence));
+    });
+  });
+}
+
+/**
+ * Starts HAProxy with a configuration in the place of the one that runs, if any: it takes over its sockets, and tells it to
+ * end what it has. Resolves when the new one answers.
+ */
+export async function startHaproxy(file: string, options: HaproxyOptions): Promise<ChildProcess> {
+  const { directory, socket, accessLog, clock } = options;
+  const before = findProcess(directory, HAPROXY_PID);
+  const takeOver = before === undefined ? [] : ['-x', socket, '-sf', String(before.pid)];
+  const output = accessLog === '' ? undefined : openSync(accessLog, 'a', 0o640);
+  const child = spawn('haproxy', ['-db', '-f', file, ...takeOver], {
+    detached: true,
+    stdio: ['ignore', output ?? 'ignore', 'pipe'],
+  });
+  let said = '';
+  // Only what it says against starting; of its servers it is asked.
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    said = text.trim() || said;
+  });
+  if (output !== undefined) closeSync(output);
+  await once(child, 'spawn');
+  child.unref();
+  recordProcess(directory, HAPROXY_PID, child.pid!);
+  const deadline = clock.monotonic() + START_TIMEOUT_MS;
+  while ((await pidOf(socket)) !== child.pid) {
+    if (child.exitCode !== null || child.signalCode !== null || clock.monotonic() > deadline)
+      throw new FlotillaError('unavailable', `HAProxy does not start: ${said.split('\n').at(-1)}`);
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+  return child;
+}
+
+async function pidOf(socket: string): Promise<number> {
+  const answer = await askHaproxy(socket, ['show info']).catch(() => '');
+  return Number(/^Pid: (\d+)$/m.exec(answer)?.[1]);
+}

@@ -1,0 +1,1 @@
+export { openHaproxyPlane } from './haproxy-plane.ts';

@@ -1,0 +1,151 @@
+import type { ListenAddress, RouterSettings } from '../data-plane.ts';
+import type { Backend, Route } from '../route-table.ts';
+import type { Section } from './slots.ts';
+
+export interface HaproxyFiles {
+  readonly socket: string;
+  readonly index: string;
+}
+
+const SPOKEN_FOR: readonly string[] = ['x_forwarded_for', 'x_forwarded_host', 'x_forwarded_proto', 'x_real_ip'];
+const HOST = '^[A-Za-z0-9._-]{1,255}(:[0-9]{0,5})?$|^\\[[0-9A-Fa-f:.]{2,45}\\](:[0-9]{0,5})?$';
+
+/** HAProxy's configuration for these routes. */
+export function renderHaproxy(settings: RouterSettings, sections: readonly Section[], files: HaproxyFiles): string {
+  return [
+    ...block('global', [
+      `stats socket ${quote(files.socket)} mode 600 level admin expose-fd listeners`,
+      'hard-stop-after 30s',
+      'ssl-default-bind-options ssl-min-ver TLSv1.2',
+      ...(settings.accessLog === '' ? [] : ['log stdout format raw daemon']),
+    ]),
+    ...block('defaults', defaults(settings)),
+    ...block('frontend http', frontend(settings, sections)),
+    ...block('backend nothing-here', [
+      'http-request return status 404 content-type text/plain string "Nothing of that host is routed below that path.\\n"',
+    ]),
+    ...block('backend index', [
+      `http-request return status 200 content-type "text/html; charset=utf-8" lf-file ${quote(files.index)} if { path / }`,
+      `http-request return status 404 content-type "text/html; charset=utf-8" lf-file ${quote(files.index)}`,
+    ]),
+    ...sections.flatMap((section) => block(`backend ${section.name}`, backend(section))),
+  ].join('\n');
+}
+
+/** The index page, in HAProxy's log format: the host asked for is put into its links. */
+export function renderIndex(routes: readonly Route[]): string {
+  const rows = routes.map(({ host, path, service }) => {
+    const shown = `${host}${path === '/' ? '' : path}`.replaceAll('%', '%%').replaceAll('&', '&amp;');
+    const linked = host.endsWith('.*') ? `${shown.replace('.*', '.%[req.hdr(host)]')}` : shown;
+    return host.startsWith('*.')
+      ? `<li>${shown} – ${service}</li>`
+      : `<li><a href="//${linked}">${shown}</a> – ${service}</li>`;
+  });
+  const list = rows.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
+  return `<!doctype html>\n<meta charset="utf-8">\n<title>Services</title>\n<h1>Services</h1>\n${list}\n`;
+}
+
+function defaults(settings: RouterSettings): string[] {
+  const { answerTimeoutMs, connectTimeoutMs, clientTimeoutMs, maxFailures, restMs } = settings;
+  return [
+    'mode http',
+    'balance leastconn',
+    'option http-keep-alive',
+    'option http-no-delay',
+    'option forwardfor',
+    'option abortonclose',
+    'option redispatch 1',
+    'retries 2',
+    'retry-on conn-failure empty-response response-timeout',
+    `timeout connect ${connectTimeoutMs}`,
+    `timeout server ${answerTimeoutMs}`,
+    `timeout client ${Math.max(clientTimeoutMs, answerTimeoutMs)}`,
+    `timeout http-request ${clientTimeoutMs}`,
+    'timeout http-keep-alive 75s',
+    'timeout tunnel 24h',
+    `default-server check inter ${restMs} fall ${maxFailures} rise 1 observe layer4 error-limit ${maxFailures} on-error mark-down`,
+    ...(settings.accessLog === '' ? [] : ['log global', 'option httplog']),
+  ];
+}
+
+function frontend(settings: RouterSettings, sections: readonly Section[]): string[] {
+  const proxy = settings.proxyProtocol ? ' accept-proxy' : '';
+  const tls = ` ssl crt ${quote(settings.certificates)} alpn http/1.1`;
+  const redirects = settings.redirectToTls && settings.listenTls.length > 0;
+  return [
+    ...settings.listen.map((address) => `bind ${addressOf(address)}${proxy}`),
+    ...settings.listenTls.map((address) => `bind ${addressOf(address)}${proxy}${tls}`),
+    ...(redirects ? ['http-request redirect scheme https code 308 unless { ssl_fc }'] : []),
+    'http-request deny deny_status 405 if METH_CONNECT',
+    'http-request deny deny_status 400 unless { req.hdr_cnt(host) eq 1 } or HTTP_1.0',
+    `http-request deny deny_status 400 if { req.hdr_cnt(host) gt 0 } !{ req.hdr(host) -m reg '${HOST}' }`,
+    ...SPOKEN_FOR.map((name) => `http-request del-header ${name}`),
+    'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
+    'http-request set-header X-Forwarded-Proto http unless { ssl_fc }',
+    'http-request set-header X-Forwarded-Proto https if { ssl_fc }',
+    'http-request set-header X-Real-IP %[src]',
+    'http-request set-var(txn.host) req.hdr(host),field(1,:),lower',
+    ...inOrder(sections).flatMap(useSection),
+    'default_backend index',
+  ];
+}
+
+/** The whole host before `*.rest`, that before `NAME.*`; of each the longer host first, of a host the longer path. */
+function inOrder(sections: readonly Section[]): Section[] {
+  const kind = (host: string) => (host.endsWith('.*') ? 2 : host.startsWith('*.') ? 1 : 0);
+  return [...sections].sort(({ route: a }, { route: b }) => {
+    const hosts = kind(a.host) - kind(b.host) || b.host.length - a.host.length || (a.host < b.host ? -1 : 1);
+    return a.host === b.host ? b.path.length - a.path.length : hosts;
+  });
+}
+
+function useSection({ name, route }: Section, index: number, all: readonly Section[]): string[] {
+  const { host, path } = route;
+  const isHost = `{ var(txn.host) ${hostMatch(host)} }`;
+  const uses =
+    path === '/'
+      ? [`use_backend ${name} if ${isHost}`]
+      : [
+          ...(path.endsWith('/') ? [] : [`use_backend ${name} if ${isHost} { path -m str ${quote(path)} }`]),
+          `use_backend ${name} if ${isHost} { path -m beg ${quote(path.replace(/\/?$/, '/'))} }`,
+        ];
+  const isLast = all[index + 1]?.route.host !== host;
+  return isLast && path !== '/' ? [...uses, `use_backend nothing-here if ${isHost}`] : uses;
+}
+
+function hostMatch(host: string): string {
+  if (host.endsWith('.*')) return `-m beg ${host.slice(0, -1)}`;
+  if (host.startsWith('*.')) return `-m reg '^[^.]+${host.slice(1).replaceAll('.', '\\.')}$'`;
+  return `-m str ${host}`;
+}
+
+function backend({ route, slots }: Section): string[] {
+  const sentence = (status: number, text: string) =>
+    `http-error status ${status} content-type text/plain string "${text}\\n"`;
+  return [
+    // What was sent may have been carried out.
+    'http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }',
+    sentence(502, `${route.service} could not be reached.`),
+    sentence(503, `No instance of ${route.service} is healthy.`),
+    sentence(504, `${route.service} did not answer in time.`),
+    ...slots.map((slot, index) => `server s${index} ${slot ? serverOf(slot) : '127.0.0.1:1 disabled'}`),
+  ];
+}
+
+function serverOf(slot: Backend): string {
+  // HAProxy's weights end at 256.
+  return `${addressOf({ host: slot.address, port: slot.port })} weight ${Math.min(256, slot.weight)}`;
+}
+
+function addressOf({ host, port }: ListenAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function block(title: string, lines: readonly string[]): string[] {
+  return [title, ...lines.map((line) => `    ${line}`), ''];
+}
+
+/** Nothing within is special to HAProxy. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
