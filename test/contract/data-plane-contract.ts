@@ -304,7 +304,12 @@ function hostileContract(open: OpenPlane): void {
     ['no host', 'GET / HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400/],
     ['a space before the colon', 'GET / HTTP/1.1\r\nHost : web.x\r\n\r\n', /^HTTP\/1\.1 400/],
     ['no HTTP at all', 'hello\r\n\r\n', /^HTTP\/1\.[01] 400/],
-    ['a head of 1 MB', `GET / HTTP/1.1\r\nHost: web.x\r\nX: ${'x'.repeat(1 << 20)}\r\n\r\n`, /^HTTP\/1\.1 (431|400)/],
+    // A reset may overtake HAProxy's answer.
+    [
+      'a head of 1 MB',
+      `GET / HTTP/1.1\r\nHost: web.x\r\nX: ${'x'.repeat(1 << 20)}\r\n\r\n`,
+      /^(HTTP\/1\.1 (431|400)|$)/,
+    ],
   ];
   for (const [name, text, expected] of cases) {
     test(`${name} is refused`, async (t) => {

@@ -10,7 +10,8 @@ import { sentencePage } from './pages.ts';
 
 export interface ExchangeOptions {
   readonly service: string;
-  readonly balancer: Balancer;
+  /** The one of the route as it is now; undefined when there is none any more. */
+  readonly balancer: () => Balancer | undefined;
   readonly path: string;
   /** For the backend, names and values in turn. */
   readonly headers: string[];
@@ -79,7 +80,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #try(failure: Error | undefined): void {
     const { balancer, path, headers } = this.#options;
-    const state = balancer.pick(this.#tried);
+    const state = balancer()?.pick(this.#tried);
     if (state === undefined) {
       this.#giveUp(failure);
       return;

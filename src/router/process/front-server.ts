@@ -95,20 +95,23 @@ export class FrontServer {
       const cancel = clock.after(clientTimeoutMs, () => socket.destroy());
       const onError = () => socket.destroy();
       socket.on('error', onError);
-      const read = () => {
-        const data: Buffer | null = socket.read();
-        if (data === null) return;
-        const header = readProxyHeader(data);
-        socket.unshift(typeof header === 'object' ? data.subarray(header.length) : data);
+      let pending: Buffer = Buffer.alloc(0);
+      const read = (chunk: Buffer) => {
+        pending = Buffer.concat([pending, chunk]);
+        const header = readProxyHeader(pending);
         if (header === 'more') return;
         cancel();
-        socket.off('readable', read);
-        socket.off('error', onError);
-        if (header === 'wrong') return void socket.destroy();
+        socket.pause().off('data', read).off('error', onError);
+        if (header === 'wrong') {
+          socket.destroy();
+          return;
+        }
         if (header.address !== undefined) clientAddresses.set(socket, header.address);
+        if (pending.length > header.length) socket.unshift(pending.subarray(header.length));
         this.#http.emit('connection', socket);
+        socket.resume();
       };
-      socket.on('readable', read);
+      socket.on('data', read);
       socket.on('end', cancel);
     });
   }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Log } from '../../lib/index.ts';
 import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
 import { RouteIndex } from '../route-index.ts';
-import { type Backend, NO_ROUTES, type Route, type RouteTable } from '../route-table.ts';
+import { type Backend, NO_ROUTES, type Route, type RouteTable, routeKey } from '../route-table.ts';
 import { AccessLog } from './access-log.ts';
 import { answerPage } from './answer-page.ts';
 import { BackendState } from './backend-state.ts';
@@ -43,7 +43,8 @@ class ProcessPlane implements DataPlane {
   #index = new RouteIndex([]);
   /** By id and address: an instance that comes back elsewhere is another backend. */
   #states = new Map<string, BackendState>();
-  #balancers = new Map<Route, Balancer>();
+  /** By the key of their route. */
+  #balancers = new Map<string, Balanced>();
   readonly #exchanges = new Set<Exchange>();
   listening: readonly string[] = [];
 
@@ -87,11 +88,12 @@ class ProcessPlane implements DataPlane {
   async use(table: RouteTable): Promise<void> {
     const before = this.#states;
     const states = new Map<string, BackendState>();
-    const balancers = new Map<Route, Balancer>();
+    const balancers = new Map<string, Balanced>();
     for (const route of table.routes) {
       const ofRoute = route.backends.map((backend) => this.#stateOf(backend, route.service, states));
       // A route that is the same object has the same backends.
-      balancers.set(route, this.#balancers.get(route) ?? new Balancer(ofRoute));
+      const known = this.#balancers.get(routeKey(route));
+      balancers.set(routeKey(route), known?.route === route ? known : { route, balancer: new Balancer(ofRoute) });
     }
     this.#table = table;
     this.#states = states;
@@ -148,7 +150,7 @@ class ProcessPlane implements DataPlane {
   #exchange(request: IncomingMessage, response: ServerResponse, { target, route }: Hit, protocol: 'http' | 'https') {
     const exchange = new Exchange(request, response, {
       service: route.service,
-      balancer: this.#balancers.get(route)!,
+      balancer: () => this.#balancers.get(routeKey(route))?.balancer,
       path: target.path,
       headers: requestHeaders(request, { host: target.host, clientAddress: clientAddressOf(request), protocol }),
       clock: this.#clock,
@@ -169,7 +171,7 @@ class ProcessPlane implements DataPlane {
     const startMs = this.#clock.monotonic();
     tunnel(request, client, head, {
       service: route.service,
-      balancer: this.#balancers.get(route)!,
+      balancer: () => this.#balancers.get(routeKey(route))?.balancer,
       path: target.path,
       headers: requestHeaders(request, { host: target.host, clientAddress: clientAddressOf(request), protocol }),
       clock: this.#clock,
@@ -194,6 +196,11 @@ class ProcessPlane implements DataPlane {
     const backend = state && `${state.backend.address}:${state.backend.port}`;
     this.#accessLog.write({ request, clientAddress: clientAddressOf(request), status, bytes, startMs, backend });
   }
+}
+
+interface Balanced {
+  readonly route: Route;
+  readonly balancer: Balancer;
 }
 
 type Pair = [IncomingMessage, ServerResponse];

@@ -8,7 +8,8 @@ import { type Page, sentencePage } from './pages.ts';
 
 export interface TunnelOptions {
   readonly service: string;
-  readonly balancer: Balancer;
+  /** The one of the route as it is now; undefined when there is none any more. */
+  readonly balancer: () => Balancer | undefined;
   readonly path: string;
   /** For the backend, names and values in turn. */
   readonly headers: readonly string[];
@@ -36,7 +37,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
     writePage(client, sentencePage(status, sentence, request.headers.accept));
   };
   const attempt = (failure: boolean): void => {
-    const state = tried.length < MAX_TRIES ? balancer.pick(tried) : undefined;
+    const state = tried.length < MAX_TRIES ? balancer()?.pick(tried) : undefined;
     if (state === undefined) {
       if (failure) refuse(502, `${service} could not be reached.`);
       else refuse(503, `No instance of ${service} is healthy.`);
