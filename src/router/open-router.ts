@@ -211,8 +211,10 @@ class RouterClient implements Router {
 
   async #end(child: ChildProcess): Promise<void> {
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.ref();
     this.#send({ type: 'close' });
-    const timedOut = this.#options.clock.sleep(CLOSE_TIMEOUT_MS).then(() => void child.kill('SIGKILL'));
-    await Promise.race([ended, timedOut]);
+    const cancel = this.#options.clock.after(CLOSE_TIMEOUT_MS, () => void child.kill('SIGKILL'));
+    await ended;
+    cancel();
   }
 }
