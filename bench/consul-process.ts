@@ -53,6 +53,7 @@ if (process.argv[2] === 'bare') {
     drainMs: 0,
     unitOf: () => undefined,
     unitContainersOnly: false,
+    scriptChecks: false,
     ...common,
   });
   new ServicePublisher({ cluster, presence, local, machine: id, ...common });

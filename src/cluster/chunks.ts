@@ -1,4 +1,26 @@
+import { MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
+
 /** `items` in runs of at most `size`, in order. */
 export function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
   for (let i = 0; i < items.length; i += size) yield items.slice(i, i + size);
+}
+
+/** What one commit may weigh: two thirds of what etcd takes in a request unless told otherwise. */
+const MAX_COMMIT_BYTES = 1_000_000;
+
+/** Writes in runs that one commit takes, in order. */
+export function* commitChunks(writes: readonly Write[]): Generator<Write[]> {
+  let run: Write[] = [];
+  let bytes = 0;
+  for (const write of writes) {
+    const weight = 'put' in write ? Buffer.byteLength(write.put) + Buffer.byteLength(write.value) : 0;
+    if (run.length === MAX_COMMIT_WRITES || (run.length > 0 && bytes + weight > MAX_COMMIT_BYTES)) {
+      yield run;
+      run = [];
+      bytes = 0;
+    }
+    run.push(write);
+    bytes += weight;
+  }
+  if (run.length > 0) yield run;
 }

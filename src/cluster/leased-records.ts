@@ -1,4 +1,4 @@
-import { isFlotillaError } from '../lib/index.ts';
+import { type ErrorCode, isFlotillaError } from '../lib/index.ts';
 import type { Announcement } from './cluster.ts';
 
 export interface LeasedRecordsOptions<T> {
@@ -8,6 +8,9 @@ export interface LeasedRecordsOptions<T> {
   readonly write: (announcement: Announcement, changes: ReadonlyMap<string, T | undefined>) => Promise<void>;
   readonly same: (a: T, b: T) => boolean;
 }
+
+/** After these nothing has been written, and a new announcement would not help. */
+const REFUSALS: readonly ErrorCode[] = ['too-large', 'invalid', 'forbidden', 'unauthorized'];
 
 /** What one machine has written of one kind under its lease, kept in step with what it has to say. */
 export class LeasedRecords<T> {
@@ -37,7 +40,7 @@ export class LeasedRecords<T> {
     try {
       await write(announcement, changes);
     } catch (error) {
-      if (!isFlotillaError(error)) throw error;
+      if (!isFlotillaError(error) || REFUSALS.includes(error.code)) throw error;
       this.#doubted = announcement;
       return 'announce';
     }

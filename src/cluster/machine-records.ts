@@ -1,7 +1,7 @@
 import { FlotillaError } from '../lib/index.ts';
 import type { Machine, ServiceInstance, UnitStatus } from '../model/index.ts';
-import { type Entry, type Lease, MAX_COMMIT_WRITES, prefixRange, type Write } from '../store/index.ts';
-import { chunks } from './chunks.ts';
+import { type Entry, type Lease, prefixRange, type Write } from '../store/index.ts';
+import { commitChunks } from './chunks.ts';
 import type { Announcement } from './cluster.ts';
 import { decodeInstance, encodeInstance } from './instance-codec.ts';
 import { decodeMachine, decodeStatus, encodeMachine, encodeStatus, machineToken } from './record-codec.ts';
@@ -93,7 +93,7 @@ async function commitAnnounced(
   { machine, fence }: Announcement,
   writes: readonly Write[],
 ): Promise<void> {
-  for (const batch of chunks(writes, MAX_COMMIT_WRITES)) {
+  for (const batch of commitChunks(writes)) {
     const { ok } = await records.store.commit([fence], batch);
     if (!ok) throw new FlotillaError('conflict', `machine ${machine} has been announced anew, or is no longer present`);
   }

@@ -37,6 +37,7 @@ export const SETTINGS = {
     ['all', 'units'],
     'Which containers are services: all, or those that units of this machine run (several fleetds on one computer).',
   ),
+  script_checks: flag(false, "Let clients of Consul's API register checks that run programs here, as fleetd's user."),
   drain_time: duration(
     2000,
     'How long a unit runs on after its services have left the catalog, before it is stopped (Go duration).',

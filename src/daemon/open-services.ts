@@ -14,7 +14,7 @@ export interface ServicesOptions {
   readonly machine: () => Machine;
   /** Where registrations of third parties are kept. */
   readonly file: string;
-  readonly config: Pick<Config, 'docker_socket' | 'docker_containers' | 'drain_time'>;
+  readonly config: Pick<Config, 'docker_socket' | 'docker_containers' | 'drain_time' | 'script_checks'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -41,6 +41,7 @@ export function openServices(options: ServicesOptions): Services {
     unitOf: (container) => units.unitOfContainer(container),
     unitContainersOnly: config.docker_containers === 'units',
     drainMs: config.drain_time,
+    scriptChecks: config.script_checks,
     probe: runProbe,
   });
   const publisher = new ServicePublisher({ ...options, machine: machine().id, local });

@@ -107,6 +107,16 @@ test('what a source says is in the catalog, and goes when it says so no more; no
   assert.equal(await testStore.store.revision(), revision + 1);
 });
 
+test('many instances that say much are written in commits that the store takes', async () => {
+  const cluster = testStore.newCluster();
+  const catalog = openCatalog({ ...testStore.options, cluster });
+  const one = new TestMachine(testStore, cluster, machine('m1'));
+  await one.join();
+  const meta = { much: 'x'.repeat(30_000) };
+  one.source.say(Array.from({ length: 200 }, (_, i) => registration(`web-${i}`, { meta })));
+  await until(() => catalog.snapshot.services.get('web')?.length === 200, 'all are there');
+});
+
 test('after the loss of its lease a machine announces everything again', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
+import { type ErrorCode, isFlotillaError } from '../lib/index.ts';
 import type { CheckDefinition, Probe } from '../model/index.ts';
 import type { CheckResult } from './check-result.ts';
 import { shortened } from './check-result.ts';
@@ -18,7 +19,13 @@ function open(options: { file?: string; probe?: RunProbe } = {}) {
   const { clock, random, log } = testStore.options;
   const signal = AbortSignal.any([testStore.signal, stopping.signal]);
   const file = options.file ?? path.join(testStore.directory, `local-${++files}.json`);
-  const parts = { machine: () => machine('m1'), unitOf: () => undefined, unitContainersOnly: false, drainMs: 0 };
+  const parts = {
+    machine: () => machine('m1'),
+    unitOf: () => undefined,
+    unitContainersOnly: false,
+    drainMs: 0,
+    scriptChecks: false,
+  };
   const probe = options.probe ?? runProbe;
   const local = new LocalServices({ ...parts, sources: [source], file, probe, clock, random, log, signal });
   const get = (id: string) => local.instances().get(id);
@@ -62,6 +69,19 @@ test('what third parties registered outlives fleetd, with added checks and maint
   assert.equal(await again.local.deregister('a'), false);
   const third = open({ file: before.file });
   assert.deepEqual([...third.local.instances().keys()], ['b']);
+});
+
+test('what asks too much is refused, and changes nothing', async () => {
+  const { local, source } = open();
+  const script = { type: 'script', args: ['true'], env: {}, intervalMs: 1000, timeoutMs: 1000 } as const;
+  const refused = (code: string) => (error: unknown) => isFlotillaError(error, code as ErrorCode);
+  source.say([registration('u')]);
+  await until(() => local.instances().has('u'), 'it is there');
+  await assert.rejects(local.register(registration('a', { checks: [check('c', script)] }), KEEP), refused('forbidden'));
+  await assert.rejects(local.registerCheck('u', check('c', script)), refused('forbidden'));
+  const large = registration('a', { meta: { x: 'x'.repeat(100_000) } });
+  await assert.rejects(local.register(large, KEEP), refused('too-large'));
+  assert.deepEqual([...local.instances().keys()], ['u']);
 });
 
 test('a ttl check holds as long as somebody says so', async () => {

@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf, type Random } from '../lib/index.ts';
+import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Health, Machine, ServiceCheck, ServiceInstance } from '../model/index.ts';
 import type { RunProbe } from './check-result.ts';
 import { CheckRunner } from './check-runner.ts';
@@ -18,6 +18,8 @@ export interface LocalServicesOptions {
   readonly unitContainersOnly: boolean;
   /** How long a service is out of the catalog before its unit is stopped, in milliseconds, unless it says otherwise. */
   readonly drainMs: number;
+  /** Whether third parties may have this machine run programs as checks. */
+  readonly scriptChecks: boolean;
   readonly probe: RunProbe;
   readonly clock: Clock;
   readonly random: Random;
@@ -27,6 +29,9 @@ export interface LocalServicesOptions {
 
 /** A third party's registration; its source needs no telling. */
 export type ApiRegistration = Omit<Registration, 'source'>;
+
+/** Far less than the store takes in one commit. */
+const MAX_REGISTRATION_BYTES = 64 * 1024;
 
 interface Built {
   readonly parts: readonly unknown[];
@@ -56,7 +61,7 @@ export class LocalServices {
     this.#options = options;
     this.#withdrawals = new Withdrawals(options.clock);
     this.#registry = new ServiceRegistry(options.file, options.log);
-    this.#checks = new CheckRunner(options, () => this.#changed());
+    this.#checks = new CheckRunner(options, () => this.#onResults());
     this.#renew();
     for (const source of options.sources) void this.#follow(source);
   }
@@ -78,49 +83,24 @@ export class LocalServices {
    * on disk. The `keepChecks` that were added to the instance meanwhile stay with it.
    */
   async register(registration: ApiRegistration, options: { readonly keepChecks: boolean }): Promise<void> {
-    const { id } = registration;
-    await this.#edit(({ services, checks }) => {
-      services.set(id, { ...registration, source: 'api' });
-      if (!options.keepChecks) checks.delete(id);
-    });
+    this.#admit(registration, registration.checks);
+    await this.#keep(this.#registry.put({ ...registration, source: 'api' }, options));
   }
 
   /** Removes what `register` made; false when no such instance was registered. */
-  async deregister(id: string): Promise<boolean> {
-    if (!this.#registry.services.has(id)) return false;
-    await this.#edit(({ services, checks, maintenance }) => {
-      services.delete(id);
-      checks.delete(id);
-      maintenance.delete(id);
-    });
-    return true;
+  deregister(id: string): Promise<boolean> {
+    return this.#keep(this.#registry.remove(id));
   }
 
-  /** Adds a check to an instance of whatever source; false when there is no such instance. */
+  /** Adds a check to an instance of whatever source; false when there is no such instance. Throws like `register`. */
   async registerCheck(instance: string, check: CheckDefinition): Promise<boolean> {
-    if (!this.#registrations.has(instance)) return false;
-    const others = this.#registry.checksOf(instance).filter(({ id }) => id !== check.id);
-    await this.#edit(({ checks }) => checks.set(instance, [...others, check]));
-    return true;
+    this.#admit(check, [check]);
+    return this.#keep(this.#registrations.has(instance) && this.#registry.addCheck(instance, check));
   }
 
   /** Removes a check of something that was registered, or that was added; false when there is none. */
-  async deregisterCheck(id: string): Promise<boolean> {
-    const without = (list: readonly CheckDefinition[]) => list.filter((check) => check.id !== id);
-    let found = false;
-    await this.#edit(({ services, checks }) => {
-      for (const [instance, list] of checks) {
-        found ||= without(list).length < list.length;
-        checks.set(instance, without(list));
-      }
-      for (const [key, service] of services) {
-        const left = without(service.checks);
-        if (left.length === service.checks.length) continue;
-        found = true;
-        services.set(key, { ...service, checks: left });
-      }
-    });
-    return found;
+  deregisterCheck(id: string): Promise<boolean> {
+    return this.#keep(this.#registry.removeCheck(id));
   }
 
   /** Takes somebody's word for a ttl check; false when there is none of that id. */
@@ -129,13 +109,8 @@ export class LocalServices {
   }
 
   /** Puts an instance of whatever source into maintenance, or (no reason) takes it out; false when it is not there. */
-  async setMaintenance(instance: string, reason: string | undefined): Promise<boolean> {
-    if (!this.#registrations.has(instance)) return false;
-    await this.#edit(({ maintenance }) => {
-      if (reason === undefined) maintenance.delete(instance);
-      else maintenance.set(instance, reason);
-    });
-    return true;
+  setMaintenance(instance: string, reason: string | undefined): Promise<boolean> {
+    return this.#keep(this.#registrations.has(instance) && this.#registry.setMaintenance(instance, reason));
   }
 
   /** What stands in the catalog of this machine from before fleetd began: nobody shall notice that it was away. */
@@ -197,10 +172,23 @@ export class LocalServices {
     return unit ?? (container === undefined ? undefined : this.#options.unitOf(container));
   }
 
-  async #edit(edit: Parameters<ServiceRegistry['change']>[0]): Promise<void> {
-    this.#registry.change(edit);
+  /** Throws what a third party is told who asks too much. */
+  #admit(said: object, checks: readonly CheckDefinition[]): void {
+    if (Buffer.byteLength(JSON.stringify(said)) > MAX_REGISTRATION_BYTES)
+      throw new FlotillaError('too-large', `a registration may have ${MAX_REGISTRATION_BYTES} bytes at most`);
+    if (!this.#options.scriptChecks && checks.some(({ probe }) => probe.type === 'script'))
+      throw new FlotillaError(
+        'forbidden',
+        'checks that run programs are refused here: set script_checks=true to allow them',
+      );
+  }
+
+  /** After a change of what third parties say: acts on it, and resolves once it is on disk. Nothing found, nothing done. */
+  async #keep(found: boolean): Promise<boolean> {
+    if (!found) return false;
     this.#renew();
     await this.#registry.save();
+    return true;
   }
 
   async #follow(source: ServiceSource): Promise<void> {
@@ -241,6 +229,19 @@ export class LocalServices {
       : [...checks.filter((own) => added.every((check) => check.id !== own.id)), ...added];
   }
 
+  /** Of what is critical for too long, that which a third party registered is forgotten; the rest stays out meanwhile. */
+  #onResults(): void {
+    const { log } = this.#options;
+    for (const registration of this.#registry.services.values()) {
+      if (!this.#checksOf(registration).some(({ id }) => this.#checks.isOverdue(id))) continue;
+      log.info('Service deregistered, critical for too long', { service: registration.id });
+      this.deregister(registration.id).catch((error) =>
+        log.error('Deregistration not kept', { error: messageOf(error) }),
+      );
+    }
+    this.#changed();
+  }
+
   #changed(): void {
     this.#instances = undefined;
     for (const listener of this.#listeners) listener();
@@ -256,10 +257,7 @@ export class LocalServices {
       const checks = this.#checksOf(registration);
       const unit = this.#unitOf(registration);
       if (unit !== undefined && this.#withdrawals.has(unit)) continue;
-      if (checks.some((check) => this.#checks.isOverdue(check.id))) {
-        this.#dropOverdue(registration);
-        continue;
-      }
+      if (checks.some((check) => this.#checks.isOverdue(check.id))) continue;
       const made = this.#instance(registration, { checks, unit, machine });
       built.set(id, made);
       instances.set(id, made.instance);
@@ -295,15 +293,6 @@ export class LocalServices {
       checks,
     };
     return { parts, instance };
-  }
-
-  /** One that was registered by a third party is forgotten; the others stay out as long as they are critical. */
-  #dropOverdue({ id, source }: Registration): void {
-    if (source !== 'api') return;
-    this.#options.log.info('Service deregistered, critical for too long', { service: id });
-    this.deregister(id).catch((error) =>
-      this.#options.log.error('Deregistration not kept', { error: messageOf(error) }),
-    );
   }
 }
 

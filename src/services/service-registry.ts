@@ -36,9 +36,41 @@ export class ServiceRegistry {
     return this.#contents.maintenance.get(instance);
   }
 
-  /** Changes the contents at once; `save` makes it last. */
-  change(edit: (contents: Contents) => void): void {
-    edit(this.#contents);
+  // Each of these changes the contents at once and answers whether there was what it speaks of; `save` makes it last.
+
+  put(registration: Registration, { keepChecks }: { readonly keepChecks: boolean }): boolean {
+    this.#contents.services.set(registration.id, registration);
+    if (!keepChecks) this.#contents.checks.delete(registration.id);
+    return true;
+  }
+
+  remove(id: string): boolean {
+    const { services, checks, maintenance } = this.#contents;
+    if (!services.delete(id)) return false;
+    checks.delete(id);
+    maintenance.delete(id);
+    return true;
+  }
+
+  addCheck(instance: string, check: CheckDefinition): boolean {
+    this.#contents.checks.set(instance, [...without(this.checksOf(instance), check.id), check]);
+    return true;
+  }
+
+  /** A check that was added, or came with a registration. */
+  removeCheck(id: string): boolean {
+    const { services, checks } = this.#contents;
+    const added = [...checks].filter(([, list]) => list.some((check) => check.id === id));
+    const own = [...services.values()].filter((service) => service.checks.some((check) => check.id === id));
+    for (const [instance, list] of added) checks.set(instance, without(list, id));
+    for (const service of own) services.set(service.id, { ...service, checks: without(service.checks, id) });
+    return added.length + own.length > 0;
+  }
+
+  setMaintenance(instance: string, reason: string | undefined): boolean {
+    if (reason === undefined) this.#contents.maintenance.delete(instance);
+    else this.#contents.maintenance.set(instance, reason);
+    return true;
   }
 
   /** Resolves once everything changed before the call is on disk; throws `unavailable` when the disk does not take it. */
@@ -89,4 +121,8 @@ function read(file: string, log: Log): Contents {
       log.error('Registered services cannot be read, beginning without', { file, error: messageOf(error) });
     return { services: new Map(), checks: new Map(), maintenance: new Map() };
   }
+}
+
+function without(checks: readonly CheckDefinition[], id: string): readonly CheckDefinition[] {
+  return checks.filter((check) => check.id !== id);
 }
