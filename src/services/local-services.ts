@@ -80,7 +80,8 @@ export class LocalServices {
 
   /**
    * Registers an instance, or replaces the one with its id; results of checks that it keeps stay. Resolves once it is
-   * on disk. The `keepChecks` that were added to the instance meanwhile stay with it.
+   * on disk; throws `too-large` or `forbidden` when it asks too much. With `keepChecks` those stay that were added to the
+   * instance later.
    */
   async register(registration: ApiRegistration, options: { readonly keepChecks: boolean }): Promise<void> {
     this.#admit(registration, registration.checks);

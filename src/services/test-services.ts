@@ -130,7 +130,8 @@ export class TestMachine {
   }
 
   announce(): void {
-    void this.join();
+    // At the end of a test the store may be gone already.
+    this.join().catch(() => {});
   }
 
   /** Announces the machine, under the lease it has as long as that lasts. */
