@@ -37,7 +37,8 @@ export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T
   const ending = new AbortController();
   const end = () => ending.abort();
   const cancel = parts.clock.after(waitMs * (1 + parts.random.float() * JITTER), end);
-  request.gone.addEventListener('abort', end, { once: true });
+  const gone = request.gone();
+  gone.addEventListener('abort', end, { once: true });
   try {
     while (!isNews() && !ending.signal.aborted) {
       await watchable.changed(index, ending.signal);
@@ -46,7 +47,7 @@ export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T
     return found;
   } finally {
     cancel();
-    request.gone.removeEventListener('abort', end);
+    gone.removeEventListener('abort', end);
   }
 }
 
@@ -59,27 +60,28 @@ export function indexHeaders({ index }: { readonly index: number }): Readonly<Re
   };
 }
 
-/** Something made of the catalog, with the revision of its own latest change. */
-export function inCatalog<T>(
-  { parts: { catalog } }: ConsulRequest,
-  read: (snapshot: CatalogSnapshot) => { readonly value: T; readonly index: number },
-): Watchable<T> {
-  const look = () => {
-    const { value, index } = read(catalog.snapshot);
-    return { value, index, newest: index };
-  };
+/** Something made of the catalog: what it is, and the revision of its own latest change, which is asked more often. */
+export interface InCatalog<T> {
+  value(snapshot: CatalogSnapshot): T;
+  index(snapshot: CatalogSnapshot): number;
+}
+
+export function inCatalog<T>({ parts: { catalog } }: ConsulRequest, made: InCatalog<T>): Watchable<T> {
   return {
-    read: look,
+    read() {
+      const index = made.index(catalog.snapshot);
+      return { value: made.value(catalog.snapshot), index, newest: index };
+    },
     changed: (after, signal) =>
       new Promise((resolve) => {
-        if (signal.aborted || look().index !== after) return resolve();
+        if (signal.aborted || made.index(catalog.snapshot) !== after) return resolve();
         const done = () => {
           stop();
           signal.removeEventListener('abort', done);
           resolve();
         };
-        const stop = catalog.onChange(() => {
-          if (look().index !== after) done();
+        const stop = catalog.onChange((snapshot) => {
+          if (made.index(snapshot) !== after) done();
         });
         signal.addEventListener('abort', done, { once: true });
       }),

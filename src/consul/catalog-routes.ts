@@ -32,7 +32,10 @@ async function whole(request: ConsulRequest, state: UnchangedIndex): Promise<Ans
   const variant = request.query.getAll('node-meta').sort().join('\n');
   const found = await blocking(
     request,
-    inCatalog(request, (snapshot) => state.look(snapshot, request.parts.datacenter, variant)),
+    inCatalog(request, {
+      value: (snapshot) => state.look(snapshot, request.parts.datacenter, variant).body,
+      index: (snapshot) => state.look(snapshot, request.parts.datacenter, variant).index,
+    }),
   );
   return jsonBody(found.value, indexHeaders(found));
 }
@@ -61,7 +64,7 @@ async function oneNode(request: ConsulRequest): Promise<Answer> {
   const { rest, parts } = request;
   const found = await blocking(
     request,
-    inCatalog(request, (snapshot) => ({ value: snapshot, index: snapshot.revision })),
+    inCatalog(request, { value: (snapshot) => snapshot, index: ({ revision }) => revision }),
   );
   const node = nodeNamed(found.value, rest);
   if (!node) return json(null, indexHeaders(found));

@@ -69,12 +69,19 @@ async function handle(
   outgoing: ServerResponse,
   { respond, stopping }: { readonly respond: Respond; readonly stopping: AbortSignal },
 ): Promise<void> {
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  outgoing.once('close', leave);
-  stopping.addEventListener('abort', leave, { once: true });
-  const answer = await respond(incoming, gone.signal);
-  stopping.removeEventListener('abort', leave);
+  let forget = () => {};
+  // Most requests are answered at once and never ask for it.
+  const gone = () => {
+    const leaving = new AbortController();
+    const leave = () => leaving.abort();
+    if (outgoing.destroyed || stopping.aborted) leave();
+    outgoing.once('close', leave);
+    stopping.addEventListener('abort', leave, { once: true });
+    forget = () => stopping.removeEventListener('abort', leave);
+    return leaving.signal;
+  };
+  const answer = await respond(incoming, gone);
+  forget();
   if (!outgoing.destroyed) send(incoming, outgoing, answer);
 }
 

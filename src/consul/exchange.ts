@@ -27,8 +27,8 @@ export interface ConsulRequest {
   readonly query: URLSearchParams;
   readonly parts: ConsulParts;
   readonly incoming: IncomingMessage;
-  /** Aborts when the client has gone or the server closes. */
-  readonly gone: AbortSignal;
+  /** A signal that aborts when the client has gone or the server closes; made for those who wait. */
+  readonly gone: () => AbortSignal;
 }
 
 export interface Answer {

@@ -1,4 +1,4 @@
-import { type CatalogInstance, type CatalogNode, type CatalogSnapshot, healthOf } from '../services/index.ts';
+import { type CatalogInstance, type CatalogSnapshot, healthOf } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
 import { hasMeta, instancesOn, nodeNamed } from './catalog-lookups.ts';
 import { type Answer, type ConsulRequest, isSet, json, type Route } from './exchange.ts';
@@ -21,18 +21,19 @@ function serviceHealth(request: ConsulRequest, lists: ListAnswers): Promise<Answ
   return lists.answer(request, { kind: passing ? 'passing' : 'health', keep, show: healthShape });
 }
 
-interface Checks {
-  readonly index: number;
-  readonly value: readonly unknown[];
+/** Which checks to list, and by which revision to know that there may be others. */
+interface Listing {
+  readonly index: (snapshot: CatalogSnapshot, request: ConsulRequest) => number;
+  readonly value: (snapshot: CatalogSnapshot, request: ConsulRequest) => readonly unknown[];
 }
 
-async function checks(
-  request: ConsulRequest,
-  read: (snapshot: CatalogSnapshot, request: ConsulRequest) => Checks,
-): Promise<Answer> {
+async function checks(request: ConsulRequest, { index, value }: Listing): Promise<Answer> {
   const found = await blocking(
     request,
-    inCatalog(request, (snapshot) => read(snapshot, request)),
+    inCatalog(request, {
+      index: (snapshot) => index(snapshot, request),
+      value: (snapshot) => value(snapshot, request),
+    }),
   );
   return json(found.value, indexHeaders(found));
 }
@@ -43,21 +44,27 @@ function checksOf(instances: readonly CatalogInstance[], { nodes }: CatalogSnaps
   );
 }
 
-function onNode(snapshot: CatalogSnapshot, { rest }: ConsulRequest): Checks {
-  const node = nodeNamed(snapshot, rest);
-  const value = node ? [nodeCheck(node), ...checksOf(instancesOn(snapshot, node), snapshot)] : [];
-  return { value, index: snapshot.revision };
-}
+const onNode: Listing = {
+  index: ({ revision }) => revision,
+  value(snapshot, { rest }) {
+    const node = nodeNamed(snapshot, rest);
+    return node ? [nodeCheck(node), ...checksOf(instancesOn(snapshot, node), snapshot)] : [];
+  },
+};
 
-function ofService(snapshot: CatalogSnapshot, { rest }: ConsulRequest): Checks {
-  return { value: checksOf(snapshot.services.get(rest) ?? [], snapshot), index: snapshot.revisionOf(rest) };
-}
+const ofService: Listing = {
+  index: (snapshot, { rest }) => snapshot.revisionOf(rest),
+  value: (snapshot, { rest }) => checksOf(snapshot.services.get(rest) ?? [], snapshot),
+};
 
-function inState(snapshot: CatalogSnapshot, { rest, query }: ConsulRequest): Checks {
-  const meta = query.getAll('node-meta');
-  const nodes = [...snapshot.nodes.values()].filter((node) => hasMeta(node, meta));
-  const ids = new Set(nodes.map(({ id }) => id));
-  const instances = [...snapshot.services.values()].flat().filter(({ machine }) => ids.has(machine));
-  const all = [...nodes.map((node: CatalogNode) => nodeCheck(node)), ...checksOf(instances, snapshot)];
-  return { value: rest === 'any' ? all : all.filter(({ Status }) => Status === rest), index: snapshot.revision };
-}
+const inState: Listing = {
+  index: ({ revision }) => revision,
+  value(snapshot, { rest, query }) {
+    const meta = query.getAll('node-meta');
+    const nodes = [...snapshot.nodes.values()].filter((node) => hasMeta(node, meta));
+    const ids = new Set(nodes.map(({ id }) => id));
+    const instances = [...snapshot.services.values()].flat().filter(({ machine }) => ids.has(machine));
+    const all = [...nodes.map((node) => nodeCheck(node)), ...checksOf(instances, snapshot)];
+    return rest === 'any' ? all : all.filter(({ Status }) => Status === rest);
+  },
+};

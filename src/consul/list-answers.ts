@@ -22,7 +22,7 @@ export class ListAnswers {
     const name = request.rest;
     const found = await blocking(
       request,
-      inCatalog(request, (snapshot) => ({ value: snapshot, index: snapshot.revisionOf(name) })),
+      inCatalog(request, { value: (snapshot) => snapshot, index: (snapshot) => snapshot.revisionOf(name) }),
     );
     const instances = found.value.services.get(name);
     const body = instances ? this.#body(found.value, instances, request, listed) : NONE;

@@ -10,7 +10,7 @@ import { statusRoutes } from './status-routes.ts';
 import { txnRoutes } from './txn-routes.ts';
 
 /** Finds the route of a request and has it answered; never rejects. */
-export type Respond = (incoming: IncomingMessage, gone: AbortSignal) => Promise<Answer>;
+export type Respond = (incoming: IncomingMessage, gone: () => AbortSignal) => Promise<Answer>;
 
 export function createRespond(parts: ConsulParts): Respond {
   const routes = [
@@ -53,7 +53,7 @@ async function respond(asked: {
   readonly parts: ConsulParts;
   readonly find: Find;
   readonly incoming: IncomingMessage;
-  readonly gone: AbortSignal;
+  readonly gone: () => AbortSignal;
 }): Promise<Answer> {
   const { parts, find, incoming, gone } = asked;
   const url = incoming.url ?? '/';

@@ -21,6 +21,7 @@ export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
   readonly #loop: Loop;
   #term: AbortController | undefined;
+  #sessions = 0;
 
   constructor(options: SessionKeeperOptions) {
     this.#options = options;
@@ -39,7 +40,9 @@ export class SessionKeeper {
     const term = new AbortController();
     const ended = AbortSignal.any([term.signal, signal]);
     kv.sessions.watch(() => this.#loop.wake(), ended);
-    const stop = catalog.onChange(() => this.#loop.wake());
+    const stop = catalog.onChange(() => {
+      if (this.#sessions > 0) this.#loop.wake();
+    });
     ended.addEventListener('abort', stop, { once: true });
     return term;
   }
@@ -47,9 +50,11 @@ export class SessionKeeper {
   async #turn(): Promise<undefined> {
     if (!this.#term) return;
     const { kv, catalog } = this.#options;
-    // A machine that is not in the catalog yet is not one that has failed.
-    await catalog.sync();
-    await kv.sessions.sweep((session) => this.#isAlive(session));
+    this.#sessions = await kv.sessions.sweep(async () => {
+      // A machine that has just joined is not one that has failed.
+      await catalog.sync();
+      return (session) => this.#isAlive(session);
+    });
   }
 
   #isAlive({ machine, checks }: Session): boolean {

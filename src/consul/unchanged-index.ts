@@ -20,17 +20,14 @@ export class UnchangedIndex {
     this.#make = make;
   }
 
-  look(
-    snapshot: CatalogSnapshot,
-    datacenter: string,
-    variant: string,
-  ): { readonly value: string; readonly index: number } {
+  look(snapshot: CatalogSnapshot, datacenter: string, variant: string): Pick<Seen, 'body' | 'index'> {
     const seen = this.#seen.get(variant);
-    if (seen?.snapshot === snapshot) return { value: seen.body, index: seen.index };
+    if (seen?.snapshot === snapshot) return seen;
     const body = this.#make(snapshot, datacenter, variant);
     const index = seen?.body === body ? seen.index : snapshot.revision;
+    const made = { snapshot, body, index };
     if (!seen && this.#seen.size >= MAX_VARIANTS) this.#seen.clear();
-    this.#seen.set(variant, { snapshot, body, index });
-    return { value: body, index };
+    this.#seen.set(variant, made);
+    return made;
   }
 }

@@ -257,7 +257,7 @@ test('what a session held is given up when its time is over, and rests for the l
     await clock.sleep(50);
   }
   assert.equal((await kv.transact([lock('l', waiting)])).ok, false, 'until somebody sweeps it is held');
-  await kv.sessions.sweep(() => true);
+  await kv.sessions.sweep(async () => () => true);
   assert.equal((await at(kv)('l'))!.session, undefined);
   assert.equal((await kv.transact([lock('l', waiting)])).ok, false, 'the lock delay');
   while (!(await kv.transact([lock('l', waiting)])).ok) {

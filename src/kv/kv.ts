@@ -81,8 +81,11 @@ export interface Sessions {
   renew(id: string): Promise<Session | undefined>;
   /** Ends a session, and gives up what it held; one that is not there is no error. */
   destroy(id: string): Promise<void>;
-  /** Ends sessions whose machine or checks have failed, and gives up what sessions that have ended held. */
-  sweep(isAlive: (session: Session) => boolean): Promise<void>;
+  /**
+   * Ends sessions whose machine or checks have failed, and gives up what sessions that have ended held. `judge` is asked once
+   * the sessions have been read: what it judges by must not be older. Answers how many sessions there are left.
+   */
+  sweep(judge: () => Promise<(session: Session) => boolean>): Promise<number>;
   /** Calls `onChange` after each change of a session or a lock, until the signal aborts; once at the beginning. */
   watch(onChange: () => void, signal: AbortSignal): void;
 }

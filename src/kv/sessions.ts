@@ -54,9 +54,11 @@ export class StoredSessions implements Sessions {
     await Promise.all(entries.map((entry) => this.#giveUp(entry)));
   }
 
-  async sweep(isAlive: (session: Session) => boolean): Promise<void> {
+  async sweep(judge: () => Promise<(session: Session) => boolean>): Promise<number> {
     const { store, keys, log } = this.#options;
     const { entries } = await store.list(keys.locksAndSessions);
+    if (entries.length === 0) return 0;
+    const isAlive = await judge();
     const alive = new Set<string>();
     for (const entry of entries) {
       const id = keys.sessionOf(entry.key);
@@ -64,6 +66,7 @@ export class StoredSessions implements Sessions {
       if (!session) continue;
       alive.add(session.id);
       if (isAlive(session)) continue;
+      alive.delete(session.id);
       log.info('Session ended, its machine or a check has failed', { session: session.id, machine: session.machine });
       await this.destroy(session.id);
     }
@@ -71,6 +74,7 @@ export class StoredSessions implements Sessions {
       const lock = keys.lockOf(entry.key);
       if (lock && !alive.has(lock.session)) await this.#giveUp(entry);
     }
+    return alive.size;
   }
 
   watch(onChange: () => void, signal: AbortSignal): void {

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ConsulError } from './exchange.ts';
+import { parseGoDuration } from './go-duration.ts';
+import { readCheck, readRegistration } from './registration-body.ts';
+
+const named = (over: object) => readRegistration({ Name: 'web', ...over });
+
+test("what a registration leaves out has Consul's defaults", () => {
+  assert.deepEqual(named({}), {
+    id: 'web',
+    name: 'web',
+    address: '',
+    port: 0,
+    tags: [],
+    meta: {},
+    weights: { passing: 1, warning: 1 },
+    enableTagOverride: false,
+    routes: [],
+    checks: [],
+  });
+});
+
+const PACE = { intervalMs: 5000, timeoutMs: 10_000 };
+const CHECKS: readonly (readonly [check: object, probe: object])[] = [
+  [{ TTL: '1m30s' }, { type: 'ttl', ttlMs: 90_000 }],
+  [
+    { tcp: 'db:5432', interval: '5s' },
+    { type: 'tcp', host: 'db', port: 5432, ...PACE },
+  ],
+  [
+    { TCP: '[::1]:80', Interval: 5e9, Timeout: '1s' },
+    { type: 'tcp', host: '::1', port: 80, intervalMs: 5000, timeoutMs: 1000 },
+  ],
+  [
+    { HTTP: 'https://web/health', Method: 'HEAD', TLSSkipVerify: true, Header: { 'X-A': ['1'] }, Interval: '5s' },
+    {
+      type: 'https',
+      url: 'https://web/health',
+      method: 'HEAD',
+      headers: { 'X-A': ['1'] },
+      body: '',
+      verify: false,
+      ...PACE,
+    },
+  ],
+  [
+    { GRPC: 'web:90/one', GRPCUseTLS: true, Interval: '5s' },
+    { type: 'grpc', host: 'web', port: 90, service: 'one', tls: true, verify: true, ...PACE },
+  ],
+  [
+    { Args: ['true'], Interval: '5s' },
+    { type: 'script', args: ['true'], env: {}, ...PACE },
+  ],
+  [
+    { script_args: ['true'], interval: '5s' },
+    { type: 'script', args: ['true'], env: {}, ...PACE },
+  ],
+];
+
+for (const [check, probe] of CHECKS) {
+  test(`a check ${JSON.stringify(check)}`, () => {
+    const [read] = named({ Check: check }).checks;
+    assert.deepEqual(read!.probe, probe);
+    assert.deepEqual([read!.id, read!.name, read!.status], ['service:web', "Service 'web' check", 'critical']);
+  });
+}
+
+test('several checks are numbered, and a service leaves no sooner than after a minute', () => {
+  const { checks } = named({
+    Checks: [{ TTL: '1s' }, { TTL: '2s', Status: 'passing', DeregisterCriticalServiceAfter: '1s' }],
+  });
+  assert.deepEqual(
+    checks.map(({ id }) => id),
+    ['service:web:1', 'service:web:2'],
+  );
+  assert.equal(checks[1]!.deregisterAfterMs, 60_000);
+});
+
+test('whatever is sent, it is read or refused with a sentence', () => {
+  const keys = fc.constantFrom(
+    'Name',
+    'ID',
+    'Port',
+    'Tags',
+    'Check',
+    'Checks',
+    'Meta',
+    'Weights',
+    'Interval',
+    'TTL',
+    'HTTP',
+    'TCP',
+    'GRPC',
+    'Args',
+  );
+  const json = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.string(),
+      fc.double(),
+      fc.integer(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.array(tie('value')),
+      fc.dictionary(keys, tie('value')),
+    ),
+  })).value;
+  const tryTo = (read: () => unknown) => {
+    try {
+      read();
+    } catch (error) {
+      assert.ok(error instanceof ConsulError, String(error));
+      assert.ok(error.message.length > 10);
+    }
+  };
+  fc.assert(
+    fc.property(fc.dictionary(keys, json), (body) => {
+      tryTo(() => readRegistration(body));
+      tryTo(() => readCheck(body, { id: 'i', name: 'n' }));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("durations are Go's", () => {
+  const cases: readonly (readonly [string, number | undefined])[] = [
+    ['10s', 10_000],
+    ['1h2m3.5s', 3_723_500],
+    ['60000ms', 60_000],
+    ['0', 0],
+    ['5', undefined],
+    ['', undefined],
+    ['1 s', undefined],
+    ['-1s', undefined],
+  ];
+  for (const [text, ms] of cases) assert.equal(parseGoDuration(text), ms, text);
+});
