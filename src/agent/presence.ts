@@ -69,10 +69,16 @@ export class Presence {
   /** Withdraws the machine at once. Call after the signal has been aborted. */
   async leave(): Promise<void> {
     await this.#loop.done;
-    const lease = this.#lease;
+    const { cluster, machine, token } = this.#options;
+    const [lease, announcement] = [this.#lease, this.announcement];
     this.#lease = undefined;
     this.#become('joining');
-    await lease?.revoke();
+    try {
+      // Its last word: who has begun to watch only now must know that it was alive, or would wait for it to come back.
+      if (lease && announcement) await cluster.announce(machine(), token, lease);
+    } finally {
+      await lease?.revoke();
+    }
   }
 
   async #turn(): Promise<number | undefined> {
