@@ -6,10 +6,13 @@ import { systemClock as clock, silentLog as log, systemRandom as random } from '
 import type { ServiceInstance } from '../src/model/index.ts';
 import { type Catalog, openCatalog } from '../src/services/index.ts';
 import { openEtcdStore } from '../src/store/index.ts';
+import { whyNoDocker } from '../test/e2e/docker-daemon.ts';
+import { containerFigure } from './container-services.ts';
 import { type Figure, printFigures } from './figures.ts';
 import { BenchLab } from './lab.ts';
 
 const UNITS = 500;
+const CONTAINERS = 100;
 const SERVICE = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[X-Service]\nName=many\nPort=80\n';
 
 export async function benchServices(quick: boolean): Promise<void> {
@@ -18,7 +21,9 @@ export async function benchServices(quick: boolean): Promise<void> {
     await lab.up();
     const registration = await registrations(lab, quick ? 100 : UNITS);
     const changes = await changesSeen(lab, quick ? 100 : 1000);
-    printFigures('services', [registration, ...changes]);
+    const containers =
+      whyNoDocker() === undefined ? [await containerFigure(lab.storeEndpoint(), quick ? 30 : CONTAINERS)] : [];
+    printFigures('services', [registration, ...containers, ...changes]);
   } finally {
     await lab.down();
   }
