@@ -10,6 +10,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
   ssh: async (quick) => (await import('./ssh.ts')).benchSsh(quick),
   schedule: async (quick) => (await import('./schedule.ts')).benchSchedule(quick),
   services: async (quick) => (await import('./services.ts')).benchServices(quick),
+  router: async (quick) => (await import('./router.ts')).benchRouter(quick),
   store: async (quick) => (await import('./store.ts')).benchStore(quick),
 };
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../lib/index.ts';
 import type { Catalog, CatalogInstance, CatalogSnapshot } from '../services/index.ts';
@@ -188,3 +189,39 @@ for (const plane of ['process', 'haproxy'] as const) {
     });
   });
 }
+
+test('half a gigabyte goes up and down in little memory', async (t) => {
+  const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+  const chunk = Buffer.alloc(1 << 20, 'x');
+  const count = 512;
+  const server = http.createServer((request, response) => {
+    let bytes = 0;
+    request.on('data', (data: Buffer) => {
+      bytes += data.length;
+    });
+    request.on('end', () => {
+      if (request.method === 'PUT') response.end(String(bytes));
+      else Readable.from(Array.from({ length: count }, () => chunk)).pipe(response);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  catalog.set((server.address() as net.AddressInfo).port);
+  const router = open(t, 'process', catalog, directory, port);
+  await until('it listens', () => router.listening.length > 0);
+  const { pid } = findRouter(directory)!;
+  const options = { host: '127.0.0.1', port, agent: false, headers: { host: 'web.x' } };
+
+  const up = http.request({ ...options, method: 'PUT' });
+  Readable.from(Array.from({ length: count }, () => chunk)).pipe(up);
+  const [answer] = (await once(up, 'response')) as [http.IncomingMessage];
+  assert.equal(String((await answer.toArray()).join('')), String(count * chunk.length));
+
+  const [down] = (await once(http.get(options), 'response')) as [http.IncomingMessage];
+  let received = 0;
+  for await (const data of down) received += (data as Buffer).length;
+  assert.equal(received, count * chunk.length);
+  const peakKb = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
+  assert.ok(peakKb < 256 * 1024, `${peakKb} KB at most`);
+});
