@@ -42,6 +42,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   restart,
   router,
   services,
+  ssh,
   start,
   status,
   stop,
@@ -51,6 +52,5 @@ export const COMMANDS: readonly CommandSpec[] = [
   wait,
   why,
   verify,
-  ssh,
   fdForward,
 ];

@@ -1,7 +1,7 @@
 import type { KvArea } from '../kv/index.ts';
+import { parseGoDuration } from '../lib/index.ts';
 import type { CatalogSnapshot } from '../services/index.ts';
 import { ConsulError, type ConsulRequest } from './exchange.ts';
-import { parseGoDuration } from './go-duration.ts';
 
 /** Something that can be read, and waited for. */
 export interface Watchable<T> {

@@ -1,5 +1,5 @@
+import { parseGoDuration } from '../lib/index.ts';
 import { ConsulError, type ConsulRequest, readBody } from './exchange.ts';
-import { parseGoDuration } from './go-duration.ts';
 
 /**
  * A JSON object as Consul reads one: names in any case and with or without underscores, of the right types, and none that

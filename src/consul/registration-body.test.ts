@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ConsulError } from './exchange.ts';
-import { parseGoDuration } from './go-duration.ts';
+import { parseGoDuration } from '../lib/index.ts';
 import { readCheck, readRegistration } from './registration-body.ts';
 
 const named = (over: object) => readRegistration({ Name: 'web', ...over });

@@ -1,9 +1,9 @@
 import type { NewSession, Session } from '../kv/index.ts';
+import { parseGoDuration } from '../lib/index.ts';
 import { healthOf } from '../services/index.ts';
 import { blocking, indexHeaders, inKv } from './blocking.ts';
 import { instancesOn, nodeNamed } from './catalog-lookups.ts';
 import { type Answer, ConsulError, type ConsulRequest, json, type Route, text } from './exchange.ts';
-import { parseGoDuration } from './go-duration.ts';
 import { JsonFields, malformed, readJson } from './json-fields.ts';
 
 const FIELDS = 'LockDelay Node Name Checks NodeChecks ServiceChecks Behavior TTL Namespace ID'.split(' ');

@@ -101,6 +101,36 @@ describe('Client of an etcd cluster', { skip }, () => {
       (member) => cluster.revive(member),
     ));
 
+  test('without a majority nothing is written and leases end; with one again all goes on, and no event is missed', async () => {
+    const lease = await store.lease(3000);
+    const prefix = `${random.hex(4)}/`;
+    const seen: string[] = [];
+    const stopping = new AbortController();
+    const { revision } = await store.commit([], [{ put: `${prefix}before`, value: '' }]);
+    const watching = (async () => {
+      for await (const { events } of store.watch(prefixRange(prefix), revision, stopping.signal))
+        for (const event of events) seen.push(event.type === 'put' ? event.entry.key : `lost ${event.key}`);
+    })();
+    await cluster.kill(0);
+    await cluster.kill(1);
+    const put = (key: string) => store.commit([{ key, createRevision: 0 }], [{ put: key, value: '' }]);
+    await assert.rejects(put(`${prefix}during`), { name: 'FlotillaError' });
+    await eventually(() => assert.ok(lease.lost.aborted, 'the lease counts as lost'));
+    cluster.revive(0);
+    cluster.revive(1);
+    const after = Array.from({ length: 5 }, (_, i) => `${prefix}z${i}`);
+    for (const key of after) await eventually(() => put(key));
+    await eventually(() => assert.ok(seen.includes(after.at(-1)!)));
+    // What was refused may have been written all the same: a majority that comes back can still carry it out.
+    assert.deepEqual(
+      seen.filter((key) => key !== `${prefix}during`),
+      after,
+    );
+    assert.equal(new Set(seen).size, seen.length);
+    stopping.abort();
+    await watching;
+  });
+
   test('survives that any one member falls silent', () =>
     survives(
       async (member) => {
