@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ConsulError } from './exchange.ts';
 import { parseGoDuration } from '../lib/index.ts';
+import { ConsulError } from './exchange.ts';
 import { readCheck, readRegistration } from './registration-body.ts';
 
 const named = (over: object) => readRegistration({ Name: 'web', ...over });
