@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
@@ -97,21 +97,24 @@ test('the PROXY protocol says who asks, in both versions, and nothing else is ta
   assert.match(answer, /9\.8\.7\.6 http$/);
 });
 
+/** Writes FILE.pem with a new certificate for `name`, and its key. */
+function makeCertificate(directory: string, file: string, name: string): void {
+  const [key, cert] = [path.join(directory, 'key'), path.join(directory, 'cert')];
+  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  spawnSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert]);
+  writeFileSync(path.join(directory, `${file}.pem`), readFileSync(cert, 'utf8') + readFileSync(key, 'utf8'));
+  for (const part of [key, cert]) rmSync(part);
+}
+
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 test('TLS with the certificate for the host that is asked for, and plain HTTP redirected to it', {
   skip: hasOpenssl ? false : 'openssl is not installed (apt install openssl)',
 }, async (t) => {
   const certificates = temporary(t);
-  for (const name of ['a.example.com', '*.b.example.com']) {
-    const file = path.join(certificates, `${name.replace('*', 'star')}.pem`);
-    const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-    spawnSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', file, '-out', `${file}.crt`]);
-    const both = readFileSync(file, 'utf8') + readFileSync(`${file}.crt`, 'utf8');
-    rmSync(`${file}.crt`);
-    spawnSync('sh', ['-c', `cat > '${file}'`], { input: both });
-  }
+  makeCertificate(certificates, 'a', 'a.example.com');
+  makeCertificate(certificates, 'b', '*.b.example.com');
   const listenTls = [{ host: '127.0.0.1', port: 0 }];
   const { plane, port, route } = await planeFor(t, open, { certificates, listenTls, redirectToTls: true });
   await route((await startBackend(t, 'a', whoAsks)).backend);
@@ -132,6 +135,15 @@ test('TLS with the certificate for the host that is asked for, and plain HTTP re
     await once(socket, 'close');
     assert.match(text, /127\.0\.0\.1 https$/);
   }
+  makeCertificate(certificates, 'a', 'renewed.example.com');
+  const nameless = async () => {
+    const socket = tls.connect({ host: '127.0.0.1', port: securePort, rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { CN } = socket.getPeerCertificate().subject;
+    socket.destroy();
+    return CN;
+  };
+  await until('the renewed one is shown', async () => (await nameless()) === 'renewed.example.com');
   const { status, headers } = await ask(port, { path: '/x?y=z', headers: { host: 'web.example.com:8080' } });
   assert.deepEqual([status, headers.location], [308, 'https://web.example.com/x?y=z']);
 });

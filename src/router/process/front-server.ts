@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Socket, Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
@@ -58,6 +58,13 @@ export class FrontServer {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
     });
+  }
+
+  /** Clients that name no host get the first certificate as it is now. */
+  renewCertificates(): void {
+    const { certificates } = this.#options;
+    if (certificates !== undefined && 'setSecureContext' in this.#http)
+      (this.#http as TlsServer).setSecureContext(certificates().fallback);
   }
 
   /** Rejects with FlotillaError `unavailable` when the address is taken. */
@@ -136,6 +143,7 @@ function createHttpServer({ certificates, clientTimeoutMs, onRequest }: FrontOpt
       : createTlsServer(
           {
             ...common,
+            ...certificates().fallback,
             ALPNProtocols: ['http/1.1'],
             SNICallback: (name, answer) => answer(null, certificates().for(name)),
           },

@@ -8,7 +8,7 @@ import { AccessLog } from './access-log.ts';
 import { answerPage } from './answer-page.ts';
 import { BackendState } from './backend-state.ts';
 import { Balancer } from './balancer.ts';
-import { Certificates } from './certificates.ts';
+import { Certificates, watchCertificates } from './certificates.ts';
 import { Exchange } from './exchange.ts';
 import { clientAddressOf, FrontServer } from './front-server.ts';
 import { requestHeaders } from './headers.ts';
@@ -39,6 +39,7 @@ class ProcessPlane implements DataPlane {
   readonly #fronts: readonly FrontServer[];
   readonly #accessLog: AccessLog | undefined;
   #certificates: Certificates | undefined;
+  #unwatch: () => void = () => {};
   #table: RouteTable = NO_ROUTES;
   #index = new RouteIndex([]);
   /** By id and address: an instance that comes back elsewhere is another backend. */
@@ -52,7 +53,7 @@ class ProcessPlane implements DataPlane {
     this.#settings = settings;
     this.#clock = clock;
     this.#log = log;
-    if (settings.listenTls.length > 0) this.#certificates = Certificates.read(settings.certificates);
+    if (settings.listenTls.length > 0) this.#readCertificates();
     this.#accessLog = settings.accessLog === '' ? undefined : new AccessLog(settings.accessLog, clock, log);
     const { proxyProtocol, clientTimeoutMs } = settings;
     const common = {
@@ -72,6 +73,15 @@ class ProcessPlane implements DataPlane {
         (address) => new FrontServer({ ...common, address, certificates: () => this.#certificates!, onRequest: onTls }),
       ),
     ];
+  }
+
+  #readCertificates(): void {
+    const { certificates: directory } = this.#settings;
+    this.#certificates = Certificates.read(directory);
+    this.#unwatch = watchCertificates(directory, { clock: this.#clock, log: this.#log }, (certificates) => {
+      this.#certificates = certificates;
+      for (const front of this.#fronts) front.renewCertificates();
+    });
   }
 
   async listen(): Promise<void> {
@@ -133,6 +143,7 @@ class ProcessPlane implements DataPlane {
     await Promise.all(this.#fronts.map((front) => front.close(graceMs)));
     await Promise.all([...this.#states.values()].map(({ pool }) => pool.destroy()));
     this.#accessLog?.close();
+    this.#unwatch();
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, protocol: 'http' | 'https'): void {
