@@ -231,6 +231,7 @@ test('placements and reports are shown as states', async () => {
   assert.equal(json.units[0].currentState, 'inactive');
   assert.equal(json.units[0].placements.length, 2);
   await expectAnswer('~/leader', {}, { status: 200 });
+  await expectAnswer('~/router', {}, { status: 404 });
 });
 
 test('lists come in pages of token_limit', async () => {

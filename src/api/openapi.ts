@@ -36,6 +36,7 @@ const BODIES: Readonly<Record<string, z.ZodType>> = {
 /** Calls that do not answer JSON. */
 const TEXT: Readonly<Record<string, string>> = {
   'fleet.Unit.Journal': 'text/plain',
+  'fleet.Router.Config': 'text/plain',
   'fleet.Cluster.Events': 'text/event-stream',
 };
 
