@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { systemClock as clock } from '../lib/index.ts';
 import { call, get, openTestConsul, put, type TestConsul, until } from './test-consul.ts';
 
-const { machines } = await openTestConsul(2);
+const { machines, add } = await openTestConsul(2);
 const [one, two] = machines as [TestConsul, TestConsul];
 
 const web = (id: string, over: object = {}) => ({
@@ -256,4 +256,17 @@ test('?pretty is the same JSON, for people', async () => {
   const pretty = await get(`${one.url}/v1/catalog/service/web?pretty`);
   assert.deepEqual(pretty.json, plain.json);
   assert.ok(pretty.body.includes('\n    '));
+});
+
+test('an API that is closed answers who waits, and lets go of them', async () => {
+  const three = await add();
+  const { index } = await get(`${three.url}/v1/catalog/services`);
+  const blocked = get(`${three.url}/v1/catalog/services?index=${index}&wait=60s`);
+  await clock.sleep(50);
+  const startedAt = clock.monotonic();
+  await three.close();
+  const ended = await blocked.catch((error) => error);
+  assert.ok(ended.status === 200 || ended.code === 'ECONNRESET', String(ended));
+  assert.ok(clock.monotonic() - startedAt < 10_000);
+  await assert.rejects(get(`${three.url}/v1/catalog/services`), /ECONNREFUSED/);
 });

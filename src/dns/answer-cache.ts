@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/index.ts';
-import { HEADER_BYTES, RCODE, readQuestion, readRecord, TYPE } from './message.ts';
+import { RCODE, readQuestion, readRecord, TYPE } from './message.ts';
 
 interface Kept {
   readonly message: Buffer;
@@ -72,9 +72,4 @@ function readTtls(message: Buffer): { readonly seconds: number; readonly ttlAt: 
       seconds = Math.min(MAX_NEGATIVE_TTL_SECONDS, ttl, message.readUInt32BE(record.end - 4));
   }
   return { seconds, ttlAt };
-}
-
-/** What an answer is kept under: everything of the question that may change it. */
-export function cacheKey(packet: Buffer, questionEnd: number, dnssecOk: boolean): string {
-  return `${packet.toString('latin1', HEADER_BYTES, questionEnd).toLowerCase()}${dnssecOk ? 1 : 0}`;
 }

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { systemClock as clock, createLog, type HostPort, systemRandom as random } from '../lib/index.ts';
+import { systemClock as clock, createLog, type HostPort, systemRandom as random, silentLog } from '../lib/index.ts';
+import { Answerer } from './answerer.ts';
+import { Forwarder } from './forwarder.ts';
 import { serveDns } from './index.ts';
 import { errorReply, parseQuery, RCODE, readQuestion, readRecord, TYPE } from './message.ts';
 import { askByTcp, askByUdp, queryPacket, startTestDns, type TestDns } from './test-dns.ts';
@@ -134,6 +136,43 @@ test('whatever the bytes, nothing breaks and no answer is longer than a malforme
       readRecord(buffer, 12);
     }),
     { numRuns: 3000 },
+  );
+});
+
+test('whatever is asked, the answer can be read and fits', () => {
+  const forwarder = new Forwarder({ recursors: () => [], clock, random, log: silentLog });
+  const answerer = new Answerer({ catalog: dns.catalog, datacenter: 'dc1', forwarder, random });
+  const label = fc.constantFrom(
+    'paas-monitor',
+    'many',
+    'service',
+    'node',
+    'addr',
+    'dc1',
+    'one',
+    '_many',
+    '_tcp',
+    '0a000001',
+    'x',
+    'MANY',
+  );
+  const question = fc.record({
+    labels: fc.array(fc.oneof(label, fc.string({ minLength: 1, maxLength: 8 })), { maxLength: 5 }),
+    zone: fc.constantFrom('consul', 'CoNsUl', 'com'),
+    type: fc.oneof(fc.constantFrom(1, 2, 6, 28, 33, 255), fc.nat(65_535)),
+    udpBytes: fc.option(fc.nat(65_535), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(question, fc.constantFrom('udp', 'tcp'), ({ labels, zone, type, udpBytes }, transport) => {
+      const name = [...labels.map((text) => text.replaceAll('.', '')), zone].join('.');
+      const packet = queryPacket(name, { type, ...(udpBytes === undefined ? {} : { udpBytes }) });
+      const replies: Buffer[] = [];
+      answerer.answer(packet, transport, (reply) => replies.push(reply));
+      assert.equal(replies.length, 1);
+      const { bytes } = read(replies[0]);
+      if (transport === 'udp') assert.ok(bytes <= Math.max(512, udpBytes ?? 0), `${bytes} bytes`);
+    }),
+    { numRuns: 2000 },
   );
 });
 

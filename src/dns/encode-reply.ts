@@ -138,9 +138,11 @@ class Writer {
   }
 
   #plainName(name: string): void {
-    this.#remember(name, this.at);
-    for (const label of name.split('.')) this.#label(label);
-    scratch[this.at++] = 0;
+    // Its address follows under the whole name.
+    if (this.at <= MAX_POINTER) this.#names.set(name, this.at);
+    const bytes = wireName(name);
+    scratch.set(bytes, this.at);
+    this.at += bytes.length;
   }
 
   #label(label: string): void {
@@ -171,4 +173,18 @@ class Writer {
     scratch.writeUInt32BE(value >>> 0, this.at);
     this.at += 4;
   }
+}
+
+const MAX_WIRE_NAMES = 10_000;
+const wireNames = new Map<string, Buffer>();
+
+/** A name as it stands in a message; those of SRV targets are few and written again and again. */
+function wireName(name: string): Buffer {
+  const known = wireNames.get(name);
+  if (known) return known;
+  const labels = name.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'));
+  const bytes = Buffer.concat([...labels, Buffer.from([0])]);
+  if (wireNames.size >= MAX_WIRE_NAMES) wireNames.clear();
+  wireNames.set(name, bytes);
+  return bytes;
 }

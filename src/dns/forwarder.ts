@@ -7,7 +7,7 @@ import {
   messageOf,
   type Random,
 } from '../lib/index.ts';
-import { AnswerCache, cacheKey } from './answer-cache.ts';
+import { AnswerCache } from './answer-cache.ts';
 import type { Transport } from './answerer.ts';
 import { askTcp, askUdp } from './ask.ts';
 import { udpLimit } from './encode-reply.ts';
@@ -43,9 +43,7 @@ export class Forwarder {
 
   /** The answer to `packet`, under its own id; rejects when nobody answers in time. */
   async ask(packet: Buffer, query: Query, transport: Transport): Promise<Buffer> {
-    // What fits a small answer may lack what a large one holds.
-    const room = transport === 'tcp' ? transport : String(udpLimit(query));
-    const key = `${room} ${cacheKey(packet, query.questionEnd, query.edns?.dnssecOk ?? false)}${query.edns ? 'e' : ''}`;
+    const key = keyOf(query, transport);
     const known = this.#cache.get(key);
     const answer = known ?? Buffer.from(await this.#askOnce(key, packet, transport));
     answer.writeUInt16BE(query.id, 0);
@@ -90,4 +88,12 @@ export class Forwarder {
     if (failed) return failed;
     throw new FlotillaError('timeout', 'no recursor answered');
   }
+}
+
+/** What an answer is kept under: everything of the question that may change it. */
+function keyOf(query: Query, transport: Transport): string {
+  const { name, type, class: classOf, edns } = query;
+  // What fits a small answer may lack what a large one holds.
+  const room = transport === 'tcp' ? transport : udpLimit(query);
+  return [room, edns ? (edns.dnssecOk ? 'do' : 'edns') : 'plain', type, classOf, name].join(' ');
 }
