@@ -135,6 +135,7 @@ const REFUSED: readonly (readonly [
   says: RegExp,
 ])[] = [
   ['HEAD', 'HEAD', '/v1/catalog/services', '', 405, /^/],
+  ['POST', 'POST', '/v1/agent/service/register', { Name: 'x' }, 405, /not allowed/],
   ['an unknown path', 'GET', '/v1/nothing', '', 404, /^/],
   ['a registration without a name', 'PUT', '/v1/agent/service/register', { ID: 'x' }, 400, /Missing service name/],
   ['an unknown field', 'PUT', '/v1/agent/service/register', { Name: 'x', Prot: 1 }, 400, /invalid keys: Prot/],

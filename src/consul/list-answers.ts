@@ -14,9 +14,18 @@ export interface Listed {
 const NONE = '[]';
 const MAX_VARIANTS = 100;
 
-/** Lists of a service's instances, in the catalog's order. What was made once is kept as long as the instances are the same. */
+interface Made {
+  readonly nodes: CatalogSnapshot['nodes'];
+  /** By the way to list them and the query. */
+  readonly bodies: Map<string, Buffer>;
+}
+
+/**
+ * Lists of a service's instances, in the catalog's order. What was made once is kept as long as the instances and the nodes
+ * are the same.
+ */
 export class ListAnswers {
-  readonly #made = new WeakMap<readonly CatalogInstance[], Map<string, Buffer>>();
+  readonly #made = new WeakMap<readonly CatalogInstance[], Made>();
 
   async answer(request: ConsulRequest, listed: Listed): Promise<Answer> {
     const name = request.rest;
@@ -39,12 +48,8 @@ export class ListAnswers {
     const tags = query.getAll('tag').map((tag) => tag.toLowerCase());
     const meta = query.getAll('node-meta');
     const key = JSON.stringify([listed.kind, tags, meta]);
-    let made = this.#made.get(instances);
-    if (!made) {
-      made = new Map();
-      this.#made.set(instances, made);
-    }
-    const known = made.get(key);
+    const bodies = this.#bodies(snapshot, instances);
+    const known = bodies.get(key);
     if (known) return known;
     const shown = instances.flatMap((instance) => {
       const node = snapshot.nodes.get(instance.machine);
@@ -53,8 +58,16 @@ export class ListAnswers {
       return wanted ? [listed.show(instance, node, parts.datacenter)] : [];
     });
     const body = Buffer.from(JSON.stringify(shown));
-    if (made.size >= MAX_VARIANTS) made.clear();
-    made.set(key, body);
+    if (bodies.size >= MAX_VARIANTS) bodies.clear();
+    bodies.set(key, body);
     return body;
+  }
+
+  #bodies({ nodes }: CatalogSnapshot, instances: readonly CatalogInstance[]): Map<string, Buffer> {
+    const made = this.#made.get(instances);
+    if (made?.nodes === nodes) return made.bodies;
+    const bodies = new Map<string, Buffer>();
+    this.#made.set(instances, { nodes, bodies });
+    return bodies;
   }
 }

@@ -61,10 +61,11 @@ async function respond(asked: {
   const found = find(mark < 0 ? url : url.slice(0, mark));
   if (!found) return text(404, `Invalid URL path: not a recognized HTTP API endpoint`);
   const { methods } = found.route;
-  const method = incoming.method === 'POST' ? 'PUT' : incoming.method;
+  // No POST: any web page could send one here from the browser of whoever works on this machine, but not a PUT.
+  const { method } = incoming;
   const handler = method !== undefined && method in methods ? methods[method as keyof typeof methods] : undefined;
   if (!handler) {
-    const answer = text(405, `method ${incoming.method} not allowed`);
+    const answer = text(405, `method ${method} not allowed`);
     return { ...answer, headers: { ...answer.headers, Allow: Object.keys(methods).join(',') } };
   }
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
