@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type Announcement, type Cluster, openCluster } from '../../src/cluster/index.ts';
+import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
+import { type Catalog, openCatalog, type ServiceInstance } from '../../src/services/index.ts';
+import { join, machine, registration, until } from '../../src/services/test-services.ts';
+import type { Store } from '../../src/store/index.ts';
+import { compact, connectTo, Relay, SERVER_KINDS, type TestServer } from './store-servers.ts';
+
+function instance(id: string, name: string, port = 80): ServiceInstance {
+  const { checks: _, ...rest } = registration(id, { name, port });
+  return { ...rest, machine: 'm1', address: '10.0.0.1', checks: [] };
+}
+
+for (const kind of SERVER_KINDS) {
+  describe(`catalog on ${kind.name}`, { skip: kind.skip }, () => {
+    let server: TestServer;
+    const closers: (() => Promise<void>)[] = [];
+    const stopping = new AbortController();
+    let count = 0;
+    before(async () => {
+      server = await kind.start();
+    });
+    after(async () => {
+      stopping.abort();
+      for (const close of closers) await close();
+      await server.stop();
+    });
+
+    function open(endpoint: string, prefix: string): { store: Store; cluster: Cluster } {
+      const store = connectTo(endpoint);
+      closers.push(() => store.close());
+      return { store, cluster: openCluster({ store, prefix, clock, random, log }) };
+    }
+
+    /** A machine with services behind one network, and a catalog behind another. */
+    async function apart() {
+      const prefix = `/catalog${++count}/`;
+      const [near, far] = [await Relay.to(server.port), await Relay.to(server.port)];
+      closers.push(
+        () => near.stop(),
+        () => far.stop(),
+      );
+      const writer = open(near.endpoint, prefix);
+      const m1 = await join(writer.cluster, machine('m1'));
+      const put = (changes: Readonly<Record<string, ServiceInstance | undefined>>, by: Announcement = m1) =>
+        writer.cluster.putInstances(by, new Map(Object.entries(changes)));
+      await put({ a: instance('a', 'one'), b: instance('b', 'one'), c: instance('c', 'two') });
+      const { cluster } = open(far.endpoint, prefix);
+      const catalog = openCatalog({ cluster, clock, random, log, signal: stopping.signal });
+      await catalog.sync();
+      assert.deepEqual(idsOf(catalog), { one: ['a', 'b'], two: ['c'] });
+      return { near, far, writer, put, m1, catalog };
+    }
+
+    test('a machine that falls silent takes its services along, in one revision', async () => {
+      const { near, catalog } = await apart();
+      const states: string[] = [];
+      catalog.onChange(({ nodes, services }) => states.push(`${nodes.size} ${services.size}`));
+      near.silence();
+      await until(() => catalog.snapshot.nodes.size === 0, 'its lease has ended', 30_000);
+      assert.deepEqual(states, ['0 0']);
+      near.speak();
+    });
+
+    test('what happened while the network was cut is known afterwards, even if the store has forgotten how', async () => {
+      const { far, writer, put, catalog } = await apart();
+      const earlier = catalog.snapshot;
+      far.silence();
+      far.cut();
+      await put({ a: undefined });
+      await put({ d: instance('d', 'three') });
+      await compact(server.endpoint, await writer.store.revision());
+      far.speak();
+      far.cut();
+      await until(() => catalog.snapshot.services.has('three'), 'the new service is known');
+      assert.deepEqual(idsOf(catalog), { one: ['b'], three: ['d'], two: ['c'] });
+      const { services, nodes, revisionOf } = catalog.snapshot;
+      assert.equal(services.get('two'), earlier.services.get('two'));
+      assert.equal(services.get('one')?.[0], earlier.services.get('one')?.[1]);
+      assert.equal(nodes, earlier.nodes);
+      assert.ok(revisionOf('one') > earlier.revision);
+      assert.equal(revisionOf('two'), earlier.revisionOf('two'));
+    });
+
+    test('a store that is killed and comes back loses nothing, and is followed again', async () => {
+      const { put, catalog } = await apart();
+      await server.restart();
+      await put({ e: instance('e', 'four') });
+      await until(() => catalog.snapshot.services.has('four'), 'the change after it is known', 30_000);
+      assert.deepEqual(idsOf(catalog), { four: ['e'], one: ['a', 'b'], two: ['c'] });
+    });
+
+    test('what a machine writes after it was announced anew is refused under the announcement before', async () => {
+      const { writer, put, m1, catalog } = await apart();
+      const again = await writer.cluster.announce(machine('m1'), 'token of m1', m1.lease);
+      assert.notEqual(again, 'taken');
+      await assert.rejects(put({ a: undefined }), { code: 'conflict' });
+      await put({ b: undefined }, again as Announcement);
+      await catalog.sync();
+      assert.deepEqual(idsOf(catalog), { one: ['a'], two: ['c'] });
+    });
+  });
+}
+
+function idsOf({ snapshot }: Catalog): Record<string, string[]> {
+  const sorted = [...snapshot.services].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(sorted.map(([name, list]) => [name, list.map(({ id }) => id)]));
+}
