@@ -60,6 +60,8 @@ async function start({ host, port }: HostPort, respond: Respond, stopping: Abort
   );
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
+  // One connection that cannot be accepted is no reason to end.
+  server.on('error', () => {});
   stopping.addEventListener('abort', () => server.close(), { once: true });
   return server;
 }

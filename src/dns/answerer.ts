@@ -1,4 +1,4 @@
-import type { Random } from '../lib/index.ts';
+import type { Log, Random } from '../lib/index.ts';
 import type { Catalog, CatalogSnapshot } from '../services/index.ts';
 import { encodeReply, udpLimit } from './encode-reply.ts';
 import type { Forwarder } from './forwarder.ts';
@@ -12,6 +12,7 @@ export interface AnswererOptions {
   readonly datacenter: string;
   readonly forwarder: Forwarder;
   readonly random: Random;
+  readonly log: Log;
 }
 
 const MAX_TCP_BYTES = 65_535;
@@ -31,9 +32,21 @@ export class Answerer {
 
   /** Calls `send` once, at once or later, unless the packet deserves no answer. */
   answer(packet: Buffer, transport: Transport, send: (reply: Buffer) => void): void {
-    const reply = this.#reply(packet, transport);
+    const reply = this.#replyOrFailure(packet, transport);
     if (reply instanceof Promise) void reply.then(send);
     else if (reply) send(reply);
+  }
+
+  /** A fault of ours costs one answer, not all of fleetd. */
+  #replyOrFailure(packet: Buffer, transport: Transport): Buffer | Promise<Buffer> | undefined {
+    try {
+      return this.#reply(packet, transport);
+    } catch (error) {
+      this.#options.log.error('DNS question not answered', {
+        error: error instanceof Error ? error.stack : String(error),
+      });
+      return errorReply(packet, RCODE.servFail);
+    }
   }
 
   #reply(packet: Buffer, transport: Transport): Buffer | Promise<Buffer> | undefined {

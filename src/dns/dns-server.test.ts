@@ -141,7 +141,7 @@ test('whatever the bytes, nothing breaks and no answer is longer than a malforme
 
 test('whatever is asked, the answer can be read and fits', () => {
   const forwarder = new Forwarder({ recursors: () => [], clock, random, log: silentLog });
-  const answerer = new Answerer({ catalog: dns.catalog, datacenter: 'dc1', forwarder, random });
+  const answerer = new Answerer({ catalog: dns.catalog, datacenter: 'dc1', forwarder, random, log: silentLog });
   const label = fc.constantFrom(
     'paas-monitor',
     'many',
@@ -238,6 +238,20 @@ test('when no recursor answers the client is told', async () => {
   const forwarding = await startTestDns(() => [{ host: '127.0.0.1', port: 9 }]);
   assert.equal(read(await askByUdp(forwarding.port, queryPacket('example.com'), 8000)).rcode, RCODE.servFail);
   await forwarding.close();
+});
+
+test('a server that is closed while a recursor is asked leaves nothing behind', async () => {
+  const deaf = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(deaf, 'listening');
+  const forwarding = await startTestDns(() => [{ host: '127.0.0.1', port: deaf.address().port }]);
+  const [asked] = [once(deaf, 'message'), askByUdp(forwarding.port, queryPacket('example.com'), 300)];
+  const tcp = connect({ host: '127.0.0.1', port: forwarding.port });
+  const packet = queryPacket('example.org');
+  tcp.on('error', () => {}).write(Buffer.concat([Buffer.from([0, packet.length]), packet]));
+  await asked;
+  await forwarding.close();
+  await assert.rejects(once(connect({ host: '127.0.0.1', port: forwarding.port }), 'connect'), /ECONNREFUSED/);
+  deaf.close();
 });
 
 test('a port that is taken is logged, and had as soon as it is free', async () => {

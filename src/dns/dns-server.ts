@@ -77,7 +77,7 @@ async function bind(wanted: HostPort, answerer: Answerer, clock: Clock): Promise
   try {
     const udp = await listenUdp({ host: wanted.host, port }, answerer);
     const close = async () => {
-      await Promise.all([closeUdp(udp), tcp.close()]);
+      await Promise.all([udp.close(), tcp.close()]);
     };
     return { address: { host: wanted.host, port }, close };
   } catch (error) {
@@ -88,24 +88,37 @@ async function bind(wanted: HostPort, answerer: Answerer, clock: Clock): Promise
 
 type Lookup = NonNullable<SocketOptions['lookup']>;
 
-async function listenUdp({ host, port }: HostPort, answerer: Answerer): Promise<Socket> {
+async function listenUdp({ host, port }: HostPort, answerer: Answerer): Promise<{ close(): Promise<void> }> {
   // Addresses of clients are numbers already: there is nothing to look up, and each turn of the event loop counts.
   const lookup: Lookup = (address, _, found) => found(null, address, 0);
   const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', lookup });
+  let open = true;
+  const close = () => {
+    open = false;
+    return closeSocket(socket);
+  };
   socket.on('message', (packet, from) => {
-    answerer.answer(packet, 'udp', (reply) => socket.send(reply, from.port, from.address));
+    answerer.answer(packet, 'udp', (reply) => {
+      // A recursor's answer may come when there is nothing left to send it by.
+      if (open) socket.send(reply, from.port, from.address);
+    });
   });
   const listening = once(socket, 'listening');
   socket.bind({ address: host, port, exclusive: true });
-  await listening;
+  try {
+    await listening;
+  } catch (error) {
+    await close();
+    throw error;
+  }
   // An answer that cannot be sent: who asked is gone, and there is nobody to tell.
   socket.on('error', () => {});
   socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
   socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
-  return socket;
+  return { close };
 }
 
-function closeUdp(socket: Socket): Promise<void> {
+function closeSocket(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     socket.close(() => resolve());
   });
@@ -126,6 +139,8 @@ async function listenTcp(
   });
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
+  // One connection that cannot be accepted is no reason to end.
+  server.on('error', () => {});
   const close = async () => {
     for (const connection of connections) connection.destroy();
     server.close();
