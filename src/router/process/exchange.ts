@@ -49,7 +49,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #bodyTaken = false;
   #state: BackendState | undefined;
   #controller: Controller | undefined;
-  #paused = false;
   /** Bytes of the answer's body still to come; NaN when nobody knows. */
   #missing = Number.NaN;
 
@@ -60,7 +59,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#startMs = options.clock.monotonic();
     this.#hasBody = hasBody(request);
     response.on('close', () => this.#clientGone());
-    response.on('drain', () => this.#resume());
   }
 
   /** The backend that has the request, or had it last. */
@@ -129,8 +127,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (this.#response.write(chunk)) return;
-    this.#paused = true;
     controller.pause();
+    this.#response.once('drain', () => controller.resume());
   }
 
   onResponseEnd(): void {
@@ -183,12 +181,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #clientGone(): void {
     if (this.#response.writableFinished) return;
     this.#controller?.abort(new Error('the client has gone'));
-  }
-
-  #resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#controller?.resume();
   }
 }
 

@@ -31,9 +31,12 @@ const clientAddresses = new WeakMap<object, string>();
 /** The address of whoever sent the request, as far as can be known. */
 export function clientAddressOf({ socket }: IncomingMessage): string {
   // Under TLS the connection that told it is the one below.
-  const below = (socket as { _parent?: object })._parent;
-  const said = clientAddresses.get(socket) ?? (below && clientAddresses.get(below));
-  return said ?? (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const below = (socket as { _parent?: object | null })._parent;
+  const known = clientAddresses.get(socket) ?? (below ? clientAddresses.get(below) : undefined);
+  if (known !== undefined) return known;
+  const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  clientAddresses.set(socket, address);
+  return address;
 }
 
 /** One address on which the router takes requests. */

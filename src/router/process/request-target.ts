@@ -26,9 +26,20 @@ export function targetOf(request: IncomingMessage): Target | undefined {
 }
 
 function target(host: string | undefined, path: string): Target | undefined {
-  if (host === undefined || !HOST.test(host)) return undefined;
-  return { host, name: host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, ''), path };
+  if (host === undefined) return undefined;
+  let name = names.get(host);
+  if (name === undefined) {
+    if (!HOST.test(host)) return undefined;
+    name = host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+    if (names.size >= MAX_NAMES) names.clear();
+    names.set(host, name);
+  }
+  return { host, name, path };
 }
+
+/** Names by what clients wrote: most requests are for few hosts. */
+const names = new Map<string, string>();
+const MAX_NAMES = 1000;
 
 /** The one Host header; an HTTP/1.0 client may have none. */
 function hostHeader({ headers, rawHeaders, httpVersionMinor }: IncomingMessage): string | undefined {
