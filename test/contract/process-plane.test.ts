@@ -144,6 +144,8 @@ test('TLS with the certificate for the host that is asked for, and plain HTTP re
     return CN;
   };
   await until('the renewed one is shown', async () => (await nameless()) === 'renewed.example.com');
+  const upgrade = 'GET / HTTP/1.1\r\nHost: web.x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n';
+  assert.match(await askRaw(port, upgrade), /^HTTP\/1\.1 308 /);
   const { status, headers } = await ask(port, { path: '/x?y=z', headers: { host: 'web.example.com:8080' } });
   assert.deepEqual([status, headers.location], [308, 'https://web.example.com/x?y=z']);
 });

@@ -17,7 +17,8 @@ export interface FrontOptions {
   readonly clientTimeoutMs: number;
   readonly clock: Clock;
   readonly onRequest: RequestListener;
-  readonly onUpgrade: (request: IncomingMessage, client: Duplex, head: Buffer) => void;
+  /** Absent: whoever asks for another protocol gets an answer in HTTP. */
+  readonly onUpgrade: ((request: IncomingMessage, client: Duplex, head: Buffer) => void) | undefined;
 }
 
 /** As much as nginx takes by default. */
@@ -50,7 +51,7 @@ export class FrontServer {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#http = createHttpServer(options);
-    this.#http.on('upgrade', options.onUpgrade);
+    if (options.onUpgrade) this.#http.on('upgrade', options.onUpgrade);
     this.#http.on('clientError', (error, client) => refuse(error, client, options.clock));
     this.#http.on('connect', (_, client: Duplex) =>
       writePage(client, sentencePage(405, 'CONNECT is not for this server: it is no proxy.', undefined)),
@@ -127,7 +128,7 @@ export class FrontServer {
   }
 }
 
-function createHttpServer({ certificates, clientTimeoutMs, onRequest }: FrontOptions): Server {
+function createHttpServer({ certificates, clientTimeoutMs, onRequest, onUpgrade }: FrontOptions): Server {
   const common = {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: clientTimeoutMs,
@@ -138,7 +139,7 @@ function createHttpServer({ certificates, clientTimeoutMs, onRequest }: FrontOpt
     requireHostHeader: false,
     noDelay: true,
     keepAlive: true,
-    shouldUpgradeCallback: isUpgrade,
+    shouldUpgradeCallback: onUpgrade === undefined ? () => false : isUpgrade,
   };
   const server =
     certificates === undefined

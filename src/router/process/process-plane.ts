@@ -60,17 +60,17 @@ class ProcessPlane implements DataPlane {
       proxyProtocol,
       clientTimeoutMs,
       clock,
-      onUpgrade: (request: IncomingMessage, client: Duplex, head: Buffer) => this.#upgrade(request, client, head),
     };
+    const onUpgrade = (request: IncomingMessage, client: Duplex, head: Buffer) => this.#upgrade(request, client, head);
     const redirects = settings.redirectToTls && settings.listenTls.length > 0;
-    const onPlain = redirects ? redirectToTls : (...pair: Pair) => this.#answer(...pair, 'http');
-    const onTls = (...pair: Pair) => this.#answer(...pair, 'https');
+    const plain = redirects
+      ? { onRequest: redirectToTls, onUpgrade: undefined }
+      : { onRequest: (...pair: Pair) => this.#answer(...pair, 'http'), onUpgrade };
+    const secure = { onRequest: (...pair: Pair) => this.#answer(...pair, 'https'), onUpgrade };
     this.#fronts = [
-      ...settings.listen.map(
-        (address) => new FrontServer({ ...common, address, certificates: undefined, onRequest: onPlain }),
-      ),
+      ...settings.listen.map((address) => new FrontServer({ ...common, ...plain, address, certificates: undefined })),
       ...settings.listenTls.map(
-        (address) => new FrontServer({ ...common, address, certificates: () => this.#certificates!, onRequest: onTls }),
+        (address) => new FrontServer({ ...common, ...secure, address, certificates: () => this.#certificates! }),
       ),
     ];
   }
