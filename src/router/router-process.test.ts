@@ -79,13 +79,19 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+const opened: Router[] = [];
+
 function temporary(t: TestContext): string {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'router-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  t.after(async () => {
+    // A router finds by its directory what it has to end.
+    await Promise.all(opened.splice(0).map((router) => router.close()));
+    rmSync(directory, { recursive: true, force: true });
+  });
   return directory;
 }
 
-function open(t: TestContext, plane: Plane, catalog: Catalog, directory: string, port: number): Router {
+function open(plane: Plane, catalog: Catalog, directory: string, port: number): Router {
   const settings: RouterSettings = {
     plane,
     listen: [{ host: '127.0.0.1', port }],
@@ -102,7 +108,7 @@ function open(t: TestContext, plane: Plane, catalog: Catalog, directory: string,
   };
   const spawn = { command: process.execPath, args: [...process.execArgv, FLEETD, 'router', '--dir', directory] };
   const router = openRouter({ settings, directory, catalog, spawn, clock, random, log: silentLog });
-  t.after(() => router.close());
+  opened.push(router);
   return router;
 }
 
@@ -136,7 +142,7 @@ for (const plane of ['process', 'haproxy'] as const) {
       const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
       const [one, two] = [await startServer(t, 'one'), await startServer(t, 'two')];
       catalog.set(one);
-      const router = open(t, plane, catalog, directory, port);
+      const router = open(plane, catalog, directory, port);
       await until('it listens', () => router.listening.length > 0);
       assert.equal(await ask(port), 'one');
       catalog.set(two);
@@ -154,7 +160,7 @@ for (const plane of ['process', 'haproxy'] as const) {
     test('a new fleetd puts its router in the place of the old one, and no request fails', async (t) => {
       const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
       catalog.set(await startServer(t, 'ok'));
-      const before = open(t, plane, catalog, directory, port);
+      const before = open(plane, catalog, directory, port);
       await until('it listens', () => before.listening.length > 0);
       const first = findRouter(directory)!.pid;
       const answers = new Map<string, number>();
@@ -165,7 +171,7 @@ for (const plane of ['process', 'haproxy'] as const) {
           answers.set(answer, (answers.get(answer) ?? 0) + 1);
         }
       });
-      const after = open(t, plane, catalog, directory, port);
+      const after = open(plane, catalog, directory, port);
       await until('the new one listens', () => after.listening.length > 0);
       await until('the old one has gone', () => before.listening.length === 0);
       assert.notEqual(findRouter(directory)!.pid, first);
@@ -181,7 +187,7 @@ for (const plane of ['process', 'haproxy'] as const) {
       const stranger = net.createServer().listen(0, '127.0.0.1');
       await once(stranger, 'listening');
       const { port } = stranger.address() as net.AddressInfo;
-      const router = open(t, plane, catalog, directory, port);
+      const router = open(plane, catalog, directory, port);
       await until('it says why', () => /cannot listen on 127.0.0.1:\d+: somebody else/.test(router.failure ?? ''));
       await assert.rejects(router.backends(), { code: 'unavailable' });
       await new Promise((resolve) => stranger.close(resolve));
@@ -208,7 +214,7 @@ test('half a gigabyte goes up and down in little memory', async (t) => {
   await once(server, 'listening');
   t.after(() => server.close());
   catalog.set((server.address() as net.AddressInfo).port);
-  const router = open(t, 'process', catalog, directory, port);
+  const router = open('process', catalog, directory, port);
   await until('it listens', () => router.listening.length > 0);
   const { pid } = findRouter(directory)!;
   const options = { host: '127.0.0.1', port, agent: false, headers: { host: 'web.x' } };
