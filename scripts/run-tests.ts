@@ -1,8 +1,10 @@
 /** Runs test files with node:test, one process each, and tells what happened in a form that people and CI can read. */
+import type { AssertionError } from 'node:assert';
 import { globSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { run } from 'node:test';
+import { inspect } from 'node:util';
 
 /** The clone this script belongs to. */
 export const root: string = path.resolve(import.meta.dirname, '..');
@@ -157,7 +159,11 @@ function printFile(file: string, { passed, ms, failures, skips }: FileResult, ou
 /** The error a test threw stands as the cause of the one node:test reports. */
 function describe(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  const told = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  // Where a test gave a message of its own, that stands in the place of what was compared.
+  const { code, generatedMessage, actual, expected } = cause as Partial<AssertionError>;
+  const hidden = code === 'ERR_ASSERTION' && generatedMessage === false;
+  return hidden ? `${told}\nactual: ${inspect(actual)}\nexpected: ${inspect(expected)}` : told;
 }
 
 function indent(text: string): string {

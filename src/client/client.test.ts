@@ -62,6 +62,25 @@ test('names are escaped, and the server’s own message is the error', async () 
   client.close();
 });
 
+test('a unit is put again while the store does not answer, and not for longer than one request may take', async () => {
+  let down = 2;
+  using api = await serve((_, response) => {
+    if (down-- > 0)
+      json(response, 503, { error: { code: 503, message: 'fleet server unable to communicate with etcd' } });
+    else response.writeHead(204).end();
+  });
+  const client = clientOf([api.endpoint]);
+  await client.putUnit('a.service', { name: 'a.service', desiredState: 'loaded' });
+  assert.equal(down, -1);
+  down = 1000;
+  const soon = clientOf([api.endpoint], 100);
+  const put = soon.putUnit('a.service', { name: 'a.service', desiredState: 'loaded' });
+  await assert.rejects(put, { code: 'unavailable', message: 'fleet server unable to communicate with etcd' });
+  assert.ok(down > 980);
+  client.close();
+  soon.close();
+});
+
 test('pages are followed to their end', async () => {
   using api = await serve((request, response) => {
     const last = request.url!.includes('nextPageToken=more');

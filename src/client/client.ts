@@ -53,11 +53,13 @@ export class FleetClient {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #requestTimeoutMs: number;
 
   constructor(options: FleetClientOptions) {
     this.#transport = new Transport(options);
     this.#clock = options.clock;
     this.#random = options.random;
+    this.#requestTimeoutMs = options.requestTimeoutMs;
   }
 
   /** The endpoint in use. */
@@ -85,10 +87,19 @@ export class FleetClient {
     return answer.status === 404 ? undefined : this.#json<ApiUnit>(answer);
   }
 
-  /** Creates, replaces or changes the desired state of a unit. */
+  /**
+   * Creates, replaces or changes the desired state of a unit. Doing so twice is as good as once: while the store does not
+   * answer it is tried again, for as long as one request may take.
+   */
   async putUnit(name: string, put: ApiUnitPut): Promise<void> {
-    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, { method: 'PUT', body: put });
-    if (answer.status !== 201 && answer.status !== 204) throw this.#transport.failure(answer);
+    const backoff = new Backoff({ minMs: 50, maxMs: 500 }, this.#random);
+    const deadline = this.#clock.monotonic() + this.#requestTimeoutMs;
+    for (;;) {
+      const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, { method: 'PUT', body: put });
+      if (answer.status === 201 || answer.status === 204) return;
+      if (answer.status !== 503 || this.#clock.monotonic() > deadline) throw this.#transport.failure(answer);
+      await this.#clock.sleep(backoff.next());
+    }
   }
 
   /** False when there was no such unit. */

@@ -28,7 +28,7 @@ describe('units that behave badly', () => {
     ];
     for (const [name, program, line] of cases) {
       const failed = new RegExp(`unit ${name} failed on .*exit-code, status=203/EXEC\\); see: fleetctl status ${name}`);
-      await lab.refused(['start', unit(name, `ExecStart=${program}`)], 1, failed);
+      await lab.refused(['start', unit(name, 'Type=exec', `ExecStart=${program}`)], 1, failed);
       assert.equal(await stateOf(name), 'loaded failed failed');
       assert.match(await lab.ok('journal', name), line);
       const { status, out } = await lab.run('status', name);

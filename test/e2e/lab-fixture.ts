@@ -56,7 +56,8 @@ export class LabFixture {
   async ok(...args: string[]): Promise<string> {
     const { status, out, err } = await this.run(...args);
     if (status === 0 && err === '') return out;
-    throw new Error(`fleetctl ${args.join(' ')} ended with ${status}:\n${out}${err}${this.logs()}`);
+    const line = `fleetctl ${args.join(' ').slice(0, 500)}`;
+    throw new Error(`${line} ended with ${status}:\n${out.slice(-5000)}${err}${this.logs()}`);
   }
 
   async up(...args: string[]): Promise<string> {
