@@ -56,13 +56,15 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     maxSessionMemory: SESSION_MEMORY_MB,
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
   });
-  const sessions = new Set<http2.ServerHttp2Session>();
-  server.on('connection', (socket: Socket) => socket.setKeepAlive(true, KEEPALIVE_MS));
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    socket.setKeepAlive(true, KEEPALIVE_MS);
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   server.on('session', (session) => {
-    sessions.add(session);
     session.setLocalWindowSize(WINDOW_BYTES * 4);
     session.on('error', () => session.destroy());
-    session.on('close', () => sessions.delete(session));
   });
   server.on('stream', (stream, headers) => dispatch(service, options, stream, String(headers[':path'])));
   await new Promise<void>((resolve, reject) => {
@@ -75,7 +77,8 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const session of sessions) session.destroy();
+        // Not their sessions, which would wait for the other side to say goodbye.
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }
