@@ -81,6 +81,15 @@ test('a unit is put again while the store does not answer, and not for longer th
   soon.close();
 });
 
+test('a unit that is gone when its deletion is tried again was deleted', async () => {
+  const statuses = [503, 404, 404];
+  using api = await serve((_, response) => json(response, statuses.shift()!, { error: { code: 0, message: 'no' } }));
+  const client = clientOf([api.endpoint]);
+  assert.equal(await client.deleteUnit('a.service'), true);
+  assert.equal(await client.deleteUnit('a.service'), false);
+  client.close();
+});
+
 test('pages are followed to their end', async () => {
   using api = await serve((request, response) => {
     const last = request.url!.includes('nextPageToken=more');

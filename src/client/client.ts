@@ -15,7 +15,7 @@ import type {
 import { Backoff, type Clock, FlotillaError, isFlotillaError, type Random } from '../lib/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import { EventStreamParser } from './sse.ts';
-import { type Answer, Transport, type TransportOptions } from './transport.ts';
+import { type Answer, type RequestOptions, Transport, type TransportOptions } from './transport.ts';
 
 export interface FleetClientOptions extends TransportOptions {
   readonly clock: Clock;
@@ -87,27 +87,33 @@ export class FleetClient {
     return answer.status === 404 ? undefined : this.#json<ApiUnit>(answer);
   }
 
-  /**
-   * Creates, replaces or changes the desired state of a unit. Doing so twice is as good as once: while the store does not
-   * answer it is tried again, for as long as one request may take.
-   */
+  /** Creates, replaces or changes the desired state of a unit. */
   async putUnit(name: string, put: ApiUnitPut): Promise<void> {
-    const backoff = new Backoff({ minMs: 50, maxMs: 500 }, this.#random);
-    const deadline = this.#clock.monotonic() + this.#requestTimeoutMs;
-    for (;;) {
-      const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, { method: 'PUT', body: put });
-      if (answer.status === 201 || answer.status === 204) return;
-      if (answer.status !== 503 || this.#clock.monotonic() > deadline) throw this.#transport.failure(answer);
-      await this.#clock.sleep(backoff.next());
-    }
+    const { answer } = await this.#write(name, { method: 'PUT', body: put });
+    if (answer.status !== 201 && answer.status !== 204) throw this.#transport.failure(answer);
   }
 
   /** False when there was no such unit. */
   async deleteUnit(name: string): Promise<boolean> {
-    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, { method: 'DELETE' });
-    if (answer.status === 404) return false;
+    const { answer, tries } = await this.#write(name, { method: 'DELETE' });
+    // What failed at first may have been done all the same.
+    if (answer.status === 404) return tries > 1;
     if (answer.status !== 204) throw this.#transport.failure(answer);
     return true;
+  }
+
+  /**
+   * Changes a unit. Doing so twice is as good as once: while the store does not answer it is tried again, for as long as
+   * one request may take.
+   */
+  async #write(name: string, request: RequestOptions): Promise<{ readonly answer: Answer; readonly tries: number }> {
+    const backoff = new Backoff({ minMs: 50, maxMs: 500 }, this.#random);
+    const deadline = this.#clock.monotonic() + this.#requestTimeoutMs;
+    for (let tries = 1; ; tries++) {
+      const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, request);
+      if (answer.status !== 503 || this.#clock.monotonic() > deadline) return { answer, tries };
+      await this.#clock.sleep(backoff.next());
+    }
   }
 
   /** The named units that exist (all when none is named), by name, without their text. */
