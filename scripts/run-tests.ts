@@ -24,6 +24,8 @@ export interface RunTestsOptions {
 
 /** No test file may take longer: one that hangs must not hold everything up until somebody looks. */
 const FILE_LIMIT_MS = 240_000;
+/** Of one failure, as many lines are printed. */
+const FAILURE_LINES = 120;
 
 /** One event of node:test, as far as it is used here. */
 interface TestEvent {
@@ -163,7 +165,15 @@ function describe(error: unknown): string {
   // Where a test gave a message of its own, that stands in the place of what was compared.
   const { code, generatedMessage, actual, expected } = cause as Partial<AssertionError>;
   const hidden = code === 'ERR_ASSERTION' && generatedMessage === false;
-  return hidden ? `${told}\nactual: ${inspect(actual)}\nexpected: ${inspect(expected)}` : told;
+  return shortened(hidden ? `${told}\nactual: ${inspect(actual)}\nexpected: ${inspect(expected)}` : told);
+}
+
+/** A comparison of long lists may take ten thousand lines, and what was wrong stands in the first and the last of them. */
+function shortened(text: string): string {
+  const lines = text.split('\n');
+  if (lines.length <= FAILURE_LINES) return text;
+  const half = FAILURE_LINES / 2;
+  return [...lines.slice(0, half), `… ${lines.length - 2 * half} more lines …`, ...lines.slice(-half)].join('\n');
 }
 
 function indent(text: string): string {

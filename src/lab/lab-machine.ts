@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { FlotillaError, messageOf } from '../lib/index.ts';
-import { killRouter } from '../router/index.ts';
+import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
+import { isRouted, killRouter } from '../router/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
 import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
 import { machinePaths } from './lab-directory.ts';
@@ -9,9 +9,13 @@ import type { LabMachine, LabState } from './lab-state.ts';
 import { signalProcess } from './process-identity.ts';
 
 const READY_TIMEOUT_MS = 30_000;
+const ROUTED_TIMEOUT_MS = 5000;
 const STOP_TIMEOUT_MS = 70_000;
 
-/** Starts a machine's fleetd; resolves once it has joined the cluster. `save` is called as soon as its pid is known. */
+/**
+ * Starts a machine's fleetd; resolves once it has joined the cluster and its router listens, if it can. `save` is called as
+ * soon as its pid is known.
+ */
 export async function startMachine(machine: LabMachine, state: LabState, io: LabIo, save: () => void): Promise<void> {
   const { directory } = machine;
   prepareDirectory(machine, state);
@@ -22,11 +26,17 @@ export async function startMachine(machine: LabMachine, state: LabState, io: Lab
   machine.state = 'up';
   save();
   const failure = await waitUntilReady(machinePaths.ready(directory), daemon, READY_TIMEOUT_MS);
-  if (failure === undefined) return;
+  if (failure === undefined) return await waitUntilRouted(machine);
   await killProcess(daemon);
   await cutPower(machine);
   save();
   throw new FlotillaError('unavailable', `machine ${machine.number} ${failure}; the end of ${log}:\n${lastLines(log)}`);
+}
+
+/** A router that cannot start says why in fleetd's log, and is tried again there. */
+async function waitUntilRouted({ directory }: LabMachine): Promise<void> {
+  const deadline = clock.monotonic() + ROUTED_TIMEOUT_MS;
+  while (!isRouted(machinePaths.router(directory)) && clock.monotonic() < deadline) await clock.sleep(10);
 }
 
 function prepareDirectory(machine: LabMachine, state: LabState): void {

@@ -1,13 +1,12 @@
 import net from 'node:net';
-import { systemRandom as random } from '../lib/index.ts';
+import { systemClock as clock, systemRandom as random } from '../lib/index.ts';
 
 /** True when nobody listens on that address and port. */
-function isFree(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
-  });
+async function isFree(host: string, port: number): Promise<boolean> {
+  const server = await listen({ host, port, exclusive: true });
+  if (server === undefined) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
 }
 
 /** The first of `wanted` that is free on all the hosts, else another port that is. */
@@ -43,4 +42,36 @@ export async function startOnPort(host: string, port: number, start: (port: numb
       port = await freePort([host], []);
     }
   }
+}
+
+/** Abstract: it goes with the process that listens there, and is of one network namespace, as ports are. */
+const CHOOSING = '\0flotilla-lab-ports';
+const CHOOSING_WAIT_MS = 60_000;
+
+/**
+ * Runs `work`, which chooses ports and has somebody listen on them, while no other lab on this computer does the same: two
+ * that start at once would choose the same ones, and their routers, made to share an address with whoever comes after
+ * them, would share it with each other.
+ */
+export async function whileChoosingPorts<T>(work: () => Promise<T>): Promise<T> {
+  const deadline = clock.monotonic() + CHOOSING_WAIT_MS;
+  let lock = await listen({ path: CHOOSING });
+  while (lock === undefined && clock.monotonic() < deadline) {
+    await clock.sleep(20);
+    lock = await listen({ path: CHOOSING });
+  }
+  try {
+    return await work();
+  } finally {
+    lock?.close();
+  }
+}
+
+/** Undefined when somebody else has the address. */
+function listen(at: net.ListenOptions): Promise<net.Server | undefined> {
+  const server = net.createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined));
+    server.listen(at, () => resolve(server));
+  });
 }

@@ -7,7 +7,7 @@ import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
 import { type LabMachine, type LabState, writeLab } from './lab-state.ts';
 import { forgetStore, startStore } from './lab-store.ts';
-import { freePort, startOnPort } from './ports.ts';
+import { freePort, startOnPort, whileChoosingPorts } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
 /** Where HTTP is routed, the best first. */
@@ -70,13 +70,25 @@ export async function powerOn(
   const save = () => writeLab(lab, state);
   const off = machines.filter((machine) => machine.state !== 'up');
   delete state.stopped;
-  await choosePorts(state, off, io);
-  if (!isAlive(state.store)) {
-    io.out('Starting the store…\n');
-    await startStore(lab, state, io);
-  }
+  return await whileChoosingPorts(async () => {
+    await choosePorts(state, off, io);
+    if (!isAlive(state.store)) {
+      io.out('Starting the store…\n');
+      await startStore(lab, state, io);
+    }
+    return await startMachines(state, off, io, save);
+  });
+}
+
+/** Side by side. False when one did not start. */
+async function startMachines(
+  state: LabState,
+  machines: readonly LabMachine[],
+  io: LabIo,
+  save: () => void,
+): Promise<boolean> {
   const results = await Promise.all(
-    off.map(async (machine) => {
+    machines.map(async (machine) => {
       try {
         await startOnPort(machine.address, Number(new URL(machine.endpoint).port), async (port) => {
           machine.endpoint = `http://${machine.address}:${port}`;

@@ -19,6 +19,9 @@ export interface LabMachine {
   readonly id: string;
   readonly address: string;
   readonly endpoint: string;
+  readonly routerPort: number;
+  readonly consulPort: number;
+  readonly dnsPort: number;
   readonly directory: string;
   readonly state: string;
   readonly pid?: number;

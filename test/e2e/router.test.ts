@@ -21,7 +21,7 @@ describe('the router, with ten paas-monitors under two hundred requests a second
 
   before(async () => {
     await lab.up();
-    const [first] = (await lab.machines()) as unknown as { address: string; routerPort: number }[];
+    const [first] = await lab.machines();
     front = { host: first!.address, port: first!.routerPort };
     // The example with its program where it is in this clone.
     const template = readFileSync(path.join(EXAMPLE, 'paas-monitor@.service'), 'utf8');
