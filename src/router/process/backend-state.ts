@@ -9,6 +9,12 @@ export type BackendLimits = Pick<RouterSettings, 'answerTimeoutMs' | 'connectTim
 const IDLE_CONNECTION_MS = 4000;
 const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
 
+/** A request that can be taken back from its backend. */
+export interface Waiting {
+  /** The backend is lost: nobody will answer from there, and nobody will say so either. */
+  leave(): void;
+}
+
 /** A backend with its connections, and how it has been doing. */
 export class BackendState {
   readonly backend: Backend;
@@ -18,6 +24,11 @@ export class BackendState {
   readonly #clock: Clock;
   readonly #log: Log;
   #active = 0;
+  /**
+   * Not a Set: one that turns over leaves behind a chain of old tables, through which the garbage of seconds looks alive to
+   * the collector of young objects.
+   */
+  readonly #waiting: Waiting[] = [];
   #requests = 0;
   #failures = 0;
   #failuresInARow = 0;
@@ -55,15 +66,22 @@ export class BackendState {
     return this.#restUntilMs > 0 && this.#clock.monotonic() < this.#restUntilMs;
   }
 
-  /** A request goes here; `ended` must follow. */
-  began(): void {
+  /** A request goes here; `ended` must follow, with the same. */
+  began(waiting?: Waiting): void {
     this.#active++;
     this.#requests++;
+    if (waiting !== undefined) this.#waiting.push(waiting);
   }
 
-  ended(): void {
+  ended(waiting?: Waiting): void {
+    if (waiting !== undefined) this.#forget(waiting);
     if (--this.#active > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #forget(waiting: Waiting): void {
+    const last = this.#waiting.pop()!;
+    if (last !== waiting) this.#waiting[this.#waiting.indexOf(waiting)] = last;
   }
 
   succeeded(): void {
@@ -94,6 +112,11 @@ export class BackendState {
   async retire(): Promise<void> {
     this.#draining = true;
     await this.pool.close();
+  }
+
+  /** Its machine is lost. */
+  leave(): void {
+    for (const waiting of [...this.#waiting]) waiting.leave();
   }
 
   report(): BackendReport {

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Clock, messageOf } from '../../lib/index.ts';
 import { answerPage, hasBody } from './answer-page.ts';
-import type { BackendState } from './backend-state.ts';
+import type { BackendState, Waiting } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { answerHeaders } from './headers.ts';
 import { sentencePage } from './pages.ts';
@@ -39,7 +39,7 @@ const MAX_TRIES = 3;
 const SMALL_BYTES = 16 * 1024;
 
 /** One request on its way to a backend, to another one where the first fails, and the answer on its way back. */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #options: ExchangeOptions;
@@ -70,9 +70,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#try(undefined);
   }
 
-  /** Takes the request away from this backend if it has not begun to answer and another one may get it. */
-  leave(state: BackendState): void {
-    if (this.#state !== state || this.#response.headersSent || !this.#mayRepeat(undefined)) return;
+  /** Takes the request away from its backend if that has not begun to answer and another one may get it. */
+  leave(): void {
+    if (this.#response.headersSent || !this.#mayRepeat(undefined)) return;
     this.#controller?.abort(new Error('its machine is lost'));
   }
 
@@ -85,7 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#tried.push(state);
     this.#state = state;
-    state.began();
+    state.began(this);
     // undici takes any iterable; its types do not say so.
     const body = this.#hasBody ? (this.#body() as unknown as Readable) : null;
     const method = this.#request.method as Dispatcher.HttpMethod;
@@ -155,7 +155,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #over(): void {
-    this.#state?.ended();
+    this.#state?.ended(this);
     this.#state = undefined;
     this.#controller = undefined;
   }

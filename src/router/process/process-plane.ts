@@ -46,7 +46,6 @@ class ProcessPlane implements DataPlane {
   #states = new Map<string, BackendState>();
   /** By the key of their route. */
   #balancers = new Map<string, Balanced>();
-  readonly #exchanges = new Set<Exchange>();
   listening: readonly string[] = [];
 
   constructor({ settings, clock, log }: ProcessPlaneOptions) {
@@ -125,9 +124,7 @@ class ProcessPlane implements DataPlane {
 
   #retire(state: BackendState, machines: ReadonlySet<string>): void {
     void state.retire();
-    if (machines.has(state.backend.machine)) return;
-    // Nobody will answer from there, and nobody will say so either.
-    for (const exchange of this.#exchanges) exchange.leave(state);
+    if (!machines.has(state.backend.machine)) state.leave();
   }
 
   async drain(backendId: string): Promise<void> {
@@ -151,7 +148,6 @@ class ProcessPlane implements DataPlane {
     const startMs = this.#accessLog === undefined ? 0 : this.#clock.monotonic();
     const exchange = 'page' in found ? undefined : this.#exchange(request, response, found, protocol);
     response.on('close', () => {
-      if (exchange !== undefined) this.#exchanges.delete(exchange);
       this.#record(request, response.statusCode, startMs, response.socket?.bytesWritten ?? 0, exchange?.backend);
     });
     if ('page' in found) answerPage(request, response, found.page);
@@ -159,7 +155,7 @@ class ProcessPlane implements DataPlane {
   }
 
   #exchange(request: IncomingMessage, response: ServerResponse, { target, route }: Hit, protocol: 'http' | 'https') {
-    const exchange = new Exchange(request, response, {
+    return new Exchange(request, response, {
       service: route.service,
       balancer: () => this.#balancers.get(routeKey(route))?.balancer,
       path: target.path,
@@ -167,8 +163,6 @@ class ProcessPlane implements DataPlane {
       clock: this.#clock,
       patienceMs: this.#settings.answerTimeoutMs,
     });
-    this.#exchanges.add(exchange);
-    return exchange;
   }
 
   #upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
