@@ -10,7 +10,7 @@ import { openCluster } from '../src/cluster/index.ts';
 import { serveConsul } from '../src/consul/index.ts';
 import { openKv } from '../src/kv/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../src/lib/index.ts';
-import { LocalServices, openCatalog, runProbe, ServicePublisher } from '../src/services/index.ts';
+import { ExternalNodes, LocalServices, openCatalog, runProbe, ServicePublisher } from '../src/services/index.ts';
 import { startEmbeddedStore } from '../src/store/embedded/index.ts';
 import { openEtcdStore } from '../src/store/index.ts';
 
@@ -59,7 +59,8 @@ if (process.argv[2] === 'bare') {
   new ServicePublisher({ cluster, presence, local, machine: id, ...common });
   const catalog = openCatalog({ cluster, ...common });
   const kv = openKv({ store, prefix: '/bench/', ...common });
-  const parts = { catalog, local, kv, machine: id, datacenter: 'dc1', leader: async () => id, ...common };
+  const externals = new ExternalNodes({ cluster, catalog });
+  const parts = { catalog, local, externals, kv, machine: id, datacenter: 'dc1', leader: async () => id, ...common };
   const server = await serveConsul({ ...parts, listen: [{ host: '127.0.0.1', port: 0 }] });
   console.log(server.addresses[0]!.port);
 }

@@ -141,8 +141,9 @@ export interface ApiService {
 
 export interface ApiServiceInstance {
   readonly id: string;
+  /** `external:` and its name for a computer without fleetd. */
   readonly machineID: string;
-  /** The machine's name in the catalog. */
+  /** Its name in the catalog. */
   readonly node: string;
   readonly address: string;
   readonly port: number;

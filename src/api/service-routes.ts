@@ -1,6 +1,12 @@
 import type { Context, Hono } from 'hono';
 import { FlotillaError } from '../lib/index.ts';
-import { type CatalogInstance, type CatalogSnapshot, healthOf } from '../services/index.ts';
+import {
+  type CatalogInstance,
+  type CatalogNode,
+  type CatalogSnapshot,
+  healthOf,
+  type ServiceCheck,
+} from '../services/index.ts';
 import { answerJson } from './answers.ts';
 import type { ApiParts } from './api-parts.ts';
 import type { ApiService, ApiServiceInstance, ApiServiceList } from './schema.ts';
@@ -36,12 +42,17 @@ function describe(name: string, { nodes, services }: CatalogSnapshot): ApiServic
   const instances = services.get(name) ?? [];
   return {
     name,
-    instances: instances.map((instance) => describeInstance(instance, nodes.get(instance.machine)!.name)),
+    instances: instances.map((instance) => describeInstance(instance, nodes.get(instance.machine)!)),
   };
 }
 
-function describeInstance(instance: CatalogInstance, node: string): ApiServiceInstance {
-  const { id, machine: machineID, address, port, tags, meta, source, unit, routes, checks } = instance;
-  const health = healthOf(instance);
-  return { id, machineID, node, address, port, tags, meta, source, ...(unit ? { unit } : {}), routes, health, checks };
+function describeInstance(instance: CatalogInstance, { name: node, address }: CatalogNode): ApiServiceInstance {
+  const { id, machine: machineID, port, tags, meta, source, unit, routes, nodeChecks = [] } = instance;
+  const checks = [...nodeChecks, ...instance.checks].map(shownCheck);
+  const place = { id, machineID, node, address: instance.address || address, port };
+  return { ...place, tags, meta, source, ...(unit ? { unit } : {}), routes, health: healthOf(instance), checks };
+}
+
+function shownCheck({ id, name, type, status, output, notes }: ServiceCheck): ServiceCheck {
+  return { id, name, type, status, output, notes };
 }

@@ -1,12 +1,12 @@
-import type { Machine, ServiceInstance } from '../model/index.ts';
+import type { ExternalNode, Machine, NodeCheck, ServiceInstance } from '../model/index.ts';
 import { difference, type FoldEntry, type FoldOf, mergeMetadata, replace, replaceNested } from './fold-steps.ts';
-import { decodeInstance } from './instance-codec.ts';
+import { decodeInstance, decodeNodeCheck } from './instance-codec.ts';
 import type { Keys } from './keys.ts';
-import { decodeMachine } from './record-codec.ts';
+import { decodeExternal, decodeMachine } from './record-codec.ts';
 import type { CatalogChange, CatalogRecords, Revised } from './snapshot.ts';
 
 /**
- * Machines and service instances folded into maps, with their revisions. A record that is written anew is a change; one
+ * Nodes, service instances and checks folded into maps, with their revisions. A record that is written anew is a change; one
  * that is merely read again is none, so that whatever was made from it stays as it is.
  */
 export class CatalogFold implements CatalogRecords, FoldOf<CatalogChange> {
@@ -18,7 +18,9 @@ export class CatalogFold implements CatalogRecords, FoldOf<CatalogChange> {
   readonly #overridden = new Map<string, number>();
   revision = 0;
   readonly machines = new Map<string, Revised<Machine>>();
+  readonly externals = new Map<string, Revised<ExternalNode>>();
   readonly instances = new Map<string, Map<string, Revised<ServiceInstance>>>();
+  readonly checks = new Map<string, Map<string, Revised<NodeCheck>>>();
 
   constructor(keys: Keys, onUnreadable: (key: string) => void) {
     this.#keys = keys;
@@ -29,7 +31,15 @@ export class CatalogFold implements CatalogRecords, FoldOf<CatalogChange> {
     const parsed = this.#keys.parse(key);
     switch (parsed?.kind) {
       case 'instance':
-        return this.#setInstance(key, parsed, entry);
+        return this.#setNested(this.instances, { ...parsed, key, entry }, decodeInstance);
+      case 'check':
+        return this.#setNested(this.checks, { ...parsed, key, entry }, decodeNodeCheck);
+      case 'external': {
+        const { kind, id } = parsed;
+        if (this.externals.get(id)?.modifyRevision === entry?.modRevision) return undefined;
+        const after = this.#revised(key, entry, (value) => decodeExternal(id, value));
+        return difference({ kind, id }, replace(this.externals, id, after), after);
+      }
       case 'machine': {
         if (this.#announced.get(parsed.id)?.modifyRevision === entry?.modRevision) return undefined;
         const after = this.#revised(key, entry, (value) => decodeMachine(parsed.id, value));
@@ -49,14 +59,21 @@ export class CatalogFold implements CatalogRecords, FoldOf<CatalogChange> {
     }
   }
 
-  #setInstance(
-    key: string,
-    { machine, id }: { readonly machine: string; readonly id: string },
-    entry: FoldEntry | undefined,
+  #setNested<T extends object>(
+    map: Map<string, Map<string, Revised<T>>>,
+    read: {
+      readonly kind: 'instance' | 'check';
+      readonly node: string;
+      readonly id: string;
+      readonly key: string;
+      readonly entry: FoldEntry | undefined;
+    },
+    decode: (node: string, id: string, value: string) => T | undefined,
   ): CatalogChange | undefined {
-    if (this.instances.get(machine)?.get(id)?.modifyRevision === entry?.modRevision) return undefined;
-    const after = this.#revised(key, entry, (value) => decodeInstance(machine, id, value));
-    return difference({ kind: 'instance', machine, id }, replaceNested(this.instances, machine, id, after), after);
+    const { kind, node, id, key, entry } = read;
+    if (map.get(node)?.get(id)?.modifyRevision === entry?.modRevision) return undefined;
+    const after = this.#revised(key, entry, (value) => decode(node, id, value));
+    return difference({ kind, node, id }, replaceNested(map, node, id, after), after);
   }
 
   #revised<T>(

@@ -1,4 +1,13 @@
-import type { DesiredState, Machine, Placement, ServiceInstance, Unit, UnitStatus } from '../model/index.ts';
+import type {
+  DesiredState,
+  ExternalNode,
+  Machine,
+  NodeCheck,
+  Placement,
+  ServiceInstance,
+  Unit,
+  UnitStatus,
+} from '../model/index.ts';
 import type { Condition, Lease } from '../store/index.ts';
 import type { CatalogChange, CatalogRecords, ChangeBatch, View } from './snapshot.ts';
 
@@ -38,7 +47,7 @@ export interface Cluster {
   fullView(signal: AbortSignal): Promise<View>;
   /** One machine's placements. */
   agentView(machine: string, signal: AbortSignal): Promise<View>;
-  /** Machines and service instances: what every machine's catalog shows. */
+  /** Machines, external nodes, service instances and checks: what every machine's catalog shows. */
   catalogView(signal: AbortSignal): Promise<View<CatalogRecords, CatalogChange>>;
   /**
    * The changes of the last `limit` revisions that the store still keeps, oldest first, and how far they reach. Ends by
@@ -69,10 +78,40 @@ export interface Cluster {
   instancesOf(machine: string): Promise<ReadonlyMap<string, ServiceInstance>>;
   putInstances(announcement: Announcement, changes: ReadonlyMap<string, ServiceInstance | undefined>): Promise<void>;
 
+  /** The same of the checks of the machine as a whole. */
+  checksOf(machine: string): Promise<ReadonlyMap<string, NodeCheck>>;
+  putChecks(announcement: Announcement, changes: ReadonlyMap<string, NodeCheck | undefined>): Promise<void>;
+
+  // ---- whoever knows of a computer without fleetd writes these, on whatever machine
+  /**
+   * Registers an external node, an instance there and checks, in one commit; what is as it says already is not written.
+   * Throws `invalid` when a check names an instance that is not there.
+   */
+  registerExternal(registration: ExternalRegistration): Promise<void>;
+  /**
+   * Takes back an instance of an external node with its checks, else a check, else (neither is named) the node with all it
+   * has. What is not there is no error.
+   */
+  deregisterExternal(what: { readonly node: string; readonly service: string; readonly check: string }): Promise<void>;
+
   // ---- leadership
   /** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */
   campaign(machine: string, lease: Lease): Promise<Leadership | undefined>;
 }
+
+/** What is said of an external node at once. */
+export interface ExternalRegistration {
+  readonly node: ExternalNode;
+  /** A node that is there already stays as it is. */
+  readonly keepNode: boolean;
+  /** Its checks stand in `checks`. */
+  readonly instance?: Omit<ServiceInstance, 'machine' | 'checks'>;
+  /** MAX_EXTERNAL_CHECKS at most; others of the node stay as they are. */
+  readonly checks: readonly NodeCheck[];
+}
+
+/** What one commit can be conditional on: each check, and the instance that it names. */
+export const MAX_EXTERNAL_CHECKS = 60;
 
 /** A machine's presence from one announcement to the next. */
 export interface Announcement {

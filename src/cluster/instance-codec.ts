@@ -1,4 +1,4 @@
-import type { Health, RouteRule, ServiceCheck, ServiceInstance } from '../model/index.ts';
+import type { Health, NodeCheck, RouteRule, ServiceCheck, ServiceInstance } from '../model/index.ts';
 import { asObject, numberOf, parseObject, stringList, stringsOf } from './record-codec.ts';
 
 /** As forgiving, and as wary, as the other records: see decodeUnit. */
@@ -28,6 +28,16 @@ export function decodeInstance(machine: string, id: string, value: string): Serv
 export function encodeInstance(instance: ServiceInstance): string {
   const { machine: _, id: __, ...record } = instance;
   return JSON.stringify(record);
+}
+
+export function decodeNodeCheck(_: string, id: string, value: string): NodeCheck | undefined {
+  const record = parseObject(value);
+  const service = record?.['service'] ?? '';
+  return record && typeof service === 'string' ? { ...decodeCheck(record), id, service } : undefined;
+}
+
+export function encodeNodeCheck({ id: _, service, ...record }: NodeCheck): string {
+  return JSON.stringify(service === '' ? record : { ...record, service });
 }
 
 function decodeWeights(value: unknown): ServiceInstance['weights'] {

@@ -31,8 +31,15 @@ export class Keys {
   unit(name: string): string {
     return `${this.#root}cluster/unit/${name}`;
   }
+  /** A check that stands by itself, of a machine or an external node. */
+  check(node: string, id: string): string {
+    return `${this.#root}catalog/check/${node}/${id}`;
+  }
   instance(machine: string, id: string): string {
     return `${this.#root}catalog/instance/${machine}/${id}`;
+  }
+  external(id: string): string {
+    return `${this.#root}catalog/node/${id}`;
   }
   status(machine: string, unit: string): string {
     return `${this.#root}status/${machine}/${unit}`;
@@ -62,7 +69,9 @@ export class Keys {
     if (!key.startsWith(this.#root)) return undefined;
     const [area, kind, ...rest] = key.slice(this.#root.length).split('/');
     if (area === 'status') return pair('status', [kind ?? '', ...rest]);
-    if (area === 'catalog' && kind === 'instance') return { kind, machine: rest[0] ?? '', id: rest.slice(1).join('/') };
+    if (area === 'catalog' && (kind === 'instance' || kind === 'check'))
+      return { kind, node: rest[0] ?? '', id: rest.slice(1).join('/') };
+    if (area === 'catalog' && kind === 'node') return { kind: 'external', id: rest.join('/') };
     if (area !== 'cluster') return undefined;
     if (kind === 'leader') return { kind };
     if (kind === 'machine') return { kind, id: rest.join('/') };
@@ -78,7 +87,8 @@ export type ParsedKey =
   | { readonly kind: 'machine'; readonly id: string }
   | { readonly kind: 'unit'; readonly name: string }
   | { readonly kind: 'metadata'; readonly id: string; readonly key: string }
-  | { readonly kind: 'instance'; readonly machine: string; readonly id: string }
+  | { readonly kind: 'instance' | 'check'; readonly node: string; readonly id: string }
+  | { readonly kind: 'external'; readonly id: string }
   | { readonly kind: 'placement' | 'status'; readonly machine: string; readonly unit: string };
 
 function pair(kind: 'placement' | 'status', parts: readonly string[]): ParsedKey {

@@ -1,9 +1,9 @@
 import { FlotillaError } from '../lib/index.ts';
-import type { Machine, ServiceInstance, UnitStatus } from '../model/index.ts';
+import type { Machine, NodeCheck, ServiceInstance, UnitStatus } from '../model/index.ts';
 import { type Entry, type Lease, prefixRange, type Write } from '../store/index.ts';
 import { commitChunks } from './chunks.ts';
 import type { Announcement } from './cluster.ts';
-import { decodeInstance, encodeInstance } from './instance-codec.ts';
+import { decodeInstance, decodeNodeCheck, encodeInstance, encodeNodeCheck } from './instance-codec.ts';
 import { decodeMachine, decodeStatus, encodeMachine, encodeStatus, machineToken } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
 
@@ -67,6 +67,25 @@ export function putInstances(
   const writes = [...changes].map(([id, instance]): Write => {
     const key = records.keys.instance(announcement.machine, id);
     return instance ? records.put(key, encodeInstance(instance), announcement.lease) : { delete: key };
+  });
+  return commitAnnounced(records, announcement, writes);
+}
+
+/** See Cluster.checksOf. */
+export function checksOf(records: Records, machine: string): Promise<ReadonlyMap<string, NodeCheck>> {
+  const prefix = records.keys.check(machine, '');
+  return readAll(records, prefix, (id, value) => decodeNodeCheck(machine, id, value));
+}
+
+/** See Cluster.putChecks. */
+export function putChecks(
+  records: Records,
+  announcement: Announcement,
+  changes: ReadonlyMap<string, NodeCheck | undefined>,
+): Promise<void> {
+  const writes = [...changes].map(([id, check]): Write => {
+    const key = records.keys.check(announcement.machine, id);
+    return check ? records.put(key, encodeNodeCheck(check), announcement.lease) : { delete: key };
   });
   return commitAnnounced(records, announcement, writes);
 }

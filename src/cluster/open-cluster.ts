@@ -3,10 +3,19 @@ import { FlotillaError } from '../lib/index.ts';
 import type { Range, Store } from '../store/index.ts';
 import { CatalogFold } from './catalog-fold.ts';
 import type { Cluster } from './cluster.ts';
+import { deregisterExternal, registerExternal } from './external-records.ts';
 import { Fold } from './fold.ts';
 import { readHistory } from './history.ts';
 import { campaign } from './leadership.ts';
-import { announce, instancesOf, putInstances, putStatuses, statusesOf } from './machine-records.ts';
+import {
+  announce,
+  checksOf,
+  instancesOf,
+  putChecks,
+  putInstances,
+  putStatuses,
+  statusesOf,
+} from './machine-records.ts';
 import { Records } from './records.ts';
 import type { View } from './snapshot.ts';
 import { destroyUnit, putUnit, readTexts, setDesired, setMetadata } from './unit-records.ts';
@@ -50,6 +59,10 @@ export function openCluster(options: ClusterOptions): Cluster {
     putStatuses: (announcement, changes) => putStatuses(records, announcement, changes),
     instancesOf: (machine) => instancesOf(records, machine),
     putInstances: (announcement, changes) => putInstances(records, announcement, changes),
+    checksOf: (machine) => checksOf(records, machine),
+    putChecks: (announcement, changes) => putChecks(records, announcement, changes),
+    registerExternal: (registration) => registerExternal(records, registration),
+    deregisterExternal: (what) => deregisterExternal(records, what),
     campaign: (machine, lease) => campaign(records, machine, lease),
   };
 }

@@ -1,5 +1,14 @@
-import type { DesiredState, Machine, Needs, PlacedState, Placement, Unit, UnitStatus } from '../model/index.ts';
-import { NO_NEEDS } from '../model/index.ts';
+import type {
+  DesiredState,
+  ExternalNode,
+  Machine,
+  Needs,
+  PlacedState,
+  Placement,
+  Unit,
+  UnitStatus,
+} from '../model/index.ts';
+import { externalNodeId, NO_NEEDS } from '../model/index.ts';
 import type { Leader } from './snapshot.ts';
 
 /**
@@ -46,6 +55,17 @@ export function encodeMachine(machine: Machine, token: string): string {
 export function machineToken(value: string): string | undefined {
   const token = parseObject(value)?.['token'];
   return typeof token === 'string' ? token : undefined;
+}
+
+export function decodeExternal(id: string, value: string): ExternalNode | undefined {
+  const record = parseObject(value);
+  const { name, address, uuid } = record ?? {};
+  if (typeof name !== 'string' || externalNodeId(name) !== id || typeof address !== 'string') return undefined;
+  return { name, address, uuid: typeof uuid === 'string' ? uuid : '', meta: stringsOf(record?.['meta']) };
+}
+
+export function encodeExternal({ name, address, uuid, meta }: ExternalNode): string {
+  return JSON.stringify({ name, address, uuid, meta });
 }
 
 export function decodePlacement(machine: string, unit: string, value: string): Placement | undefined {

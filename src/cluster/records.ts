@@ -2,6 +2,8 @@ import type { Clock } from '../lib/index.ts';
 import type { Condition, Entry, Lease, Store, Write } from '../store/index.ts';
 import { Keys } from './keys.ts';
 
+const STAMP = /,"at":(\d+)\}$/;
+
 /** What all writers of records share: the store, the layout of its keys, and the time they stamp on what they write. */
 export class Records {
   readonly store: Store;
@@ -29,8 +31,13 @@ export function unchanged(key: string, entry: Entry | undefined): Condition {
   return entry ? { key, modRevision: entry.modRevision } : { key, createRevision: 0 };
 }
 
+/** True when writing the record would change nothing but the time stamped on it. */
+export function isWritten(entry: Entry | undefined, record: string): boolean {
+  return entry !== undefined && entry.value.replace(STAMP, '}') === record;
+}
+
 /** Milliseconds since 1970 at which a record was written; undefined for what is no record. */
 export function stampOf(value: string): number | undefined {
-  const match = /,"at":(\d+)\}$/.exec(value);
+  const match = STAMP.exec(value);
   return match ? Number(match[1]) : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Machine, Placement, ServiceInstance, Unit, UnitStatus } from '../model/index.ts';
+import type { ExternalNode, Machine, NodeCheck, Placement, ServiceInstance, Unit, UnitStatus } from '../model/index.ts';
 
 /** By unit name, then by machine id. */
 export type ByUnit<T> = ReadonlyMap<string, ReadonlyMap<string, T>>;
@@ -53,24 +53,24 @@ export interface CatalogRecords {
   readonly revision: number;
   /** Alive machines by id, metadata overrides merged in; the revisions are those of what the machine itself wrote. */
   readonly machines: ReadonlyMap<string, Revised<Machine>>;
-  /** By machine id, then by the instance's own id. */
+  /** By id. */
+  readonly externals: ReadonlyMap<string, Revised<ExternalNode>>;
+  /** By the id of the machine or external node, then by the instance's own id. */
   readonly instances: ReadonlyMap<string, ReadonlyMap<string, Revised<ServiceInstance>>>;
+  /** Checks that stand by themselves, in the same way. */
+  readonly checks: ReadonlyMap<string, ReadonlyMap<string, Revised<NodeCheck>>>;
 }
 
 export type CatalogChange =
-  | {
-      readonly kind: 'machine';
-      readonly id: string;
-      readonly before?: Revised<Machine>;
-      readonly after?: Revised<Machine>;
-    }
-  | {
-      readonly kind: 'instance';
-      readonly machine: string;
-      readonly id: string;
-      readonly before?: Revised<ServiceInstance>;
-      readonly after?: Revised<ServiceInstance>;
-    };
+  | (Difference<Machine> & { readonly kind: 'machine'; readonly id: string })
+  | (Difference<ExternalNode> & { readonly kind: 'external'; readonly id: string })
+  | (Difference<ServiceInstance> & { readonly kind: 'instance'; readonly node: string; readonly id: string })
+  | (Difference<NodeCheck> & { readonly kind: 'check'; readonly node: string; readonly id: string });
+
+interface Difference<T> {
+  readonly before?: Revised<T>;
+  readonly after?: Revised<T>;
+}
 
 /** Changes that one or more whole revisions made, in order; `revision` is the last of them. */
 export interface ChangeBatch<C = Change> {

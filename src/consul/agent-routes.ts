@@ -1,7 +1,8 @@
-import { type Health, healthOf, type ServiceInstance } from '../services/index.ts';
+import { type Health, healthOf, type ServiceCheck, type ServiceInstance } from '../services/index.ts';
+import { machinesOf } from './catalog-lookups.ts';
 import { type Answer, ConsulError, type ConsulRequest, isSet, json, NOTHING, type Route, text } from './exchange.ts';
 import { JsonFields, readJson } from './json-fields.ts';
-import { checkShape, serviceShape } from './present.ts';
+import { checkShape, nodeCheckShape, serviceShape } from './present.ts';
 import { readCheck, readRegistration, readStatus, serviceOfCheck } from './registration-body.ts';
 
 /** The version of Consul whose API this is. */
@@ -15,6 +16,7 @@ export function agentRoutes(): Route[] {
     { path: '/v1/agent/checks', methods: { GET: checks } },
     { path: '/v1/agent/service/register', methods: { PUT: register } },
     { path: '/v1/agent/service/deregister/', deep: true, methods: { PUT: deregister } },
+    { path: '/v1/agent/maintenance', methods: { PUT: nodeMaintenance } },
     { path: '/v1/agent/service/maintenance/', deep: true, methods: { PUT: maintenance } },
     { path: '/v1/agent/service/', deep: true, methods: { GET: service } },
     { path: '/v1/agent/health/service/id/', deep: true, methods: { GET: healthOfId } },
@@ -59,7 +61,7 @@ function self(request: ConsulRequest): Answer {
 }
 
 function members({ parts: { catalog, datacenter } }: ConsulRequest): Answer {
-  return json([...catalog.snapshot.nodes.values()].map((node) => memberShape(node, datacenter)));
+  return json(machinesOf(catalog.snapshot).map((node) => memberShape(node, datacenter)));
 }
 
 function services({ parts: { local } }: ConsulRequest): Answer {
@@ -73,10 +75,11 @@ function service({ rest, parts: { local } }: ConsulRequest): Answer {
 
 function checks(request: ConsulRequest): Answer {
   const { name } = describe(request, request.parts.machine);
-  const shapes = [...request.parts.local.instances().values()].flatMap((instance) =>
-    instance.checks.map((check) => [check.id, checkShape(check, instance, name)]),
+  const ofInstances = [...request.parts.local.instances().values()].flatMap((instance) =>
+    instance.checks.map((check) => checkShape(check, instance, name)),
   );
-  return json(Object.fromEntries(shapes));
+  const all = [...nodeChecksOf(request).map((check) => nodeCheckShape(check, name)), ...ofInstances];
+  return json(Object.fromEntries(all.map((shape) => [shape.CheckID, shape])));
 }
 
 async function register(request: ConsulRequest): Promise<Answer> {
@@ -100,11 +103,8 @@ async function deregister({ rest, parts: { local } }: ConsulRequest): Promise<An
 }
 
 async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Promise<Answer> {
-  const enable = query.get('enable');
-  if (enable === null || enable === '') throw new ConsulError(400, 'Missing value for enable');
-  const reason = isSet(query, 'enable')
-    ? query.get('reason') || 'Maintenance mode is enabled for this service.'
-    : undefined;
+  const reason = reasonOf(query, 'service');
+  if (rest === '') throw new ConsulError(400, 'Missing service ID');
   if (await local.setMaintenance(rest, reason)) return NOTHING;
   return text(
     404,
@@ -112,18 +112,43 @@ async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Pr
   );
 }
 
+async function nodeMaintenance({ query, parts: { local } }: ConsulRequest): Promise<Answer> {
+  await local.setMaintenance('', reasonOf(query, 'node'));
+  return NOTHING;
+}
+
+/** Why there is to be maintenance; undefined when it is to end. */
+function reasonOf(query: URLSearchParams, what: string): string | undefined {
+  const enable = query.get('enable');
+  if (enable === null || enable === '') throw new ConsulError(400, 'Missing value for enable');
+  if (!isSet(query, 'enable')) return undefined;
+  return query.get('reason') || `Maintenance mode is enabled for this ${what}.`;
+}
+
 const STATUS_CODES: Readonly<Record<Health, number>> = { passing: 200, warning: 429, critical: 503 };
 
 function healthEntry(request: ConsulRequest, instance: ServiceInstance) {
   const { name } = describe(request, request.parts.machine);
-  const shapes = instance.checks.map((check) => checkShape(check, instance, name));
-  return { AggregatedStatus: healthOf(instance), Service: serviceShape(instance), Checks: shapes };
+  const nodeChecks = nodeChecksOf(request);
+  const shapes = [
+    ...nodeChecks.map((check) => nodeCheckShape(check, name)),
+    ...instance.checks.map((check) => checkShape(check, instance, name)),
+  ];
+  return {
+    AggregatedStatus: healthOf({ ...instance, nodeChecks }),
+    Service: serviceShape(instance),
+    Checks: shapes,
+  };
+}
+
+function nodeChecksOf({ parts: { local } }: ConsulRequest): readonly ServiceCheck[] {
+  return [...local.nodeChecks().values()];
 }
 
 function healthOfId(request: ConsulRequest): Answer {
   const instance = request.parts.local.instances().get(request.rest);
   if (!instance) return text(404, `ServiceId ${request.rest} not found`);
-  const health = healthOf(instance);
+  const health = healthOf({ ...instance, nodeChecks: nodeChecksOf(request) });
   if (request.query.get('format') === 'text') return text(STATUS_CODES[health], health);
   return json(healthEntry(request, instance), {}, STATUS_CODES[health]);
 }
@@ -131,7 +156,8 @@ function healthOfId(request: ConsulRequest): Answer {
 function healthOfName(request: ConsulRequest): Answer {
   const named = [...request.parts.local.instances().values()].filter(({ name }) => name === request.rest);
   if (named.length === 0) return text(404, `ServiceName ${request.rest} not found`);
-  const health = healthOf({ checks: named.flatMap((instance) => instance.checks) });
+  const checks = named.flatMap((instance) => instance.checks);
+  const health = healthOf({ checks, nodeChecks: nodeChecksOf(request) });
   if (request.query.get('format') === 'text') return text(STATUS_CODES[health], health);
   const entries = named.map((instance) => healthEntry(request, instance));
   return json(entries, {}, STATUS_CODES[health]);
@@ -141,11 +167,6 @@ async function registerCheck(request: ConsulRequest): Promise<Answer> {
   const body = (await readJson(request)) ?? {};
   const { service: instance, name } = serviceOfCheck(body);
   if (name === '') throw new ConsulError(400, 'Missing check name');
-  if (instance === '')
-    throw new ConsulError(
-      400,
-      'Missing ServiceID: checks of a whole machine are not supported, its presence is its check',
-    );
   if (await request.parts.local.registerCheck(instance, readCheck(body, { id: name, name }))) return NOTHING;
   throw new ConsulError(500, `ServiceID ${JSON.stringify(instance)} does not exist`);
 }

@@ -1,6 +1,6 @@
-import type { CatalogInstance, CatalogNode, CatalogSnapshot } from '../services/index.ts';
+import type { CatalogInstance, CatalogNode, CatalogSnapshot, ServiceCheck } from '../services/index.ts';
 
-/** True for machines with all the metadata that `?node-meta=key:value` names. */
+/** True for nodes with all the metadata that `?node-meta=key:value` names. */
 export function hasMeta({ meta }: CatalogNode, wanted: readonly string[]): boolean {
   return wanted.every((pair) => {
     const colon = pair.indexOf(':');
@@ -8,11 +8,22 @@ export function hasMeta({ meta }: CatalogNode, wanted: readonly string[]): boole
   });
 }
 
-/** By name, or by machine id with or without the dashes of a UUID. */
+/** By name in upper or lower case, or by machine id with or without the dashes of a UUID. */
 export function nodeNamed({ nodes }: CatalogSnapshot, name: string): CatalogNode | undefined {
-  return nodes.get(name.replaceAll('-', '')) ?? [...nodes.values()].find((node) => node.name === name);
+  const wanted = name.toLowerCase();
+  return nodes.get(name.replaceAll('-', '')) ?? [...nodes.values()].find((node) => node.name.toLowerCase() === wanted);
+}
+
+/** Those that are alive, without external nodes. */
+export function machinesOf({ nodes }: CatalogSnapshot): CatalogNode[] {
+  return [...nodes.values()].filter(({ kind }) => kind === 'machine');
 }
 
 export function instancesOn({ services }: CatalogSnapshot, { id }: CatalogNode): CatalogInstance[] {
   return [...services.values()].flat().filter(({ machine }) => machine === id);
+}
+
+/** All checks of a node and its instances but its presence. */
+export function checksOn(snapshot: CatalogSnapshot, node: CatalogNode): readonly ServiceCheck[] {
+  return [...snapshot.nodeChecksOf(node.id), ...instancesOn(snapshot, node).flatMap(({ checks }) => checks)];
 }

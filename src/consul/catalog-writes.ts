@@ -1,45 +1,84 @@
-import type { CatalogNode } from '../services/index.ts';
-import { nodeNamed } from './catalog-lookups.ts';
+import type { ApiRegistration } from '../services/index.ts';
+import { machinesOf } from './catalog-lookups.ts';
 import { type Answer, ConsulError, type ConsulRequest, json } from './exchange.ts';
 import { JsonFields, malformed, readJson } from './json-fields.ts';
-import { readRegistration, readStatedCheck, serviceOfCheck } from './registration-body.ts';
+import { readAddress, readRegistration, readStatedCheck, type StatedCheck } from './registration-body.ts';
 
 const REGISTER_FIELDS =
   'ID Node Address TaggedAddresses NodeMeta Service Check Checks SkipNodeUpdate Datacenter Namespace WriteRequest'.split(
     ' ',
   );
 const DEREGISTER_FIELDS = 'Node Address Datacenter ServiceID CheckID Namespace WriteRequest'.split(' ');
+const NODE_NAME = /^[^\s/\p{Cc}]{1,128}$/u;
 
-/** PUT /v1/catalog/register: a service of this machine whose checks are what the caller says. */
+/** PUT /v1/catalog/register: this machine or a node that is no machine; checks are what the caller says. */
 export async function registerNode(request: ConsulRequest): Promise<Answer> {
-  const { local } = request.parts;
   const fields = new JsonFields((await readJson(request)) ?? {}, REGISTER_FIELDS);
-  requireOwnNode(request, fields.text('Node'));
-  const service = fields.raw('Service');
   const several = fields.raw('Checks') ?? [];
   if (!Array.isArray(several)) throw malformed('Checks must be a list');
-  const checks = [...(fields.has('Check') ? [fields.raw('Check')] : []), ...several];
-  if (service !== undefined) await local.register(readRegistration(service, 'Service'), { keepChecks: true });
-  const own = service === undefined ? '' : readRegistration(service, 'Service').id;
-  for (const value of checks) {
-    const instance = serviceOfCheck(value).service || own;
-    const { check, output } = readStatedCheck(value, instance);
-    if (instance === '' || !(await local.registerCheck(instance, check)))
+  const checks = [...(fields.has('Check') ? [fields.raw('Check')] : []), ...several].map(readStatedCheck);
+  const service = fields.has('Service') ? readRegistration(fields.raw('Service'), 'Service') : undefined;
+  const own = await isOwn(request, fields.text('Node'));
+  await (own ? registerHere(request, service, checks) : registerExternal(request, fields, { service, checks }));
+  return json(true);
+}
+
+async function registerHere(
+  { parts: { local } }: ConsulRequest,
+  service: ApiRegistration | undefined,
+  checks: readonly StatedCheck[],
+): Promise<void> {
+  if (service) await local.register(service, { keepChecks: true });
+  for (const { instance, check, output } of checks) {
+    if (!(await local.registerCheck(instance, check)))
       throw new ConsulError(
         400,
         `Unknown service ID ${JSON.stringify(instance)} for check ID ${JSON.stringify(check.id)}`,
       );
     local.report(check.id, check.status, output);
   }
-  return json(true);
 }
 
-/** PUT /v1/catalog/deregister: takes back what was registered on this machine. */
+async function registerExternal(
+  { parts: { externals } }: ConsulRequest,
+  fields: JsonFields,
+  { service, checks }: { readonly service: ApiRegistration | undefined; readonly checks: readonly StatedCheck[] },
+): Promise<void> {
+  const name = fields.text('Node');
+  if (!NODE_NAME.test(name))
+    throw new ConsulError(400, `Invalid node name ${JSON.stringify(name)}: up to 128 characters without spaces or /`);
+  const keepNode = fields.flag('SkipNodeUpdate');
+  const address = readAddress(fields);
+  if (address === '' && !keepNode) throw new ConsulError(400, 'Must provide address if SkipNodeUpdate is not set');
+  if (service && service.checks.length > 0)
+    throw new ConsulError(
+      400,
+      'Nothing runs checks on a node without fleetd: say their status in Checks, beside Service',
+    );
+  await externals.register({
+    node: { name, address, uuid: fields.text('ID'), meta: fields.map('NodeMeta') },
+    keepNode,
+    ...(service ? { instance: instanceOf(service) } : {}),
+    checks: checks.map(({ instance, check: { id, name: title, notes, status }, output }) => {
+      return { id, name: title, type: '', notes, status, output, service: instance };
+    }),
+  });
+}
+
+function instanceOf({ checks: _, ...instance }: ApiRegistration) {
+  return { ...instance, source: 'api' } as const;
+}
+
+/** PUT /v1/catalog/deregister: takes back what was registered on this machine, or of a node that is no machine. */
 export async function deregisterNode(request: ConsulRequest): Promise<Answer> {
-  const { local } = request.parts;
+  const { local, externals } = request.parts;
   const fields = new JsonFields((await readJson(request)) ?? {}, DEREGISTER_FIELDS);
-  requireOwnNode(request, fields.text('Node'));
+  const node = fields.text('Node');
   const [service, check] = [fields.text('ServiceID'), fields.text('CheckID')];
+  if (!(await isOwn(request, node))) {
+    await externals.deregister({ node, service, check });
+    return json(true);
+  }
   if (service !== '') await local.deregister(service);
   if (check !== '') await local.deregisterCheck(check);
   if (service === '' && check === '')
@@ -47,12 +86,22 @@ export async function deregisterNode(request: ConsulRequest): Promise<Answer> {
   return json(true);
 }
 
-/** Each machine's records are written by itself alone, so that they go when it goes. */
-function requireOwnNode({ parts: { catalog, machine } }: ConsulRequest, name: string): CatalogNode {
+/**
+ * True when the node is this machine, false when it is none. The records of each machine are written by itself alone, so
+ * that they go when it goes.
+ */
+async function isOwn({ parts: { catalog, machine } }: ConsulRequest, name: string): Promise<boolean> {
   if (name === '') throw new ConsulError(400, 'Must provide node');
-  const node = nodeNamed(catalog.snapshot, name);
-  if (!node) throw new ConsulError(400, `Node ${JSON.stringify(name)} is no machine of this cluster`);
-  if (node.id !== machine)
+  const isNamed = ({ id, name: own }: { readonly id: string; readonly name: string }) =>
+    own === name.toLowerCase() || id === name.replaceAll('-', '');
+  const find = () => machinesOf(catalog.snapshot).find(isNamed);
+  let found = find();
+  if (!found) {
+    // It may have joined just now.
+    await catalog.sync();
+    found = find();
+  }
+  if (found && found.id !== machine)
     throw new ConsulError(400, `Node ${JSON.stringify(name)} is another machine: register at its own address`);
-  return node;
+  return found !== undefined;
 }

@@ -44,6 +44,21 @@ test('npm consul: agent, catalog and health', async () => {
   );
 });
 
+test('npm consul: an external node', async () => {
+  const [writer, reader] = [clientOf(one), clientOf(two)];
+  const service = { service: 'outer', id: 'outer-1', port: 7 };
+  const check = { node: 'npm-node', checkid: 'c', name: 'c', status: 'passing', serviceid: 'outer-1' };
+  await writer.catalog.register({ node: 'npm-node', address: '10.1.1.1', service, check } as never);
+  await two.catalog.sync();
+  const [found] = (await reader.health.service({ service: 'outer', passing: true })) as { Node: { Address: string } }[];
+  assert.equal(found!.Node.Address, '10.1.1.1');
+  const { Services } = (await reader.catalog.node.services('npm-node')) as { Services: object };
+  assert.deepEqual(Object.keys(Services), ['outer-1']);
+  await reader.catalog.deregister({ node: 'npm-node' } as never);
+  await one.catalog.sync();
+  assert.deepEqual(await writer.catalog.service.nodes('outer'), []);
+});
+
 test('npm consul: pairs, sessions and locks', async () => {
   const [mine, theirs] = [clientOf(one), clientOf(two)];
   await mine.kv.set('npm/key', 'välue');
@@ -115,6 +130,16 @@ assert b.session.destroy(s)
 assert a.kv.get('py/lock')[1] is None
 assert b.kv.delete('py/', recurse=True)
 assert a.http.put(lambda got: got.code == 200, '/v1/agent/service/deregister/py-1')
+assert a.catalog.register('py-node', '10.1.1.2', service={'Service': 'pyouter', 'ID': 'o', 'Port': 8},
+    check={'Node': 'py-node', 'CheckID': 'c', 'Name': 'c', 'Status': 'passing', 'ServiceID': 'o'})
+while not b.health.service('pyouter', passing=True)[1]: pass
+assert [n['Address'] for n in b.catalog.nodes()[1] if n['Node'] == 'py-node'] == ['10.1.1.2']
+assert a.catalog.deregister('py-node', check_id='c') and a.health.checks('pyouter')[1] == []
+assert a.catalog.deregister('py-node')
+assert a.catalog.service('pyouter')[1] == [] and a.catalog.node('py-node')[1] is None
+assert a.agent.maintenance(True, 'why')
+assert '_node_maintenance' in a.agent.checks()
+assert a.agent.maintenance(False)
 print('done')
 `;
 

@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Kv } from '../kv/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
-import type { Catalog, LocalServices } from '../services/index.ts';
+import type { Catalog, ExternalNodes, LocalServices } from '../services/index.ts';
 
 /** What all answers are made of. */
 export interface ConsulParts {
   readonly catalog: Catalog;
   /** The services of this machine, and their registration. */
   readonly local: LocalServices;
+  /** Registration of what runs no fleetd. */
+  readonly externals: ExternalNodes;
   readonly kv: Kv;
   /** Id of this machine. */
   readonly machine: string;

@@ -3,7 +3,7 @@ import { blocking, inCatalog, indexHeaders } from './blocking.ts';
 import { hasMeta, instancesOn, nodeNamed } from './catalog-lookups.ts';
 import { type Answer, type ConsulRequest, isSet, json, type Route } from './exchange.ts';
 import { ListAnswers } from './list-answers.ts';
-import { checkShape, healthShape, nodeCheck } from './present.ts';
+import { checkShape, healthShape, nodeCheckShapes } from './present.ts';
 
 export function healthRoutes(): Route[] {
   const lists = new ListAnswers();
@@ -48,7 +48,11 @@ const onNode: Listing = {
   index: ({ revision }) => revision,
   value(snapshot, { rest }) {
     const node = nodeNamed(snapshot, rest);
-    return node ? [nodeCheck(node), ...checksOf(instancesOn(snapshot, node), snapshot)] : [];
+    if (!node) return [];
+    return [
+      ...nodeCheckShapes(node, snapshot.nodeChecksOf(node.id)),
+      ...checksOf(instancesOn(snapshot, node), snapshot),
+    ];
   },
 };
 
@@ -64,7 +68,8 @@ const inState: Listing = {
     const nodes = [...snapshot.nodes.values()].filter((node) => hasMeta(node, meta));
     const ids = new Set(nodes.map(({ id }) => id));
     const instances = [...snapshot.services.values()].flat().filter(({ machine }) => ids.has(machine));
-    const all = [...nodes.map((node) => nodeCheck(node)), ...checksOf(instances, snapshot)];
+    const ofNodes = nodes.flatMap((node) => nodeCheckShapes(node, snapshot.nodeChecksOf(node.id)));
+    const all = [...ofNodes, ...checksOf(instances, snapshot)];
     return rest === 'any' ? all : all.filter(({ Status }) => Status === rest);
   },
 };

@@ -1,11 +1,9 @@
-import type { CatalogInstance, CatalogNode, ServiceCheck, ServiceInstance } from '../services/index.ts';
+import type { CatalogCheck, CatalogInstance, CatalogNode, ServiceCheck, ServiceInstance } from '../services/index.ts';
 
 /** The shapes of Consul's answers. */
 
-/** A machine id, 32 hexadecimal digits, as the UUID that Consul's clients expect. */
-function uuidOf(id: string): string {
-  return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.+)$/, '$1-$2-$3-$4-$5');
-}
+/** The check that every machine has. */
+export const NODE_CHECK = 'serfHealth';
 
 function taggedAddresses(address: string): Readonly<Record<string, string>> {
   const family = address.includes(':') ? 'ipv6' : 'ipv4';
@@ -13,9 +11,9 @@ function taggedAddresses(address: string): Readonly<Record<string, string>> {
 }
 
 export function nodeShape(node: CatalogNode, datacenter: string) {
-  const { id, name, address, meta, createRevision, modifyRevision } = node;
+  const { uuid, name, address, meta, createRevision, modifyRevision } = node;
   return {
-    ID: uuidOf(id),
+    ID: uuid,
     Node: name,
     Address: address,
     Datacenter: datacenter,
@@ -63,8 +61,17 @@ export function catalogServiceShape(instance: CatalogInstance, node: CatalogNode
   };
 }
 
-export function checkShape(check: ServiceCheck, instance: ServiceInstance & Partial<CatalogInstance>, node: string) {
-  const { createRevision = 0, modifyRevision = 0 } = instance;
+/** What a check is about; without an instance it is about its node. */
+interface CheckedInstance {
+  readonly id: string;
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly createRevision?: number;
+  readonly modifyRevision?: number;
+}
+
+export function checkShape(check: ServiceCheck & Partial<CatalogCheck>, instance: CheckedInstance, node: string) {
+  const { createRevision = 0, modifyRevision = 0 } = check.createRevision === undefined ? instance : check;
   return {
     Node: node,
     CheckID: check.id,
@@ -82,30 +89,34 @@ export function checkShape(check: ServiceCheck, instance: ServiceInstance & Part
   };
 }
 
-/** That the machine is there: it is in the catalog as long as its lease lasts, so this check passes whenever it is seen. */
-export function nodeCheck(node: CatalogNode) {
-  return {
-    Node: node.name,
-    CheckID: 'serfHealth',
-    Name: 'Serf Health Status',
-    Status: 'passing',
-    Notes: '',
-    Output: 'Agent alive and reachable',
-    ServiceID: '',
-    ServiceName: '',
-    ServiceTags: [],
-    Type: '',
-    Definition: {},
-    CreateIndex: node.createRevision,
-    ModifyIndex: node.modifyRevision,
-  };
+const NO_INSTANCE: CheckedInstance = { id: '', name: '', tags: [] };
+
+/** A check of a node as a whole. */
+export function nodeCheckShape(check: ServiceCheck, node: string) {
+  return checkShape(check, NO_INSTANCE, node);
+}
+
+/**
+ * The checks of a node as a whole. The first says that the machine is there: it is in the catalog as long as its lease
+ * lasts, so it passes whenever it is seen. Nobody looks after an external node, which has none.
+ */
+export function nodeCheckShapes(node: CatalogNode, checks: readonly CatalogCheck[]) {
+  const shapes = checks.map((check) => nodeCheckShape(check, node.name));
+  return node.kind === 'external' ? shapes : [presenceShape(node), ...shapes];
+}
+
+function presenceShape({ name, createRevision, modifyRevision }: CatalogNode) {
+  const [status, output] = ['passing', 'Agent alive and reachable'] as const;
+  const check = { id: NODE_CHECK, name: 'Serf Health Status', type: '', status, output, notes: '' };
+  return nodeCheckShape({ ...check, ...{ createRevision, modifyRevision } }, name);
 }
 
 /** An instance in /v1/health/service/NAME. */
 export function healthShape(instance: CatalogInstance, node: CatalogNode, datacenter: string) {
+  const own = instance.checks.map((check) => checkShape(check, instance, node.name));
   return {
     Node: nodeShape(node, datacenter),
     Service: serviceShape(instance),
-    Checks: [nodeCheck(node), ...instance.checks.map((check) => checkShape(check, instance, node.name))],
+    Checks: [...nodeCheckShapes(node, instance.nodeChecks ?? []), ...own],
   };
 }

@@ -31,7 +31,7 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
   return {
     id,
     name,
-    address: fields.text('Address'),
+    address: readAddress(fields),
     port,
     tags: fields.texts('Tags'),
     meta: fields.map('Meta'),
@@ -40,6 +40,13 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
     routes: [],
     checks: checksOf(fields, id, name),
   };
+}
+
+/** An IP address or a host name, or nothing; other text has no business in DNS or in a router's configuration. */
+export function readAddress(fields: JsonFields): string {
+  const address = fields.text('Address');
+  if (!/^[\w.:%-]{0,253}$/.test(address)) throw new ConsulError(400, `Invalid address ${JSON.stringify(address)}`);
+  return address;
 }
 
 function checksOf(fields: JsonFields, id: string, name: string): CheckDefinition[] {
@@ -69,20 +76,27 @@ export function readCheck(value: unknown, otherwise: { readonly id: string; read
 }
 
 /** A check whose status is said by whoever registers it in the catalog. */
-export function readStatedCheck(
-  value: unknown,
-  instance: string,
-): { readonly check: CheckDefinition; readonly output: string } {
+export interface StatedCheck {
+  /** Id of the instance that it is about; empty: its whole node. */
+  readonly instance: string;
+  readonly check: CheckDefinition;
+  readonly output: string;
+}
+
+export function readStatedCheck(value: unknown): StatedCheck {
   const fields = new JsonFields(value, CHECK_FIELDS);
-  const id = fields.text('CheckID') || fields.text('ID') || fields.text('Name') || `service:${instance}`;
+  const instance = fields.text('ServiceID');
+  const name = fields.text('Name');
+  const id = fields.text('CheckID') || fields.text('ID') || name || (instance === '' ? '' : `service:${instance}`);
+  if (id === '') throw new ConsulError(400, 'Missing check name');
   const check: CheckDefinition = {
     id,
-    name: fields.text('Name') || id,
+    name: name || id,
     notes: fields.text('Notes'),
     probe: { type: 'ttl', ttlMs: FOR_GOOD_MS },
     status: readStatus(fields.text('Status') || 'critical'),
   };
-  return { check, output: fields.text('Output') };
+  return { instance, check, output: fields.text('Output') };
 }
 
 /** The service that a check says it belongs to; empty when it says nothing. */

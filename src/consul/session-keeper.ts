@@ -1,8 +1,8 @@
 import type { Kv, Session } from '../kv/index.ts';
 import { type Clock, type Log, Loop, type Random } from '../lib/index.ts';
 import type { Catalog } from '../services/index.ts';
-import { instancesOn } from './catalog-lookups.ts';
-import { NODE_CHECK } from './session-routes.ts';
+import { checksOn } from './catalog-lookups.ts';
+import { NODE_CHECK } from './present.ts';
 
 export interface SessionKeeperOptions {
   readonly kv: Kv;
@@ -63,9 +63,7 @@ export class SessionKeeper {
     const others = checks.filter((check) => check !== NODE_CHECK);
     if (!node) return checks.length === 0;
     if (others.length === 0) return true;
-    const statuses = new Map(
-      instancesOn(snapshot, node).flatMap((one) => one.checks.map(({ id, status }) => [id, status])),
-    );
+    const statuses = new Map(checksOn(snapshot, node).map(({ id, status }) => [id, status]));
     return others.every((check) => (statuses.get(check) ?? 'critical') !== 'critical');
   }
 }

@@ -2,13 +2,12 @@ import type { NewSession, Session } from '../kv/index.ts';
 import { parseGoDuration } from '../lib/index.ts';
 import { healthOf } from '../services/index.ts';
 import { blocking, indexHeaders, inKv } from './blocking.ts';
-import { instancesOn, nodeNamed } from './catalog-lookups.ts';
+import { checksOn, nodeNamed } from './catalog-lookups.ts';
 import { type Answer, ConsulError, type ConsulRequest, json, type Route, text } from './exchange.ts';
 import { JsonFields, malformed, readJson } from './json-fields.ts';
+import { NODE_CHECK } from './present.ts';
 
 const FIELDS = 'LockDelay Node Name Checks NodeChecks ServiceChecks Behavior TTL Namespace ID'.split(' ');
-/** The check that every machine has. */
-export const NODE_CHECK = 'serfHealth';
 
 const DEFAULT_LOCK_DELAY_MS = 15_000;
 const MAX_LOCK_DELAY_MS = 60_000;
@@ -78,11 +77,9 @@ async function create(request: ConsulRequest): Promise<Answer> {
   const session = readSession((await readJson(request)) ?? {}, request);
   const node = catalog.snapshot.nodes.get(session.machine);
   if (!node) throw new ConsulError(500, 'Missing node registration');
-  const there = new Map(
-    instancesOn(catalog.snapshot, node).flatMap(({ checks }) => checks.map((check) => [check.id, check])),
-  );
+  const there = new Map(checksOn(catalog.snapshot, node).map((check) => [check.id, check]));
   for (const id of session.checks) {
-    if (id === NODE_CHECK) continue;
+    if (id === NODE_CHECK && node.kind === 'machine') continue;
     const check = there.get(id);
     if (!check) throw new ConsulError(500, `Missing check '${id}' registration`);
     if (healthOf({ checks: [check] }) === 'critical') throw new ConsulError(500, `Check '${id}' is in critical state`);

@@ -1,3 +1,4 @@
+import { machinesOf } from './catalog-lookups.ts';
 import { type ConsulRequest, json, type Route } from './exchange.ts';
 
 /** Where Consul's servers would talk to one another; clients only look whether there is something. */
@@ -16,5 +17,5 @@ async function leader({ parts }: ConsulRequest) {
 }
 
 function peers({ parts }: ConsulRequest) {
-  return json([...parts.catalog.snapshot.nodes.values()].map(({ address }) => `${address}:${SERVER_PORT}`));
+  return json(machinesOf(parts.catalog.snapshot).map(({ address }) => `${address}:${SERVER_PORT}`));
 }

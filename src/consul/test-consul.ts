@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { openKv } from '../kv/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../lib/index.ts';
-import { type Catalog, openCatalog } from '../services/index.ts';
+import { type Catalog, ExternalNodes, openCatalog } from '../services/index.ts';
 import { machine, openTestStore, TestMachine } from '../services/test-services.ts';
 import { type ConsulServer, SessionKeeper, serveConsul } from './index.ts';
 
@@ -41,7 +41,19 @@ export async function openTestConsul(count = 1): Promise<TestConsulCluster> {
     const keeper = new SessionKeeper({ kv, catalog, clock, random, log, signal });
     const listen = [{ host: '127.0.0.1', port: 0 }];
     const leader = async () => machines[0]?.machine.self.id;
-    const parts = { catalog, local: own.local, kv, machine: id, datacenter: 'dc1', leader, clock, random, log };
+    const externals = new ExternalNodes({ cluster, catalog });
+    const parts = {
+      catalog,
+      local: own.local,
+      externals,
+      kv,
+      machine: id,
+      datacenter: 'dc1',
+      leader,
+      clock,
+      random,
+      log,
+    };
     const server = await serveConsul({ ...parts, listen });
     const { port } = server.addresses[0]!;
     const close = async () => {

@@ -3,7 +3,7 @@ import { SessionKeeper, serveConsul } from '../consul/index.ts';
 import { recursorsOf, serveDns } from '../dns/index.ts';
 import { openKv } from '../kv/index.ts';
 import { type Clock, formatHostPort, type Log, type Random } from '../lib/index.ts';
-import type { Catalog, LocalServices } from '../services/index.ts';
+import { type Catalog, ExternalNodes, type LocalServices } from '../services/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Config } from './config-schema.ts';
 import { parseTcpAddress } from './listeners.ts';
@@ -39,7 +39,9 @@ export async function serveCatalog(options: ServeCatalogOptions): Promise<Served
   const addressesOf = (setting: 'consul_listen' | 'dns_listen') =>
     config[setting].map((address) => parseTcpAddress(setting, address));
   const leader = leaderOf(cluster, signal);
-  const consul = await serveConsul({ ...options, kv, datacenter, leader, listen: addressesOf('consul_listen') });
+  const externals = new ExternalNodes({ cluster, catalog });
+  const parts = { ...options, externals, kv, datacenter, leader };
+  const consul = await serveConsul({ ...parts, listen: addressesOf('consul_listen') });
   const recursors = recursorsOf(config.dns_recursors, clock);
   const dns = await serveDns({ catalog, datacenter, recursors, clock, random, log, listen: addressesOf('dns_listen') });
   return {

@@ -8,6 +8,7 @@ import { Zone } from './zone.ts';
 function zone(): Zone {
   const catalog = new TestCatalog();
   catalog.nodes({ one: '127.0.1.1', 'Two.example': '127.0.1.2', six: '2001:db8::6' });
+  catalog.nodes({ Outside: '10.0.0.7' }, 'external');
   catalog.set('web', [
     { id: 'a', port: 80, tags: ['blue', 'v1.2'] },
     { id: 'b', node: 'Two.example', port: 81, tags: ['Green'], health: 'warning', weights: { passing: 5, warning: 2 } },
@@ -18,6 +19,7 @@ function zone(): Zone {
     { node: 'six', port: 66 },
     { node: 'six', port: 67, address: '2001:db8::7' },
   ]);
+  catalog.set('db', [{ node: 'Outside', address: '', port: 5432 }]);
   catalog.set('down', [{ health: 'critical' }]);
   catalog.set('twins', [
     { id: 't1', port: 1 },
@@ -46,6 +48,9 @@ const CASES: readonly (readonly [
   ['one.node.consul', TYPE.AAAA, []],
   ['six.node.consul', TYPE.AAAA, [[...IPV6, 6].join('.')]],
   ['one.node.consul', TYPE.ANY, ['127.0.1.1']],
+  ['outside.node.consul', TYPE.A, ['10.0.0.7']],
+  ['db.service.consul', TYPE.A, ['10.0.0.7']],
+  ['db.service.consul', TYPE.SRV, ['1 1 5432 outside.node.dc1.consul'], ['10.0.0.7']],
   ['nobody.node.consul', TYPE.A, 'nxdomain'],
   ['web.service.consul', TYPE.A, ['127.0.1.1', '127.0.1.2']],
   ['web.service.dc1.consul', TYPE.A, ['127.0.1.1', '127.0.1.2']],

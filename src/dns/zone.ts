@@ -97,8 +97,10 @@ export class Zone {
 
   /** `consul.service`: every machine serves Consul's API, unless somebody registered a service of that name. */
   #servers(name: string): Name {
-    const nodes = [...this.#nodes.values()];
-    const targets = nodes.map((node) => ({ address: node.address, target: this.#target(node.address, node) }));
+    const targets = this.#machines().map((node) => ({
+      address: node.address,
+      target: this.#target(node.address, node),
+    }));
     const srv = { name, type: TYPE.SRV, priority: 1, weight: 1, port: API_PORT };
     return {
       addresses: present(targets.map(({ address }) => addressRecord(name, address))),
@@ -129,6 +131,10 @@ export class Zone {
     };
   }
 
+  #machines(): CatalogNode[] {
+    return [...this.#nodes.values()].filter(({ kind }) => kind === 'machine');
+  }
+
   /** The node's name when the service has its address, else a name made of the address itself. */
   #target(address: string, node: CatalogNode): string {
     const bytes = addressBytes(address);
@@ -138,7 +144,7 @@ export class Zone {
   }
 
   #nameServers(): Reply {
-    const nodes = [...this.#nodes.values()]
+    const nodes = this.#machines()
       .map(({ name, address }) => ({ target: `${name.toLowerCase()}.node.${this.#datacenter}.${DOMAIN}`, address }))
       .filter(({ target }) => isDnsName(target));
     return {

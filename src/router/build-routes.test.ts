@@ -34,8 +34,9 @@ const check = (status: 'passing' | 'warning' | 'critical') => [
 function catalog(...instances: CatalogInstance[]): CatalogSnapshot {
   const services = new Map<string, CatalogInstance[]>();
   for (const item of instances) services.set(item.name, [...(services.get(item.name) ?? []), item]);
-  const node = { id: 'm1', name: 'm1', address: '10.0.0.9', meta: {}, createRevision: 1, modifyRevision: 1 };
-  return { revision: 7, nodes: new Map([['m1', node]]), services, revisionOf: () => 7 };
+  const names = { id: 'm1', kind: 'machine', name: 'm1', uuid: 'm1' } as const;
+  const node = { ...names, address: '10.0.0.9', meta: {}, createRevision: 1, modifyRevision: 1 };
+  return { revision: 7, nodes: new Map([['m1', node]]), services, nodeChecksOf: () => [], revisionOf: () => 7 };
 }
 
 const shown = (routes: readonly Route[]) =>

@@ -38,7 +38,7 @@ export interface RouteTable {
   readonly revision: number;
   /** Sorted by host, then path; no two with the same. */
   readonly routes: readonly Route[];
-  /** Ids of the machines that are there: what runs on others is lost. */
+  /** Ids of the machines and external nodes that are there: what runs on others is lost. */
   readonly machines: readonly string[];
   readonly problems: readonly RouteProblem[];
 }

@@ -21,16 +21,21 @@ const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
 
 /** A catalog held in memory; `set` replaces the instances of `web`. */
 class MemoryCatalog implements Catalog {
-  snapshot: CatalogSnapshot = { revision: 1, nodes: new Map(), services: new Map(), revisionOf: () => 1 };
+  snapshot: CatalogSnapshot = this.#state(1, new Map(), new Map());
   readonly #listeners = new Set<(snapshot: CatalogSnapshot) => void>();
 
   set(...ports: number[]): void {
     const revision = this.snapshot.revision + 1;
     const instances = ports.map((port) => webInstance(port));
-    const node = { id: 'm1', name: 'm1', address: '127.0.0.1', meta: {}, createRevision: 1, modifyRevision: 1 };
+    const names = { id: 'm1', kind: 'machine', name: 'm1', uuid: 'm1' } as const;
+    const node = { ...names, address: '127.0.0.1', meta: {}, createRevision: 1, modifyRevision: 1 };
     const services = new Map(ports.length > 0 ? [['web', instances]] : []);
-    this.snapshot = { revision, nodes: new Map([['m1', node]]), services, revisionOf: () => revision };
+    this.snapshot = this.#state(revision, new Map([['m1', node]]), services);
     for (const listener of this.#listeners) listener(this.snapshot);
+  }
+
+  #state(revision: number, nodes: CatalogSnapshot['nodes'], services: CatalogSnapshot['services']): CatalogSnapshot {
+    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf: () => revision };
   }
 
   onChange(listener: (snapshot: CatalogSnapshot) => void): () => void {

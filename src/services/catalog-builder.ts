@@ -1,10 +1,20 @@
-import type { CatalogChange, CatalogRecords, Revised } from '../cluster/index.ts';
-import type { Machine } from '../model/index.ts';
-import type { CatalogInstance, CatalogNode, CatalogSnapshot } from './catalog.ts';
-import { nodeNames } from './node-names.ts';
+import type { CatalogChange, CatalogRecords } from '../cluster/index.ts';
+import type { CatalogCheck, CatalogInstance, CatalogNode, CatalogSnapshot } from './catalog.ts';
+import { nodesOf } from './catalog-nodes.ts';
 
 /** Services that are gone are remembered one by one up to this number. */
 const MAX_GONE = 10_000;
+
+/** The checks of one node that stand by themselves, by the instance they are about; under the empty id the node's own. */
+type ChecksOfNode = ReadonlyMap<string, readonly CatalogCheck[]>;
+
+const NO_RECORDS: CatalogRecords = {
+  revision: 1,
+  machines: new Map(),
+  externals: new Map(),
+  instances: new Map(),
+  checks: new Map(),
+};
 
 interface MutableService {
   readonly instances: Map<string, CatalogInstance>;
@@ -13,12 +23,14 @@ interface MutableService {
 
 /**
  * Turns changes of records into snapshots. What a change does not touch stays the same object: the list of a service is
- * made again only when one of its instances changed, or a machine that has some.
+ * made again only when one of its instances changed, or a node that has some.
  */
 export class CatalogBuilder {
-  #machines: ReadonlyMap<string, Revised<Machine>> = new Map();
+  /** Live: as they are after the change that is being applied. */
+  #records = NO_RECORDS;
   #nodes: ReadonlyMap<string, CatalogNode> = new Map();
   readonly #services = new Map<string, MutableService>();
+  #checks: ReadonlyMap<string, ChecksOfNode> = new Map();
   #lists: ReadonlyMap<string, readonly CatalogInstance[]> = new Map();
   readonly #revisionOfList = new WeakMap<readonly CatalogInstance[], number>();
   /** When services that are no more disappeared. */
@@ -28,25 +40,33 @@ export class CatalogBuilder {
   #revision = 1;
   /** Services whose list is to be made again. */
   readonly #stale = new Set<string>();
+  /** Nodes whose checks are to be sorted out again. */
+  readonly #staleChecks = new Set<string>();
   #snapshot: CatalogSnapshot | undefined;
 
   /** The first state. When each service last changed is not known then, only that it was no later than this. */
   begin(records: CatalogRecords): void {
     this.#revision = Math.max(1, records.revision);
-    this.#machines = records.machines;
+    this.#records = records;
     this.#renewNodes();
     for (const nested of records.instances.values()) for (const instance of nested.values()) this.#put(instance);
+    for (const node of records.checks.keys()) this.#staleChecks.add(node);
     this.#snapshot = undefined;
   }
 
   apply(revision: number, changes: readonly CatalogChange[]): void {
     this.#revision = Math.max(this.#revision, revision);
     for (const change of changes) {
-      if (change.kind === 'machine') continue;
-      if (change.before) this.#remove(change.before);
-      if (change.after) this.#put(change.after);
+      if (change.kind === 'instance') {
+        if (change.before) this.#remove(change.before);
+        if (change.after) this.#put(change.after);
+      } else if (change.kind === 'check') {
+        this.#staleChecks.add(change.node);
+        for (const { service } of [change.before, change.after].filter((check) => check !== undefined))
+          this.#touchOn(change.node, service);
+      }
     }
-    if (changes.some(({ kind }) => kind === 'machine')) this.#renewNodes();
+    if (changes.some(({ kind }) => kind === 'machine' || kind === 'external')) this.#renewNodes();
     this.#snapshot = undefined;
   }
 
@@ -78,35 +98,57 @@ export class CatalogBuilder {
     this.#stale.add(name);
   }
 
-  #renewNodes(): void {
-    const names = nodeNames(this.#machines.values());
-    const nodes = new Map<string, CatalogNode>();
-    const changed = new Set<string>();
-    for (const [id, { address, metadata, createRevision, modifyRevision }] of this.#machines) {
-      const node = { id, name: names.get(id)!, address, meta: metadata, createRevision, modifyRevision };
-      const before = this.#nodes.get(id);
-      if (!before || !looksAlike(before, node)) changed.add(id);
-      nodes.set(id, before && sameRecord(before, node) ? before : node);
+  /** The service of one instance of a node has changed, or (no id) those of all. */
+  #touchOn(node: string, id: string): void {
+    const there = this.#records.instances.get(node);
+    const instances = id === '' ? [...(there?.values() ?? [])] : [there?.get(id)];
+    for (const instance of instances) {
+      const service = instance && this.#services.get(instance.name);
+      if (service) this.#touch(instance.name, service);
     }
-    for (const id of this.#nodes.keys()) if (!nodes.has(id)) changed.add(id);
+  }
+
+  #renewNodes(): void {
+    const nodes = nodesOf(this.#records);
+    for (const [id, node] of nodes) {
+      const before = this.#nodes.get(id);
+      if (!before || !looksAlike(before, node)) this.#touchOn(id, '');
+      if (before && sameRecord(before, node)) nodes.set(id, before);
+    }
+    for (const id of this.#nodes.keys()) if (!nodes.has(id)) this.#touchOn(id, '');
     this.#nodes = nodes;
-    if (changed.size === 0) return;
-    for (const [name, service] of this.#services)
-      if ([...service.instances.values()].some(({ machine }) => changed.has(machine))) this.#touch(name, service);
   }
 
   #build(): CatalogSnapshot {
+    if (this.#staleChecks.size > 0) this.#renewChecks();
     if (this.#stale.size > 0) this.#renewLists();
+    const checks = this.#checks;
     const [lists, revisions, gone, forgotten] = [this.#lists, this.#revisionOfList, this.#gone, this.#forgotten];
     return {
       revision: this.#revision,
       nodes: this.#nodes,
       services: lists,
+      nodeChecksOf: (node) => checks.get(node)?.get('') ?? [],
       revisionOf(service) {
         const list = lists.get(service);
         return (list ? revisions.get(list) : gone.get(service)) ?? forgotten;
       },
     };
+  }
+
+  #renewChecks(): void {
+    const checks = new Map(this.#checks);
+    for (const node of this.#staleChecks) {
+      const records = this.#records.checks.get(node);
+      if (records)
+        checks.set(
+          node,
+          Map.groupBy([...records.values()].sort(byId), ({ service }) => service),
+        );
+      else checks.delete(node);
+    }
+    this.#staleChecks.clear();
+    this.#checks = checks;
   }
 
   #renewLists(): void {
@@ -134,12 +176,22 @@ export class CatalogBuilder {
     this.#gone = gone;
   }
 
-  /** Those whose machine is there: an instance is never shown without one. */
+  /** Those whose node is there: an instance is never shown without one. */
   #sorted({ instances }: MutableService): readonly CatalogInstance[] {
     const nameOf = ({ machine }: CatalogInstance) => this.#nodes.get(machine)!.name;
     return [...instances.values()]
       .filter(({ machine }) => this.#nodes.has(machine))
-      .sort((a, b) => byText(nameOf(a), nameOf(b)) || byText(a.id, b.id));
+      .sort((a, b) => byText(nameOf(a), nameOf(b)) || byId(a, b))
+      .map((instance) => this.#withChecks(instance));
+  }
+
+  /** The instance with the checks that stand beside it; the same object when there are none. */
+  #withChecks(instance: CatalogInstance): CatalogInstance {
+    const ofNode = this.#checks.get(instance.machine);
+    const [own, nodeChecks] = [ofNode?.get(instance.id), ofNode?.get('')];
+    if (!own && !nodeChecks) return instance;
+    const checks = [...instance.checks, ...(own ?? [])];
+    return nodeChecks ? { ...instance, checks, nodeChecks } : { ...instance, checks };
   }
 }
 
@@ -147,11 +199,12 @@ function keyOf({ machine, id }: CatalogInstance): string {
   return `${machine}/${id}`;
 }
 
-/** True when nothing has changed of what answers about a service show of its machines. */
+/** True when nothing has changed of what answers about a service show of its nodes. */
 function looksAlike(a: CatalogNode, b: CatalogNode): boolean {
   const [ours, theirs] = [Object.entries(a.meta), Object.keys(b.meta)];
   return (
     a.name === b.name &&
+    a.uuid === b.uuid &&
     a.address === b.address &&
     ours.length === theirs.length &&
     ours.every(([key, value]) => b.meta[key] === value)
@@ -160,6 +213,10 @@ function looksAlike(a: CatalogNode, b: CatalogNode): boolean {
 
 function sameRecord(a: CatalogNode, b: CatalogNode): boolean {
   return a.modifyRevision === b.modifyRevision && a.createRevision === b.createRevision && looksAlike(a, b);
+}
+
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return byText(a.id, b.id);
 }
 
 function byText(a: string, b: string): number {

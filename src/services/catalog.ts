@@ -1,14 +1,18 @@
-import type { ServiceInstance } from '../model/index.ts';
+import type { NodeCheck, ServiceInstance } from '../model/index.ts';
 
-export type { Health, RouteRule, ServiceCheck, ServiceInstance } from '../model/index.ts';
+export type { Health, NodeCheck, RouteRule, ServiceCheck, ServiceInstance } from '../model/index.ts';
 export { healthOf } from '../model/index.ts';
 
-/** A machine of the cluster as a place where services run. */
+/** A place where services run: a machine of the cluster, or a computer without fleetd that somebody registered. */
 export interface CatalogNode {
-  /** Machine id. */
+  /** Machine id, or that of an external node. */
   readonly id: string;
-  /** Name in Consul's API and in DNS: the machine's host name, made unique within the cluster. */
+  readonly kind: 'machine' | 'external';
+  /** Name in Consul's API and in DNS: a machine's host name, made unique within the cluster. */
   readonly name: string;
+  /** As Consul's clients expect it; empty for an external node whose registrar said none. */
+  readonly uuid: string;
+  /** IP address; of an external node, perhaps a host name. */
   readonly address: string;
   readonly meta: Readonly<Record<string, string>>;
   readonly createRevision: number;
@@ -17,6 +21,14 @@ export interface CatalogNode {
 
 /** An instance as the catalog holds it. */
 export interface CatalogInstance extends ServiceInstance {
+  /** Those of its node, which count for each instance there; absent: there are none. */
+  readonly nodeChecks?: readonly CatalogCheck[];
+  readonly createRevision: number;
+  readonly modifyRevision: number;
+}
+
+/** A check that stands by itself, as the catalog holds it. */
+export interface CatalogCheck extends NodeCheck {
   readonly createRevision: number;
   readonly modifyRevision: number;
 }
@@ -25,10 +37,12 @@ export interface CatalogInstance extends ServiceInstance {
 export interface CatalogSnapshot {
   /** Revision of the latest change to anything in it; at least 1. */
   readonly revision: number;
-  /** By machine id; the machine of every instance is here. */
+  /** By id; the node of every instance is here. */
   readonly nodes: ReadonlyMap<string, CatalogNode>;
   /** Instances by service name, each list sorted by node name, then id. A service without instances is absent. */
   readonly services: ReadonlyMap<string, readonly CatalogInstance[]>;
+  /** The checks of a node as a whole, by its id, besides its presence; sorted by id. */
+  nodeChecksOf(node: string): readonly CatalogCheck[];
   /** Revision of the latest change to one service, its disappearance included; 1 for one that was never there. */
   revisionOf(service: string): number;
 }

@@ -71,6 +71,31 @@ test('what third parties registered outlives fleetd, with added checks and maint
   assert.deepEqual([...third.local.instances().keys()], ['b']);
 });
 
+test('checks of the machine and its maintenance outlive fleetd, and stay as they were while it ends', async () => {
+  const before = open();
+  const shown = ({ local }: typeof before) =>
+    [...local.nodeChecks().values()].map(({ id, service, status, output }) => [id, service, status, output]);
+  assert.deepEqual(shown(before), []);
+  assert.equal(await before.local.registerCheck('', check('disk', TTL)), true);
+  assert.equal(before.local.report('disk', 'passing', 'room'), true);
+  assert.equal(await before.local.setMaintenance('', 'repairs'), true);
+  const published = before.local.nodeChecks();
+  const both = [
+    ['disk', '', 'passing', 'room'],
+    ['_node_maintenance', '', 'critical', ''],
+  ];
+  assert.deepEqual(shown(before), both);
+  before.stop();
+  before.local.leaveAll();
+  assert.deepEqual(shown(before), both);
+  const again = open({ file: before.file });
+  again.local.recall(new Map(), published);
+  assert.deepEqual(shown(again), both);
+  await again.local.setMaintenance('', undefined);
+  assert.equal(await again.local.deregisterCheck('disk'), true);
+  assert.deepEqual(shown(again), []);
+});
+
 test('what asks too much is refused, and changes nothing', async () => {
   const { local, source } = open();
   const script = { type: 'script', args: ['true'], env: {}, intervalMs: 1000, timeoutMs: 1000 } as const;

@@ -1,8 +1,8 @@
 import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
-import type { Health, Machine, ServiceCheck, ServiceInstance } from '../model/index.ts';
-import type { RunProbe } from './check-result.ts';
+import type { Health, Machine, NodeCheck, ServiceCheck, ServiceInstance } from '../model/index.ts';
+import type { CheckResult, RunProbe } from './check-result.ts';
 import { CheckRunner } from './check-runner.ts';
-import type { CheckDefinition, Registration, ServiceSource } from './registration.ts';
+import { type CheckDefinition, MAX_REGISTRATION_BYTES, type Registration, type ServiceSource } from './registration.ts';
 import { ServiceRegistry } from './service-registry.ts';
 import { Withdrawals } from './withdrawals.ts';
 
@@ -30,8 +30,8 @@ export interface LocalServicesOptions {
 /** A third party's registration; its source needs no telling. */
 export type ApiRegistration = Omit<Registration, 'source'>;
 
-/** Far less than the store takes in one commit. */
-const MAX_REGISTRATION_BYTES = 64 * 1024;
+/** What stands for the machine itself where a check or a maintenance may be that of an instance. */
+const MACHINE = '';
 
 interface Built {
   readonly parts: readonly unknown[];
@@ -39,7 +39,7 @@ interface Built {
 }
 
 /**
- * The service instances of this machine, whatever registered them, with their checks as they are now. Knows of a change
+ * The service instances of this machine, whatever registered them, with their checks and its own as they are now. Knows of a change
  * before the catalog does; the publisher brings it there.
  */
 export class LocalServices {
@@ -56,6 +56,7 @@ export class LocalServices {
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #built = new Map<string, Built>();
   #instances: ReadonlyMap<string, ServiceInstance> | undefined;
+  #nodeChecks: ReadonlyMap<string, NodeCheck> = new Map();
 
   constructor(options: LocalServicesOptions) {
     this.#options = options;
@@ -72,7 +73,15 @@ export class LocalServices {
     return this.#instances;
   }
 
-  /** Calls `fn` when `instances` may have changed. Returns the unsubscribe. */
+  /** The checks of the machine as a whole, by id; they count for each of its instances. */
+  nodeChecks(): ReadonlyMap<string, NodeCheck> {
+    // Once checks run no more they stay as they were: they go with the machine.
+    if (!this.#options.signal.aborted)
+      this.#nodeChecks = new Map(this.#machineChecks().map((check) => [check.id, { ...check, service: MACHINE }]));
+    return this.#nodeChecks;
+  }
+
+  /** Calls `fn` when `instances` or `nodeChecks` may have changed. Returns the unsubscribe. */
   onChange(fn: () => void): () => void {
     this.#listeners.add(fn);
     return () => this.#listeners.delete(fn);
@@ -93,10 +102,13 @@ export class LocalServices {
     return this.#keep(this.#registry.remove(id));
   }
 
-  /** Adds a check to an instance of whatever source; false when there is no such instance. Throws like `register`. */
+  /**
+   * Adds a check to an instance of whatever source, or (no instance) to the machine as a whole; false when there is no such
+   * instance. Throws like `register`.
+   */
   async registerCheck(instance: string, check: CheckDefinition): Promise<boolean> {
     this.#admit(check, [check]);
-    return this.#keep(this.#registrations.has(instance) && this.#registry.addCheck(instance, check));
+    return this.#keep(this.#has(instance) && this.#registry.addCheck(instance, check));
   }
 
   /** Removes a check of something that was registered, or that was added; false when there is none. */
@@ -109,15 +121,19 @@ export class LocalServices {
     return this.#checks.report(check, { status, output });
   }
 
-  /** Puts an instance of whatever source into maintenance, or (no reason) takes it out; false when it is not there. */
+  /**
+   * Puts an instance of whatever source, or (no instance) the whole machine, into maintenance, or (no reason) takes it out;
+   * false when the instance is not there.
+   */
   setMaintenance(instance: string, reason: string | undefined): Promise<boolean> {
-    return this.#keep(this.#registrations.has(instance) && this.#registry.setMaintenance(instance, reason));
+    return this.#keep(this.#has(instance) && this.#registry.setMaintenance(instance, reason));
   }
 
   /** What stands in the catalog of this machine from before fleetd began: nobody shall notice that it was away. */
-  recall(published: ReadonlyMap<string, ServiceInstance>): void {
+  recall(published: ReadonlyMap<string, ServiceInstance>, nodeChecks: ReadonlyMap<string, NodeCheck>): void {
     const { sources } = this.#options;
     const silent = new Set(sources.map(({ name }) => name).filter((name) => !this.#said.has(name)));
+    for (const { id, status, output } of nodeChecks.values()) this.#checks.recall(id, { status, output });
     for (const [id, instance] of published) {
       for (const { id: check, status, output } of instance.checks) this.#checks.recall(check, { status, output });
       if (silent.has(instance.source)) this.#recalled.set(id, instance);
@@ -162,6 +178,10 @@ export class LocalServices {
     if (drains.length === 0) return;
     this.#withdrawals.begin(unit, Math.max(...drains));
     this.#changed();
+  }
+
+  #has(instance: string): boolean {
+    return instance === MACHINE || this.#registrations.has(instance);
   }
 
   #isOurs(registration: Registration): boolean {
@@ -219,7 +239,8 @@ export class LocalServices {
       if (this.#isOurs(registration) && !registrations.has(registration.id))
         registrations.set(registration.id, registration);
     this.#registrations = registrations;
-    this.#checks.use([...registrations.values()].flatMap((registration) => this.#checksOf(registration)));
+    const ofInstances = [...registrations.values()].flatMap((registration) => this.#checksOf(registration));
+    this.#checks.use([...ofInstances, ...this.#registry.checksOf(MACHINE)]);
     this.#changed();
   }
 
@@ -246,6 +267,14 @@ export class LocalServices {
   #changed(): void {
     this.#instances = undefined;
     for (const listener of this.#listeners) listener();
+  }
+
+  #machineChecks(): ServiceCheck[] {
+    const maintenance = this.#registry.maintenanceOf(MACHINE);
+    return [
+      ...this.#registry.checksOf(MACHINE).map((check) => shownCheck(check, this.#checks.resultOf(check.id))),
+      ...(maintenance === undefined ? [] : [maintenanceCheck(MACHINE, maintenance)]),
+    ];
   }
 
   #build(): ReadonlyMap<string, ServiceInstance> {
@@ -283,7 +312,7 @@ export class LocalServices {
     const before = this.#built.get(registration.id);
     if (before && before.parts.length === parts.length && parts.every((part, i) => part === before.parts[i]))
       return before;
-    const checks = definitions.map((check, i) => shownCheck(check, results[i] ?? { status: check.status, output: '' }));
+    const checks = definitions.map((check, i) => shownCheck(check, results[i]));
     if (maintenance !== undefined) checks.push(maintenanceCheck(registration.id, maintenance));
     const { container: _, drainMs: __, ...shown } = registration;
     const instance = {
@@ -297,18 +326,18 @@ export class LocalServices {
   }
 }
 
-function shownCheck(
-  { id, name, notes, probe }: CheckDefinition,
-  { status, output }: { readonly status: Health; readonly output: string },
-): ServiceCheck {
+function shownCheck(definition: CheckDefinition, result: CheckResult | undefined): ServiceCheck {
+  const { id, name, notes, probe } = definition;
+  const { status, output } = result ?? { status: definition.status, output: '' };
   return { id, name, type: probe.type, status, output, notes };
 }
 
 /** As Consul shows it, so that its clients know what it means. */
 function maintenanceCheck(instance: string, reason: string): ServiceCheck {
+  const ofMachine = instance === MACHINE;
   return {
-    id: `_service_maintenance:${instance}`,
-    name: 'Service Maintenance Mode',
+    id: ofMachine ? '_node_maintenance' : `_service_maintenance:${instance}`,
+    name: ofMachine ? 'Node Maintenance Mode' : 'Service Maintenance Mode',
     type: 'maintenance',
     status: 'critical',
     output: '',

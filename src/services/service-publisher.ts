@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Announcement, type Cluster, LeasedRecords } from '../cluster/index.ts';
 import { type Clock, type Log, Loop, type Random } from '../lib/index.ts';
-import type { ServiceInstance } from '../model/index.ts';
+import type { NodeCheck, ServiceInstance } from '../model/index.ts';
 import type { LocalServices } from './local-services.ts';
 
 /** How a machine is present in the cluster. */
@@ -24,22 +24,29 @@ export interface ServicePublisherOptions {
 }
 
 /**
- * Keeps the catalog's records of this machine as its own instances are: writes what changed, in batches, under its lease
+ * Keeps the catalog's records of this machine as its own instances and checks are: writes what changed, in batches, under its lease
  * and its latest announcement's fence. After a loss of the lease everything is written again.
  */
 export class ServicePublisher {
   readonly #options: ServicePublisherOptions;
-  readonly #records: LeasedRecords<ServiceInstance>;
+  readonly #instances: LeasedRecords<ServiceInstance>;
+  readonly #checks: LeasedRecords<NodeCheck>;
   readonly #loop: Loop;
   #recalled = false;
 
   constructor(options: ServicePublisherOptions) {
     this.#options = options;
     const { cluster, machine, presence, local, signal } = options;
-    this.#records = new LeasedRecords({
+    const same = (a: object, b: object) => a === b || isDeepStrictEqual(a, b);
+    this.#instances = new LeasedRecords({
       read: () => cluster.instancesOf(machine),
       write: (announcement, changes) => cluster.putInstances(announcement, changes),
-      same: (a, b) => a === b || isDeepStrictEqual(a, b),
+      same,
+    });
+    this.#checks = new LeasedRecords({
+      read: () => cluster.checksOf(machine),
+      write: (announcement, changes) => cluster.putChecks(announcement, changes),
+      same,
     });
     this.#loop = new Loop({ ...options, name: 'services' }, () => this.#publish());
     for (const end of [presence.onChange(() => this.#loop.wake()), local.onChange(() => this.#loop.wake())])
@@ -57,11 +64,15 @@ export class ServicePublisher {
     const { announcement } = presence;
     if (!announcement) return;
     if (!this.#recalled) {
-      local.recall(await cluster.instancesOf(machine));
+      local.recall(await cluster.instancesOf(machine), await cluster.checksOf(machine));
       this.#recalled = true;
     }
-    const instances = local.instances();
-    if ((await this.#records.publish(announcement, instances)) === 'announce') presence.announce();
-    else local.published(instances);
+    const [instances, checks] = [local.instances(), local.nodeChecks()];
+    // First: an instance is not to be seen well for a moment where its machine is not.
+    const done =
+      (await this.#checks.publish(announcement, checks)) === 'published' &&
+      (await this.#instances.publish(announcement, instances)) === 'published';
+    if (done) local.published(instances);
+    else presence.announce();
   }
 }

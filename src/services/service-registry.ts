@@ -5,9 +5,9 @@ import type { CheckDefinition, Registration } from './registration.ts';
 
 interface Contents {
   readonly services: Map<string, Registration>;
-  /** Checks that were added to an instance of whatever source, by the instance's id. */
+  /** Checks that were added to an instance of whatever source, by the instance's id; under the empty one the machine's. */
   readonly checks: Map<string, readonly CheckDefinition[]>;
-  /** Why an instance is in maintenance, by its id. */
+  /** Why an instance, or (empty id) the machine, is in maintenance. */
   readonly maintenance: Map<string, string>;
 }
 
@@ -52,8 +52,11 @@ export class ServiceRegistry {
     return true;
   }
 
+  /** Takes it from where it was added before. */
   addCheck(instance: string, check: CheckDefinition): boolean {
-    this.#contents.checks.set(instance, [...without(this.checksOf(instance), check.id), check]);
+    const { checks } = this.#contents;
+    for (const [other, list] of checks) checks.set(other, without(list, check.id));
+    checks.set(instance, [...this.checksOf(instance), check]);
     return true;
   }
 

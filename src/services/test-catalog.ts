@@ -26,12 +26,13 @@ export class TestCatalog implements Catalog {
   async sync(): Promise<void> {}
 
   /** Adds nodes, by name and address. */
-  nodes(nodes: Readonly<Record<string, string>>): void {
+  nodes(nodes: Readonly<Record<string, string>>, kind: CatalogNode['kind'] = 'machine'): void {
     const revision = this.snapshot.revision + 1;
     const all = new Map(this.snapshot.nodes);
     for (const [name, address] of Object.entries(nodes)) {
       const id = nodeId(name);
-      all.set(id, { id, name, address, meta: {}, createRevision: revision, modifyRevision: revision });
+      const revisions = { createRevision: revision, modifyRevision: revision };
+      all.set(id, { id, kind, name, uuid: id, address, meta: {}, ...revisions });
     }
     this.#publish(this.#build(revision, all, this.snapshot.services));
   }
@@ -76,7 +77,7 @@ export class TestCatalog implements Catalog {
     services: ReadonlyMap<string, readonly CatalogInstance[]>,
   ): CatalogSnapshot {
     const revisions = new Map(this.#revisions);
-    return { revision, nodes, services, revisionOf: (service) => revisions.get(service) ?? 1 };
+    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf: (service) => revisions.get(service) ?? 1 };
   }
 
   #publish(snapshot: CatalogSnapshot): void {

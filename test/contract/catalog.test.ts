@@ -92,6 +92,41 @@ for (const kind of SERVER_KINDS) {
       assert.deepEqual(idsOf(catalog), { four: ['e'], one: ['a', 'b'], two: ['c'] });
     });
 
+    test('external nodes outlive every machine and the store, and lose nothing to writers at the same time', async () => {
+      const { writer, near, catalog } = await apart();
+      const other = open(server.endpoint, `/catalog${count}/`).cluster;
+      const node = { name: 'Db', address: '10.0.0.7', uuid: '', meta: {} };
+      const { machine: _, checks: __, ...pg } = instance('pg', 'postgres');
+      const check = { name: '', type: '', status: 'passing', output: '', notes: '' } as const;
+      const put = (by: Cluster, id: string) =>
+        by.registerExternal({
+          node,
+          keepNode: false,
+          instance: { ...pg, id },
+          checks: [{ ...check, id: `of ${id}`, service: id }],
+        });
+      const both = [writer.cluster, other];
+      await Promise.all(Array.from({ length: 12 }, (_, number) => put(both[number % 2]!, `pg-${number}`)));
+      await catalog.sync();
+      assert.equal(catalog.snapshot.services.get('postgres')?.length, 12);
+      const written = catalog.snapshot.revision;
+      await put(other, 'pg-3');
+      await catalog.sync();
+      assert.equal(catalog.snapshot.revision, written, 'what is there already is not written');
+      near.silence();
+      await until(() => !catalog.snapshot.nodes.has('m1'), 'its lease has ended', 30_000);
+      assert.equal(catalog.snapshot.services.get('postgres')?.length, 12);
+      near.speak();
+      await server.restart();
+      const take = { node: 'db', service: 'pg-3', check: '' };
+      await other.deregisterExternal(take).catch(() => other.deregisterExternal(take));
+      await until(() => catalog.snapshot.services.get('postgres')?.length === 11, 'it is gone', 30_000);
+      const stated = { ...check, id: 'late', service: 'pg-3' };
+      await assert.rejects(other.registerExternal({ node, keepNode: true, checks: [stated] }), { code: 'invalid' });
+      await other.deregisterExternal({ node: 'db', service: '', check: '' });
+      await until(() => catalog.snapshot.nodes.size === 0 && catalog.snapshot.services.size === 0, 'all is gone');
+    });
+
     test('what a machine writes after it was announced anew is refused under the announcement before', async () => {
       const { writer, put, m1, catalog } = await apart();
       const again = await writer.cluster.announce(machine('m1'), 'token of m1', m1.lease);

@@ -1,9 +1,12 @@
 /** Consul's API and DNS as a person with a lab meets them: every machine at its own address. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, get as httpGet } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { LabFixture, type LabMachine, until } from './lab-fixture.ts';
@@ -38,6 +41,11 @@ describe('a lab of three machines', () => {
       .split('\n')
       .sort();
 
+  const askRouter = async ({ address, routerPort }: Machine, host: string) => {
+    const [response] = await once(httpGet({ host: address, port: routerPort, headers: { host } }), 'response');
+    return await textOf(response);
+  };
+
   test('a service registered on one machine is known on all of them, by HTTP and DNS', { skip: noDig }, async () => {
     const [one, two, three] = machines as [Machine, Machine, Machine];
     await fetch(`${urlOf(one)}/v1/agent/service/register`, {
@@ -49,6 +57,45 @@ describe('a lab of three machines', () => {
     assert.deepEqual(await dig(three, 'web.service.consul', 'SRV'), ['1 1 8080 m1.node.dc1.consul.']);
     assert.deepEqual(await dig(two, 'consul.service.consul'), ['127.0.1.1', '127.0.1.2', '127.0.1.3']);
     assert.match(await lab.ok('lab', 'status'), /^Consul's API: http:\/\/127\.0\.1\.1:\d+, /m);
+  });
+
+  test('a computer without fleetd, registered on one machine, is found and routed to from all', {
+    skip: noDig,
+  }, async () => {
+    const [one, two, three] = machines as [Machine, Machine, Machine];
+    const shop = createServer((_, response) => response.end('shop'));
+    await new Promise<void>((resolve) => shop.listen(0, '127.0.0.9', resolve));
+    const { port } = shop.address() as AddressInfo;
+    const write = (what: string, body: object) => json(one, what, { method: 'PUT', body: JSON.stringify(body) });
+    try {
+      const Service = { Service: 'shop', Port: port, Tags: ['http'] };
+      const Check = { CheckID: 'alive', Status: 'passing' };
+      await write('/v1/catalog/register', { Node: 'Outside', Address: '127.0.0.9', Service, Check });
+      await until(
+        'shop in the catalog',
+        async () => (await json(three, '/v1/health/service/shop?passing')).length === 1,
+      );
+      assert.deepEqual(await dig(three, 'outside.node.consul'), ['127.0.0.9']);
+      assert.deepEqual(await dig(three, 'http.shop.service.consul', 'SRV'), [`1 1 ${port} outside.node.dc1.consul.`]);
+      assert.deepEqual(await dig(three, 'consul.service.consul'), ['127.0.1.1', '127.0.1.2', '127.0.1.3']);
+      assert.match(await lab.ok('services', 'shop'), /^shop\s+127\.0\.0\.9:\d+\s+external\.\.\.\/Outside\s+passing/m);
+      await until('routed', async () => (await askRouter(two, 'shop.example.com')) === 'shop');
+      await json(two, '/v1/catalog/deregister', { method: 'PUT', body: '{"Node": "outside"}' });
+      assert.deepEqual(await dig(two, 'outside.node.consul'), ['']);
+    } finally {
+      shop.close();
+    }
+  });
+
+  test('a machine in maintenance is left out of DNS', { skip: noDig }, async () => {
+    const [one, two] = machines as [Machine, Machine, Machine];
+    const maintain = (enable: boolean) =>
+      json(one, `/v1/agent/maintenance?enable=${enable}&reason=disks`, { method: 'PUT' });
+    await maintain(true);
+    await until('web is out', async () => (await dig(two, 'web.service.consul'))[0] === '');
+    assert.match(await lab.ok('services', 'web'), /critical\s.*disks/);
+    await maintain(false);
+    await until('web is back', async () => (await dig(two, 'web.service.consul'))[0] === '127.0.1.1');
   });
 
   test('a lock and its service go with the machine that had them', { skip: noDig }, async () => {
