@@ -3,6 +3,7 @@ import { type Clock, type ErrorCode, FlotillaError, isFlotillaError, type Log } 
 import { accessOf, admit } from './access.ts';
 import { answerError, answerJson } from './answers.ts';
 import { type ApiOptions, type ApiParts, DEFAULT_PEER_TIMEOUT_MS } from './api-parts.ts';
+import { certificateRoutes } from './certificate-routes.ts';
 import { ClusterReader } from './cluster-reader.ts';
 import { discoveryDocument } from './discovery.ts';
 import { EventHub } from './event-hub.ts';
@@ -123,6 +124,7 @@ function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono
   journalRoutes(app, parts);
   serviceRoutes(app, parts);
   routerRoutes(app, parts);
+  certificateRoutes(app, parts);
   ownRoutes(app, parts);
   const discovery = discoveryDocument(prefix);
   app.get('/discovery', () => answerJson(discovery));

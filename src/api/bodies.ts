@@ -28,6 +28,9 @@ export const machinesPatchBody = z.array(
   z.object({ op: z.unknown().optional(), path: z.unknown().optional(), value: z.unknown().optional() }),
 );
 
+/** PUT /router/certificates/N. */
+export const certificatePutBody = z.object({ pem: z.string() });
+
 /** The body as `schema` reads it; `invalid` with the place and the reason otherwise. */
 export function readBodyAs<T>(schema: z.ZodType<T>, body: unknown): T {
   const read = schema.safeParse(body);

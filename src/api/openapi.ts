@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { machinesPatchBody, unitPutBody } from './bodies.ts';
+import { certificatePutBody, machinesPatchBody, unitPutBody } from './bodies.ts';
 import { discoveryDocument } from './discovery.ts';
 
 interface Parameter {
@@ -32,6 +32,7 @@ const ERROR = {
 const BODIES: Readonly<Record<string, z.ZodType>> = {
   'fleet.Unit.Set': unitPutBody,
   'fleet.Machine.Patch': machinesPatchBody,
+  'fleet.Router.SetCertificate': certificatePutBody,
 };
 /** Calls that do not answer JSON. */
 const TEXT: Readonly<Record<string, string>> = {

@@ -210,6 +210,28 @@ export interface ApiRouterBackend {
   readonly failures: number;
 }
 
+/** GET /router/certificates: those in the store, by name. */
+export interface ApiCertificateList {
+  readonly certificates: readonly ApiCertificate[];
+}
+
+export interface ApiCertificate {
+  readonly name: string;
+  /** What it is for, `*.example.com` and addresses among them. */
+  readonly hosts: readonly string[];
+  /** Milliseconds since 1970; 0 for what cannot be read. */
+  readonly expiresMs: number;
+}
+
+/**
+ * PUT /router/certificates/N: 201 when there was none of that name, else 204; 400 says why it cannot be used. DELETE answers
+ * 204, or 404. The text is never given back.
+ */
+export interface ApiCertificatePut {
+  /** The certificate, its chain and its key. */
+  readonly pem: string;
+}
+
 /** GET /units/N/status[?machine=ID][&lines=10]: from the machine(s) that hold it. */
 export interface ApiUnitStatusReport {
   readonly name: string;

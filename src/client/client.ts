@@ -1,4 +1,7 @@
 import type {
+  ApiCertificate,
+  ApiCertificateList,
+  ApiCertificatePut,
   ApiEvent,
   ApiMachine,
   ApiRouter,
@@ -158,6 +161,25 @@ export class FleetClient {
     const answer = await this.#transport.request(`/router/config/${encodeURIComponent(kind)}`);
     if (answer.status !== 200) throw this.#transport.failure(answer);
     return answer.text;
+  }
+
+  /** The certificates in the store, by name. */
+  async certificates(): Promise<readonly ApiCertificate[]> {
+    return this.#json<ApiCertificateList>(await this.#transport.request('/router/certificates')).certificates;
+  }
+
+  /** Stores a certificate in the place of the one of that name; true when there was none. */
+  async putCertificate(name: string, put: ApiCertificatePut): Promise<boolean> {
+    const path = `/router/certificates/${encodeURIComponent(name)}`;
+    const answer = await this.#transport.request(path, { method: 'PUT', body: put });
+    if (answer.status !== 201 && answer.status !== 204) throw this.#transport.failure(answer);
+    return answer.status === 201;
+  }
+
+  async deleteCertificate(name: string): Promise<void> {
+    const path = `/router/certificates/${encodeURIComponent(name)}`;
+    const answer = await this.#transport.request(path, { method: 'DELETE' });
+    if (answer.status !== 204) throw this.#transport.failure(answer);
   }
 
   async status(name: string, options: { machine?: string; lines?: number } = {}): Promise<ApiUnitStatusReport> {

@@ -9,7 +9,14 @@ import type {
   UnitStatus,
 } from '../model/index.ts';
 import type { Condition, Lease } from '../store/index.ts';
-import type { CatalogChange, CatalogRecords, ChangeBatch, View } from './snapshot.ts';
+import type {
+  CatalogChange,
+  CatalogRecords,
+  CertificateChange,
+  CertificateRecords,
+  ChangeBatch,
+  View,
+} from './snapshot.ts';
 
 export type { Lease };
 
@@ -35,6 +42,12 @@ export interface Cluster {
   texts(units: readonly { readonly name: string; readonly hash: string }[]): Promise<ReadonlyMap<string, string>>;
   /** Overrides (string) or removals (undefined) of machine metadata, which outlive the machine's presence. */
   setMetadata(changes: readonly { machine: string; key: string; value: string | undefined }[]): Promise<void>;
+  /** Stores a certificate with its chain and key, in PEM, in the place of the one of that name; true when there was none. */
+  putCertificate(name: string, pem: string): Promise<boolean>;
+  /** False when there is none of that name. */
+  removeCertificate(name: string): Promise<boolean>;
+  /** All of them by name, each with its chain and key, in PEM: for nobody's eyes. */
+  certificates(): Promise<ReadonlyMap<string, string>>;
   /** The secret that fleetds show each other; made by whoever asks first. */
   secret(): Promise<string>;
 
@@ -49,6 +62,8 @@ export interface Cluster {
   agentView(machine: string, signal: AbortSignal): Promise<View>;
   /** Machines, external nodes, service instances and checks: what every machine's catalog shows. */
   catalogView(signal: AbortSignal): Promise<View<CatalogRecords, CatalogChange>>;
+  /** The certificates of all machines' routers. */
+  certificateView(signal: AbortSignal): Promise<View<CertificateRecords, CertificateChange>>;
   /**
    * The changes of the last `limit` revisions that the store still keeps, oldest first, and how far they reach. Ends by
    * itself; it is history, not a watch.

@@ -4,7 +4,8 @@ import { prefixRange, type Range } from '../store/index.ts';
  * The key layout, the one place that knows it (docs/store-layout.md shows it as a table). Every reader's records lie in
  * one contiguous range, so that one watch gives it whole revisions and no view is ever torn:
  * the leader watches `cluster/`, a candidate `cluster/leader`..`cluster/machine/`, an agent its own placements, the API
- * `cluster/` up to `text/`, every machine's catalog `catalog/` up to the machines and their metadata.
+ * `cluster/` up to `text/`, every machine's catalog `catalog/` up to the machines and their metadata, a router's machine
+ * the certificates.
  */
 export class Keys {
   readonly #root: string;
@@ -18,6 +19,9 @@ export class Keys {
   }
   get secret(): string {
     return `${this.#root}vault/secret`;
+  }
+  certificate(name: string): string {
+    return `${this.#root}vault/certificate/${name}`;
   }
   machine(id: string): string {
     return `${this.#root}cluster/machine/${id}`;
@@ -60,11 +64,19 @@ export class Keys {
   get catalogRange(): Range {
     return { from: `${this.#root}catalog/`, to: prefixRange(`${this.#root}cluster/metadata/`).to };
   }
+  get certificateRange(): Range {
+    return prefixRange(this.certificate(''));
+  }
   agentRange(machine: string): Range {
     return prefixRange(`${this.#root}cluster/placement/${machine}/`);
   }
 
-  /** What a key is about; undefined for a key that is none of ours. */
+  /** The name of a certificate, from its place in the store. */
+  certificateOf(key: string): string {
+    return key.slice(this.certificate('').length);
+  }
+
+  /** What a key is about; undefined for a key that no view of the cluster holds. */
   parse(key: string): ParsedKey | undefined {
     if (!key.startsWith(this.#root)) return undefined;
     const [area, kind, ...rest] = key.slice(this.#root.length).split('/');

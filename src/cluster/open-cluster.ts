@@ -2,6 +2,7 @@ import type { Clock, Log, Random } from '../lib/index.ts';
 import { FlotillaError } from '../lib/index.ts';
 import type { Range, Store } from '../store/index.ts';
 import { CatalogFold } from './catalog-fold.ts';
+import { CertificateFold, listCertificates, putCertificate, removeCertificate } from './certificate-records.ts';
 import type { Cluster } from './cluster.ts';
 import { deregisterExternal, registerExternal } from './external-records.ts';
 import { Fold } from './fold.ts';
@@ -44,6 +45,9 @@ export function openCluster(options: ClusterOptions): Cluster {
     destroyUnit: (name) => destroyUnit(records, name),
     texts: (units) => readTexts(records, units),
     setMetadata: (changes) => setMetadata(records, changes),
+    putCertificate: (name, pem) => putCertificate(records, name, pem),
+    removeCertificate: (name) => removeCertificate(records, name),
+    certificates: () => listCertificates(records, onUnreadable),
     secret: () => readSecret(records, random),
     engineView: (signal) => viewOf(keys.engineRange, signal),
     candidateView: (signal) => viewOf(keys.candidateRange, signal),
@@ -51,6 +55,8 @@ export function openCluster(options: ClusterOptions): Cluster {
     agentView: (machine, signal) => viewOf(keys.agentRange(machine), signal),
     catalogView: (signal) =>
       openView({ ...common, fold: new CatalogFold(keys, onUnreadable), range: keys.catalogRange, signal }),
+    certificateView: (signal) =>
+      openView({ ...common, fold: new CertificateFold(keys, onUnreadable), range: keys.certificateRange, signal }),
     history: (limit, signal) => readHistory({ store, keys, limit, signal }),
     lease: (ttlMs) => store.lease(ttlMs),
     resumeLease: (id) => store.resumeLease(id),

@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/index.ts';
+import { type Clock, FlotillaError } from '../lib/index.ts';
 import type { Condition, Entry, Lease, Store, Write } from '../store/index.ts';
 import { Keys } from './keys.ts';
 
@@ -40,4 +40,21 @@ export function isWritten(entry: Entry | undefined, record: string): boolean {
 export function stampOf(value: string): number | undefined {
   const match = STAMP.exec(value);
   return match ? Number(match[1]) : undefined;
+}
+
+/** Reads `key`, commits what `decide` makes of it on the condition that it did not change, and repeats until it holds. */
+export async function compareAndSet(
+  records: Records,
+  key: string,
+  decide: (entry: Entry | undefined) => readonly Write[] | undefined,
+): Promise<boolean> {
+  for (let tries = 0; tries < COMPARE_AND_SET_TRIES; tries++) {
+    const entry = await records.store.get(key);
+    const writes = decide(entry);
+    if (!writes) return false;
+    if (writes.length === 0) return true;
+    const { ok } = await records.store.commit([unchanged(key, entry)], writes);
+    if (ok) return true;
+  }
+  throw new FlotillaError('conflict', `${key} is being changed by many writers at once; try again`, { key });
 }

@@ -72,6 +72,17 @@ interface Difference<T> {
   readonly after?: Revised<T>;
 }
 
+/** Certificates by name, each with its chain and key in PEM, live as a Snapshot's maps. */
+export interface CertificateRecords {
+  readonly revision: number;
+  readonly certificates: ReadonlyMap<string, string>;
+}
+
+export interface CertificateChange {
+  readonly kind: 'certificate';
+  readonly name: string;
+}
+
 /** Changes that one or more whole revisions made, in order; `revision` is the last of them. */
 export interface ChangeBatch<C = Change> {
   readonly revision: number;

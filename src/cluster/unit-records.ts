@@ -1,9 +1,8 @@
-import { FlotillaError } from '../lib/index.ts';
 import type { DesiredState, Unit } from '../model/index.ts';
-import { type Entry, MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
+import { MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
 import { chunks } from './chunks.ts';
 import { decodeUnit, encodeUnit } from './record-codec.ts';
-import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
+import { compareAndSet, type Records, unchanged } from './records.ts';
 
 /** See Cluster.putUnit. */
 export async function putUnit(
@@ -28,23 +27,6 @@ export async function putUnit(
 
 function sameUnit(a: Unit | undefined, b: Unit): boolean {
   return a !== undefined && encodeUnit(a) === encodeUnit(b);
-}
-
-/** Reads `key`, commits what `decide` makes of it on the condition that it did not change, and repeats until it holds. */
-async function compareAndSet(
-  records: Records,
-  key: string,
-  decide: (entry: Entry | undefined) => readonly Write[] | undefined,
-): Promise<boolean> {
-  for (let tries = 0; tries < COMPARE_AND_SET_TRIES; tries++) {
-    const entry = await records.store.get(key);
-    const writes = decide(entry);
-    if (!writes) return false;
-    if (writes.length === 0) return true;
-    const { ok } = await records.store.commit([unchanged(key, entry)], writes);
-    if (ok) return true;
-  }
-  throw new FlotillaError('conflict', `${key} is being changed by many writers at once; try again`, { key });
 }
 
 /** See Cluster.setDesired. */

@@ -72,8 +72,11 @@ export const SETTINGS = {
     'What routes HTTP to services: process, a process of fleetd; haproxy, where that is installed; off: nothing.',
   ),
   router_listen: list([':80'], 'Where the router takes HTTP: HOST:PORT.'),
-  router_listen_tls: list([], 'Where the router takes HTTPS: HOST:PORT; needs router_certificates.'),
-  router_certificates: text('', 'Directory of PEM files, each a certificate with its chain and its key.'),
+  router_listen_tls: list([], 'Where the router takes HTTPS: HOST:PORT.'),
+  router_certificates: text(
+    'store',
+    'store: those of fleetctl router certificates; or a directory of *.pem, each a certificate with its chain and its key.',
+  ),
   router_redirect: flag(false, 'Answer plain HTTP with the same address under https.'),
   router_proxy_protocol: flag(false, "Every connection to the router begins with the PROXY protocol's header."),
   router_access_log: text('', 'File to which the router writes one line for each request; empty: none.'),

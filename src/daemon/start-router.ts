@@ -1,12 +1,17 @@
+import { join } from 'node:path';
+import type { Cluster } from '../cluster/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
 import { openRouter, type Router, type RouterSettings } from '../router/index.ts';
 import type { Catalog } from '../services/index.ts';
 import type { Config } from './config-schema.ts';
 import { parseTcpAddress } from './listeners.ts';
+import { forgetCertificates, type MirrorCertificatesOptions, mirrorCertificates } from './mirror-certificates.ts';
 
 export interface StartRouterOptions {
   readonly config: Config;
   readonly directory: string;
+  readonly cluster: Cluster;
+  readonly signal: AbortSignal;
   readonly catalog: Catalog;
   /** How to start this program again in another role. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
@@ -20,15 +25,19 @@ const CLIENT_TIMEOUT_MS = 60_000;
 const MAX_FAILURES = 3;
 const REST_MS = 60_000;
 
+/** The value of `router_certificates` by which they come from the store. */
+const STORE = 'store';
+
 /** The router of this machine by its settings; undefined where it is off. */
 export function startRouter({ config, self, directory, ...rest }: StartRouterOptions): Router | undefined {
   const { router: plane } = config;
+  const certificates = certificatesDirectory(config, { ...rest, directory: join(directory, 'certificates') });
   if (plane === 'off') return undefined;
   const settings: RouterSettings = {
     plane,
     listen: config.router_listen.map((text) => parseTcpAddress('router_listen', text)),
     listenTls: config.router_listen_tls.map((text) => parseTcpAddress('router_listen_tls', text)),
-    certificates: config.router_certificates,
+    certificates,
     redirectToTls: config.router_redirect,
     proxyProtocol: config.router_proxy_protocol,
     accessLog: config.router_access_log,
@@ -40,4 +49,12 @@ export function startRouter({ config, self, directory, ...rest }: StartRouterOpt
   };
   const spawn = { command: self.command, args: [...self.args, 'router', '--dir', directory] };
   return openRouter({ ...rest, settings, directory, spawn });
+}
+
+/** Where the router reads certificates. Those of the store are kept here only where they are needed. */
+function certificatesDirectory(config: Config, mirror: MirrorCertificatesOptions): string {
+  const isNeeded = config.router !== 'off' && config.router_listen_tls.length > 0;
+  if (config.router_certificates === STORE && isNeeded) mirrorCertificates(mirror);
+  else forgetCertificates(mirror.directory);
+  return config.router_certificates === STORE ? mirror.directory : config.router_certificates;
 }

@@ -83,6 +83,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
     `dns_listen=${machine.address}:${machine.dnsPort}`,
     'runtime=supervisor',
     `router_listen=${machine.address}:${machine.routerPort}`,
+    ...(machine.routerTlsPort === undefined ? [] : [`router_listen_tls=${machine.address}:${machine.routerTlsPort}`]),
     '',
   ].join('\n');
 }

@@ -13,6 +13,8 @@ export interface LabMachine {
   endpoint: string;
   /** The TCP port of its router; absent until it was first started. */
   routerPort?: number;
+  /** The same of HTTPS. */
+  routerTlsPort?: number;
   /** The same of Consul's API and of DNS. */
   consulPort?: number;
   dnsPort?: number;

@@ -118,11 +118,12 @@ async function choosePorts(state: LabState, machines: readonly LabMachine[], io:
   // One whose fleetd alone was killed routes on, and keeps its port.
   const silent = machines.filter(({ directory }) => !isRouted(machinePaths.router(directory)));
   await choosePort(ROUTER, silent, io);
+  await choosePort(ROUTER_TLS, silent, io);
 }
 
 /** Something every machine offers on the same port. */
 interface Offer {
-  readonly name: 'routerPort' | 'consulPort' | 'dnsPort';
+  readonly name: 'routerPort' | 'routerTlsPort' | 'consulPort' | 'dnsPort';
   /** Tried in this order, before any other. */
   readonly wanted: readonly number[];
   /** What is done on another port, to end a sentence. */
@@ -132,6 +133,7 @@ interface Offer {
 const CONSUL: Offer = { name: 'consulPort', wanted: [8500], instead: "Consul's API answers" };
 const DNS: Offer = { name: 'dnsPort', wanted: [8600], instead: 'DNS answers' };
 const ROUTER: Offer = { name: 'routerPort', wanted: ROUTER_PORTS, instead: 'HTTP is routed' };
+const ROUTER_TLS: Offer = { name: 'routerTlsPort', wanted: [443, 8443], instead: 'HTTPS is routed' };
 
 async function choosePort({ name, wanted, instead }: Offer, machines: readonly LabMachine[], io: LabIo): Promise<void> {
   if (machines.length === 0) return;

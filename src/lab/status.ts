@@ -11,6 +11,7 @@ export interface MachineStatus {
   readonly address: string;
   readonly endpoint: string;
   readonly routerPort?: number;
+  readonly routerTlsPort?: number;
   readonly consulPort?: number;
   readonly dnsPort?: number;
   readonly socket?: string;
@@ -108,8 +109,10 @@ function printOffers(machines: readonly MachineStatus[], io: LabIo): void {
       return own === undefined ? [] : [show(machine.address, own)];
     });
   const url = (address: string, port: number) => `http://${address}${port === 80 ? '' : `:${port}`}`;
+  const secure = (address: string, port: number) => `https://${address}${port === 443 ? '' : `:${port}`}`;
   const offers = {
     'HTTP for services NAME.*': at(({ routerPort }) => routerPort, url),
+    'HTTPS, once `fleetctl router certificates add` was used': at(({ routerTlsPort }) => routerTlsPort, secure),
     "Consul's API": at(({ consulPort }) => consulPort, url),
     DNS: at(
       ({ dnsPort }) => dnsPort,

@@ -1,3 +1,4 @@
+export * from './certificate.ts';
 export * from './data-plane.ts';
 export * from './open-router.ts';
 export { isRouted, killRouter } from './predecessor.ts';

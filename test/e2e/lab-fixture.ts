@@ -20,6 +20,7 @@ export interface LabMachine {
   readonly address: string;
   readonly endpoint: string;
   readonly routerPort: number;
+  readonly routerTlsPort: number;
   readonly consulPort: number;
   readonly dnsPort: number;
   readonly directory: string;

@@ -202,7 +202,7 @@ test('labs that start at the same moment, on the same port, are labs of their ow
     const port = String(await freePort());
     await Promise.all(labs.map((lab) => lab.run('lab', 'up', '--detach', '--machines', '2', '--port', port)));
     const machines = await Promise.all(labs.map((lab) => lab.machines()));
-    for (const name of ['routerPort', 'consulPort', 'dnsPort'] as const)
+    for (const name of ['routerPort', 'routerTlsPort', 'consulPort', 'dnsPort'] as const)
       assert.equal(new Set(machines.map(([first]) => first![name])).size, labs.length, name);
     for (const lab of labs) {
       const ids = (await lab.machines()).map(({ id }) => id).sort();

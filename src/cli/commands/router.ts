@@ -4,35 +4,43 @@ import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson, warn } from '../context.ts';
 import { printRows } from '../list.ts';
 import { NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+import { certificates } from './router-certificates.ts';
 
 export const router: CommandSpec = {
   name: 'router',
-  summary: 'Show where HTTP requests go',
-  usage: 'routes|backends|render nginx',
+  summary: 'Show where HTTP requests go, and keep the certificates for HTTPS',
+  usage: 'routes|backends|render nginx|certificates [add NAME FILE|remove NAME]',
   about: `routes         hosts and paths, and the instances that share their requests
 backends       each instance as the router sees it: requests under way and so far, and whether it rests after failures
 render nginx   the routes as a file for nginx's conf.d
-The answers are those of the machine that fleetctl talks to; the routes are the same on all.`,
+certificates   those in the store, with the hosts they are for and the day on which they expire
+  add NAME FILE   store a certificate with its chain and key, all in one PEM file, in the place of the one of that name
+  remove NAME     take it away again
+The routes are the same on all machines; backends are those of the machine that fleetctl talks to. Certificates are used by
+every machine that takes HTTPS (router_listen_tls), from the next moment on; their keys go in, and never come out again.`,
   examples: [
     { line: 'fleetctl router routes', about: 'Which host leads where' },
     { line: 'fleetctl router backends -o json', about: 'For a program' },
     { line: 'fleetctl router render nginx > /etc/nginx/conf.d/services.conf', about: 'Let nginx do it' },
+    { line: 'fleetctl router certificates add example.com example.com.pem', about: 'Serve https://example.com' },
+    { line: 'fleetctl router certificates', about: 'What expires when' },
   ],
   flags: [NO_LEGEND, OUTPUT],
-  arguments: ['routes', 'backends', 'render', 'nginx'],
+  arguments: ['routes', 'backends', 'certificates', 'add', 'remove', 'render', 'nginx'],
   run,
 };
 
 async function run(context: Context): Promise<number> {
   const [what, kind] = context.args;
   const client = await context.client();
+  if (what === 'certificates') return certificates(context, client);
   if (what === 'routes' && context.args.length === 1) return showRoutes(context, await client.router());
   if (what === 'backends' && context.args.length === 1) return showBackends(context, await client.routerBackends());
   if (what === 'render' && kind === 'nginx' && context.args.length === 2) {
     context.io.out(await client.routerConfig(kind));
     return 0;
   }
-  throw new FlotillaError('usage', 'say what to show: fleetctl router routes, backends or render nginx');
+  throw new FlotillaError('usage', 'say what to show: fleetctl router routes, backends, certificates or render nginx');
 }
 
 function showRoutes(context: Context, router: ApiRouter): number {

@@ -2,11 +2,12 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Clock, FlotillaError, type Log, messageOf } from '../../lib/index.ts';
+import { type CertificateFile, watchCertificates } from '../certificate-files.ts';
 import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
 import type { RouteTable } from '../route-table.ts';
 import { checkConfiguration, startHaproxy } from './haproxy-process.ts';
 import { renderHaproxy, renderIndex } from './render-haproxy.ts';
-import { askHaproxy, readStats } from './runtime-api.ts';
+import { askHaproxy, readStats, renewCertificates } from './runtime-api.ts';
 import { assignSlots, haveSameShape, type Section } from './slots.ts';
 
 export interface HaproxyPlaneOptions {
@@ -34,6 +35,8 @@ class HaproxyPlane implements DataPlane {
   readonly #options: HaproxyPlaneOptions;
   readonly #socket: string;
   #sections: readonly Section[] = [];
+  #certificates: readonly CertificateFile[] = [];
+  #unwatch: () => void = () => {};
   #child: ChildProcess | undefined;
   #closing = false;
   /** One change after the other. */
@@ -55,11 +58,39 @@ class HaproxyPlane implements DataPlane {
 
   async start(table: RouteTable): Promise<void> {
     mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
-    await this.#configure(assignSlots(table.routes, []));
+    if (this.#options.settings.listenTls.length > 0) this.#readCertificates();
+    const started = this.#configure(assignSlots(table.routes, []));
+    this.#turn = started.catch(() => {});
+    await started;
+  }
+
+  #readCertificates(): void {
+    const { settings, clock, log } = this.#options;
+    const onChange = (files: readonly CertificateFile[]) => {
+      // What goes wrong is logged there.
+      this.#inTurn(() => this.#renew(files)).catch(() => {});
+    };
+    const watched = watchCertificates({ directory: settings.certificates, clock, log, onChange });
+    this.#certificates = watched.files;
+    this.#unwatch = watched.close;
+  }
+
+  /** Told by the runtime API when only what is in the files has changed, which costs no connection anything. */
+  async #renew(files: readonly CertificateFile[]): Promise<void> {
+    const before = this.#certificates;
+    this.#certificates = files;
+    const sameFiles = files.length === before.length && files.every(({ file }, at) => file === before[at]!.file);
+    const changed = files.filter(({ pem }, at) => pem !== before[at]?.pem);
+    if (sameFiles && (await renewCertificates(this.#socket, changed))) return;
+    await this.#configure(this.#sections);
   }
 
   use(table: RouteTable): Promise<void> {
-    const turn = this.#turn.then(() => this.#change(assignSlots(table.routes, this.#sections)));
+    return this.#inTurn(() => this.#change(assignSlots(table.routes, this.#sections)));
+  }
+
+  #inTurn(step: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(step);
     this.#turn = turn.catch((error) =>
       this.#options.log.error('HAProxy keeps its last configuration', { error: messageOf(error) }),
     );
@@ -79,7 +110,8 @@ class HaproxyPlane implements DataPlane {
     const files = { socket: this.#socket, index: path.join(directory, 'index.html') };
     const file = path.join(directory, 'haproxy.cfg');
     writeFileSync(files.index, renderIndex(sections.map(({ route }) => route)));
-    writeFileSync(`${file}.new`, renderHaproxy(settings, sections, files), { mode: 0o600 });
+    const hasCertificates = this.#certificates.length > 0;
+    writeFileSync(`${file}.new`, renderHaproxy(settings, sections, { ...files, hasCertificates }), { mode: 0o600 });
     await checkConfiguration(`${file}.new`);
     renameSync(`${file}.new`, file);
     const { accessLog } = settings;
@@ -131,6 +163,7 @@ class HaproxyPlane implements DataPlane {
 
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
+    this.#unwatch();
     await this.#turn;
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;

@@ -5,6 +5,8 @@ import type { Section } from './slots.ts';
 export interface HaproxyFiles {
   readonly socket: string;
   readonly index: string;
+  /** Without any, HAProxy starts only when told to refuse whoever it has none for. */
+  readonly hasCertificates: boolean;
 }
 
 const SPOKEN_FOR: readonly string[] = ['x_forwarded_for', 'x_forwarded_host', 'x_forwarded_proto', 'x_real_ip'];
@@ -20,7 +22,7 @@ export function renderHaproxy(settings: RouterSettings, sections: readonly Secti
       ...(settings.accessLog === '' ? [] : ['log stdout format raw daemon']),
     ]),
     ...block('defaults', defaults(settings)),
-    ...block('frontend http', frontend(settings, sections)),
+    ...block('frontend http', frontend(settings, sections, files)),
     ...block('backend nothing-here', [
       'http-request return status 404 content-type text/plain string "Nothing of that host is routed below that path.\\n"',
     ]),
@@ -68,9 +70,10 @@ function defaults(settings: RouterSettings): string[] {
   ];
 }
 
-function frontend(settings: RouterSettings, sections: readonly Section[]): string[] {
+function frontend(settings: RouterSettings, sections: readonly Section[], files: HaproxyFiles): string[] {
   const proxy = settings.proxyProtocol ? ' accept-proxy' : '';
-  const tls = ` ssl crt ${quote(settings.certificates)} alpn http/1.1`;
+  const strict = files.hasCertificates ? '' : ' strict-sni';
+  const tls = ` ssl crt ${quote(settings.certificates)}${strict} alpn http/1.1`;
   const redirects = settings.redirectToTls && settings.listenTls.length > 0;
   return [
     ...settings.listen.map((address) => `bind ${addressOf(address)}${proxy}`),

@@ -17,6 +17,21 @@ export function askHaproxy(socket: string, commands: readonly string[]): Promise
   });
 }
 
+/** Gives HAProxy what is in the files of certificates it has; false as soon as it does not take one that way. */
+export async function renewCertificates(
+  socket: string,
+  files: readonly { readonly file: string; readonly pem: string }[],
+): Promise<boolean> {
+  for (const { file, pem } of files) {
+    const name = file.replace(/[\\; ]/g, '\\$&');
+    // An empty line ends what is sent.
+    const lines = pem.split(/\r?\n/).filter((line) => line.trim() !== '');
+    await askHaproxy(socket, [`set ssl cert ${name} <<\n${lines.join('\n')}\n`]);
+    if (!(await askHaproxy(socket, [`commit ssl cert ${name}`])).includes('Success!')) return false;
+  }
+  return true;
+}
+
 /** What HAProxy counts of one server. */
 export interface ServerStat {
   readonly section: string;

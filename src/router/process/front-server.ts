@@ -64,11 +64,11 @@ export class FrontServer {
     });
   }
 
-  /** Clients that name no host get the first certificate as it is now. */
+  /** Clients that name no host get the first certificate as it is now, or none. */
   renewCertificates(): void {
     const { certificates } = this.#options;
     if (certificates !== undefined && 'setSecureContext' in this.#http)
-      (this.#http as TlsServer).setSecureContext(certificates().fallback);
+      (this.#http as TlsServer).setSecureContext({ ...certificates().fallback });
   }
 
   /** Rejects with FlotillaError `unavailable` when the address is taken. */
@@ -149,7 +149,10 @@ function createHttpServer({ certificates, clientTimeoutMs, onRequest, onUpgrade 
             ...common,
             ...certificates().fallback,
             ALPNProtocols: ['http/1.1'],
-            SNICallback: (name, answer) => answer(null, certificates().for(name)),
+            SNICallback: (name, answer) => {
+              const context = certificates().for(name);
+              answer(context === undefined ? new Error('there is no certificate yet') : null, context);
+            },
           },
           onRequest,
         );

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock, Log } from '../../lib/index.ts';
+import { watchCertificates } from '../certificate-files.ts';
 import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
 import { RouteIndex } from '../route-index.ts';
 import { type Backend, NO_ROUTES, type Route, type RouteTable, routeKey } from '../route-table.ts';
@@ -8,7 +9,7 @@ import { AccessLog } from './access-log.ts';
 import { answerPage } from './answer-page.ts';
 import { BackendState } from './backend-state.ts';
 import { Balancer } from './balancer.ts';
-import { Certificates, watchCertificates } from './certificates.ts';
+import { Certificates } from './certificates.ts';
 import { Exchange } from './exchange.ts';
 import { clientAddressOf, FrontServer } from './front-server.ts';
 import { requestHeaders } from './headers.ts';
@@ -75,12 +76,17 @@ class ProcessPlane implements DataPlane {
   }
 
   #readCertificates(): void {
-    const { certificates: directory } = this.#settings;
-    this.#certificates = Certificates.read(directory);
-    this.#unwatch = watchCertificates(directory, { clock: this.#clock, log: this.#log }, (certificates) => {
-      this.#certificates = certificates;
-      for (const front of this.#fronts) front.renewCertificates();
+    const watched = watchCertificates({
+      directory: this.#settings.certificates,
+      clock: this.#clock,
+      log: this.#log,
+      onChange: (files) => {
+        this.#certificates = new Certificates(files);
+        for (const front of this.#fronts) front.renewCertificates();
+      },
     });
+    this.#unwatch = watched.close;
+    this.#certificates = new Certificates(watched.files);
   }
 
   async listen(): Promise<void> {

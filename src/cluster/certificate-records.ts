@@ -1,0 +1,54 @@
+import { type FoldEntry, type FoldOf, replace } from './fold-steps.ts';
+import type { Keys } from './keys.ts';
+import { parseObject } from './record-codec.ts';
+import { compareAndSet, type Records } from './records.ts';
+import type { CertificateChange, CertificateRecords } from './snapshot.ts';
+
+/** See Cluster.putCertificate. */
+export async function putCertificate(records: Records, name: string, pem: string): Promise<boolean> {
+  const key = records.keys.certificate(name);
+  let isNew = true;
+  await compareAndSet(records, key, (entry) => {
+    isNew = entry === undefined;
+    return [records.put(key, JSON.stringify({ pem }))];
+  });
+  return isNew;
+}
+
+/** See Cluster.removeCertificate. */
+export function removeCertificate(records: Records, name: string): Promise<boolean> {
+  const key = records.keys.certificate(name);
+  return compareAndSet(records, key, (entry) => entry && [{ delete: key }]);
+}
+
+/** See Cluster.certificates. */
+export async function listCertificates(
+  { store, keys }: Records,
+  onUnreadable: (key: string) => void,
+): Promise<ReadonlyMap<string, string>> {
+  const fold = new CertificateFold(keys, onUnreadable);
+  for (const entry of (await store.list(keys.certificateRange)).entries) fold.set(entry.key, entry);
+  return fold.certificates;
+}
+
+/** Certificates folded into a map by their names. */
+export class CertificateFold implements CertificateRecords, FoldOf<CertificateChange> {
+  readonly #keys: Keys;
+  readonly #onUnreadable: (key: string) => void;
+  revision = 0;
+  readonly certificates = new Map<string, string>();
+
+  constructor(keys: Keys, onUnreadable: (key: string) => void) {
+    this.#keys = keys;
+    this.#onUnreadable = onUnreadable;
+  }
+
+  set(key: string, entry: FoldEntry | undefined): CertificateChange | undefined {
+    const name = this.#keys.certificateOf(key);
+    const pem = entry && parseObject(entry.value)?.['pem'];
+    const after = typeof pem === 'string' ? pem : undefined;
+    if (entry !== undefined && after === undefined) this.#onUnreadable(key);
+    const before = replace(this.certificates, name, after);
+    return before === after ? undefined : { kind: 'certificate', name };
+  }
+}

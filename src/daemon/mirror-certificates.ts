@@ -1,0 +1,60 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Cluster } from '../cluster/index.ts';
+import { type Clock, type Log, Loop, type Random } from '../lib/index.ts';
+import { isCertificateName } from '../router/index.ts';
+
+export interface MirrorCertificatesOptions {
+  readonly cluster: Cluster;
+  /** Made when it is not there; holds nothing else. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Keeps a directory as the store's certificates are, each in a file NAME.pem that nobody but its owner can read, until the
+ * signal aborts. While the store is not reached the files stay as they were. The directory is there when this returns.
+ */
+export function mirrorCertificates({ cluster, directory, ...options }: MirrorCertificatesOptions): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  let view: Awaited<ReturnType<Cluster['certificateView']>> | undefined;
+  const loop = new Loop({ ...options, name: 'certificates' }, async () => {
+    if (view === undefined) {
+      view = await cluster.certificateView(options.signal);
+      view.onChange(() => loop.wake());
+    }
+    writeAll(directory, view.snapshot.certificates);
+    return undefined;
+  });
+}
+
+/** Removes what a mirror has left there. */
+export function forgetCertificates(directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** Writes only what differs, each file in one step, so that whoever watches the directory is not woken for nothing. */
+function writeAll(directory: string, certificates: ReadonlyMap<string, string>): void {
+  const named = [...certificates].filter(([name]) => isCertificateName(name));
+  const wanted = new Map(named.map(([name, pem]) => [`${name}.pem`, pem]));
+  for (const file of readdirSync(directory)) if (!wanted.has(file)) rmSync(join(directory, file), { recursive: true });
+  for (const [file, pem] of wanted) {
+    const place = join(directory, file);
+    if (contentOf(place) === pem) continue;
+    // What begins with a dot is passed over by all who read certificates.
+    const aside = join(directory, `.${file}`);
+    writeFileSync(aside, pem, { mode: 0o600 });
+    renameSync(aside, place);
+  }
+}
+
+function contentOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

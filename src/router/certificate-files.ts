@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync, watch } from 'node:fs';
+import path from 'node:path';
+import { type Clock, FlotillaError, type Log, messageOf } from '../lib/index.ts';
+import { type CertificateFacts, readCertificate } from './certificate.ts';
+
+/** A file `*.pem` with a certificate, its chain and its key. */
+export interface CertificateFile extends CertificateFacts {
+  readonly file: string;
+  readonly pem: string;
+}
+
+/** Files are rarely written in one step. */
+const SETTLE_MS = 200;
+
+export interface WatchCertificatesOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told of all files some time after one has changed, as when certificates are renewed. */
+  readonly onChange: (files: readonly CertificateFile[]) => void;
+}
+
+export interface WatchedCertificates {
+  /** As they were at first, by name. */
+  readonly files: readonly CertificateFile[];
+  close(): void;
+}
+
+/**
+ * Reads the certificates of a directory and goes on watching it. Throws FlotillaError `usage` when it cannot be read, or
+ * when a file is of no use; once it is watched such a thing is logged, and leaves things as they are.
+ */
+export function watchCertificates({ directory, clock, log, onChange }: WatchCertificatesOptions): WatchedCertificates {
+  let cancel = () => {};
+  const change = () => {
+    try {
+      const files = readFiles(directory);
+      log.info('Certificates read anew', { directory, certificates: files.length });
+      if (files.length === 0) log.warn('No certificate is left: TLS is refused until there is one', { directory });
+      onChange(files);
+    } catch (error) {
+      log.error('Certificates stay as they were', { error: messageOf(error) });
+    }
+  };
+  // Watched before it is read, so that no change falls in between.
+  const watcher = reading(directory, () => watch(directory, { persistent: false }));
+  watcher.on('change', () => {
+    cancel();
+    cancel = clock.after(SETTLE_MS, change);
+  });
+  watcher.on('error', (error) => log.error('Certificates are not watched any more', { error: messageOf(error) }));
+  const close = () => {
+    cancel();
+    watcher.close();
+  };
+  try {
+    const files = readFiles(directory);
+    if (files.length === 0) log.warn('No certificate yet: TLS is refused until there is one', { directory });
+    return { files, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function readFiles(directory: string): readonly CertificateFile[] {
+  const names = reading(directory, () => readdirSync(directory)).filter((name) => /^[^.].*\.pem$/.test(name));
+  return names.sort().map((name) => {
+    const file = path.join(directory, name);
+    return reading(file, () => {
+      const pem = readFileSync(file, 'utf8');
+      return { file, pem, ...readCertificate(pem) };
+    });
+  });
+}
+
+function reading<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new FlotillaError('usage', `router_certificates: cannot use ${place}: ${messageOf(error)}`);
+  }
+}

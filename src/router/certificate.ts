@@ -1,0 +1,67 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { FlotillaError, messageOf } from '../lib/index.ts';
+
+/** What can be told to anybody of a certificate. */
+export interface CertificateFacts {
+  /** Names it is for, `*.example.com` and addresses among them, in lower case. */
+  readonly hosts: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly expiresMs: number;
+}
+
+/** True for what may name a certificate in the store: it is the name of a file as well. */
+export function isCertificateName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name);
+}
+
+/**
+ * Reads a certificate, its chain and its key from one PEM text. Throws FlotillaError `invalid` that says what is wrong with
+ * it: no certificate, no key, or a key that belongs to another one. It may have expired.
+ */
+export function readCertificate(pem: string): CertificateFacts {
+  const certificate = readLeaf(pem);
+  if (!certificate.checkPrivateKey(readKey(pem)))
+    throw wrong('its key does not belong to its first certificate; put that before its chain, and its own key with it');
+  return { hosts: hostsOf(certificate), expiresMs: Date.parse(certificate.validTo) };
+}
+
+/** Throws FlotillaError `invalid` when a certificate is none that a client would accept at `nowMs`. */
+export function assertFresh({ expiresMs }: CertificateFacts, nowMs: number): void {
+  if (expiresMs <= nowMs)
+    throw wrong(
+      `it expired on ${new Date(expiresMs).toISOString().slice(0, 10)}; get a new one from whoever issued it`,
+    );
+}
+
+function readLeaf(pem: string): X509Certificate {
+  if (!pem.includes('-----BEGIN CERTIFICATE-----'))
+    throw wrong('there is no certificate in it; put certificate, chain and key into one file, in PEM');
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw wrong(`it cannot be read as a certificate (${messageOf(error)})`);
+  }
+}
+
+function readKey(pem: string): KeyObject {
+  if (!/-----BEGIN ([A-Z]+ )*PRIVATE KEY-----/.test(pem))
+    throw wrong('there is no private key in it; put certificate, chain and key into one file, in PEM');
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    if (/passphrase/i.test(messageOf(error)) || pem.includes('ENCRYPTED'))
+      throw wrong('its key is protected by a password; take that away, with openssl pkey for one');
+    throw wrong(`its key cannot be read (${messageOf(error)})`);
+  }
+}
+
+/** Its alternative names; the common name only where there are none. */
+function hostsOf({ subject, subjectAltName }: X509Certificate): readonly string[] {
+  const alternatives = [...(subjectAltName ?? '').matchAll(/(?:DNS|IP Address):([^,\s"]+)/g)].map(([, name]) => name!);
+  const common = /^CN=(.+)$/m.exec(subject)?.[1];
+  return (alternatives.length > 0 ? alternatives : common ? [common] : []).map((name) => name.toLowerCase());
+}
+
+function wrong(what: string): FlotillaError {
+  return new FlotillaError('invalid', `that certificate cannot be used: ${what}`);
+}
