@@ -16,7 +16,7 @@ import { openEtcdStore } from '../store/index.ts';
 import { type Config, changedForLater, reloadable } from './config-schema.ts';
 import { meterStore, observeEngine } from './feed-metrics.ts';
 import { listenersOf, tcpEndpoint } from './listeners.ts';
-import { bootId, describeMachine, machineId, machineIdNow } from './machine.ts';
+import { bootId, describeMachine, lookUpRarely, machineId, machineIdNow } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openServices, type Services } from './open-services.ts';
 import { serveCatalog } from './serve-catalog.ts';
@@ -87,7 +87,8 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const common = { ...parts, ttlMs, machine: id };
   presence = new Presence({ ...common, machine, token: state.token(random), memory: state.leaseMemory(bootId()) });
   const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
-  const services = openServices({ ...parts, runtime, presence, machine, file: state.servicesFile, config });
+  const rarely = lookUpRarely(machine, clock);
+  const services = openServices({ ...parts, runtime, presence, machine: rarely, file: state.servicesFile, config });
   const promises = state.promiseMemory(bootId(), clock);
   const agent = new Agent({ ...common, runtime, presence, promises, draining: services.local, reconcileIntervalMs });
   const present = presence;

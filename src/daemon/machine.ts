@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, networkInterfaces, totalmem } from 'node:os';
-import { FlotillaError } from '../lib/index.ts';
+import { type Clock, FlotillaError } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import type { Config } from './config-schema.ts';
 
 const MACHINE_ID_FILE = '/etc/machine-id';
+const LOOK_UP_MS = 1000;
 
 /** The id this machine would have if fleetd started now, right or not: configured, or the one systemd gave it. */
 export function machineIdNow(config: Config): string {
@@ -42,6 +43,21 @@ export function describeMachine({ config, id, version, endpoint: endpointAt }: D
     ...(endpoint ? { endpoint } : {}),
     resources: { cores: availableParallelism(), memoryBytes: totalmem() },
     version,
+  };
+}
+
+/**
+ * The same, looked up once a second at most: the kernel takes a millisecond to tell its interfaces, and whoever describes
+ * services asks whenever a unit changes.
+ */
+export function lookUpRarely(machine: () => Machine, clock: Clock): () => Machine {
+  let known = machine();
+  let lookedUpMs = clock.monotonic();
+  return () => {
+    if (clock.monotonic() - lookedUpMs < LOOK_UP_MS) return known;
+    known = machine();
+    lookedUpMs = clock.monotonic();
+    return known;
   };
 }
 

@@ -19,6 +19,9 @@ export interface OpenSystemdOptions {
   readonly busAddress?: string;
 }
 
+/** A change is told at once, those that follow within this time together: looking at all units costs as many steps. */
+const FOLD_MS = 10;
+
 /**
  * The runtime for machines with systemd: units are files in `unitsDirectory`, linked until the next boot. Takes over
  * what an earlier one left there. Rejects with `unavailable` when systemd does not answer.
@@ -38,7 +41,7 @@ export async function openSystemd(options: OpenSystemdOptions): Promise<UnitRunt
     systemd.close();
     throw error;
   }
-  return new SystemdRuntime(systemd, records, user);
+  return new SystemdRuntime(systemd, records, user, clock);
 }
 
 function openRecords(directory: string): UnitRecords {
@@ -62,10 +65,12 @@ class SystemdRuntime implements UnitRuntime {
   readonly #systemd: Systemd;
   readonly #records: UnitRecords;
   readonly #scope: readonly string[];
+  readonly #clock: Clock;
   readonly #closing = new AbortController();
   #applying: Promise<unknown> = Promise.resolve();
 
-  constructor(systemd: Systemd, records: UnitRecords, user: boolean) {
+  constructor(systemd: Systemd, records: UnitRecords, user: boolean, clock: Clock) {
+    this.#clock = clock;
     this.#systemd = systemd;
     this.#records = records;
     this.#scope = user ? ['--user'] : [];
@@ -133,8 +138,11 @@ class SystemdRuntime implements UnitRuntime {
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     for (let seen = -1; !ended.aborted; ) {
       seen = units.version;
+      const toldAtMs = this.#clock.monotonic();
       yield units.states();
       await units.until(() => units.version !== seen, ended).catch(() => {});
+      const restMs = toldAtMs + FOLD_MS - this.#clock.monotonic();
+      if (restMs > 0) await this.#clock.sleep(restMs, ended).catch(() => {});
     }
   }
 
