@@ -43,6 +43,8 @@ function headersContract(open: OpenPlane): void {
         'x-forwarded-for': '1.2.3.4',
         'x-forwarded-host': 'evil',
         'x-real-ip': '6.6.6.6',
+        x_real_ip: '6.6.6.6',
+        'x-forwarded-port': '1',
         'x-forwarded-proto': 'https',
         'x-custom': 'kept',
       },
@@ -55,6 +57,7 @@ function headersContract(open: OpenPlane): void {
     assert.equal(headers['x-real-ip'], '127.0.0.1');
     assert.equal(headers['x-forwarded-proto'], 'http');
     assert.equal(headers['x-custom'], 'kept');
+    assert.ok(!('x_real_ip' in headers) && !('x-forwarded-port' in headers));
     assert.equal(answer.headers['x-two'], 'a, b');
   });
 
@@ -301,6 +304,8 @@ function hostileContract(open: OpenPlane): void {
       /^HTTP\/1\.1 400/,
     ],
     ['a host with a path in it', 'GET / HTTP/1.1\r\nHost: web.x/evil\r\n\r\n', /^HTTP\/1\.1 (400|404)/],
+    ['two hosts', 'GET / HTTP/1.1\r\nHost: web.x\r\nHost: other.x\r\n\r\n', /^HTTP\/1\.1 400/],
+    ['a bad host of HTTP/1.0', 'GET / HTTP/1.0\r\nHost: web.x evil\r\n\r\n', /^HTTP\/1\.[01] 400/],
     ['no host', 'GET / HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400/],
     ['a space before the colon', 'GET / HTTP/1.1\r\nHost : web.x\r\n\r\n', /^HTTP\/1\.1 400/],
     ['no HTTP at all', 'hello\r\n\r\n', /^HTTP\/1\.[01] 400/],

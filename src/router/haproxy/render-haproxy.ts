@@ -9,7 +9,15 @@ export interface HaproxyFiles {
   readonly hasCertificates: boolean;
 }
 
-const SPOKEN_FOR: readonly string[] = ['x_forwarded_for', 'x_forwarded_host', 'x_forwarded_proto', 'x_real_ip'];
+/** What the router says itself or nobody does; those that are set below are replaced. */
+const SPOKEN_FOR: readonly string[] = [
+  'x-forwarded-port',
+  'x_forwarded_for',
+  'x_forwarded_host',
+  'x_forwarded_port',
+  'x_forwarded_proto',
+  'x_real_ip',
+];
 const HOST = '^[A-Za-z0-9._-]{1,255}(:[0-9]{0,5})?$|^\\[[0-9A-Fa-f:.]{2,45}\\](:[0-9]{0,5})?$';
 
 /** HAProxy's configuration for these routes. */
@@ -80,12 +88,11 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
     ...settings.listenTls.map((address) => `bind ${addressOf(address)}${proxy}${tls}`),
     ...(redirects ? ['http-request redirect scheme https code 308 unless { ssl_fc }'] : []),
     'http-request deny deny_status 405 if METH_CONNECT',
-    'http-request deny deny_status 400 unless { req.hdr_cnt(host) eq 1 } or HTTP_1.0',
-    `http-request deny deny_status 400 if { req.hdr_cnt(host) gt 0 } !{ req.hdr(host) -m reg '${HOST}' }`,
+    // Of two that differ HAProxy has refused the request already, of two that do not it has dropped one.
+    `http-request deny deny_status 400 unless { req.hdr(host) -m reg '${HOST}' } or HTTP_1.0 !{ req.hdr(host) -m found }`,
     ...SPOKEN_FOR.map((name) => `http-request del-header ${name}`),
     'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
-    'http-request set-header X-Forwarded-Proto http unless { ssl_fc }',
-    'http-request set-header X-Forwarded-Proto https if { ssl_fc }',
+    `http-request set-header X-Forwarded-Proto ${settings.listenTls.length > 0 ? '%[ssl_fc,iif(https,http)]' : 'http'}`,
     'http-request set-header X-Real-IP %[src]',
     'http-request set-var(txn.host) req.hdr(host),field(1,:),lower',
     ...inOrder(sections).flatMap(useSection),
