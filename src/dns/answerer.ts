@@ -1,8 +1,10 @@
-import type { Log, Random } from '../lib/index.ts';
+import { type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Catalog, CatalogSnapshot } from '../services/index.ts';
+import { addressesIn, questionFor } from './alias.ts';
 import { encodeReply, udpLimit } from './encode-reply.ts';
 import type { Forwarder } from './forwarder.ts';
-import { errorReply, parseQuery, type Query, RCODE } from './message.ts';
+import { CLASS, errorReply, parseQuery, type Query, RCODE, TYPE } from './message.ts';
+import type { DnsRecord } from './records.ts';
 import { isInZone, Zone } from './zone.ts';
 
 export type Transport = 'udp' | 'tcp';
@@ -61,7 +63,7 @@ export class Answerer {
     return forwarder.ask(packet, query, transport).catch(() => this.#code(packet, query, RCODE.servFail));
   }
 
-  #fromCatalog(packet: Buffer, query: Query, transport: Transport): Buffer {
+  #fromCatalog(packet: Buffer, query: Query, transport: Transport): Buffer | Promise<Buffer> {
     const { catalog, datacenter, forwarder } = this.#options;
     if (catalog.snapshot !== this.#snapshot) {
       this.#snapshot = catalog.snapshot;
@@ -69,11 +71,28 @@ export class Answerer {
     }
     const reply = this.#zone.reply(query);
     const maxBytes = transport === 'udp' ? udpLimit(query) : MAX_TCP_BYTES;
-    const recursionAvailable = forwarder.available;
-    return encodeReply(
-      { ...reply, answers: this.#shuffled(reply.answers) },
-      { packet, query, maxBytes, recursionAvailable },
-    );
+    const encode = (answers: readonly DnsRecord[]) =>
+      encodeReply({ ...reply, answers }, { packet, query, maxBytes, recursionAvailable: forwarder.available });
+    const answers = this.#shuffled(reply.answers);
+    const [first] = answers;
+    if (first?.type !== TYPE.CNAME) return encode(answers);
+    // A name may have but one alias; another question brings another instance.
+    return this.#follow(first.target, query).then((addresses) => encode([first, ...addresses]));
+  }
+
+  /** The addresses behind an alias, for clients whose only resolver this is; none when nobody can say them. */
+  async #follow(target: string, { type, recursionDesired }: Query): Promise<readonly DnsRecord[]> {
+    const { forwarder, log } = this.#options;
+    if (type !== TYPE.A && type !== TYPE.AAAA) return [];
+    if (isInZone(target)) return this.#zone.reply({ name: target, type, class: CLASS.IN }).answers;
+    if (!forwarder.available || !recursionDesired) return [];
+    try {
+      const { packet, query } = questionFor(target, type);
+      return addressesIn(await forwarder.ask(packet, query, 'udp'), target, type);
+    } catch (error) {
+      log.debug('Alias not followed', { target, error: messageOf(error) });
+      return [];
+    }
   }
 
   #code(packet: Buffer, query: Query, rcode: number): Buffer {

@@ -51,6 +51,13 @@ test('dig: addresses, SRV with additional records, tags', { skip: noDig }, async
   assert.doesNotMatch(srv, /malformed|extra input/i);
 });
 
+test('dig: a host name is an alias', { skip: noDig }, async () => {
+  dns.catalog.nodes({ far: 'Learn.example.com' }, 'external');
+  const answer = await dig('far.node.consul');
+  assert.match(answer, /^far\.node\.consul\.\s+0\s+IN\s+CNAME\s+learn\.example\.com\.$/m);
+  assert.doesNotMatch(answer, /malformed|extra input/i);
+});
+
 test('dig: what is not there, with its SOA', { skip: noDig }, async () => {
   const answer = await dig('nothing.service.consul');
   assert.match(answer, /status: NXDOMAIN/);

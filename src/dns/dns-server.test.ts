@@ -234,6 +234,38 @@ test('other names are passed on to the recursors, and what they say is kept as l
   resolver.socket.close();
 });
 
+test('the addresses behind a host name come with the alias, from a recursor or from the catalog', async () => {
+  const resolver = await startResolver(300);
+  const forwarding = await startTestDns(() => [resolver.address]);
+  forwarding.catalog.nodes({ one: '127.0.1.1' });
+  forwarding.catalog.nodes(
+    { far: 'learn.example.com', near: 'one.node.consul', around: 'around.node.consul' },
+    'external',
+  );
+  forwarding.catalog.set('far', [
+    { id: 'a', node: 'far', address: '', port: 80 },
+    { id: 'b', node: 'far', address: 'other.example.com', port: 81 },
+  ]);
+  const ask = async (name: string, type: number = TYPE.A) =>
+    read(await askByUdp(forwarding.port, queryPacket(name, { type }))).data.slice(-1);
+  assert.deepEqual(await ask('far.node.consul'), ['09090909']);
+  assert.deepEqual(await ask('far.service.consul'), ['09090909']);
+  assert.deepEqual(await ask('near.node.consul'), ['7f000101']);
+  assert.equal(read(await askByUdp(forwarding.port, queryPacket('far.service.consul'))).data.length, 2, 'one alias');
+  assert.equal(
+    read(await askByUdp(forwarding.port, queryPacket('far.node.consul', { type: TYPE.CNAME }))).counts[0],
+    1,
+  );
+  assert.ok(resolver.asked.includes('learn.example.com'));
+  assert.equal(read(await askByUdp(forwarding.port, queryPacket('around.node.consul'))).rcode, RCODE.ok);
+  await forwarding.close();
+  resolver.socket.close();
+  const alone = await startTestDns();
+  alone.catalog.nodes({ far: 'learn.example.com' }, 'external');
+  assert.equal(read(await askByUdp(alone.port, queryPacket('far.node.consul'))).counts[0], 1, 'the alias alone');
+  await alone.close();
+});
+
 test('when no recursor answers the client is told', async () => {
   const forwarding = await startTestDns(() => [{ host: '127.0.0.1', port: 9 }]);
   assert.equal(read(await askByUdp(forwarding.port, queryPacket('example.com'), 8000)).rcode, RCODE.servFail);

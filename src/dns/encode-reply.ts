@@ -1,5 +1,5 @@
 import { CLASS, HEADER_BYTES, PLAIN_UDP_BYTES, type Query, TYPE } from './message.ts';
-import type { DnsRecord } from './records.ts';
+import { type DnsRecord, wireName } from './records.ts';
 
 /** What is to be said to a query. */
 export interface Reply {
@@ -115,7 +115,7 @@ class Writer {
       for (const value of [record.priority, record.weight, record.port]) this.#uint16(value);
       // RFC 2782: the target is not to be compressed.
       this.#plainName(record.target);
-    } else if (record.type === TYPE.NS) {
+    } else if ('target' in record) {
       this.#name(record.target);
     } else {
       this.#name(`ns.${record.name}`);
@@ -173,18 +173,4 @@ class Writer {
     scratch.writeUInt32BE(value >>> 0, this.at);
     this.at += 4;
   }
-}
-
-const MAX_WIRE_NAMES = 10_000;
-const wireNames = new Map<string, Buffer>();
-
-/** A name as it stands in a message; those of SRV targets are few and written again and again. */
-function wireName(name: string): Buffer {
-  const known = wireNames.get(name);
-  if (known) return known;
-  const labels = name.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'));
-  const bytes = Buffer.concat([...labels, Buffer.from([0])]);
-  if (wireNames.size >= MAX_WIRE_NAMES) wireNames.clear();
-  wireNames.set(name, bytes);
-  return bytes;
 }

@@ -11,13 +11,40 @@ export type DnsRecord =
       readonly port: number;
       readonly target: string;
     }
-  | { readonly name: string; readonly type: typeof TYPE.NS; readonly target: string }
+  | { readonly name: string; readonly type: typeof TYPE.NS | typeof TYPE.CNAME; readonly target: string }
   | { readonly name: string; readonly type: typeof TYPE.SOA; readonly serial: number };
 
-/** An A or AAAA record; undefined when the text is no IP address. */
+/** An A or AAAA record, or a CNAME record for a host name; undefined when the text is no address at all. */
 export function addressRecord(name: string, address: string): DnsRecord | undefined {
   const bytes = addressBytes(address);
-  return bytes && { name, type: bytes.length === 4 ? TYPE.A : TYPE.AAAA, address: bytes };
+  if (bytes) return { name, type: bytes.length === 4 ? TYPE.A : TYPE.AAAA, address: bytes };
+  const target = hostName(address);
+  return target === undefined ? undefined : { name, type: TYPE.CNAME, target };
+}
+
+/** The host name that an address is, in lower case and without the last dot; undefined when it is none. */
+export function hostName(address: string): string | undefined {
+  const name = address.toLowerCase().replace(/\.$/, '');
+  return isDnsName(name) && /[a-z][^.]*$/.test(name) && !name.includes(':') ? name : undefined;
+}
+
+/** True when every label fits into a message. */
+export function isDnsName(name: string): boolean {
+  return name.length <= 253 && name.split('.').every((label) => /^[\x21-\x7e]{1,63}$/.test(label));
+}
+
+const MAX_WIRE_NAMES = 10_000;
+const wireNames = new Map<string, Buffer>();
+
+/** A name as it stands in a message; those of SRV targets are few and written again and again. */
+export function wireName(name: string): Buffer {
+  const known = wireNames.get(name);
+  if (known) return known;
+  const labels = name.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'));
+  const bytes = Buffer.concat([...labels, Buffer.from([0])]);
+  if (wireNames.size >= MAX_WIRE_NAMES) wireNames.clear();
+  wireNames.set(name, bytes);
+  return bytes;
 }
 
 /** The 4 or 16 bytes of an IP address. */

@@ -8,7 +8,12 @@ import { Zone } from './zone.ts';
 function zone(): Zone {
   const catalog = new TestCatalog();
   catalog.nodes({ one: '127.0.1.1', 'Two.example': '127.0.1.2', six: '2001:db8::6' });
-  catalog.nodes({ Outside: '10.0.0.7' }, 'external');
+  catalog.nodes({ Outside: '10.0.0.7', Far: 'Learn.example.com' }, 'external');
+  catalog.set('far', [{ node: 'Far', address: '', port: 80 }]);
+  catalog.set('both', [
+    { id: 'far', node: 'Far', address: '', port: 80 },
+    { id: 'near', port: 81 },
+  ]);
   catalog.set('web', [
     { id: 'a', port: 80, tags: ['blue', 'v1.2'] },
     { id: 'b', node: 'Two.example', port: 81, tags: ['Green'], health: 'warning', weights: { passing: 5, warning: 2 } },
@@ -31,7 +36,7 @@ function zone(): Zone {
 function show(record: DnsRecord): string {
   if ('address' in record) return [...record.address].join('.');
   if (record.type === TYPE.SRV) return `${record.priority} ${record.weight} ${record.port} ${record.target}`;
-  return record.type === TYPE.NS ? record.target : 'soa';
+  return 'target' in record ? record.target : 'soa';
 }
 
 const IPV6 = [0x20, 1, 0x0d, 0xb8, ...Array(11).fill(0)];
@@ -51,6 +56,14 @@ const CASES: readonly (readonly [
   ['outside.node.consul', TYPE.A, ['10.0.0.7']],
   ['db.service.consul', TYPE.A, ['10.0.0.7']],
   ['db.service.consul', TYPE.SRV, ['1 1 5432 outside.node.dc1.consul'], ['10.0.0.7']],
+  ['far.node.consul', TYPE.A, ['learn.example.com']],
+  ['far.node.consul', TYPE.AAAA, ['learn.example.com']],
+  ['far.node.consul', TYPE.CNAME, ['learn.example.com']],
+  ['far.service.consul', TYPE.A, ['learn.example.com']],
+  ['far.service.consul', TYPE.SRV, ['1 1 80 learn.example.com']],
+  ['both.service.consul', TYPE.A, ['127.0.1.1']],
+  ['both.service.consul', TYPE.ANY, ['127.0.1.1']],
+  ['both.service.consul', TYPE.SRV, ['1 1 80 learn.example.com', '1 1 81 one.node.dc1.consul'], ['127.0.1.1']],
   ['nobody.node.consul', TYPE.A, 'nxdomain'],
   ['web.service.consul', TYPE.A, ['127.0.1.1', '127.0.1.2']],
   ['web.service.dc1.consul', TYPE.A, ['127.0.1.1', '127.0.1.2']],

@@ -1,7 +1,7 @@
 import { type CatalogInstance, type CatalogNode, type CatalogSnapshot, healthOf } from '../services/index.ts';
 import type { Reply } from './encode-reply.ts';
 import { CLASS, type Question, RCODE, TYPE } from './message.ts';
-import { addressBytes, addressRecord, type DnsRecord } from './records.ts';
+import { addressBytes, addressRecord, type DnsRecord, hostName, isDnsName } from './records.ts';
 
 const DOMAIN = 'consul';
 const KINDS: readonly string[] = ['service', 'node', 'addr'];
@@ -48,7 +48,7 @@ export class Zone {
     if (apex && (type === TYPE.SOA || type === TYPE.ANY)) return { ...NOTHING, answers: [this.#soa()] };
     const found = apex ? EMPTY : this.#lookUp(name);
     if (!found) return { ...NOTHING, rcode: RCODE.nxDomain, authority: [this.#soa()] };
-    const answers = type === TYPE.SRV ? found.srv : found.addresses.filter(wanted(type));
+    const answers = type === TYPE.SRV ? found.srv : ofType(found.addresses, type);
     if (answers.length === 0) return { ...NOTHING, authority: [this.#soa()] };
     return { ...NOTHING, answers, additional: type === TYPE.SRV ? found.targets : [] };
   }
@@ -119,7 +119,7 @@ export class Zone {
       const target = this.#target(address, node);
       addresses.set(address, addressRecord(name, address));
       if (!isDnsName(target)) continue;
-      targets.set(target, addressRecord(target, address));
+      if (target !== hostName(address)) targets.set(target, addressRecord(target, address));
       const { port, weights } = instance;
       const weight = healthOf(instance) === 'passing' ? weights.passing : weights.warning;
       srv.set(`${port} ${target}`, { name, type: TYPE.SRV, priority: 1, weight, port, target });
@@ -135,8 +135,10 @@ export class Zone {
     return [...this.#nodes.values()].filter(({ kind }) => kind === 'machine');
   }
 
-  /** The node's name when the service has its address, else a name made of the address itself. */
+  /** The node's name when the service has its address, else a name made of the address itself, or the host name it is. */
   #target(address: string, node: CatalogNode): string {
+    const host = hostName(address);
+    if (host !== undefined) return host;
     const bytes = addressBytes(address);
     const nodeName = `${node.name.toLowerCase()}.node.${this.#datacenter}.${DOMAIN}`;
     if (!bytes || (node.address === address && isDnsName(nodeName))) return nodeName;
@@ -163,8 +165,11 @@ const NOTHING: Reply = { rcode: RCODE.ok, authoritative: true, answers: [], auth
 const MAX_NAMES = 10_000;
 const API_PORT = 8500;
 
-function wanted(type: number): (record: DnsRecord) => boolean {
-  return type === TYPE.ANY ? () => true : (record) => record.type === type;
+/** The records that answer a question of that type: an alias only where nothing else does. */
+function ofType(records: readonly DnsRecord[], type: number): readonly DnsRecord[] {
+  const addresses = records.filter((record) => record.type !== TYPE.CNAME);
+  const wanted = type === TYPE.ANY ? addresses : addresses.filter((record) => record.type === type);
+  return wanted.length > 0 ? wanted : records.filter((record) => record.type === TYPE.CNAME);
 }
 
 function present(records: readonly (DnsRecord | undefined)[]): DnsRecord[] {
@@ -176,9 +181,4 @@ function hexAddress(name: string, digits: string): Name | undefined {
   if (!/^([0-9a-f]{8}|[0-9a-f]{32})$/.test(digits)) return undefined;
   const address = Buffer.from(digits, 'hex');
   return { ...EMPTY, addresses: [{ name, type: address.length === 4 ? TYPE.A : TYPE.AAAA, address }] };
-}
-
-/** True when every label fits into a message. */
-function isDnsName(name: string): boolean {
-  return name.length <= 253 && name.split('.').every((label) => /^[\x21-\x7e]{1,63}$/.test(label));
 }
