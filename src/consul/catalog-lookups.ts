@@ -8,10 +8,21 @@ export function hasMeta({ meta }: CatalogNode, wanted: readonly string[]): boole
   });
 }
 
+const byName = new WeakMap<CatalogSnapshot['nodes'], ReadonlyMap<string, CatalogNode>>();
+
 /** By name in upper or lower case, or by machine id with or without the dashes of a UUID. */
 export function nodeNamed({ nodes }: CatalogSnapshot, name: string): CatalogNode | undefined {
-  const wanted = name.toLowerCase();
-  return nodes.get(name.replaceAll('-', '')) ?? [...nodes.values()].find((node) => node.name.toLowerCase() === wanted);
+  let named = byName.get(nodes);
+  if (!named) {
+    named = new Map([...nodes.values()].map((node) => [node.name.toLowerCase(), node]));
+    byName.set(nodes, named);
+  }
+  return nodes.get(name.replaceAll('-', '')) ?? named.get(name.toLowerCase());
+}
+
+/** By which revision to know that there may be something else to say of the node of that name. */
+export function revisionOfNamed(snapshot: CatalogSnapshot, name: string): number {
+  return snapshot.revisionOfNode(nodeNamed(snapshot, name)?.id ?? '');
 }
 
 /** Those that are alive, without external nodes. */

@@ -1,6 +1,6 @@
 import type { CatalogInstance, CatalogSnapshot } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
-import { hasMeta, instancesOn, nodeNamed } from './catalog-lookups.ts';
+import { hasMeta, instancesOn, nodeNamed, revisionOfNamed } from './catalog-lookups.ts';
 import { deregisterNode, registerNode } from './catalog-writes.ts';
 import { type Answer, type ConsulRequest, json, jsonBody, type Route } from './exchange.ts';
 import { ListAnswers, type Listed } from './list-answers.ts';
@@ -64,7 +64,7 @@ async function oneNode(request: ConsulRequest): Promise<Answer> {
   const { rest, parts } = request;
   const found = await blocking(
     request,
-    inCatalog(request, { value: (snapshot) => snapshot, index: ({ revision }) => revision }),
+    inCatalog(request, { value: (snapshot) => snapshot, index: (snapshot) => revisionOfNamed(snapshot, rest) }),
   );
   const node = nodeNamed(found.value, rest);
   if (!node) return json(null, indexHeaders(found));

@@ -94,6 +94,29 @@ test('a blocked query wakes with its own service, and what is said again wakes n
   await register(one, { ...DB, SkipNodeUpdate: true, Check: status('query', 'passing', 'pg') });
 });
 
+test('a query that waits for a node wakes with that node alone', async () => {
+  await two.catalog.sync();
+  for (const path of ['/v1/catalog/node/Db-1', '/v1/health/node/db-1', '/v1/health/node/m1']) {
+    const { index } = await get(`${two.url}${path}`);
+    await register(one, { Node: 'apart', Address: '10.9.0.8', Service: { Service: 'apart', Port: 1 } });
+    await two.catalog.sync();
+    assert.equal((await get(`${two.url}${path}`)).index, index, path);
+    await deregister(one, { Node: 'apart' });
+  }
+  const { index } = await get(`${two.url}/v1/health/node/apart`);
+  const blocked = get(`${two.url}/v1/health/node/apart?index=${index}&wait=30s`);
+  await register(one, { Node: 'apart', Address: '10.9.0.8', Check: status('alive', 'passing') });
+  let found = await blocked;
+  // The revision before may be seen later than the answer before.
+  while (found.json.length === 0) found = await get(`${two.url}/v1/health/node/apart?index=${found.index}&wait=30s`);
+  await deregister(one, { Node: 'apart', CheckID: 'alive' });
+  const cleared = await get(`${two.url}/v1/health/node/apart?index=${found.index}&wait=30s`);
+  assert.deepEqual([cleared.json, cleared.index > found.index], [[], true]);
+  await deregister(one, { Node: 'apart' });
+  const gone = await get(`${two.url}/v1/catalog/node/apart?index=${cleared.index}&wait=30s`);
+  assert.deepEqual([gone.json, gone.index > cleared.index], [null, true]);
+});
+
 test('an existing node takes a new address, unless SkipNodeUpdate says not to', async () => {
   const address = async () => (await atTwo('/v1/catalog/node/Db-1')).Node.Address;
   await register(two, { Node: 'Db-1', Address: '10.9.0.2' });

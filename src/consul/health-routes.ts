@@ -1,6 +1,6 @@
 import { type CatalogInstance, type CatalogSnapshot, healthOf } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
-import { hasMeta, instancesOn, nodeNamed } from './catalog-lookups.ts';
+import { hasMeta, instancesOn, nodeNamed, revisionOfNamed } from './catalog-lookups.ts';
 import { type Answer, type ConsulRequest, isSet, json, type Route } from './exchange.ts';
 import { ListAnswers } from './list-answers.ts';
 import { checkShape, healthShape, nodeCheckShapes } from './present.ts';
@@ -45,7 +45,7 @@ function checksOf(instances: readonly CatalogInstance[], { nodes }: CatalogSnaps
 }
 
 const onNode: Listing = {
-  index: ({ revision }) => revision,
+  index: (snapshot, { rest }) => revisionOfNamed(snapshot, rest),
   value(snapshot, { rest }) {
     const node = nodeNamed(snapshot, rest);
     if (!node) return [];

@@ -36,7 +36,8 @@ function catalog(...instances: CatalogInstance[]): CatalogSnapshot {
   for (const item of instances) services.set(item.name, [...(services.get(item.name) ?? []), item]);
   const names = { id: 'm1', kind: 'machine', name: 'm1', uuid: 'm1' } as const;
   const node = { ...names, address: '10.0.0.9', meta: {}, createRevision: 1, modifyRevision: 1 };
-  return { revision: 7, nodes: new Map([['m1', node]]), services, nodeChecksOf: () => [], revisionOf: () => 7 };
+  const [nodeChecksOf, revisionOf, revisionOfNode] = [() => [], () => 7, () => 7];
+  return { revision: 7, nodes: new Map([['m1', node]]), services, nodeChecksOf, revisionOf, revisionOfNode };
 }
 
 const shown = (routes: readonly Route[]) =>

@@ -35,7 +35,8 @@ class MemoryCatalog implements Catalog {
   }
 
   #state(revision: number, nodes: CatalogSnapshot['nodes'], services: CatalogSnapshot['services']): CatalogSnapshot {
-    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf: () => revision };
+    const revisionOf = () => revision;
+    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf, revisionOfNode: revisionOf };
   }
 
   onChange(listener: (snapshot: CatalogSnapshot) => void): () => void {

@@ -38,6 +38,9 @@ export class CatalogBuilder {
   /** When the last of those disappeared that are not remembered any more. */
   #forgotten = 1;
   #revision = 1;
+  #revisionOfNode: ReadonlyMap<string, number> = new Map();
+  /** When nodes have changed since the snapshot before. */
+  readonly #touchedNodes = new Map<string, number>();
   /** Services whose list is to be made again. */
   readonly #stale = new Set<string>();
   /** Nodes whose checks are to be sorted out again. */
@@ -62,6 +65,7 @@ export class CatalogBuilder {
         if (change.after) this.#put(change.after);
       } else if (change.kind === 'check') {
         this.#staleChecks.add(change.node);
+        this.#touchedNodes.set(change.node, this.#revision);
         for (const { service } of [change.before, change.after].filter((check) => check !== undefined))
           this.#touchOn(change.node, service);
       }
@@ -83,6 +87,7 @@ export class CatalogBuilder {
       this.#services.set(instance.name, service);
     }
     service.instances.set(keyOf(instance), instance);
+    this.#touchedNodes.set(instance.machine, this.#revision);
     this.#touch(instance.name, service);
   }
 
@@ -90,6 +95,7 @@ export class CatalogBuilder {
     const service = this.#services.get(instance.name);
     if (!service) return;
     service.instances.delete(keyOf(instance));
+    this.#touchedNodes.set(instance.machine, this.#revision);
     this.#touch(instance.name, service);
   }
 
@@ -114,6 +120,7 @@ export class CatalogBuilder {
       const before = this.#nodes.get(id);
       if (!before || !looksAlike(before, node)) this.#touchOn(id, '');
       if (before && sameRecord(before, node)) nodes.set(id, before);
+      else this.#touchedNodes.set(id, this.#revision);
     }
     for (const id of this.#nodes.keys()) if (!nodes.has(id)) this.#touchOn(id, '');
     this.#nodes = nodes;
@@ -122,13 +129,16 @@ export class CatalogBuilder {
   #build(): CatalogSnapshot {
     if (this.#staleChecks.size > 0) this.#renewChecks();
     if (this.#stale.size > 0) this.#renewLists();
+    if (this.#touchedNodes.size > 0) this.#renewRevisions();
+    const [revision, ofNodes] = [this.#revision, this.#revisionOfNode];
     const checks = this.#checks;
     const [lists, revisions, gone, forgotten] = [this.#lists, this.#revisionOfList, this.#gone, this.#forgotten];
     return {
-      revision: this.#revision,
+      revision,
       nodes: this.#nodes,
       services: lists,
       nodeChecksOf: (node) => checks.get(node)?.get('') ?? [],
+      revisionOfNode: (node) => ofNodes.get(node) ?? revision,
       revisionOf(service) {
         const list = lists.get(service);
         return (list ? revisions.get(list) : gone.get(service)) ?? forgotten;
@@ -149,6 +159,14 @@ export class CatalogBuilder {
     }
     this.#staleChecks.clear();
     this.#checks = checks;
+  }
+
+  /** Those of nodes that have gone are forgotten. */
+  #renewRevisions(): void {
+    const [before, touched] = [this.#revisionOfNode, this.#touchedNodes];
+    const latest = (id: string) => touched.get(id) ?? before.get(id) ?? this.#revision;
+    this.#revisionOfNode = new Map([...this.#nodes.keys()].map((id) => [id, latest(id)]));
+    touched.clear();
   }
 
   #renewLists(): void {

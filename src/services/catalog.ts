@@ -45,6 +45,8 @@ export interface CatalogSnapshot {
   nodeChecksOf(node: string): readonly CatalogCheck[];
   /** Revision of the latest change to one service, its disappearance included; 1 for one that was never there. */
   revisionOf(service: string): number;
+  /** Revision of the latest change to a node, its instances or checks; that of everything for a node that is not there. */
+  revisionOfNode(node: string): number;
 }
 
 /** Which instances of which services answer where, and how healthy they are. Everybody's view is the same. */

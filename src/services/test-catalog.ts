@@ -77,7 +77,8 @@ export class TestCatalog implements Catalog {
     services: ReadonlyMap<string, readonly CatalogInstance[]>,
   ): CatalogSnapshot {
     const revisions = new Map(this.#revisions);
-    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf: (service) => revisions.get(service) ?? 1 };
+    const [revisionOf, revisionOfNode] = [(service: string) => revisions.get(service) ?? 1, () => revision];
+    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf, revisionOfNode };
   }
 
   #publish(snapshot: CatalogSnapshot): void {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type Backend, type Route, routeKey } from '../route-table.ts';
 
 /** The servers of one route in HAProxy's configuration: places that backends come to and leave without a new one. */
@@ -13,14 +14,16 @@ const MIN_SLOTS = 8;
 
 /**
  * Puts the backends of each route into slots. Who has one keeps it; there is room for as many again, so that a replacement
- * of all needs no new configuration. A section is the same object again when nothing of it changed.
+ * of all needs no new configuration. A section is the same object again when nothing of it changed. HAProxy looks a host name
+ * up once, and refuses a whole configuration for one that it does not find: such backends get no slot.
  */
 export function assignSlots(routes: readonly Route[], before: readonly Section[]): Section[] {
   const known = new Map(before.map((section) => [section.name, section]));
   return routes.map((route) => {
     const old = known.get(sectionName(route));
     if (old?.route === route) return old;
-    return { name: sectionName(route), route, slots: fill(route.backends, old?.slots ?? []) };
+    const backends = route.backends.filter(({ address }) => isIP(address) !== 0);
+    return { name: sectionName(route), route, slots: fill(backends, old?.slots ?? []) };
   });
 }
 
