@@ -18,8 +18,10 @@ export function askUdp(packet: Buffer, { recursor, ...options }: AskOptions): Pr
     socket.on('message', (answer) => {
       if (answers(answer, packet)) resolve(answer);
     });
-    // A connected socket hears of nobody else, and of ports where nobody listens.
-    socket.connect(recursor.port, recursor.host, () => socket.send(packet));
+    // A connected socket hears of nobody else, and of ports where nobody listens. Without a callback, which is called in
+    // any case, where there is no way to the recursor is an error like any other.
+    socket.on('connect', () => socket.send(packet));
+    socket.connect(recursor.port, recursor.host);
     return () => socket.close();
   });
 }
