@@ -15,6 +15,9 @@ export interface ContainerEvent {
   readonly timeNano?: number;
 }
 
+/** The actions after which a container does not run: Docker's, and Podman's, whose filters may not know Docker's. */
+export const ENDINGS: readonly string[] = ['die', 'destroy', 'died', 'remove'];
+
 /** What we ask of Docker's API, over its unix socket. Rejects with FlotillaError `unavailable` when nobody answers. */
 export class DockerApi {
   readonly #socketPath: string;
@@ -34,7 +37,7 @@ export class DockerApi {
 
   /** Starts, ends and renamings of containers since that time (seconds since 1970), until the connection ends. */
   async *events(since: string, signal: AbortSignal): AsyncGenerator<ContainerEvent> {
-    const filters = { type: ['container'], event: ['start', 'die', 'destroy', 'rename'] };
+    const filters = { type: ['container'], event: ['start', 'rename', ...ENDINGS] };
     const query = new URLSearchParams({ since, filters: JSON.stringify(filters) });
     const response = await this.#get(`/events?${query}`, signal);
     if (response.statusCode !== 200) throw new FlotillaError('unavailable', `docker answered ${response.statusCode}`);

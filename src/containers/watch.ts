@@ -1,6 +1,6 @@
 import { Backoff, type Clock, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Registration } from '../services/index.ts';
-import { type ContainerSummary, DockerApi } from './docker-api.ts';
+import { type ContainerSummary, DockerApi, ENDINGS } from './docker-api.ts';
 import { type MachineFacts, registrationsOf } from './translate.ts';
 
 export interface ContainerServicesOptions {
@@ -122,7 +122,7 @@ class ContainerWatch {
       if (timeNano !== undefined) this.#since = seconds(timeNano / 1e6);
       const id = Actor?.ID;
       if (id === undefined) continue;
-      if (Action === 'die' || Action === 'destroy') this.#forget(id);
+      if (Action !== undefined && ENDINGS.includes(Action)) this.#forget(id);
       else this.#look(id, signal).catch(fail);
     }
   }
