@@ -23,17 +23,21 @@ export async function containerFigure(storeEndpoint: string, count: number): Pro
     const parts = { clock, random, log, signal };
     const clusterOf = (store: typeof ours) => openCluster({ store: store!, prefix: '/bench/', clock, random, log });
     const cluster = clusterOf(ours);
-    publish(path.join(hosts.folder, '1', 'docker.sock'), path.join(hosts.folder, 'services.json'), {
+    publish(hosts.socket(1), path.join(hosts.folder, 'services.json'), {
       ...parts,
       cluster,
     });
     const catalog = openCatalog({ ...parts, cluster: clusterOf(theirs) });
     const names = Array.from({ length: count }, (_, i) => `many-${i}`);
-    const start = async () => {
-      for (let name = names.pop(); name !== undefined; name = names.pop())
-        await hosts.docker(1, 'run', '-d', '-P', '-e', 'SERVICE_NAME=many', '--name', name, IMAGE);
+    const abreast = async (command: (name: string) => readonly string[]) => {
+      const waiting = [...names];
+      const work = async () => {
+        for (let name = waiting.pop(); name; name = waiting.pop()) await hosts.docker(1, ...command(name));
+      };
+      await Promise.all(Array.from({ length: ABREAST }, work));
     };
-    await Promise.all(Array.from({ length: ABREAST }, start));
+    await abreast((name) => ['create', '-P', '-e', 'SERVICE_NAME=many', '--name', name, IMAGE]);
+    await abreast((name) => ['start', name]);
     const startMs = performance.now();
     while (catalog.snapshot.services.get('many')?.length !== count) {
       if (performance.now() - startMs > 60_000) throw new Error('the containers are not all in the catalog');

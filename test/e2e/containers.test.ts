@@ -57,7 +57,7 @@ describe('containers of a real dockerd are services', { skip: whyNoDocker() }, (
   before(async () => {
     hosts = await DockerHosts.start(1);
     const socket = path.join(hosts.folder, 'gate.sock');
-    gate = new Gate(socket, path.join(hosts.folder, '1', 'docker.sock'));
+    gate = new Gate(socket, hosts.socket(1));
     await start('first', '-e', 'SERVICE_NAME=one', '-e', 'SERVICE_TAGS=http', '--restart', 'always');
     const source = new ContainerServices({ socket, machine: () => MACHINE, clock, random, log, reconcileMs: 60_000 });
     const follow = async () => {
@@ -97,6 +97,34 @@ describe('containers of a real dockerd are services', { skip: whyNoDocker() }, (
     await becomes(['first', 'renamed']);
     assert.ok(state?.some(({ id }) => id === 'm1:renamed:5000'));
     await hosts.docker(1, 'rm', '-f', 'renamed');
+    await becomes(['first']);
+  });
+
+  test('a burst of starts and ends leaves what runs, on the ports that it has', async () => {
+    const docker = (...args: string[]) => hosts.docker(1, ...args);
+    const ends: readonly ((name: string) => Promise<unknown>)[] = [
+      (name) => docker('kill', name),
+      (name) => docker('rm', '-f', name),
+      (name) => docker('restart', '-t', '0', name),
+      (name) => docker('rename', name, `other-${name}`),
+      async () => {},
+    ];
+    const lives = Array.from({ length: 25 }, (_, i) => async () => {
+      await start(`burst-${i}`);
+      await ends[i % ends.length]!(`burst-${i}`);
+    });
+    const work = async () => {
+      for (let life = lives.pop(); life !== undefined; life = lives.pop()) await life();
+    };
+    await Promise.all([work(), work(), work(), work()]);
+    const running = (await docker('ps', '--format', '{{.Names}} {{.Ports}}')).replace(/0\.0\.0\.0:(\d+)->.*/g, '$1');
+    assert.equal(running.split('\n').length, 16);
+    const known = () => state?.map(({ container, port }) => `${container} ${port}`).sort();
+    // Sooner than all containers are looked at anew.
+    await until('they are known', () => known()?.join() === running.split('\n').sort().join()).catch((error) => {
+      throw new Error(`${error.message}; docker runs\n${running}\nand known are\n${known()?.join('\n')}`);
+    });
+    await docker('rm', '-f', ...running.split('\n').flatMap((line) => /^\S*burst-\S+/.exec(line) ?? []));
     await becomes(['first']);
   });
 

@@ -1,7 +1,6 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
-  copyFileSync,
   existsSync,
   globSync,
   mkdirSync,
@@ -10,12 +9,12 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { IMAGES, packBusybox } from './docker-images.ts';
 import { isAlive, until } from './lab-fixture.ts';
 
 const run = promisify(execFile);
@@ -32,30 +31,6 @@ const PROGRAMS: readonly string[] = [
   'ip',
   'tar',
 ];
-
-/** Stands for whatever the tutorials' images serve: one page which says which container answers. */
-const APP = `#!/bin/sh
-trap 'exit 0' TERM
-mkdir -p /www && echo "Hello World from $(hostname)" > /www/index.html
-httpd -f -p "$PORT" -h /www &
-echo " * Running on http://0.0.0.0:$PORT/ (Press CTRL+C to quit)"
-wait
-`;
-
-/** A shell as first process would ignore SIGTERM, and each stop take the ten seconds docker gives; it ends like this, too. */
-const INIT = `#!/bin/sh
-trap 'exit 137' TERM
-"$@" &
-wait $!
-`;
-
-const server = (port: number): readonly string[] => [`EXPOSE ${port}`, `ENV PORT=${port}`, 'CMD ["/app"]'];
-
-const IMAGES: Readonly<Record<string, readonly string[]>> = {
-  'library/busybox': ['ENTRYPOINT ["/init"]', 'CMD ["sh"]'],
-  'jlordiales/python-micro-service': server(5000),
-  'mvanholsteijn/paas-monitor': server(1337),
-};
 
 /** In each machine's own network, so the same port everywhere. */
 const REGISTRY = '127.0.0.1:5000';
@@ -76,6 +51,9 @@ function missing(): string | undefined {
   return spaces.status === 0 ? undefined : `no namespaces here: ${spaces.stderr.trim()}`;
 }
 
+/** A network for each dockerd, or that of this process, see enterOwnNetwork. */
+export type DockerNetwork = 'own' | 'ours';
+
 /**
  * A dockerd for each machine of a lab, as machines of the tutorials have. Each runs with a registry in namespaces of its
  * own (processes, network, mounts), so containers of the same name on several machines do not meet, killing one process
@@ -84,10 +62,15 @@ function missing(): string | undefined {
  */
 export class DockerHosts {
   readonly folder: string = mkdtempSync(path.join(os.tmpdir(), 'fl-docker-'));
+  readonly #network: DockerNetwork;
   readonly #processes = new Map<number, ChildProcess>();
 
-  static async start(count: number): Promise<DockerHosts> {
-    const hosts = new DockerHosts();
+  private constructor(network: DockerNetwork) {
+    this.#network = network;
+  }
+
+  static async start(count: number, network: DockerNetwork = 'own'): Promise<DockerHosts> {
+    const hosts = new DockerHosts(network);
     try {
       const numbers = Array.from({ length: count }, (_, i) => i + 1);
       const images = hosts.powerOn(1).then(() => hosts.#publishImages());
@@ -112,24 +95,32 @@ export class DockerHosts {
       `echo $! >${home}/registry.pid`,
       // What a machine keeps in /run does not survive its loss of power.
       `rm -rf ${home}/exec ${home}/dockerd.pid`,
-      `exec dockerd -H unix://${this.#socket(number)} --data-root ${home}/data --exec-root ${home}/exec \\`,
-      `  --pidfile ${home}/dockerd.pid --registry-mirror http://${REGISTRY} --cgroup-parent ${this.#cgroup()}`,
+      // Told to end, or killed, it is started again, as by its systemd; what it cannot start with ends the machine.
+      'until',
+      `  dockerd -H unix://${this.socket(number)} --data-root ${home}/data --exec-root ${home}/exec \\`,
+      `    --pidfile ${home}/dockerd.pid --registry-mirror http://${REGISTRY} --cgroup-parent ${this.#cgroup()}`,
+      '  [ $? -eq 1 ]',
+      'do :; done',
     ].join('\n');
     const log = openSync(this.#log(number), 'a');
-    const spaces = ['-m', '-n', '-p', '--fork', '--kill-child', '--mount-proc'];
+    const spaces = ['-m', ...(this.#network === 'own' ? ['-n'] : []), '-p', '--fork', '--kill-child', '--mount-proc'];
     const process = spawn('unshare', [...spaces, 'sh', '-c', boot], { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     this.#processes.set(number, process);
-    await until(`dockerd ${number} answers`, async () => {
-      if (process.exitCode !== null) throw new Error(`dockerd ${number} ended:\n${this.logs(number)}`);
-      return await this.docker(number, 'version').catch(() => false);
-    });
+    await this.#untilAnswers(number);
+  }
+
+  /** Ends the machine's dockerd by that signal, and resolves when the next one answers. */
+  async restartDaemon(number: number, signal: 'TERM' | 'KILL'): Promise<void> {
+    const before = this.#pid(number, 'dockerd');
+    await this.#kill(number, signal, before);
+    await until('another dockerd runs', () => ![before, ''].includes(this.#pid(number, 'dockerd')));
+    await this.#untilAnswers(number);
   }
 
   /** Ends the machine's registry, so that its docker can pull no image. */
-  async closeRegistry(number: number): Promise<void> {
-    const pid = readFileSync(path.join(this.folder, String(number), 'registry.pid'), 'utf8').trim();
-    await run('nsenter', ['-t', this.#first(number), '-p', 'sh', '-c', `kill ${pid}`]);
+  closeRegistry(number: number): Promise<void> {
+    return this.#kill(number, 'TERM', this.#pid(number, 'registry'));
   }
 
   /** Every process of the machine's docker and all containers end at once. */
@@ -144,7 +135,7 @@ export class DockerHosts {
 
   /** Runs docker on a machine; answers what it printed. */
   async docker(number: number, ...args: string[]): Promise<string> {
-    const { stdout } = await run('/usr/bin/docker', ['-H', `unix://${this.#socket(number)}`, ...args]);
+    const { stdout } = await run('/usr/bin/docker', ['-H', `unix://${this.socket(number)}`, ...args]);
     return stdout.trimEnd();
   }
 
@@ -157,7 +148,7 @@ export class DockerHosts {
   /** The command line that runs a program which finds the machine's docker at /var/run/docker.sock. */
   within(number: number, program: string, args: readonly string[]): [string, string[]] {
     const script = 'mount -t tmpfs tmpfs /run && ln -s "$0" /run/docker.sock && exec "$@"';
-    return ['unshare', ['-m', 'sh', '-c', script, this.#socket(number), program, ...args]];
+    return ['unshare', ['-m', 'sh', '-c', script, this.socket(number), program, ...args]];
   }
 
   logs(number: number): string {
@@ -176,7 +167,7 @@ export class DockerHosts {
   }
 
   async #publishImages(): Promise<void> {
-    const archive = this.#packImage();
+    const archive = packBusybox(this.folder);
     for (const [name, changes] of Object.entries(IMAGES)) {
       const tag = `${REGISTRY}/${name}:latest`;
       await this.docker(1, 'import', ...changes.flatMap((change) => ['--change', change]), archive, tag);
@@ -185,22 +176,22 @@ export class DockerHosts {
     }
   }
 
-  /** busybox under all its names, and the server. */
-  #packImage(): string {
-    const tree = path.join(this.folder, 'tree');
-    const archive = path.join(this.folder, 'image.tar');
-    mkdirSync(path.join(tree, 'bin'), { recursive: true });
-    mkdirSync(path.join(tree, 'tmp'));
-    copyFileSync(
-      spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim(),
-      `${tree}/bin/busybox`,
-    );
-    const applets = spawnSync('busybox', ['--list'], { encoding: 'utf8' }).stdout.trim().split('\n');
-    for (const applet of applets) if (applet !== 'busybox') symlinkSync('busybox', `${tree}/bin/${applet}`);
-    for (const [name, script] of Object.entries({ app: APP, init: INIT }))
-      writeFileSync(path.join(tree, name), script, { mode: 0o755 });
-    spawnSync('tar', ['-C', tree, '-cf', archive, '.']);
-    return archive;
+  async #untilAnswers(number: number): Promise<void> {
+    const process = this.#processes.get(number)!;
+    await until(`dockerd ${number} answers`, async () => {
+      if (process.exitCode !== null) throw new Error(`dockerd ${number} ended:\n${this.logs(number)}`);
+      return await this.docker(number, 'version').catch(() => false);
+    });
+  }
+
+  /** As the machine numbers its processes; empty while there is none. */
+  #pid(number: number, program: 'dockerd' | 'registry'): string {
+    const file = path.join(this.folder, String(number), `${program}.pid`);
+    return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+  }
+
+  async #kill(number: number, signal: string, pid: string): Promise<void> {
+    await run('nsenter', ['-t', this.#first(number), '-p', 'sh', '-c', `kill -${signal} ${pid}`]);
   }
 
   /** The process in whose namespaces the machine's docker lives. */
@@ -208,7 +199,8 @@ export class DockerHosts {
     return String(firstChild(this.#processes.get(number)!.pid!));
   }
 
-  #socket(number: number): string {
+  /** Of the machine's docker. */
+  socket(number: number): string {
     return path.join(this.folder, String(number), 'docker.sock');
   }
 

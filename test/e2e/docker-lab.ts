@@ -31,6 +31,18 @@ export class DockerLab extends LabFixture {
     }
   }
 
+  /** Machines as they are on one computer: they share its docker, and are within this process's network. */
+  static async startShared(count: number): Promise<DockerLab> {
+    const lab = new DockerLab(await DockerHosts.start(1, 'ours'));
+    try {
+      await lab.okOn(1, 'lab', 'up', '--detach', '--machines', String(count));
+      return lab;
+    } catch (error) {
+      await lab.dispose();
+      throw error;
+    }
+  }
+
   /** Runs fleetctl where a machine's docker is at /var/run/docker.sock; it must succeed. */
   async okOn(number: number, ...args: string[]): Promise<string> {
     const [program, line] = this.hosts.within(number, FLEETCTL, args);
