@@ -114,6 +114,6 @@ describe('the router, with ten paas-monitors under two hundred requests a second
     assert.equal(nginx.match(/^ {4}server 127\.0\.1\.\d:\d+ /gm)?.length, 9);
     const { status, err } = await lab.run('router', 'nope');
     assert.equal(status, 2);
-    assert.match(err, /fleetctl router routes, backends or render nginx/);
+    assert.match(err, /fleetctl router routes, backends, certificates or render nginx/);
   });
 });
