@@ -20,7 +20,8 @@ export interface StartRouterOptions {
   readonly log: Log;
 }
 
-const CONNECT_TIMEOUT_MS = 3000;
+/** A packet that is lost is sent again after a second; whoever takes longer is not there. */
+const CONNECT_TIMEOUT_MS = 1500;
 const CLIENT_TIMEOUT_MS = 60_000;
 const MAX_FAILURES = 3;
 const REST_MS = 60_000;

@@ -15,6 +15,7 @@ import {
   ask,
   askRaw,
   backendAt,
+  closedPort,
   type OpenPlane,
   planeFor,
   startBackend,
@@ -68,6 +69,14 @@ test('a request that waits at a machine that is lost goes to another one', async
   await until('it waits', () => waiting === 1);
   await plane.use(table(['m1'], [good.backend]));
   assert.equal((await asked).body, 'good');
+});
+
+test('a request that fails at one machine goes to another one, however many backends the first has', async (t) => {
+  const { port, route } = await planeFor(t, open, { maxFailures: 1000 });
+  const dead = await Promise.all([1, 2, 3, 4].map(async (n) => backendAt(`dead-${n}`, await closedPort(), 'm2')));
+  const { backend } = await startBackend(t, 'good', (_, response) => response.end('good'));
+  await route(...dead, backend);
+  for (let count = 0; count < 20; count++) assert.equal((await ask(port)).body, 'good');
 });
 
 test('the PROXY protocol says who asks, in both versions, and nothing else is taken', async (t) => {

@@ -22,6 +22,11 @@ export class SteadyRequests {
     this.#done = this.#run(options, perSecond);
   }
 
+  /** Requests that have not been answered yet. */
+  get open(): number {
+    return this.#open;
+  }
+
   /** Stops asking, waits for what is open, answers all outcomes. */
   async stop(): Promise<readonly Outcome[]> {
     this.#running = false;

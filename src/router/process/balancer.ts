@@ -9,9 +9,19 @@ export class Balancer {
     this.#states = states;
   }
 
-  /** The backend for the next request, none of `tried`. A resting one only where there is no other. */
+  /**
+   * The backend for the next request, none of `tried`: after a failure one at another machine, since it may be the machine
+   * that is lost. A resting one only where there is no other.
+   */
   pick(tried: readonly BackendState[]): BackendState | undefined {
-    return this.#best(tried, false) ?? this.#best(tried, true);
+    const elsewhere = tried.length === 0 ? undefined : this.#best(this.#neighbours(tried), false);
+    return elsewhere ?? this.#best(tried, false) ?? this.#best(tried, true);
+  }
+
+  /** All backends at the machines of these. */
+  #neighbours(tried: readonly BackendState[]): readonly BackendState[] {
+    const machines = new Set(tried.map(({ backend }) => backend.machine));
+    return this.#states.filter(({ backend }) => machines.has(backend.machine));
   }
 
   #best(tried: readonly BackendState[], resting: boolean): BackendState | undefined {

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome } from '../e2e/steady-requests.ts';
+import { Fleet, fleetProblem } from './fleet.ts';
+import type { Machine } from './machine.ts';
+import { NODE } from './machine-set.ts';
+
+const PORTS = [8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009];
+const AGENT_TTL_MS = 5000;
+const PER_SECOND = 200;
+const SERVER = `require('node:http').createServer((q, r) => r.end(process.argv[1])).listen(process.argv[1])`;
+const WEB = `[Service]\nExecStart=${NODE} -e "${SERVER}" %i\n[X-Service]\nName=web\nPort=%i\nTags=http\n`;
+
+/** Requests to a machine's router, from somebody on the machines' network. */
+class Load {
+  readonly #child;
+  #output = '';
+
+  constructor(fleet: Fleet, machine: Machine) {
+    const script = path.join(import.meta.dirname, 'load.ts');
+    const args = [...process.execArgv, script, machine.address, '80', String(PER_SECOND)];
+    const [command, all] = fleet.set.network.inside(process.execPath, args);
+    this.#child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.stdout.on('data', (data: Buffer) => {
+      this.#output += data;
+    });
+  }
+
+  /** Ends it; answers what became of each request, in times of `Date.now()`, and how many were never answered. */
+  async stop(): Promise<{ readonly outcomes: readonly Outcome[]; readonly open: number }> {
+    const ended = new Promise((resolve) => this.#child.once('close', resolve));
+    this.#child.stdin.end();
+    await ended;
+    return JSON.parse(this.#output);
+  }
+}
+
+describe('a machine with three of nine instances is gone in silence', { skip: fleetProblem() ?? false }, () => {
+  let fleet: Fleet;
+  before(async () => {
+    fleet = await Fleet.open({ machines: 3, settings: [`agent_ttl=${AGENT_TTL_MS}ms`] });
+    await fleet.submit('web@.service', WEB);
+    await fleet.ok('start', ...PORTS.map((port) => `web@${port}`));
+  });
+  after(() => fleet?.[Symbol.asyncDispose]());
+
+  /** How many backends of the service are at each machine, as the router of one says. */
+  const backendsAt = async (router: Machine): Promise<readonly number[]> => {
+    const { stdout, status } = await fleet.fleetctl(['router', 'routes', '-o', 'json'], router);
+    if (status !== 0) return [];
+    const { routes } = JSON.parse(stdout) as { routes: { host: string; backends: { machine: string }[] }[] };
+    const backends = routes.find(({ host }) => host === 'web.*')?.backends ?? [];
+    return fleet.machines.map(({ machineId }) => backends.filter(({ machine }) => machine === machineId).length);
+  };
+
+  test('requests through another one lose nothing', async () => {
+    const [router, , victim] = fleet.machines as [Machine, Machine, Machine];
+    await fleet.until('three instances each', async () => (await backendsAt(router)).join() === '3,3,3');
+    const load = new Load(fleet, router);
+    await sleep(1000);
+    const cutAtMs = Date.now();
+    await victim.cut();
+    await fleet.until('its routes are gone', async () => (await backendsAt(router))[2] === 0);
+    const changedMs = Date.now() - cutAtMs;
+    await sleep(3000);
+    const { outcomes, open } = await load.stop();
+    const failed = outcomes.filter(({ result }) => result !== 200);
+    const longestMs = Math.round(Math.max(...outcomes.map(({ tookMs }) => tookMs)));
+    const slow = outcomes.filter(({ tookMs }) => tookMs > 500).length;
+    console.log(`${outcomes.length} requests, ${failed.length} failed; the routes changed after ${changedMs} ms`);
+    console.log(`${slow} took more than half a second, the longest ${longestMs} ms`);
+    assert.deepEqual(failed, []);
+    assert.equal(open, 0);
+    assert.ok(outcomes.length > PER_SECOND, `${outcomes.length} requests`);
+    assert.ok(changedMs < AGENT_TTL_MS + 3000);
+  });
+});
