@@ -5,7 +5,7 @@ import { buildRoutes } from './build-routes.ts';
 import type { BackendReport, RouterSettings } from './data-plane.ts';
 import { assertFree, findRouter, isRouted, killRouter } from './predecessor.ts';
 import { changesBetween, type FromRouter, type ToRouter } from './protocol.ts';
-import { NO_ROUTES, type RouteTable } from './route-table.ts';
+import { NO_ROUTES, type RouteProblem, type RouteTable } from './route-table.ts';
 
 export interface OpenRouterOptions {
   readonly settings: RouterSettings;
@@ -84,7 +84,7 @@ class RouterClient implements Router {
     }
     if (signal.aborted) return;
     this.#backoff.reset();
-    this.table = buildRoutes(catalog.snapshot);
+    this.#adopt(buildRoutes(catalog.snapshot));
     this.#unsubscribe = catalog.onChange(() => this.#settle());
     await this.#start();
   }
@@ -100,13 +100,19 @@ class RouterClient implements Router {
 
   #update(): void {
     const before = this.table;
-    this.table = buildRoutes(this.#options.catalog.snapshot, before);
-    if (this.table === before) return;
-    for (const { host, path, service, reason } of this.table.problems) {
-      const isNew = !before.problems.some((known) => known.host === host && known.service === service);
-      if (isNew) this.#options.log.warn('Not routed', { service, host, path, reason });
-    }
-    this.#send({ type: 'change', changes: changesBetween(before, this.table) });
+    const after = buildRoutes(this.#options.catalog.snapshot, before);
+    if (after === before) return;
+    this.#adopt(after);
+    this.#send({ type: 'change', changes: changesBetween(before, after) });
+  }
+
+  /** Says what is newly asked for and cannot be had. */
+  #adopt(table: RouteTable): void {
+    const isKnown = ({ host, path, service }: RouteProblem) =>
+      this.table.problems.some((known) => known.host === host && known.path === path && known.service === service);
+    for (const problem of table.problems.filter((one) => !isKnown(one)))
+      this.#options.log.warn('Not routed', { ...problem });
+    this.table = table;
   }
 
   /** Where somebody else listens, no process is started only to find that out. */
