@@ -91,6 +91,8 @@ export class FrontServer {
    */
   async close(graceMs: number): Promise<void> {
     this.#http.prependListener('request', (_, response: ServerResponse) => response.setHeader('connection', 'close'));
+    // What waits to be accepted is reset by the end of listening: it is taken first, which comes before what is immediate.
+    await new Promise<void>((resolve) => setImmediate(resolve));
     // An HTTP server's own way to close ends silent connections at once.
     const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(this.#listener, () => resolve()));
     const cancel = this.#options.clock.after(graceMs, () => {
