@@ -1,21 +1,11 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { IMAGES, packBusybox } from './docker-images.ts';
 import { isAlive, until } from './lab-fixture.ts';
+import { firstChild, removeGroups, whyNotHere } from './namespaces.ts';
 
 const run = promisify(execFile);
 
@@ -35,20 +25,9 @@ const PROGRAMS: readonly string[] = [
 /** In each machine's own network, so the same port everywhere. */
 const REGISTRY = '127.0.0.1:5000';
 
-/** What keeps docker from being run here, for the test's skip; in CI it has to be there, so there it throws. */
+/** What keeps docker from being run here, see whyNotHere. */
 export function whyNoDocker(): string | undefined {
-  const reason = missing();
-  if (reason !== undefined && process.env['CI'] === 'true')
-    throw new Error(`docker has to be there in CI, but ${reason}`);
-  return reason;
-}
-
-function missing(): string | undefined {
-  if (process.getuid!() !== 0) return 'running dockerd takes root';
-  const absent = PROGRAMS.filter((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0);
-  if (absent.length > 0) return `not installed: ${absent.join(', ')}`;
-  const spaces = spawnSync('unshare', ['-m', '-n', '-p', '--fork', '--mount-proc', 'true'], { encoding: 'utf8' });
-  return spaces.status === 0 ? undefined : `no namespaces here: ${spaces.stderr.trim()}`;
+  return whyNotHere('docker', PROGRAMS);
 }
 
 /** A network for each dockerd, or that of this process, see enterOwnNetwork. */
@@ -157,12 +136,7 @@ export class DockerHosts {
 
   async dispose(): Promise<void> {
     await Promise.all([...this.#processes.keys()].map((number) => this.powerOff(number)));
-    // Innermost first; groups whose last process is just ending refuse for a moment.
-    const groups = () => globSync([`/sys/fs/cgroup/{*/,}${this.#cgroup()}{,/*}/`]).sort((a, b) => b.length - a.length);
-    await until('the control groups are gone', () => {
-      for (const group of groups()) removeGroup(group);
-      return groups().length === 0;
-    });
+    await removeGroups(this.#cgroup());
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -215,21 +189,4 @@ export class DockerHosts {
 
 function registryConfig(directory: string): string {
   return `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${directory}}}\nhttp: {addr: ${REGISTRY}}\n`;
-}
-
-/** Of unshare that is the first process of the namespaces. */
-function firstChild(pid: number): number | undefined {
-  try {
-    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]) || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function removeGroup(group: string): void {
-  try {
-    rmdirSync(group);
-  } catch (error) {
-    if (!['ENOENT', 'EBUSY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-  }
 }
