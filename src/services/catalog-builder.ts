@@ -8,6 +8,14 @@ const MAX_GONE = 10_000;
 /** The checks of one node that stand by themselves, by the instance they are about; under the empty id the node's own. */
 type ChecksOfNode = ReadonlyMap<string, readonly CatalogCheck[]>;
 
+interface NodeState {
+  /** Of the latest change to it, its instances or checks. */
+  readonly revision: number;
+  readonly checks: ChecksOfNode;
+}
+
+const NO_CHECKS: ChecksOfNode = new Map();
+
 const NO_RECORDS: CatalogRecords = {
   revision: 1,
   machines: new Map(),
@@ -30,7 +38,7 @@ export class CatalogBuilder {
   #records = NO_RECORDS;
   #nodes: ReadonlyMap<string, CatalogNode> = new Map();
   readonly #services = new Map<string, MutableService>();
-  #checks: ReadonlyMap<string, ChecksOfNode> = new Map();
+  #states: ReadonlyMap<string, NodeState> = new Map();
   #lists: ReadonlyMap<string, readonly CatalogInstance[]> = new Map();
   readonly #revisionOfList = new WeakMap<readonly CatalogInstance[], number>();
   /** When services that are no more disappeared. */
@@ -38,13 +46,10 @@ export class CatalogBuilder {
   /** When the last of those disappeared that are not remembered any more. */
   #forgotten = 1;
   #revision = 1;
-  #revisionOfNode: ReadonlyMap<string, number> = new Map();
   /** When nodes have changed since the snapshot before. */
   readonly #touchedNodes = new Map<string, number>();
   /** Services whose list is to be made again. */
   readonly #stale = new Set<string>();
-  /** Nodes whose checks are to be sorted out again. */
-  readonly #staleChecks = new Set<string>();
   #snapshot: CatalogSnapshot | undefined;
 
   /** The first state. When each service last changed is not known then, only that it was no later than this. */
@@ -53,7 +58,6 @@ export class CatalogBuilder {
     this.#records = records;
     this.#renewNodes();
     for (const nested of records.instances.values()) for (const instance of nested.values()) this.#put(instance);
-    for (const node of records.checks.keys()) this.#staleChecks.add(node);
     this.#snapshot = undefined;
   }
 
@@ -64,7 +68,6 @@ export class CatalogBuilder {
         if (change.before) this.#remove(change.before);
         if (change.after) this.#put(change.after);
       } else if (change.kind === 'check') {
-        this.#staleChecks.add(change.node);
         this.#touchedNodes.set(change.node, this.#revision);
         for (const { service } of [change.before, change.after].filter((check) => check !== undefined))
           this.#touchOn(change.node, service);
@@ -122,23 +125,25 @@ export class CatalogBuilder {
       if (before && sameRecord(before, node)) nodes.set(id, before);
       else this.#touchedNodes.set(id, this.#revision);
     }
-    for (const id of this.#nodes.keys()) if (!nodes.has(id)) this.#touchOn(id, '');
+    for (const id of this.#nodes.keys()) {
+      if (nodes.has(id)) continue;
+      this.#touchOn(id, '');
+      this.#touchedNodes.set(id, this.#revision);
+    }
     this.#nodes = nodes;
   }
 
   #build(): CatalogSnapshot {
-    if (this.#staleChecks.size > 0) this.#renewChecks();
+    if (this.#touchedNodes.size > 0) this.#renewStates();
     if (this.#stale.size > 0) this.#renewLists();
-    if (this.#touchedNodes.size > 0) this.#renewRevisions();
-    const [revision, ofNodes] = [this.#revision, this.#revisionOfNode];
-    const checks = this.#checks;
+    const [revision, states] = [this.#revision, this.#states];
     const [lists, revisions, gone, forgotten] = [this.#lists, this.#revisionOfList, this.#gone, this.#forgotten];
     return {
       revision,
       nodes: this.#nodes,
       services: lists,
-      nodeChecksOf: (node) => checks.get(node)?.get('') ?? [],
-      revisionOfNode: (node) => ofNodes.get(node) ?? revision,
+      nodeChecksOf: (node) => states.get(node)?.checks.get('') ?? [],
+      revisionOfNode: (node) => states.get(node)?.revision ?? revision,
       revisionOf(service) {
         const list = lists.get(service);
         return (list ? revisions.get(list) : gone.get(service)) ?? forgotten;
@@ -146,27 +151,14 @@ export class CatalogBuilder {
     };
   }
 
-  #renewChecks(): void {
-    const checks = new Map(this.#checks);
-    for (const node of this.#staleChecks) {
-      const records = this.#records.checks.get(node);
-      if (records)
-        checks.set(
-          node,
-          Map.groupBy([...records.values()].sort(byId), ({ service }) => service),
-        );
-      else checks.delete(node);
+  #renewStates(): void {
+    const states = new Map(this.#states);
+    for (const [id, revision] of this.#touchedNodes) {
+      if (this.#nodes.has(id)) states.set(id, { revision, checks: byInstance(this.#records.checks.get(id)) });
+      else states.delete(id);
     }
-    this.#staleChecks.clear();
-    this.#checks = checks;
-  }
-
-  /** Those of nodes that have gone are forgotten. */
-  #renewRevisions(): void {
-    const [before, touched] = [this.#revisionOfNode, this.#touchedNodes];
-    const latest = (id: string) => touched.get(id) ?? before.get(id) ?? this.#revision;
-    this.#revisionOfNode = new Map([...this.#nodes.keys()].map((id) => [id, latest(id)]));
-    touched.clear();
+    this.#touchedNodes.clear();
+    this.#states = states;
   }
 
   #renewLists(): void {
@@ -205,12 +197,17 @@ export class CatalogBuilder {
 
   /** The instance with the checks that stand beside it; the same object when there are none. */
   #withChecks(instance: CatalogInstance): CatalogInstance {
-    const ofNode = this.#checks.get(instance.machine);
-    const [own, nodeChecks] = [ofNode?.get(instance.id), ofNode?.get('')];
+    const { checks: ofNode } = this.#states.get(instance.machine)!;
+    const [own, nodeChecks] = [ofNode.get(instance.id), ofNode.get('')];
     if (!own && !nodeChecks) return instance;
     const checks = [...instance.checks, ...(own ?? [])];
     return nodeChecks ? { ...instance, checks, nodeChecks } : { ...instance, checks };
   }
+}
+
+function byInstance(checks: ReadonlyMap<string, CatalogCheck> | undefined): ChecksOfNode {
+  if (!checks) return NO_CHECKS;
+  return Map.groupBy([...checks.values()].sort(byId), ({ service }) => service);
 }
 
 function keyOf({ machine, id }: CatalogInstance): string {
