@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { identify, isAlive, signalProcess } from './process-identity.ts';
 
@@ -12,6 +13,22 @@ test('a process is known by pid and start time, and dead once it has ended', asy
   signalProcess(identity, 'SIGKILL');
   await once(child, 'exit');
   assert.equal(isAlive(identity), false);
+});
+
+test('a process is dead no sooner than its ports are free', async () => {
+  const program = `
+    Array.from({ length: 100 }, () => Buffer.alloc(1e6, 1));
+    const server = require('node:net').createServer().listen(0, '127.0.0.1', () => console.log(server.address().port))`;
+  for (let round = 0; round < 5; round++) {
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [port] = await once(child.stdout, 'data');
+    const identity = identify(child.pid!)!;
+    signalProcess(identity, 'SIGKILL');
+    while (isAlive(identity));
+    const successor = createServer().listen(Number(String(port)), '127.0.0.1');
+    await once(successor, 'listening');
+    successor.close();
+  }
 });
 
 test('another process that got the same pid is neither alive nor signalled', () => {

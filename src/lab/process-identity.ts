@@ -39,7 +39,9 @@ function readProcess(pid: number): Running | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command's name may hold blanks and brackets; fields are counted after its end.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : { pid, parent: Number(fields[1]), startTime: Number(fields[19]) };
+    // A zombie that has other threads yet still has its files and ports, until the last of them has gone.
+    const gone = fields[0] === 'Z' && Number(fields[17]) <= 1;
+    return gone ? undefined : { pid, parent: Number(fields[1]), startTime: Number(fields[19]) };
   } catch {
     return undefined;
   }

@@ -87,13 +87,17 @@ describe('a lab of three machines', () => {
     }
   });
 
-  test('a machine in maintenance is left out of DNS', { skip: noDig }, async () => {
+  test('a machine in maintenance is left out of DNS, also after a restart of fleetd', { skip: noDig }, async () => {
     const [one, two] = machines as [Machine, Machine, Machine];
     const maintain = (enable: boolean) =>
       json(one, `/v1/agent/maintenance?enable=${enable}&reason=disks`, { method: 'PUT' });
     await maintain(true);
     await until('web is out', async () => (await dig(two, 'web.service.consul'))[0] === '');
     assert.match(await lab.ok('services', 'web'), /critical\s.*disks/);
+    await lab.ok('lab', 'kill', '--daemon-only', '1');
+    await lab.ok('lab', 'revive', '1');
+    assert.ok('_node_maintenance' in (await json(one, '/v1/agent/checks')));
+    assert.deepEqual(await json(two, '/v1/health/service/web?passing'), []);
     await maintain(false);
     await until('web is back', async () => (await dig(two, 'web.service.consul'))[0] === '127.0.1.1');
   });
