@@ -8,11 +8,14 @@ import { openEtcdStore } from '../src/store/index.ts';
 import { DockerHosts } from '../test/e2e/docker-daemon.ts';
 import type { Figure } from './figures.ts';
 
-const IMAGE = 'jlordiales/python-micro-service';
+const IMAGE = 'busybox';
 /** Docker takes this many commands at a time. */
 const ABREAST = 8;
 
-/** Containers of a real dockerd, published like a fleetd does, until the catalog behind another connection has all. */
+/**
+ * Containers of a real dockerd, published like a fleetd does, until the catalog behind another connection has all. They are
+ * on the machine's own network: one for each would take docker longer than all else.
+ */
 export async function containerFigure(storeEndpoint: string, count: number): Promise<Figure> {
   const hosts = await DockerHosts.start(1);
   const stopping = new AbortController();
@@ -29,15 +32,11 @@ export async function containerFigure(storeEndpoint: string, count: number): Pro
     });
     const catalog = openCatalog({ ...parts, cluster: clusterOf(theirs) });
     const names = Array.from({ length: count }, (_, i) => `many-${i}`);
-    const abreast = async (command: (name: string) => readonly string[]) => {
-      const waiting = [...names];
-      const work = async () => {
-        for (let name = waiting.pop(); name; name = waiting.pop()) await hosts.docker(1, ...command(name));
-      };
-      await Promise.all(Array.from({ length: ABREAST }, work));
-    };
-    await abreast((name) => ['create', '-P', '-e', 'SERVICE_NAME=many', '--name', name, IMAGE]);
-    await abreast((name) => ['start', name]);
+    const create = ['create', '--network', 'host', '--expose', '80', '-e', 'SERVICE_NAME=many'];
+    await abreast(names, async (mine) => {
+      for (const name of mine) await hosts.docker(1, ...create, '--name', name, IMAGE, 'sleep', 'infinity');
+    });
+    await abreast(names, (mine) => hosts.docker(1, 'start', ...mine));
     const startMs = performance.now();
     while (catalog.snapshot.services.get('many')?.length !== count) {
       if (performance.now() - startMs > 60_000) throw new Error('the containers are not all in the catalog');
@@ -51,6 +50,12 @@ export async function containerFigure(storeEndpoint: string, count: number): Pro
     await Promise.all([ours!.close(), theirs!.close()]);
     await hosts.dispose();
   }
+}
+
+/** Shares the names among as many commands as docker takes at a time. */
+async function abreast(names: readonly string[], work: (mine: readonly string[]) => Promise<unknown>): Promise<void> {
+  const shares = Array.from({ length: ABREAST }, (_, share) => names.filter((_, i) => i % ABREAST === share));
+  await Promise.all(shares.map(work));
 }
 
 type Parts = Omit<ConstructorParameters<typeof ServicePublisher>[0], 'presence' | 'local' | 'machine'>;

@@ -12,7 +12,7 @@ import { type Figure, printFigures } from './figures.ts';
 import { BenchLab } from './lab.ts';
 
 const UNITS = 500;
-const CONTAINERS = 100;
+const CONTAINERS = 500;
 const SERVICE = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[X-Service]\nName=many\nPort=80\n';
 
 export async function benchServices(quick: boolean): Promise<void> {
