@@ -160,13 +160,14 @@ function failureContract(open: OpenPlane): void {
     );
     const dead = backendAt('dead', await closedPort());
     await route(dead, backend);
-    for (let i = 0; i < 20; i++) {
-      const body = i % 2 ? { method: 'POST', body: 'some' } : {};
+    const stateOf = async (wanted: string) => (await plane.backends()).find(({ id }) => id === wanted)?.state;
+    let count = 0;
+    await until('it rests', async () => {
+      const body = count++ % 2 ? { method: 'POST', body: 'some' } : {};
       assert.equal((await ask(port, body)).body, 'a');
-    }
-    const reports = await plane.backends();
-    assert.equal(reports.find(({ id }) => id === dead.id)?.state, 'resting');
-    assert.equal(reports.find(({ id }) => id === backend.id)?.state, 'up');
+      return count >= 20 && (await stateOf(dead.id)) === 'resting';
+    });
+    assert.equal(await stateOf(backend.id), 'up');
   });
 
   test('a backend that breaks off is left for another one when the request may be repeated', async (t) => {

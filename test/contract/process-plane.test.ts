@@ -52,6 +52,24 @@ test('a head of 1 MB is answered, not only cut off', async (t) => {
   assert.match(await askRaw(port, text, false), /^HTTP\/1\.1 431 [\s\S]*larger than 32768 bytes/);
 });
 
+test('a backend that was asked before it listened is asked again soon', async (t) => {
+  const { port, route, plane } = await planeFor(t, open);
+  const good = await startBackend(t, 'good', (_, response) => response.end('good'));
+  const late = backendAt('late', await closedPort());
+  await route(late, good.backend);
+  await until('it rests', async () => {
+    assert.equal((await ask(port)).body, 'good');
+    return (await plane.backends()).some(({ id, state }) => id === late.id && state === 'resting');
+  });
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {}).resume();
+    socket.end('HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nlate');
+  });
+  server.listen(late.port, late.address);
+  t.after(() => server.close());
+  await until('the late one answers', async () => (await ask(port)).body === 'late');
+});
+
 test('a request that waits at a machine that is lost goes to another one', async (t) => {
   const { port, plane } = await planeFor(t, open);
   let waiting = 0;

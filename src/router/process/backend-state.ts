@@ -8,6 +8,8 @@ export type BackendLimits = Pick<RouterSettings, 'answerTimeoutMs' | 'connectTim
 /** Shorter than the five seconds after which many servers close a silent connection. */
 const IDLE_CONNECTION_MS = 4000;
 const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
+/** Of the first rest of a backend that has never answered: it may only be starting. Each further one is twice as long. */
+const STARTING_REST_MS = 1000;
 
 /** A request that can be taken back from its backend. */
 export interface Waiting {
@@ -33,6 +35,8 @@ export class BackendState {
   #failures = 0;
   #failuresInARow = 0;
   #restUntilMs = 0;
+  /** The next rest is no longer than this. */
+  #longestRestMs = STARTING_REST_MS;
   #draining = false;
   #idle: (() => void)[] = [];
 
@@ -87,19 +91,19 @@ export class BackendState {
   succeeded(): void {
     this.#failuresInARow = 0;
     this.#restUntilMs = 0;
+    this.#longestRestMs = Number.POSITIVE_INFINITY;
   }
 
   failed(because: string): void {
     this.#failures++;
     this.#failuresInARow++;
-    const { maxFailures, restMs } = this.#limits;
-    if (this.#failuresInARow < maxFailures) return;
-    // Whoever fails again right after a rest rests again.
-    if (!this.isResting) {
-      const { id, address, port } = this.backend;
-      this.#log.warn('Backend rests', { service: this.service, backend: id, address, port, restMs, because });
-    }
+    // Others that fail while it rests were under way before. Whoever fails again right after a rest rests again.
+    if (this.#failuresInARow < this.#limits.maxFailures || this.isResting) return;
+    const restMs = Math.min(this.#longestRestMs, this.#limits.restMs);
+    this.#longestRestMs *= 2;
     this.#restUntilMs = this.#clock.monotonic() + restMs;
+    const { id, address, port } = this.backend;
+    this.#log.warn('Backend rests', { service: this.service, backend: id, address, port, restMs, because });
   }
 
   /** Takes it out of the choice; resolves when its last request is over. */
