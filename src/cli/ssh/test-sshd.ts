@@ -1,6 +1,15 @@
 /** What the tests of ssh share: an sshd, an ssh agent and a home of their own. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +23,14 @@ export function sshProblem(): string | undefined {
   const missing = ['ssh', 'ssh-agent', 'script'].filter((name) => spawnSync('which', [name]).status !== 0);
   if (spawnSync(SSHD, ['-V']).error) missing.push('sshd');
   return missing.length > 0 ? `missing ${missing.join(', ')}: apt-get install openssh-server bsdutils` : undefined;
+}
+
+/** The sentence that says why the sshd of this user cannot give anybody a terminal, or undefined. */
+export function terminalProblem(): string | undefined {
+  // sshd hands a terminal to the group tty, which only root may do where it is not made for that group.
+  if (process.getuid!() === 0 || /^devpts \S+ devpts \S*gid=/m.test(readFileSync('/proc/mounts', 'utf8')))
+    return undefined;
+  return 'run by root only: terminals are not of the group tty here (devpts is mounted without gid=5)';
 }
 
 export interface Ran {
