@@ -1,15 +1,14 @@
 /**
  * The catalog of services, as every machine of a lab has it. `npm run bench -- services [--quick]`.
  */
-import { openCluster } from '../src/cluster/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../src/lib/index.ts';
-import type { ServiceInstance } from '../src/model/index.ts';
 import { type Catalog, openCatalog } from '../src/services/index.ts';
-import { openEtcdStore } from '../src/store/index.ts';
 import { whyNoDocker } from '../test/e2e/docker-daemon.ts';
+import { CatalogWriter, connect } from './catalog-writer.ts';
 import { containerFigure } from './container-services.ts';
 import { type Figure, printFigures } from './figures.ts';
 import { BenchLab } from './lab.ts';
+import { routeChanges } from './route-changes.ts';
 
 const UNITS = 500;
 const CONTAINERS = 500;
@@ -21,9 +20,10 @@ export async function benchServices(quick: boolean): Promise<void> {
     await lab.up();
     const registration = await registrations(lab, quick ? 100 : UNITS);
     const changes = await changesSeen(lab, quick ? 100 : 1000);
+    const routes = await routeChanges(lab, quick ? 50 : 300);
     const containers =
       whyNoDocker() === undefined ? [await containerFigure(lab.storeEndpoint(), quick ? 30 : CONTAINERS)] : [];
-    printFigures('services', [registration, ...containers, ...changes]);
+    printFigures('services', [registration, ...containers, ...changes, routes]);
   } finally {
     await lab.down();
   }
@@ -57,31 +57,24 @@ async function untilCounts(endpoint: string, count: number): Promise<void> {
 
 /** Instances of a machine made for this, changed one after another; three catalogs follow over connections of their own. */
 async function changesSeen(lab: BenchLab, changes: number): Promise<Figure[]> {
-  const stores = Array.from({ length: 4 }, () =>
-    openEtcdStore({ endpoints: [lab.storeEndpoint()], clock, random, log }),
-  );
   const stopping = new AbortController();
-  const clusters = stores.map((store) => openCluster({ store, prefix: '/_coreos.com/fleet/', clock, random, log }));
-  const [writer, ...readers] = clusters;
-  const catalogs = readers.map((cluster) => openCatalog({ cluster, clock, random, log, signal: stopping.signal }));
+  const { signal } = stopping;
+  const connections = Array.from({ length: 3 }, () => connect(lab.storeEndpoint()));
+  const catalogs = connections.map(({ cluster }) => openCatalog({ cluster, clock, random, log, signal }));
   await Promise.all(catalogs.map((catalog) => catalog.sync()));
-  const lease = await writer!.lease(30_000);
-  const resources = { cores: 1, memoryBytes: 1e9 };
-  const self = { id: 'be'.repeat(16), address: '127.0.9.9', metadata: {}, resources, version: '' };
-  const announcement = await writer!.announce(self, 'bench', lease);
-  if (announcement === 'taken') throw new Error('the machine of the benchmark is there already');
+  const writer = await CatalogWriter.open(lab.storeEndpoint());
   const commit: number[] = [];
   const seen: number[] = [];
   for (let i = 0; i < changes; i++) {
     const told = Promise.all(catalogs.map((catalog) => untilPort(catalog, i + 1)));
     const startMs = performance.now();
-    await writer!.putInstances(announcement, new Map([['bench', instance(self.id, i + 1)]]));
+    await writer.put('127.0.9.9', i + 1);
     commit.push(performance.now() - startMs);
     seen.push(Math.max(...(await told)) - startMs);
   }
   stopping.abort();
-  await lease.revoke();
-  await Promise.all(stores.map((store) => store.close()));
+  await writer.close();
+  await Promise.all(connections.map(({ store }) => store.close()));
   const floor = { name: 'the commit', samples: commit };
   const name = 'a change, from its sending until the last of three catalogs tells it';
   return [{ name, unit: 'ms', samples: seen, target: '< 100', floor }];
@@ -96,21 +89,4 @@ function untilPort(catalog: Catalog, port: number): Promise<number> {
       resolve(performance.now());
     });
   });
-}
-
-function instance(machine: string, port: number): ServiceInstance {
-  return {
-    machine,
-    id: 'bench',
-    name: 'bench',
-    address: '127.0.9.9',
-    port,
-    tags: ['http'],
-    meta: {},
-    weights: { passing: 1, warning: 1 },
-    enableTagOverride: false,
-    source: 'api',
-    routes: [],
-    checks: [],
-  };
 }

@@ -1,70 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
-import { systemClock as clock, systemRandom as random, silentLog } from '../lib/index.ts';
-import type { Catalog, CatalogInstance, CatalogSnapshot } from '../services/index.ts';
-import { openRouter, type Router, type RouterSettings } from './index.ts';
+import { systemClock as clock } from '../lib/index.ts';
 import { findRouter } from './predecessor.ts';
+import { freePort, MemoryCatalog, open, temporary, until } from './test-router.ts';
 
 const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
-
-type Plane = RouterSettings['plane'];
-
-const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
-
-/** A catalog held in memory; `set` replaces the instances of `web`. */
-class MemoryCatalog implements Catalog {
-  snapshot: CatalogSnapshot = this.#state(1, new Map(), new Map());
-  readonly #listeners = new Set<(snapshot: CatalogSnapshot) => void>();
-
-  set(...ports: number[]): void {
-    const revision = this.snapshot.revision + 1;
-    const instances = ports.map((port) => webInstance(port));
-    const names = { id: 'm1', kind: 'machine', name: 'm1', uuid: 'm1' } as const;
-    const node = { ...names, address: '127.0.0.1', meta: {}, createRevision: 1, modifyRevision: 1 };
-    const services = new Map(ports.length > 0 ? [['web', instances]] : []);
-    this.snapshot = this.#state(revision, new Map([['m1', node]]), services);
-    for (const listener of this.#listeners) listener(this.snapshot);
-  }
-
-  #state(revision: number, nodes: CatalogSnapshot['nodes'], services: CatalogSnapshot['services']): CatalogSnapshot {
-    const revisionOf = () => revision;
-    return { revision, nodes, services, nodeChecksOf: () => [], revisionOf, revisionOfNode: revisionOf };
-  }
-
-  onChange(listener: (snapshot: CatalogSnapshot) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  async sync(): Promise<void> {}
-}
-
-function webInstance(port: number): CatalogInstance {
-  return {
-    machine: 'm1',
-    id: `web-${port}`,
-    name: 'web',
-    address: '127.0.0.1',
-    port,
-    tags: ['http'],
-    meta: {},
-    weights: { passing: 1, warning: 1 },
-    enableTagOverride: false,
-    source: 'unit',
-    routes: [],
-    checks: [],
-    createRevision: 1,
-    modifyRevision: 1,
-  };
-}
 
 async function startServer(t: TestContext, name: string): Promise<number> {
   const server = http.createServer((_, response) => void clock.after(5, () => response.end(name)));
@@ -75,55 +21,6 @@ async function startServer(t: TestContext, name: string): Promise<number> {
     server.close();
   });
   return (server.address() as net.AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-const opened: Router[] = [];
-
-function temporary(t: TestContext): string {
-  const directory = mkdtempSync(path.join(os.tmpdir(), 'router-'));
-  t.after(async () => {
-    // A router finds by its directory what it has to end.
-    await Promise.all(opened.splice(0).map((router) => router.close()));
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return directory;
-}
-
-function open(plane: Plane, catalog: Catalog, directory: string, port: number): Router {
-  const settings: RouterSettings = {
-    plane,
-    listen: [{ host: '127.0.0.1', port }],
-    listenTls: [],
-    certificates: '',
-    redirectToTls: false,
-    proxyProtocol: false,
-    accessLog: '',
-    answerTimeoutMs: 20_000,
-    connectTimeoutMs: 2000,
-    maxFailures: 3,
-    restMs: 60_000,
-    clientTimeoutMs: 10_000,
-  };
-  const spawn = { command: process.execPath, args: [...process.execArgv, FLEETD, 'router', '--dir', directory] };
-  const router = openRouter({ settings, directory, catalog, spawn, clock, random, log: silentLog });
-  opened.push(router);
-  return router;
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = clock.monotonic() + 15_000;
-  while (!(await holds())) {
-    if (clock.monotonic() > deadline) throw new Error(`not within 15 s: ${what}`);
-    await clock.sleep(10);
-  }
 }
 
 /** What `web.x` answers; the error's code where there is no answer. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type http from 'node:http';
@@ -198,40 +197,6 @@ test('a client that stops within a body, or does not read its answer, is cut off
   await askRaw(port, stalled, false);
   begun!.end('after a long while');
   assert.equal((await waiting).body, 'after a long while');
-});
-
-test('of ten thousand connections that are silent none costs another request anything', async (t) => {
-  const { port, route } = await planeFor(t, open);
-  const { backend, server } = await startBackend(t, 'a', (_, response) => response.end('ok'));
-  server.on('upgrade', (_, socket) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
-    socket.on('error', () => {});
-    socket.pipe(socket);
-  });
-  await route(backend);
-  // Each takes four descriptors where everything is one process; the limit of open files says how many fit.
-  const limit = Number(spawnSync('sh', ['-c', 'ulimit -Hn']).stdout.toString()) || Number.POSITIVE_INFINITY;
-  const count = Math.min(10_000, Math.floor((limit - 200) / 4));
-  const sockets: net.Socket[] = [];
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-  });
-  for (let done = 0; done < count; done += 500) {
-    const batch = Array.from({ length: Math.min(500, count - done) }, async (_, index) => {
-      // A source address has ports for some thirty thousand connections to one place.
-      const localAddress = `127.0.${1 + Math.floor((done + index) / 5000)}.1`;
-      const socket = net.connect({ host: '127.0.0.1', port, localAddress });
-      sockets.push(socket);
-      socket.write('GET / HTTP/1.1\r\nHost: web.x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
-      await once(socket, 'data');
-    });
-    await Promise.all(batch);
-  }
-  assert.equal(sockets.length, count);
-  assert.equal((await ask(port)).body, 'ok');
-  const last = sockets.at(-1)!;
-  last.write('still there');
-  assert.equal(String((await once(last, 'data'))[0]), 'still there');
 });
 
 test('backends of one address are told apart by who they are', async (t) => {
