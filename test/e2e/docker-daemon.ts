@@ -17,6 +17,7 @@ const PROGRAMS: readonly string[] = [
   'busybox',
   'unshare',
   'nsenter',
+  'setpriv',
   'mount',
   'ip',
   'tar',
