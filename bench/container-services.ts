@@ -3,7 +3,7 @@ import { Presence } from '../src/agent/index.ts';
 import { openCluster } from '../src/cluster/index.ts';
 import { ContainerServices } from '../src/containers/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../src/lib/index.ts';
-import { LocalServices, openCatalog, runProbe, ServicePublisher } from '../src/services/index.ts';
+import { type Catalog, LocalServices, openCatalog, runProbe, ServicePublisher } from '../src/services/index.ts';
 import { openEtcdStore } from '../src/store/index.ts';
 import { DockerHosts } from '../test/e2e/docker-daemon.ts';
 import type { Figure } from './figures.ts';
@@ -13,10 +13,11 @@ const IMAGE = 'busybox';
 const ABREAST = 8;
 
 /**
- * Containers of a real dockerd, published like a fleetd does, until the catalog behind another connection has all. They are
- * on the machine's own network: one for each would take docker longer than all else.
+ * Containers of a real dockerd, published like a fleetd does, until the catalog behind another connection has all: while
+ * they are started, and by another machine that finds all of them running. They are on the machine's own network: one for
+ * each would take docker longer than all else.
  */
-export async function containerFigure(storeEndpoint: string, count: number): Promise<Figure> {
+export async function containerFigures(storeEndpoint: string, count: number): Promise<Figure[]> {
   const hosts = await DockerHosts.start(1);
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -25,31 +26,43 @@ export async function containerFigure(storeEndpoint: string, count: number): Pro
     await hosts.docker(1, 'pull', '-q', IMAGE);
     const parts = { clock, random, log, signal };
     const clusterOf = (store: typeof ours) => openCluster({ store: store!, prefix: '/bench/', clock, random, log });
-    const cluster = clusterOf(ours);
-    publish(hosts.socket(1), path.join(hosts.folder, 'services.json'), {
-      ...parts,
-      cluster,
-    });
+    const publishAs = (id: string) => publish(id, hosts, { ...parts, cluster: clusterOf(ours) });
+    publishAs('c0');
     const catalog = openCatalog({ ...parts, cluster: clusterOf(theirs) });
-    const names = Array.from({ length: count }, (_, i) => `many-${i}`);
-    const create = ['create', '--network', 'host', '--expose', '80', '-e', 'SERVICE_NAME=many'];
-    await abreast(names, async (mine) => {
-      for (const name of mine) await hosts.docker(1, ...create, '--name', name, IMAGE, 'sleep', 'infinity');
-    });
-    await abreast(names, (mine) => hosts.docker(1, 'start', ...mine));
-    const startMs = performance.now();
-    while (catalog.snapshot.services.get('many')?.length !== count) {
-      if (performance.now() - startMs > 60_000) throw new Error('the containers are not all in the catalog');
-      await clock.sleep(2);
-    }
-    const samples = [(performance.now() - startMs) / 1000];
-    const name = `${count} containers started, all in another machine's catalog after the last start`;
-    return { name, unit: 's', samples, target: '< 3' };
+    await startContainers(hosts, count);
+    const started = await secondsUntil(catalog, count);
+    publishAs('c1');
+    const found = await secondsUntil(catalog, 2 * count);
+    const figure = (name: string, seconds: number) => ({ name, unit: 's', samples: [seconds], target: '< 3' });
+    return [
+      figure(`${count} containers started, all in another machine's catalog after the last start`, started),
+      figure('… found running by a fleetd that begins, all in the catalog', found),
+    ];
   } finally {
     stopping.abort();
     await Promise.all([ours!.close(), theirs!.close()]);
     await hosts.dispose();
   }
+}
+
+/** All of them exist before the first is started. */
+async function startContainers(hosts: DockerHosts, count: number): Promise<void> {
+  const names = Array.from({ length: count }, (_, i) => `many-${i}`);
+  const create = ['create', '--network', 'host', '--expose', '80', '-e', 'SERVICE_NAME=many'];
+  await abreast(names, async (mine) => {
+    for (const name of mine) await hosts.docker(1, ...create, '--name', name, IMAGE, 'sleep', 'infinity');
+  });
+  await abreast(names, (mine) => hosts.docker(1, 'start', ...mine));
+}
+
+/** From now until the catalog has so many. */
+async function secondsUntil(catalog: Catalog, count: number): Promise<number> {
+  const startMs = performance.now();
+  while (catalog.snapshot.services.get('many')?.length !== count) {
+    if (performance.now() - startMs > 60_000) throw new Error('the containers are not all in the catalog');
+    await clock.sleep(2);
+  }
+  return (performance.now() - startMs) / 1000;
 }
 
 /** Shares the names among as many commands as docker takes at a time. */
@@ -60,21 +73,22 @@ async function abreast(names: readonly string[], work: (mine: readonly string[])
 
 type Parts = Omit<ConstructorParameters<typeof ServicePublisher>[0], 'presence' | 'local' | 'machine'>;
 
-function publish(socket: string, file: string, parts: Parts): void {
+/** As a machine of its own, whose id and name are made of that. */
+function publish(name: string, hosts: DockerHosts, parts: Parts): void {
   const resources = { cores: 1, memoryBytes: 1e9 };
-  const self = { id: 'c0'.repeat(16), name: 'bench', address: '127.0.9.9', metadata: {}, resources, version: '' };
+  const self = { id: name.repeat(16), name, address: '127.0.9.9', metadata: {}, resources, version: '' };
   const memory = { load: () => undefined, save: () => {} };
-  const presence = new Presence({ ...parts, machine: () => self, token: 'bench', ttlMs: 10_000, memory });
+  const presence = new Presence({ ...parts, machine: () => self, token: name, ttlMs: 10_000, memory });
   const source = new ContainerServices({
     ...parts,
-    socket,
-    machine: () => ({ hostName: 'bench', address: self.address }),
+    socket: hosts.socket(1),
+    machine: () => ({ hostName: name, address: self.address }),
   });
   const local = new LocalServices({
     ...parts,
     machine: () => self,
     sources: [source],
-    file,
+    file: path.join(hosts.folder, `${name}.json`),
     unitOf: () => undefined,
     unitContainersOnly: false,
     scriptChecks: false,

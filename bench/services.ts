@@ -5,7 +5,7 @@ import { systemClock as clock, silentLog as log, systemRandom as random } from '
 import { type Catalog, openCatalog } from '../src/services/index.ts';
 import { whyNoDocker } from '../test/e2e/docker-daemon.ts';
 import { CatalogWriter, connect } from './catalog-writer.ts';
-import { containerFigure } from './container-services.ts';
+import { containerFigures } from './container-services.ts';
 import { type Figure, printFigures } from './figures.ts';
 import { BenchLab } from './lab.ts';
 import { routeChanges } from './route-changes.ts';
@@ -22,7 +22,7 @@ export async function benchServices(quick: boolean): Promise<void> {
     const changes = await changesSeen(lab, quick ? 100 : 1000);
     const routes = await routeChanges(lab, quick ? 50 : 300);
     const containers =
-      whyNoDocker() === undefined ? [await containerFigure(lab.storeEndpoint(), quick ? 30 : CONTAINERS)] : [];
+      whyNoDocker() === undefined ? await containerFigures(lab.storeEndpoint(), quick ? 30 : CONTAINERS) : [];
     printFigures('services', [registration, ...containers, ...changes, routes]);
   } finally {
     await lab.down();
