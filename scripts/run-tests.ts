@@ -197,7 +197,9 @@ function summarize(
       else skipped++;
     }
   }
-  for (const file of empty.filter((at) => results.get(at)!.failures.length === 0)) {
+  for (const file of empty) {
+    const { failures, skips } = results.get(file)!;
+    if (failures.length + skips.length > 0) continue;
     console.log(`✘ ${file}: ran no test`);
     failed++;
   }
