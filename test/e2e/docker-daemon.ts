@@ -75,12 +75,13 @@ export class DockerHosts {
       `echo $! >${home}/registry.pid`,
       // What a machine keeps in /run does not survive its loss of power.
       `rm -rf ${home}/exec ${home}/dockerd.pid`,
-      // Told to end, or killed, it is started again, as by its systemd; what it cannot start with ends the machine.
+      // Told to end, or killed, it is started again as by its systemd, though not while it is to be away; what it cannot
+      // start with ends the machine.
       'until',
       `  dockerd -H unix://${this.socket(number)} --data-root ${home}/data --exec-root ${home}/exec \\`,
       `    --pidfile ${home}/dockerd.pid --registry-mirror http://${REGISTRY} --cgroup-parent ${this.#cgroup()}`,
       '  [ $? -eq 1 ]',
-      'do :; done',
+      `do while [ -e ${this.#away(number)} ]; do sleep 0.1; done; done`,
     ].join('\n');
     const log = openSync(this.#log(number), 'a');
     const spaces = ['-m', ...(this.#network === 'own' ? ['-n'] : []), '-p', '--fork', '--kill-child', '--mount-proc'];
@@ -90,10 +91,16 @@ export class DockerHosts {
     await this.#untilAnswers(number);
   }
 
-  /** Ends the machine's dockerd by that signal, and resolves when the next one answers. */
-  async restartDaemon(number: number, signal: 'TERM' | 'KILL'): Promise<void> {
+  /** Ends the machine's dockerd by that signal, and resolves when the next one answers, which is started after `meanwhile`. */
+  async restartDaemon(number: number, signal: 'TERM' | 'KILL', meanwhile = async () => {}): Promise<void> {
     const before = this.#pid(number, 'dockerd');
-    await this.#kill(number, signal, before);
+    writeFileSync(this.#away(number), '');
+    try {
+      await this.#kill(number, signal, before);
+      await meanwhile();
+    } finally {
+      rmSync(this.#away(number));
+    }
     await until('another dockerd runs', () => ![before, ''].includes(this.#pid(number, 'dockerd')));
     await this.#untilAnswers(number);
   }
@@ -181,6 +188,11 @@ export class DockerHosts {
 
   #log(number: number): string {
     return path.join(this.folder, String(number), 'log');
+  }
+
+  /** Is there while no dockerd is to be started. */
+  #away(number: number): string {
+    return path.join(this.folder, String(number), 'away');
   }
 
   #cgroup(): string {
