@@ -116,11 +116,12 @@ test('the PROXY protocol says who asks, in both versions, and nothing else is ta
   socket.setEncoding('latin1').on('data', (text: string) => {
     answer += text;
   });
+  const closed = once(socket, 'close');
   for (const byte of `PROXY TCP4 9.8.7.6 127.0.0.1 1 80\r\n${request}`) {
     socket.write(byte);
     await clock.sleep(0);
   }
-  await once(socket, 'close');
+  await closed;
   assert.match(answer, /9\.8\.7\.6 http$/);
 });
 
