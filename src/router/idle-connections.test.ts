@@ -13,6 +13,7 @@ const WANTED = 10_000;
 /** Of one source address, well below the ports there are. */
 const OF_ONE_ADDRESS = 2500;
 const AT_ONCE = 250;
+const CONNECT_LIMIT_MS = 90_000;
 /** The handshake of RFC 6455, with its own example of a key. */
 const UPGRADE = [
   'GET / HTTP/1.1',
@@ -66,13 +67,14 @@ async function connectMany(port: number, count: number, t: TestContext): Promise
   t.after(() => {
     for (const socket of sockets) socket.destroy();
   });
+  const signal = AbortSignal.timeout(CONNECT_LIMIT_MS);
   while (sockets.length < count) {
     const batch = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, async () => {
       const localAddress = `127.0.7.${1 + Math.floor(sockets.length / OF_ONE_ADDRESS)}`;
       const socket = net.connect({ host: '127.0.0.1', port, localAddress });
       sockets.push(socket);
       socket.write(UPGRADE);
-      const [head] = (await once(socket, 'data')) as [Buffer];
+      const [head] = (await once(socket, 'data', { signal })) as [Buffer];
       assert.match(String(head), /^HTTP\/1\.1 101 /);
     });
     await Promise.all(batch);
@@ -113,7 +115,7 @@ function silentContract(plane: Plane, skip: string | false): void {
       assert.equal(await ask(port), 200);
       for (const socket of [sockets[0]!, sockets.at(-1)!]) {
         socket.write('still there');
-        assert.equal(String((await once(socket, 'data'))[0]), 'still there');
+        assert.equal(String((await once(socket, 'data', { signal: t.signal }))[0]), 'still there');
       }
     });
   });
