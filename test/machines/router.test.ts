@@ -12,7 +12,7 @@ const PORTS = [8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009];
 const AGENT_TTL_MS = 5000;
 const PER_SECOND = 200;
 const SERVER = `require('node:http').createServer((q, r) => r.end(process.argv[1])).listen(process.argv[1])`;
-const WEB = `[Service]\nExecStart=${NODE} -e "${SERVER}" %i\n[X-Service]\nName=web\nPort=%i\nTags=http\n`;
+const WEB = `[Service]\nExecStart=${NODE} -e "${SERVER}" %i\n[X-Service]\nName=web\nPort=%i\nTags=http\nCheck=tcp\n`;
 
 /** Requests to a machine's router, from somebody on the machines' network. */
 class Load {
