@@ -64,6 +64,18 @@ export function killRouter(directory: string): void {
   for (const name of [ROUTER_PID, HAPROXY_PID]) signal(findProcess(directory, name), 'SIGKILL');
 }
 
+/**
+ * Lets what waits to be accepted by a process that stops listening go to the one that shares its address, instead of being
+ * reset: a setting of Linux 5.14 and newer, for this network. Does nothing where only root may.
+ */
+export function moveWaitingConnections(): void {
+  try {
+    writeFileSync('/proc/sys/net/ipv4/tcp_migrate_req', '1');
+  } catch (error) {
+    if (!['EACCES', 'ENOENT', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
 function signal(target: RouterProcess | undefined, name: NodeJS.Signals): void {
   try {
     if (target !== undefined) process.kill(target.pid, name);

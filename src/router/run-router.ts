@@ -1,6 +1,6 @@
 import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { DataPlane, RouterSettings } from './data-plane.ts';
-import { findRouter, recordRouter, retireHaproxy, retireRouter } from './predecessor.ts';
+import { findRouter, moveWaitingConnections, recordRouter, retireHaproxy, retireRouter } from './predecessor.ts';
 import { applyChanges, type FromRouter, type ToRouter } from './protocol.ts';
 import type { RouteTable } from './route-table.ts';
 
@@ -75,6 +75,7 @@ class RouterRole {
   async #start(settings: RouterSettings, table: RouteTable): Promise<void> {
     const { directory, log, channel } = this.#options;
     const before = findRouter(directory);
+    moveWaitingConnections();
     this.#plane = await this.#open(settings, table);
     this.#table = table;
     if (before !== undefined) retireRouter(directory);
