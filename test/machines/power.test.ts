@@ -11,7 +11,8 @@ const MANY = 500;
 describe('machines go off and come back', { skip: fleetProblem() ?? false }, () => {
   let fleet: Fleet;
   before(async () => {
-    fleet = await Fleet.open({ machines: 3 });
+    // As a fresh install has it: long enough for an upgrade in place, whatever else the computer does.
+    fleet = await Fleet.open({ machines: 3, settings: ['agent_ttl=10s'] });
     await fleet.start('hello.service', ticking());
   });
   after(() => fleet?.[Symbol.asyncDispose]());

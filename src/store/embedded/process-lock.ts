@@ -87,8 +87,9 @@ function bootId(): string {
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return state === 'Z' || state === 'X' ? undefined : fields[18];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie that has other threads yet still has its files open.
+    return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }

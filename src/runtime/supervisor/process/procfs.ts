@@ -9,6 +9,8 @@ export interface ProcessStat {
   readonly ppid: number;
   readonly pgid: number;
   readonly sid: number;
+  /** Threads that have not ended. */
+  readonly threads: number;
   /** Clock ticks from boot to its start: with the pid it names one process for the whole life of the boot. */
   readonly startTime: number;
 }
@@ -38,6 +40,7 @@ export function readStat(pid: number): ProcessStat | undefined {
     ppid: Number(fields[1]),
     pgid: Number(fields[2]),
     sid: Number(fields[3]),
+    threads: Number(fields[17]),
     startTime: Number(fields[19]),
   };
 }
@@ -48,8 +51,9 @@ export function isRunning(id: ProcessId): boolean {
   return stat !== undefined && stat.startTime === id.startTime && !isZombie(stat);
 }
 
-export function isZombie(stat: ProcessStat): boolean {
-  return stat.state === 'Z' || stat.state === 'X';
+/** A process whose first thread alone has ended looks the same, but lives on. */
+export function isZombie({ state, threads }: ProcessStat): boolean {
+  return state === 'X' || (state === 'Z' && threads <= 1);
 }
 
 export function listPids(): number[] {
