@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog, systemClock } from '../src/lib/index.ts';
 import { openHaproxyPlane } from '../src/router/haproxy/index.ts';
 import { type Backend, type RouterSettings, type RouteTable, renderNginx } from '../src/router/index.ts';
+import { SETTINGS } from '../src/router/test-router.ts';
 import { printFigures, quantile } from './figures.ts';
 
 const CONNECTIONS = 64;
@@ -253,18 +254,5 @@ function tableOf(ports: readonly number[]): RouteTable {
 }
 
 function settingsFor(port: number): RouterSettings {
-  return {
-    plane: 'process',
-    listen: [{ host: '127.0.0.1', port }],
-    listenTls: [],
-    certificates: '',
-    redirectToTls: false,
-    proxyProtocol: false,
-    accessLog: '',
-    answerTimeoutMs: 60_000,
-    connectTimeoutMs: 3000,
-    maxFailures: 3,
-    restMs: 60_000,
-    clientTimeoutMs: 60_000,
-  };
+  return { ...SETTINGS, listen: [{ host: '127.0.0.1', port }] };
 }

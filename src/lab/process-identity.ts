@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { isZombie, readStat } from '../lib/index.ts';
 
 /** A process and no other: a pid is reused, a pid with its start time is not. */
 export interface ProcessIdentity {
@@ -35,16 +36,8 @@ export function argumentsOf(pid: number): string[] {
 }
 
 function readProcess(pid: number): Running | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command's name may hold blanks and brackets; fields are counted after its end.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie that has other threads yet still has its files and ports, until the last of them has gone.
-    const gone = fields[0] === 'Z' && Number(fields[17]) <= 1;
-    return gone ? undefined : { pid, parent: Number(fields[1]), startTime: Number(fields[19]) };
-  } catch {
-    return undefined;
-  }
+  const stat = readStat(pid);
+  return stat === undefined || isZombie(stat) ? undefined : { pid, parent: stat.ppid, startTime: stat.startTime };
 }
 
 export function isAlive(target: ProcessIdentity | undefined): boolean {

@@ -7,5 +7,6 @@ export * from './host-port.ts';
 export * from './listen-when-free.ts';
 export * from './log.ts';
 export * from './loop.ts';
+export * from './process-stat.ts';
 export * from './random.ts';
 export * from './version.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { FlotillaError, isZombie, messageOf, readStat } from '../lib/index.ts';
 import type { ListenAddress } from './data-plane.ts';
 
 /** Which process routes for a machine, by the file that it leaves in its directory. */
@@ -108,10 +108,6 @@ function listenOnce(host: string, port: number): Promise<void> {
 
 /** When a process began, in the kernel's words; undefined when there is none. */
 function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
+  const stat = readStat(pid);
+  return stat === undefined || isZombie(stat) ? undefined : String(stat.startTime);
 }

@@ -13,6 +13,22 @@ export type Plane = RouterSettings['plane'];
 
 const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
 
+/** At any free port; patient enough for a slow computer. */
+export const SETTINGS: RouterSettings = {
+  plane: 'process',
+  listen: [{ host: '127.0.0.1', port: 0 }],
+  listenTls: [],
+  certificates: '',
+  redirectToTls: false,
+  proxyProtocol: false,
+  accessLog: '',
+  answerTimeoutMs: 20_000,
+  connectTimeoutMs: 2000,
+  maxFailures: 3,
+  restMs: 60_000,
+  clientTimeoutMs: 10_000,
+};
+
 /** A catalog held in memory; `set` replaces the instances of `web`. */
 export class MemoryCatalog implements Catalog {
   snapshot: CatalogSnapshot = this.#state(1, new Map(), new Map());
@@ -81,20 +97,7 @@ export function temporary(t: TestContext): string {
 }
 
 export function open(plane: Plane, catalog: Catalog, directory: string, port: number): Router {
-  const settings: RouterSettings = {
-    plane,
-    listen: [{ host: '127.0.0.1', port }],
-    listenTls: [],
-    certificates: '',
-    redirectToTls: false,
-    proxyProtocol: false,
-    accessLog: '',
-    answerTimeoutMs: 20_000,
-    connectTimeoutMs: 2000,
-    maxFailures: 3,
-    restMs: 60_000,
-    clientTimeoutMs: 10_000,
-  };
+  const settings: RouterSettings = { ...SETTINGS, plane, listen: [{ host: '127.0.0.1', port }] };
   const spawn = { command: process.execPath, args: [...process.execArgv, FLEETD, 'router', '--dir', directory] };
   const router = openRouter({ settings, directory, catalog, spawn, clock, random, log: silentLog });
   opened.push(router);

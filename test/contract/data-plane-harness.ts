@@ -4,24 +4,10 @@ import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { systemClock as clock, createLog } from '../../src/lib/index.ts';
 import type { Backend, DataPlane, RouterSettings, RouteTable } from '../../src/router/index.ts';
+import { SETTINGS } from '../../src/router/test-router.ts';
 
 /** How one data plane is opened for a test. */
 export type OpenPlane = (settings: RouterSettings, test: TestContext) => Promise<DataPlane>;
-
-const SETTINGS: RouterSettings = {
-  plane: 'process',
-  listen: [{ host: '127.0.0.1', port: 0 }],
-  listenTls: [],
-  certificates: '',
-  redirectToTls: false,
-  proxyProtocol: false,
-  accessLog: '',
-  answerTimeoutMs: 20_000,
-  connectTimeoutMs: 2000,
-  maxFailures: 3,
-  restMs: 60_000,
-  clientTimeoutMs: 10_000,
-};
 
 /** A plane under test, with what it warned of. */
 export interface PlaneUnderTest {

@@ -1,5 +1,5 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { FlotillaError } from '../../lib/index.ts';
+import { FlotillaError, isZombie, readStat } from '../../lib/index.ts';
 
 /** Who holds a lock: a process of this boot of the computer. */
 interface Owner {
@@ -85,14 +85,8 @@ function bootId(): string {
 
 /** When the process started, in clock ticks since the boot; undefined when there is no such process. */
 function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie that has other threads yet still has its files open.
-    return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
+  const stat = readStat(pid);
+  return stat === undefined || isZombie(stat) ? undefined : String(stat.startTime);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { systemClock as clock } from '../../../lib/index.ts';
-import { isRunning, readStat } from './procfs.ts';
+import { systemClock as clock } from './clock.ts';
+import { isRunning, readStat } from './process-stat.ts';
 
 const PROGRAM = `
 import ctypes, threading, time
