@@ -119,13 +119,13 @@ export async function runTests(files: readonly string[], options: RunTestsOption
  * something that was left open. Answers the function that ends this.
  */
 function killSlowChildren(onKill: (pid: number) => void): () => void {
-  const seenAt = new Map<number, number>();
+  let seenAt = new Map<number, number>();
   const look = () => {
-    for (const pid of readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').map(Number)) {
-      const since = seenAt.get(pid) ?? performance.now();
-      seenAt.set(pid, since);
-      if (pid === 0 || performance.now() - since < FILE_LIMIT_MS) continue;
-      seenAt.delete(pid);
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').match(/\d+/g) ?? [];
+    // Only those that are there now: the kernel gives the numbers of the others away again.
+    seenAt = new Map(children.map(Number).map((pid) => [pid, seenAt.get(pid) ?? performance.now()]));
+    for (const [pid, since] of seenAt) {
+      if (performance.now() - since < FILE_LIMIT_MS) continue;
       onKill(pid);
       process.kill(pid, 'SIGKILL');
     }
