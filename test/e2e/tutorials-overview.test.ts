@@ -24,12 +24,27 @@ describe('the walk-through of the overview', { skip: whyNoDocker() ?? false }, (
 
   /** Waits until list-units shows exactly these units, all running; answers the machine of each. */
   async function allRunning(...names: string[]): Promise<ReadonlyMap<string, number>> {
-    return await until(`${names.join(' ')} run alone`, async () => {
+    const running = until(`${names.join(' ')} run alone`, async () => {
       const units = [...(await lab.units())];
       const complete = units.length === names.length && names.every((name, i) => units[i]![0] === `${name}.service`);
       if (!complete || units.some(([, { state }]) => state !== 'active running')) return undefined;
       return new Map(units.map(([name, { machine }]) => [name.replace('.service', ''), machine]));
     });
+    return await running.catch(async (error: Error) => {
+      const failed = [...(await lab.units())].filter(([, { state }]) => state !== 'active running');
+      const reports = failed.map(async ([name]) => (await lab.type('overview', `fleetctl status ${name}`)).out);
+      throw new Error(`${error.message}\n${(await Promise.all(reports)).join('\n')}`);
+    });
+  }
+
+  /**
+   * Waits until nothing is left of units that were destroyed, which goes on after `destroy` has ended: a container that
+   * starts meanwhile under the name of one that is being stopped would be stopped in its place.
+   */
+  async function allGone(): Promise<void> {
+    await allRunning();
+    for (const { number } of await lab.machines())
+      await until(`no container on machine ${number}`, async () => (await lab.hosts.docker(number, 'ps', '-q')) === '');
   }
 
   test('six machines know one another', async () => {
@@ -94,7 +109,7 @@ describe('the walk-through of the overview', { skip: whyNoDocker() ?? false }, (
     await until('dead', async () => (await lab.units()).get('python-test.service')!.state === 'inactive dead');
     assert.equal(await container(), '');
     assert.equal(await overview('fleetctl destroy python-test.service'), 'Destroyed python-test.service\n');
-    await allRunning();
+    await allGone();
   });
 
   test('instances of a template, some named by the shell, spread over the machines', async () => {
@@ -109,7 +124,7 @@ describe('the walk-through of the overview', { skip: whyNoDocker() ?? false }, (
       await overview('fleetctl destroy python-test@{1..5} python-test@random'),
       [1, 2, 3, 4, 5, 'random'].map((instance) => `Destroyed python-test@${instance}.service\n`).join(''),
     );
-    await allRunning();
+    await allGone();
   });
 
   test('units that name others by MachineOf run beside them, and go away with them', async () => {
@@ -138,6 +153,7 @@ describe('the walk-through of the overview', { skip: whyNoDocker() ?? false }, (
     );
     assert.match(followers, /^python-test@4\.service\tlaunched\tinactive\t-$/m);
     await lab.typed('together', 'fleetctl destroy python-test@{1..4} hello-world@{1..3}');
+    await allGone();
   });
 
   test('units that conflict run apart', async () => {

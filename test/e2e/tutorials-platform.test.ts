@@ -81,7 +81,8 @@ describe('the walk-through of a container platform', { skip: whyNoDocker() ?? fa
       const container = name.replace('@', '-').replace('.service', '');
       const answer = await until(`${name} answers`, async () => {
         const [address] = (await lab.hosts.docker(machine, 'port', container, '1337').catch(() => '')).split('\n');
-        return address && (await lab.hosts.fetch(machine, address.split(':')[1]!).catch(() => undefined));
+        if (!address) return undefined;
+        return await lab.hosts.fetch(machine, address.split(':')[1]!).catch(() => undefined);
       });
       const id = await lab.hosts.docker(machine, 'ps', '-q', '--filter', `name=^${container}$`);
       assert.equal(answer, `Hello World from ${id}`);
