@@ -44,17 +44,18 @@ function memberShape({ name, address }: { readonly name: string; readonly addres
 function self(request: ConsulRequest): Answer {
   const { machine, datacenter } = request.parts;
   const own = describe(request, machine);
+  const { uuid = '', meta = {} } = request.parts.catalog.snapshot.nodes.get(machine) ?? {};
   return json({
     Config: {
       Datacenter: datacenter,
       NodeName: own.name,
-      NodeID: machine,
+      NodeID: uuid,
       Server: true,
       Revision: '',
       Version: API_VERSION,
     },
     Member: memberShape(own, datacenter),
-    Meta: request.parts.catalog.snapshot.nodes.get(machine)?.meta ?? {},
+    Meta: meta,
     Stats: {},
     Coord: null,
   });
@@ -121,6 +122,8 @@ async function nodeMaintenance({ query, parts: { local } }: ConsulRequest): Prom
 function reasonOf(query: URLSearchParams, what: string): string | undefined {
   const enable = query.get('enable');
   if (enable === null || enable === '') throw new ConsulError(400, 'Missing value for enable');
+  if (!/^(1|t|true|0|f|false)$/i.test(enable))
+    throw new ConsulError(400, `Invalid value for enable: ${JSON.stringify(enable)} is neither true nor false`);
   if (!isSet(query, 'enable')) return undefined;
   return query.get('reason') || `Maintenance mode is enabled for this ${what}.`;
 }
@@ -172,7 +175,7 @@ async function registerCheck(request: ConsulRequest): Promise<Answer> {
 }
 
 async function deregisterCheck({ rest, parts: { local } }: ConsulRequest): Promise<Answer> {
-  return (await local.deregisterCheck(rest)) ? NOTHING : unknownCheck(rest);
+  return (await local.deregisterCheck(rest)) ? NOTHING : text(500, `Unknown check ${JSON.stringify(rest)}`);
 }
 
 function note({ rest, query, parts: { local } }: ConsulRequest, status: Health): Answer {

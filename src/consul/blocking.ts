@@ -27,8 +27,6 @@ export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T
   const { query, parts } = request;
   const index = indexOf(query);
   const waitMs = waitOf(query);
-  const datacenter = query.get('dc');
-  if (datacenter && datacenter !== parts.datacenter) throw new ConsulError(500, 'No path to datacenter');
   if (query.has('consistent')) await parts.catalog.sync();
   let found = await watchable.read();
   if (index === 0) return found;

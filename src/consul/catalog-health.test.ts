@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { systemClock as clock } from '../lib/index.ts';
 import { call, get, openTestConsul, put, type TestConsul, until } from './test-consul.ts';
@@ -91,7 +93,16 @@ test('names of services, nodes and datacenters', async () => {
   assert.deepEqual(Object.keys(node.Services).sort(), ['web-1', 'web-2']);
   assert.equal((await get(`${one.url}/v1/catalog/node/nobody`)).body, 'null');
   assert.equal((await get(`${one.url}/v1/status/leader`)).json, '127.0.1.1:8300');
-  assert.deepEqual((await get(`${one.url}/v1/status/peers`)).json.length, 2);
+  assert.deepEqual((await get(`${one.url}/v1/status/peers`)).json, ['127.0.1.1:8300', '127.0.1.2:8300']);
+  assert.equal((await get(`${one.url}/v1/agent/self`)).json.Config.NodeID, nodes[0].ID);
+});
+
+test('a request that is sent as if to a proxy is answered', async () => {
+  const { hostname, port } = new URL(one.url);
+  const path = `${one.url}/v1/catalog/datacenters?pretty`;
+  const sent = request({ hostname, port, path, agent: false }).end();
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  assert.equal(answer.resume().statusCode, 200);
 });
 
 test('checks: reported ones change what passes, on every machine', async () => {
@@ -161,6 +172,29 @@ const REFUSED: readonly (readonly [
   ['an invalid wait', 'GET', '/v1/catalog/services?index=1&wait=soon', '', 400, /Invalid wait time/],
   ['an invalid index', 'GET', '/v1/catalog/services?index=x', '', 400, /Invalid index/],
   ['another datacenter', 'GET', '/v1/catalog/services?dc=dc2', '', 500, /No path to datacenter/],
+  ['a pair for another datacenter', 'PUT', '/v1/kv/elsewhere?dc=dc2', 'x', 500, /No path to datacenter/],
+  ['a session in another datacenter', 'PUT', '/v1/session/create?dc=dc2', '', 500, /No path to datacenter/],
+  [
+    'a node of another datacenter',
+    'PUT',
+    '/v1/catalog/register',
+    { Node: 'm1', Datacenter: 'dc2', Service: { Service: 'elsewhere' } },
+    500,
+    /No path to datacenter/,
+  ],
+  ['a filter', 'GET', '/v1/health/service/web?filter=Node.Node==m1', '', 400, /filter is not supported here/],
+  [
+    'a weight of 0',
+    'PUT',
+    '/v1/agent/service/register',
+    { Name: 'x', Weights: { Passing: 0 } },
+    400,
+    /from 1 to 65535/,
+  ],
+  ['a weight below 0', 'PUT', '/v1/agent/service/register', { Name: 'x', Weights: { Warning: -1 } }, 400, /from 0 to/],
+  ['a great weight', 'PUT', '/v1/agent/service/register', { Name: 'x', Weights: { Passing: 65536 } }, 400, /to 65535/],
+  ['half a maintenance', 'PUT', '/v1/agent/maintenance?enable=maybe', '', 400, /neither true nor false/],
+  ['the end of an unknown check', 'PUT', '/v1/agent/check/deregister/none', '', 500, /Unknown check "none"/],
   ["another machine's node", 'PUT', '/v1/catalog/register', { Node: 'm2', Address: '1.1.1.1' }, 400, /another machine/],
   ['a badly encoded path', 'GET', '/v1/kv/%zz', '', 400, /not well encoded/],
 ];
@@ -270,4 +304,19 @@ test('an API that is closed answers who waits, and lets go of them', async () =>
   assert.ok(ended.status === 200 || ended.code === 'ECONNRESET', String(ended));
   assert.ok(clock.monotonic() - startedAt < 10_000);
   await assert.rejects(get(`${three.url}/v1/catalog/services`), /ECONNREFUSED/);
+});
+
+test('a list is in the same order on every machine, whenever it got to know what is in it', async () => {
+  for (const name of ['b-late', 'a-later']) await put(`${two.url}/v1/agent/service/register`, { Name: name, Port: 1 });
+  await put(`${two.url}/v1/agent/check/register`, { Name: 'disk', TTL: '1h', Status: 'passing' });
+  await put(`${one.url}/v1/agent/check/register`, { Name: 'load', TTL: '1h', Status: 'passing' });
+  const late = await add();
+  for (const path of ['health/state/any', 'health/node/m2', 'catalog/node/m2', 'agent/members', 'status/peers']) {
+    const { body } = await get(`${late.url}/v1/${path}`);
+    for (const { url } of [one, two])
+      await until(
+        () => get(`${url}/v1/${path}`),
+        (got) => got.body === body,
+      );
+  }
 });

@@ -30,8 +30,13 @@ export function machinesOf({ nodes }: CatalogSnapshot): CatalogNode[] {
   return [...nodes.values()].filter(({ kind }) => kind === 'machine');
 }
 
-export function instancesOn({ services }: CatalogSnapshot, { id }: CatalogNode): CatalogInstance[] {
-  return [...services.values()].flat().filter(({ machine }) => machine === id);
+/** Sorted by service, so that every machine tells them in the same order. */
+export function allInstances({ services }: CatalogSnapshot): CatalogInstance[] {
+  return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, instances]) => instances);
+}
+
+export function instancesOn(snapshot: CatalogSnapshot, { id }: CatalogNode): CatalogInstance[] {
+  return allInstances(snapshot).filter(({ machine }) => machine === id);
 }
 
 /** All checks of a node and its instances but its presence. */

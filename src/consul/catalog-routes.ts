@@ -57,7 +57,7 @@ function servicesBody(snapshot: CatalogSnapshot, _: string, variant: string): st
 function nodesBody(snapshot: CatalogSnapshot, datacenter: string, variant: string): string {
   const wanted = variant === '' ? [] : variant.split('\n');
   const nodes = [...snapshot.nodes.values()].filter((node) => hasMeta(node, wanted));
-  return JSON.stringify(nodes.sort((a, b) => (a.name < b.name ? -1 : 1)).map((node) => nodeShape(node, datacenter)));
+  return JSON.stringify(nodes.map((node) => nodeShape(node, datacenter)));
 }
 
 async function oneNode(request: ConsulRequest): Promise<Answer> {

@@ -1,6 +1,6 @@
 import type { ApiRegistration } from '../services/index.ts';
 import { machinesOf } from './catalog-lookups.ts';
-import { type Answer, ConsulError, type ConsulRequest, json } from './exchange.ts';
+import { type Answer, ConsulError, type ConsulRequest, json, requireDatacenter } from './exchange.ts';
 import { JsonFields, malformed, readJson } from './json-fields.ts';
 import { readAddress, readRegistration, readStatedCheck, type StatedCheck } from './registration-body.ts';
 
@@ -14,6 +14,7 @@ const NODE_NAME = /^[^\s/\p{Cc}]{1,128}$/u;
 /** PUT /v1/catalog/register: this machine or a node that is no machine; checks are what the caller says. */
 export async function registerNode(request: ConsulRequest): Promise<Answer> {
   const fields = new JsonFields((await readJson(request)) ?? {}, REGISTER_FIELDS);
+  requireDatacenter(fields.text('Datacenter'), request.parts);
   const several = fields.raw('Checks') ?? [];
   if (!Array.isArray(several)) throw malformed('Checks must be a list');
   const checks = [...(fields.has('Check') ? [fields.raw('Check')] : []), ...several].map(readStatedCheck);
@@ -73,6 +74,7 @@ function instanceOf({ checks: _, ...instance }: ApiRegistration) {
 export async function deregisterNode(request: ConsulRequest): Promise<Answer> {
   const { local, externals } = request.parts;
   const fields = new JsonFields((await readJson(request)) ?? {}, DEREGISTER_FIELDS);
+  requireDatacenter(fields.text('Datacenter'), request.parts);
   const node = fields.text('Node');
   const [service, check] = [fields.text('ServiceID'), fields.text('CheckID')];
   if (!(await isOwn(request, node))) {

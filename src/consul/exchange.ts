@@ -98,6 +98,11 @@ function tooLarge(bytes: number): ConsulError {
   return new ConsulError(413, `Request body(${bytes} bytes) too large, max size: ${MAX_BODY_BYTES} bytes.`);
 }
 
+/** A ConsulError of 500 when a request is for another datacenter; empty: for whichever this is. */
+export function requireDatacenter(given: string, { datacenter }: ConsulParts): void {
+  if (given !== '' && given !== datacenter) throw new ConsulError(500, 'No path to datacenter');
+}
+
 /** True when a flag of the query is set: `?passing`, `?passing=1`, `?passing=true`. */
 export function isSet(query: URLSearchParams, name: string): boolean {
   const value = query.get(name);

@@ -1,6 +1,6 @@
 import { type CatalogInstance, type CatalogSnapshot, healthOf } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
-import { hasMeta, instancesOn, nodeNamed, revisionOfNamed } from './catalog-lookups.ts';
+import { allInstances, hasMeta, instancesOn, nodeNamed, revisionOfNamed } from './catalog-lookups.ts';
 import { type Answer, type ConsulRequest, isSet, json, type Route } from './exchange.ts';
 import { ListAnswers } from './list-answers.ts';
 import { checkShape, healthShape, nodeCheckShapes } from './present.ts';
@@ -67,7 +67,7 @@ const inState: Listing = {
     const meta = query.getAll('node-meta');
     const nodes = [...snapshot.nodes.values()].filter((node) => hasMeta(node, meta));
     const ids = new Set(nodes.map(({ id }) => id));
-    const instances = [...snapshot.services.values()].flat().filter(({ machine }) => ids.has(machine));
+    const instances = allInstances(snapshot).filter(({ machine }) => ids.has(machine));
     const ofNodes = nodes.flatMap((node) => nodeCheckShapes(node, snapshot.nodeChecksOf(node.id)));
     const all = [...ofNodes, ...checksOf(instances, snapshot)];
     return rest === 'any' ? all : all.filter(({ Status }) => Status === rest);

@@ -100,6 +100,10 @@ test('transactions: as a whole or not at all', async () => {
   assert.equal((await get(kv('t/2'))).status, 404);
   assert.equal((await txn(Array.from({ length: 65 }, () => ({ Verb: 'get', Key: 't/1' })))).status, 413);
   assert.equal((await txn([{ Verb: 'explode', Key: 't/1' }])).status, 400);
+  const unnamed = await txn([{ Verb: 'set', Value: value }]);
+  assert.deepEqual([unnamed.status, unnamed.json.Errors], [409, [{ OpIndex: 0, What: 'Must provide key' }]]);
+  const garbled = await txn([{ Verb: 'set', Key: 't/3', Value: 'plain text' }]);
+  assert.deepEqual([garbled.status, garbled.body.includes('is not base64')], [400, true]);
   assert.equal((await put(`${one.url}/v1/txn`, [{ Node: {} }])).status, 400);
 });
 

@@ -13,6 +13,7 @@ const CHECK_FIELDS = (
   'ServiceTags CreateIndex ModifyIndex'
 ).split(' ');
 
+const MAX_WEIGHT = 65_535;
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** Consul lets no instance vanish sooner than this. */
 const MIN_DEREGISTER_MS = 60_000;
@@ -27,7 +28,6 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
   const id = fields.text('ID') || name;
   const port = fields.number('Port', 0);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new ConsulError(400, `Invalid port ${port}`);
-  const weights = new JsonFields(fields.raw('Weights') ?? {}, ['Passing', 'Warning']);
   return {
     id,
     name,
@@ -35,11 +35,22 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
     port,
     tags: fields.texts('Tags'),
     meta: fields.map('Meta'),
-    weights: { passing: weights.number('Passing', 1), warning: weights.number('Warning', 1) },
+    weights: readWeights(fields),
     enableTagOverride: fields.flag('EnableTagOverride'),
     routes: [],
     checks: checksOf(fields, id, name),
   };
+}
+
+/** What fits into the weight of an SRV record; one that is well takes requests. */
+function readWeights(fields: JsonFields): ApiRegistration['weights'] {
+  const weights = new JsonFields(fields.raw('Weights') ?? {}, ['Passing', 'Warning']);
+  const read = (name: string, least: number) => {
+    const weight = weights.number(name, 1);
+    if (Number.isInteger(weight) && weight >= least && weight <= MAX_WEIGHT) return weight;
+    throw new ConsulError(400, `Invalid Weights: ${name} must be a whole number from ${least} to ${MAX_WEIGHT}`);
+  };
+  return { passing: read('Passing', 1), warning: read('Warning', 0) };
 }
 
 /** An IP address or a host name, or nothing; other text has no business in DNS or in a router's configuration. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { FlotillaError, messageOf } from '../lib/index.ts';
 import { agentRoutes } from './agent-routes.ts';
 import { catalogRoutes } from './catalog-routes.ts';
-import { type Answer, ConsulError, type ConsulParts, isSet, type Route, text } from './exchange.ts';
+import { type Answer, ConsulError, type ConsulParts, isSet, type Route, requireDatacenter, text } from './exchange.ts';
 import { healthRoutes } from './health-routes.ts';
 import { kvRoutes } from './kv-routes.ts';
 import { sessionRoutes } from './session-routes.ts';
@@ -56,7 +56,7 @@ async function respond(asked: {
   readonly gone: () => AbortSignal;
 }): Promise<Answer> {
   const { parts, find, incoming, gone } = asked;
-  const url = incoming.url ?? '/';
+  const url = withoutOrigin(incoming.url ?? '/');
   const mark = url.indexOf('?');
   const found = find(mark < 0 ? url : url.slice(0, mark));
   if (!found) return text(404, `Invalid URL path: not a recognized HTTP API endpoint`);
@@ -69,8 +69,21 @@ async function respond(asked: {
     return { ...answer, headers: { ...answer.headers, Allow: Object.keys(methods).join(',') } };
   }
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  requireDatacenter(query.get('dc') ?? '', parts);
+  refuseFilter(query, found.route);
   const answer = await handler({ method: method!, rest: decodePath(found.rest), query, parts, incoming, gone });
   return query.has('pretty') && isSet(query, 'pretty') ? pretty(answer) : answer;
+}
+
+/** Path and query of what clients that take this for a proxy send: `http://HOST/v1/…`. */
+function withoutOrigin(url: string): string {
+  return url[0] === '/' ? url : url.replace(/^https?:\/\/[^/?#]*/i, '');
+}
+
+/** A list that looks like what was asked for and is not would be worse than none. Of pairs Consul filters nothing either. */
+function refuseFilter(query: URLSearchParams, { path }: Route): void {
+  if (query.get('filter') && path !== '/v1/kv/')
+    throw new ConsulError(400, 'filter is not supported here: ask without it, and choose from the answer');
 }
 
 function decodePath(path: string): string {

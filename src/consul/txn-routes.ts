@@ -52,6 +52,7 @@ function readOperation(value: unknown): KvOperation {
     string,
   ];
   const decoded = Buffer.from(encoded, 'base64');
+  if (decoded.toString('base64') !== encoded) throw malformed(`Value for key ${JSON.stringify(key)} is not base64`);
   if (decoded.length > MAX_BODY_BYTES) throw new ConsulError(413, `Value for key ${JSON.stringify(key)} is too large`);
   const pair = { key, value: decoded.toString('base64'), flags: bigintOf(fields, 'Flags') };
   const index = Number(bigintOf(fields, 'Index'));

@@ -62,6 +62,7 @@ class Work {
     const { key } = operation;
     const existing = this.#pairs.get(key);
     const name = JSON.stringify(key);
+    if (key === '' && !operation.verb.endsWith('-tree')) return { kind: 'invalid', message: 'Must provide key' };
     switch (operation.verb) {
       case 'set':
         return this.#put(operation, existing?.session, existing?.lockIndex ?? 0);

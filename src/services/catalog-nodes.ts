@@ -3,7 +3,7 @@ import type { CatalogNode } from './catalog.ts';
 import { nodeNames } from './node-names.ts';
 
 /**
- * The nodes that the records make, by id: the machines, and the external nodes whose name no machine has. A machine that
+ * The nodes that the records make, by id and in the order of their names: the machines, and the external nodes whose name no machine has. A machine that
  * joins takes its name from an external node, which comes back when the machine goes.
  */
 export function nodesOf({ machines, externals }: CatalogRecords): Map<string, CatalogNode> {
@@ -16,7 +16,7 @@ export function nodesOf({ machines, externals }: CatalogRecords): Map<string, Ca
   const taken = new Set(names.values());
   for (const [id, external] of externals)
     if (!taken.has(external.name.toLowerCase())) nodes.set(id, { id, kind: 'external', ...external });
-  return nodes;
+  return new Map([...nodes].sort(([, a], [, b]) => (a.name < b.name ? -1 : 1)));
 }
 
 /** A machine id, 32 hexadecimal digits, as the UUID that Consul's clients expect. */

@@ -37,7 +37,7 @@ export interface CatalogCheck extends NodeCheck {
 export interface CatalogSnapshot {
   /** Revision of the latest change to anything in it; at least 1. */
   readonly revision: number;
-  /** By id; the node of every instance is here. */
+  /** By id, in the order of their names; the node of every instance is here. */
   readonly nodes: ReadonlyMap<string, CatalogNode>;
   /** Instances by service name, each list sorted by node name, then id. A service without instances is absent. */
   readonly services: ReadonlyMap<string, readonly CatalogInstance[]>;
