@@ -33,6 +33,7 @@ const NEEDS: readonly (readonly [xFleet: string, needs: Partial<Needs>, name?: s
   ['Global=T', { global: true }],
   ['Global=1\nGlobal=no', { global: false }],
   ['Global=enabled', { global: false }],
+  ['Global=true\nGlobal=', { global: false }],
   ['Replaces=old*.service', { replaces: ['old*.service'] }],
   ['OnPartition=stop', { onPartition: 'stop' }],
   ['Conflicts=a \\\n b', { conflicts: ['a', 'b'] }],
@@ -91,6 +92,18 @@ describe('checkUnit', () => {
       '[Unit]\nDescription=x\n[Service]\nExecStart=/bin/x \\\n  y\n[X-Fleet]\nGlobal=true\n[X-Service]\nPort=80\n';
     assert.deepEqual(check('a.service', text), []);
     assert.deepEqual(check('a@.service', '[Unit]\nDescription=%i\n[X-Fleet]\nMachineOf=b@%i.service\n'), []);
+  });
+
+  test('leaves to the instances of a template what only they can tell', () => {
+    const beside = '[Service]\nExecStart=/bin/x\n[X-Fleet]\nMachineOf=%i.service\nMachineMetadata=region=%i\n';
+    assert.deepEqual(check('a@.service', `${beside}MachineOf=%i\n`), []);
+    assert.deepEqual(check('a@.service', '[X-Fleet]\nMachineOf=db.service\nConflicts=%i*\n'), []);
+    assert.deepEqual(check('a@web.service', beside), []);
+    assert.match(check('a@.service', '[X-Fleet]\nMachineOf=web\n')[0]!, /^error 2: MachineOf=web names no unit/);
+    assert.match(
+      check('a@.service', '[X-Fleet]\nMachineOf=%i.service\nGlobal=true\n')[0]!,
+      /^error 3: Global cannot be combined with MachineOf/,
+    );
   });
 
   test('reports name, options and needs at once, by line', () => {

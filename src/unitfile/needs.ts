@@ -1,5 +1,5 @@
 import { isGlob, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
-import { expandSpecifiers } from './specifiers.ts';
+import { awaitsInstance, expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 import { splitQuoted } from './values.ts';
@@ -83,9 +83,11 @@ class NeedsReader {
       return;
     }
     const values = splitQuoted(expandSpecifiers(this.#name, option.value));
-    if (values.length === 0) return;
+    if (values.length === 0 && key !== 'Global') return;
     if (!this.#firstLine.has(key)) this.#firstLine.set(key, line);
+    const known = this.problems.length;
     this.#readers[key](values, line, option.name);
+    if (awaitsInstance(this.#name, option.value)) this.problems.length = known;
   }
 
   readonly #readers: Readonly<Record<Key, (values: string[], line: number, spelling: string) => void>> = {

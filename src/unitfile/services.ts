@@ -1,6 +1,6 @@
 import { parseDuration } from '../lib/index.ts';
-import { isTemplateName, type RouteRule } from '../model/index.ts';
-import { expandSpecifiers } from './specifiers.ts';
+import type { RouteRule } from '../model/index.ts';
+import { awaitsInstance, expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { splitQuoted } from './values.ts';
 
@@ -167,8 +167,7 @@ class ServicesReader {
       this.#drafts.push(draft);
     }
     const wrong = set(draft, expandSpecifiers(this.#name, value).trim());
-    // A template is no unit itself: what its instances will be called is not known yet.
-    if (wrong === undefined || (isTemplateName(this.#name) && /%[niN]/.test(value))) return;
+    if (wrong === undefined || awaitsInstance(this.#name, value)) return;
     draft.broken = true;
     this.#problem('error', line, `${name}=${value} ${wrong}`);
   }

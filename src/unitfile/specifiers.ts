@@ -1,6 +1,8 @@
+import { isTemplateName } from '../model/index.ts';
+
 /**
- * The specifiers %n %N %p %i in a value. Works on any text, also on names that are none, since a check reports everything
- * at once.
+ * The specifiers %n %N %p %i in a value; of a template only %p, since the others are its instances'. Works on any text,
+ * also on names that are none, since a check reports everything at once.
  */
 export function expandSpecifiers(full: string, value: string): string {
   if (!value.includes('%')) return value;
@@ -8,10 +10,13 @@ export function expandSpecifiers(full: string, value: string): string {
   const name = dot === -1 ? full : full.slice(0, dot);
   const at = name.indexOf('@');
   const meanings: Readonly<Record<string, string>> = {
-    n: full,
-    N: name,
     p: at === -1 ? name : name.slice(0, at),
-    i: at === -1 ? '' : name.slice(at + 1),
+    ...(isTemplateName(full) ? {} : { n: full, N: name, i: at === -1 ? '' : name.slice(at + 1) }),
   };
-  return value.replace(/%([nNpi])/g, (_, letter: string) => meanings[letter]!);
+  return value.replace(/%([nNpi])/g, (specifier, letter: string) => meanings[letter] ?? specifier);
+}
+
+/** True when only an instance of the template can tell whether the value is right. */
+export function awaitsInstance(full: string, value: string): boolean {
+  return isTemplateName(full) && /%[nNi]/.test(value);
 }
