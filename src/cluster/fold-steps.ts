@@ -43,11 +43,16 @@ export function difference<C, T>(what: object, before: T | undefined, after: T |
   return { ...what, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) } as C;
 }
 
-/** The machine as it announces itself, with what users set of its metadata. */
+/** What is kept of metadata that users removed, so that it stays removed also where the machine itself announces it. */
+export const REMOVED = '';
+
+/** The machine as it announces itself, with what users set and removed of its metadata. */
 export function mergeMetadata<M extends Machine>(
   machine: M | undefined,
   overrides: ReadonlyMap<string, string> | undefined,
 ): M | undefined {
   if (!machine || !overrides?.size) return machine;
-  return { ...machine, metadata: { ...machine.metadata, ...Object.fromEntries(overrides) } };
+  const metadata = new Map([...Object.entries(machine.metadata), ...overrides]);
+  for (const [key, value] of overrides) if (value === REMOVED) metadata.delete(key);
+  return { ...machine, metadata: Object.fromEntries(metadata) };
 }

@@ -1,6 +1,7 @@
 import type { DesiredState, Unit } from '../model/index.ts';
 import { MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
 import { chunks } from './chunks.ts';
+import { REMOVED } from './fold-steps.ts';
 import { decodeUnit, encodeUnit } from './record-codec.ts';
 import { compareAndSet, type Records, unchanged } from './records.ts';
 
@@ -68,7 +69,7 @@ export async function setMetadata(
   for (const { machine, key, value } of changes) {
     const name = records.keys.metadata(machine, key);
     // A key may stand in one commit only once: the last word counts.
-    writes.set(name, value === undefined ? { delete: name } : { put: name, value });
+    writes.set(name, { put: name, value: value ?? REMOVED });
   }
   for (const batch of chunks([...writes.values()], MAX_COMMIT_WRITES)) await records.store.commit([], batch);
 }
