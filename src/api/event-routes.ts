@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono';
 import { FlotillaError } from '../lib/index.ts';
 import { type ApiParts, flag } from './api-parts.ts';
+import { endWithClient } from './node-bindings.ts';
 import { textStream } from './text-stream.ts';
 
 const MAX_HISTORY = 1000;
@@ -23,6 +24,7 @@ async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Res
     withUnits: c.req.query('units') !== 'false',
   };
   if (c.req.method === 'HEAD') return new Response(null, { headers: HEADERS });
+  endWithClient(c);
   const hangup = new AbortController();
   const signal = AbortSignal.any([hangup.signal, c.req.raw.signal]);
   const stream = await hub.open({ ...request, signal }).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono';
 import { FlotillaError, messageOf } from '../lib/index.ts';
 import { type ApiParts, flag, unitName } from './api-parts.ts';
-import { noSocketTimeout } from './node-bindings.ts';
+import { endWithClient, noSocketTimeout } from './node-bindings.ts';
 import { linesOf, machineGone, runtimeOf } from './status-routes.ts';
 import { textStream } from './text-stream.ts';
 import { type Holder, holdersOf, whereIs } from './unit-holders.ts';
@@ -81,6 +81,7 @@ async function answerLines(
   // A quiet journal that is followed may have its first line in an hour: the head goes out before it.
   await Promise.race([first, clock.sleep(FIRST_LINE_MS, signal).catch(() => {})]);
   noSocketTimeout(c);
+  if (flag(c, 'follow')) endWithClient(c);
   parts.journals.add(hangup);
   const body = textStream(lines, first, {
     aheadBytes: AHEAD_BYTES,

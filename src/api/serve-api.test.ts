@@ -115,6 +115,24 @@ test('inherited sockets are served', async () => {
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
+test('a client that has said all it has to say is answered all the same', async () => {
+  const path = '/fleet/v1/units/half.service';
+  const body = JSON.stringify({ options: service(), desiredState: 'inactive' });
+  const put = `PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  for (const [text, status] of [
+    [put, '201'],
+    [`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`, '200'],
+    [`GET ${path} HTTP/1.0\r\n\r\n`, '200'],
+  ] as const) {
+    const socket = connect({ path: socketPath(), allowHalfOpen: true });
+    socket.end(text);
+    assert.match(await readAll(socket), new RegExp(`^HTTP/1\\.1 ${status} `), text.slice(0, 20));
+  }
+  const leaves = connect(socketPath());
+  leaves.end('GET /fleet/v1/events HTTP/1.1\r\nHost: x\r\n\r\n');
+  await readAll(leaves);
+});
+
 test('a body over 1 MB is refused without being read', async () => {
   const path = '/fleet/v1/units/big.service';
   const head = `PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;

@@ -84,6 +84,8 @@ function createApiServer(api: Api, limits: ServeLimits): Server {
     answer,
   );
   server.timeout = limits.idleTimeoutMs;
+  // Programs like socat close their side once they have sent the request; Node's own types do not know the setting.
+  Object.assign(server, { httpAllowHalfOpen: true });
   // A body that announces itself as too large is answered before it is sent.
   server.on('checkContinue', (incoming, outgoing) => {
     if (fits(incoming)) outgoing.writeContinue();
