@@ -25,6 +25,28 @@ import { version } from './commands/version.ts';
 import { wait } from './commands/wait.ts';
 import { why } from './commands/why.ts';
 
+/** fleet's own commands: what once was short for one of them still is, whatever others begin alike. */
+export const COMMANDS_OF_FLEET: ReadonlySet<CommandSpec> = new Set([
+  cat,
+  destroy,
+  fdForward,
+  help,
+  journal,
+  listMachines,
+  listUnitFiles,
+  listUnits,
+  load,
+  restart,
+  ssh,
+  start,
+  status,
+  stop,
+  submit,
+  unload,
+  verify,
+  version,
+]);
+
 /** Every command, in the order in which help lists them. */
 export const COMMANDS: readonly CommandSpec[] = [
   cat,

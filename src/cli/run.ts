@@ -1,6 +1,6 @@
 import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/index.ts';
 import type { CommandSpec } from './command.ts';
-import { COMMANDS } from './commands.ts';
+import { COMMANDS, COMMANDS_OF_FLEET } from './commands.ts';
 import type { Context } from './context.ts';
 import { type Flags, type Found, resolveFlags, splitLine } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
@@ -51,12 +51,14 @@ function isForeignFrom(words: readonly string[], found: readonly Found[]): boole
   return words.length > 1 + own;
 }
 
-/** The command of that name, or the only one whose name begins so; throws a `usage` error otherwise. */
+/** The command of that name, or the only one whose name begins so, if need be of fleet's; throws a `usage` error otherwise. */
 export function findCommand(word: string): CommandSpec {
   const exact = COMMANDS.find((command) => command.name === word);
   if (exact) return exact;
   const matching = COMMANDS.filter((command) => word !== '' && command.name.startsWith(word));
   if (matching.length === 1) return matching[0]!;
+  const ofFleet = matching.filter((command) => COMMANDS_OF_FLEET.has(command));
+  if (ofFleet.length === 1) return ofFleet[0]!;
   if (matching.length > 1) {
     const names = matching.map((command) => command.name).join(', ');
     throw new FlotillaError('usage', `ambiguous command ${JSON.stringify(word)}: it may be ${names}`);

@@ -28,8 +28,7 @@ const BLOCK_ATTEMPTS: FlagSpec = {
   name: 'block-attempts',
   kind: 'count',
   value: 'N',
-  default: '0',
-  about: 'Wait half a second N times at most; 0 waits until --timeout',
+  about: 'Wait half a second N times at most, for ever with 0; without it until --timeout',
 };
 
 export const TIMEOUT: FlagSpec = {

@@ -173,6 +173,15 @@ test('a unit that no machine takes is explained within a second, and given up in
   );
   const tried = await lab.run('start --block-attempts 1 ~/mars.service');
   assert.match(tried.err, /timed out after 500ms/);
+  const both = await lab.run('start --block-attempts 2 --timeout 1h ~/mars.service');
+  assert.match(both.err, /; still trying for 300ms\n.*\n.*timed out after 1s/);
+  const forEver = lab.spawn('start', '--block-attempts=0', 'mars');
+  let said = '';
+  forEver.stderr!.on('data', (chunk) => {
+    said += chunk;
+  });
+  await until('it is explained', () => /^Unit mars\.service is waiting: [^;]*; still trying\n/.test(said));
+  forEver.kill();
   assert.deepEqual(await lab.run('stop mars'), {
     status: 1,
     out: '',

@@ -17,6 +17,7 @@ export interface WaitOptions {
   readonly client: FleetClient;
   readonly follow: Follow;
   readonly orders: readonly Order[];
+  /** Infinity: no limit. */
   readonly timeoutMs: number;
   /** When the command began; its timeout counts from there. */
   readonly startedMs: number;
@@ -69,7 +70,7 @@ class Wait {
       this.#finish = resolve;
     });
     // The snapshot may be late or never come; the timeout holds all the same.
-    const cancelTimeout = clock.after(leftMs, this.#finish);
+    const cancelTimeout = Number.isFinite(leftMs) ? clock.after(leftMs, this.#finish) : () => {};
     const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explainUnplaced());
     let broken: FlotillaError | undefined;
     follow.ready.then(
@@ -141,14 +142,13 @@ class Wait {
     const unplaced = [...this.#pending.values()].filter(
       (pending) => !pending.placed && pending.order.goal.state !== 'inactive',
     );
-    const leftMs = Math.max(0, timeoutMs - EXPLAIN_AFTER_MS);
-    const left = formatDuration(leftMs > 10_000 ? Math.round(leftMs / 1000) * 1000 : Math.round(leftMs / 100) * 100);
+    const left = Number.isFinite(timeoutMs) ? ` for ${roundly(Math.max(0, timeoutMs - EXPLAIN_AFTER_MS))}` : '';
     for (const { order } of unplaced.slice(0, EXPLAINED_AT_MOST)) {
       const { clause, reasons } = await askObstacles(client, order.name);
       // It may have been placed while its reason was being asked for.
       if (!this.#pending.has(order.name) || this.#pending.get(order.name)!.placed) continue;
       this.#progress.clear();
-      warn(this.#context, `Unit ${order.name} is waiting: ${clause}; still trying for ${left}`);
+      warn(this.#context, `Unit ${order.name} is waiting: ${clause}; still trying${left}`);
       for (const reason of reasons) warn(this.#context, `  ${reason}`);
     }
     const more = unplaced.length - EXPLAINED_AT_MOST;
@@ -187,9 +187,19 @@ class Wait {
   }
 }
 
-/** How long a command may wait: --timeout, or what --block-attempts of the original's half seconds allow. */
-export function waitingTime(context: Context): number {
-  const timeoutMs = context.flags.ms('timeout');
-  const attempts = context.flags.count('block-attempts');
-  return attempts > 0 ? Math.min(timeoutMs, attempts * 500) : timeoutMs;
+/**
+ * How many milliseconds a command may wait: --timeout, unless only --block-attempts is given, which are the original's
+ * half seconds, and 0 of them no limit (Infinity). Of both the shorter.
+ */
+export function waitingTime({ flags }: Context): number {
+  const timeoutMs = flags.ms('timeout');
+  if (!flags.has('block-attempts')) return timeoutMs;
+  const attemptsMs = flags.count('block-attempts') * 500 || Number.POSITIVE_INFINITY;
+  return flags.has('timeout') ? Math.min(timeoutMs, attemptsMs) : attemptsMs;
+}
+
+/** A time to come, as precise as it helps to know it. */
+function roundly(ms: number): string {
+  const stepMs = ms > 10_000 ? 1000 : 100;
+  return formatDuration(Math.round(ms / stepMs) * stepMs);
 }
