@@ -10,6 +10,8 @@ export interface Setting<T> {
   readonly parse: (text: string) => T;
   /** Accepted for old configuration files, without effect. */
   readonly ignored?: boolean;
+  /** Empty is a value too; elsewhere an empty variable in the environment is as good as none, as in fleet. */
+  readonly mayBeEmpty?: boolean;
 }
 
 const DEFAULT_SERVERS: readonly string[] = ['http://127.0.0.1:2379', 'http://127.0.0.1:4001'];
@@ -29,9 +31,8 @@ export const SETTINGS = {
   metadata: metadata('key=value pairs of this machine, comma separated, for MachineMetadata.'),
   agent_ttl: duration(30_000, 'How long a machine may be silent before its units move (Go duration: 30s, 1m30s).'),
   node_name: text('', 'Name of this machine in the catalog of services and in DNS; empty: its host name.'),
-  docker_socket: text(
-    '/var/run/docker.sock',
-    "Docker's or Podman's socket, whose containers are services; empty: none.",
+  docker_socket: orEmpty(
+    text('/var/run/docker.sock', "Docker's or Podman's socket, whose containers are services; empty: none."),
   ),
   docker_containers: choice(
     ['all', 'units'],
@@ -42,11 +43,17 @@ export const SETTINGS = {
     2000,
     'How long a unit runs on after its services have left the catalog, before it is stopped (Go duration).',
   ),
-  consul_listen: list(['127.0.0.1:8500'], "Where Consul's HTTP API answers: ADDRESS:PORT, several; empty: nowhere."),
-  dns_listen: list(['127.0.0.1:8600'], 'Where DNS answers by UDP and TCP: ADDRESS:PORT, several; empty: nowhere.'),
-  dns_recursors: list(
-    ['/etc/resolv.conf'],
-    'Who is asked for DNS names outside consul.: ADDRESS, ADDRESS:PORT, or a file like /etc/resolv.conf; empty: nobody.',
+  consul_listen: orEmpty(
+    list(['127.0.0.1:8500'], "Where Consul's HTTP API answers: ADDRESS:PORT, several; empty: nowhere."),
+  ),
+  dns_listen: orEmpty(
+    list(['127.0.0.1:8600'], 'Where DNS answers by UDP and TCP: ADDRESS:PORT, several; empty: nowhere.'),
+  ),
+  dns_recursors: orEmpty(
+    list(
+      ['/etc/resolv.conf'],
+      'Who is asked for DNS names outside consul.: ADDRESS, ADDRESS:PORT, or a file like /etc/resolv.conf; empty: nobody.',
+    ),
   ),
   datacenter: text('dc1', "Name of the cluster in Consul's API and in DNS."),
   units_directory: text('/run/fleet/units/', 'Where unit files are written for systemd.'),
@@ -71,7 +78,7 @@ export const SETTINGS = {
     ['process', 'haproxy', 'off'],
     'What routes HTTP to services: process, a process of fleetd; haproxy, where that is installed; off: nothing.',
   ),
-  router_listen: list([':80'], 'Where the router takes HTTP: HOST:PORT.'),
+  router_listen: orEmpty(list([':80'], 'Where the router takes HTTP: HOST:PORT.')),
   router_listen_tls: list([], 'Where the router takes HTTPS: HOST:PORT.'),
   router_certificates: text(
     'store',
@@ -100,6 +107,10 @@ export function changedForLater(before: Config, after: Config): SettingName[] {
 
 function text(value: string, description: string, ignored = false): Setting<string> {
   return { default: value, description, parse: (input) => input, ignored };
+}
+
+function orEmpty<T>(setting: Setting<T>): Setting<T> {
+  return { ...setting, mayBeEmpty: true };
 }
 
 function number(value: number, description: string): Setting<number> {

@@ -55,6 +55,23 @@ test('the environment overrides the file', () => {
   assert.deepEqual(config.metadata, { a: 'b' });
 });
 
+test('an empty variable of the environment is none, but where empty is a value', () => {
+  const names = [
+    'verbosity',
+    'etcd_servers',
+    'etcd_key_prefix',
+    'agent_ttl',
+    'metadata',
+    'consul_listen',
+    'docker_socket',
+  ];
+  const env = Object.fromEntries(names.map((name) => [`FLEET_${name.toUpperCase()}`, '']));
+  const { config, notices } = configOf('agent_ttl=7s\nmetadata=a=b\n', env);
+  const expected = { ...configOf('').config, agent_ttl: 7000, metadata: { a: 'b' } };
+  assert.deepEqual(config, { ...expected, consul_listen: [], docker_socket: '' });
+  assert.deepEqual(notices, []);
+});
+
 const MISTAKES: readonly (readonly [text: string, message: RegExp])[] = [
   ['verbosity=1\nagent_ttl=soon', /fleet\.conf:2: agent_ttl: "soon" is not a duration like 30s/],
   ['token_limit=many', /:1: token_limit: "many" is not a number/],

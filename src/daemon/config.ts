@@ -23,10 +23,10 @@ export function loadConfig(file: string | undefined, env: Readonly<Record<string
     if (key in SETTINGS) values.set(key, { value, where: `${path}:${line}` });
     else notices.push(`${path}:${line}: unknown setting ${key} is ignored`);
   }
-  for (const key of Object.keys(SETTINGS)) {
+  for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
     const name = `FLEET_${key.toUpperCase()}`;
     const value = env[name];
-    if (value !== undefined) values.set(key, { value, where: name });
+    if (value || (value === '' && setting.mayBeEmpty)) values.set(key, { value, where: name });
   }
   return { config: settle(values, notices), notices };
 }
