@@ -14,6 +14,7 @@ import {
   startBackend,
   until,
 } from './data-plane-harness.ts';
+import { unusualContract } from './data-plane-unusual.ts';
 
 /** What every data plane does alike. */
 export function dataPlaneContract(name: string, open: OpenPlane, skip: string | false): void {
@@ -24,6 +25,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     streamingContract(open);
     upgradeContract(open);
     hostileContract(open);
+    unusualContract(open);
   });
 }
 

@@ -41,7 +41,7 @@ export async function startBackend(
   id: string,
   handler: http.RequestListener,
 ): Promise<{ readonly backend: Backend; readonly server: http.Server }> {
-  const server = http.createServer({ requestTimeout: 0, keepAliveTimeout: 30_000 }, handler);
+  const server = http.createServer({ requestTimeout: 0, keepAliveTimeout: 30_000, maxHeaderSize: 65_536 }, handler);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   test.after(() => {

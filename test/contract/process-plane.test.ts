@@ -111,6 +111,7 @@ test('the PROXY protocol says who asks, in both versions, and nothing else is ta
   assert.match(await askRaw(port, v2(0x21, [9, 8, 7, 6]), false), /9\.8\.7\.6 http$/);
   assert.match(await askRaw(port, v2(0x20, [9, 8, 7, 6]), false), /127\.0\.0\.1 http$/);
   assert.equal(await askRaw(port, request, false), '');
+  assert.equal(await askRaw(port, `PROXY TCP4 999.8.7.6 127.0.0.1 1 80\r\n${request}`, false), '');
   const socket = net.connect({ host: '127.0.0.1', port });
   let answer = '';
   socket.setEncoding('latin1').on('data', (text: string) => {

@@ -18,6 +18,12 @@ const SPOKEN_FOR: readonly string[] = [
   'x_forwarded_proto',
   'x_real_ip',
 ];
+/** As much as the router process takes, in as many headers as may be in it; HAProxy keeps room for what it adds itself. */
+const MAX_HEAD_BYTES = 32 * 1024;
+const RESERVED_BYTES = 1024;
+const MAX_HEADERS = 4096;
+/** The host as the client said it, without the port, which is that of plain HTTP. */
+const ASKED_NAME = "%[req.hdr(host),regsub(':[0-9]*$','')]";
 const HOST = '^[A-Za-z0-9._-]{1,255}(:[0-9]{0,5})?$|^\\[[0-9A-Fa-f:.]{2,45}\\](:[0-9]{0,5})?$';
 
 /** HAProxy's configuration for these routes. */
@@ -26,6 +32,8 @@ export function renderHaproxy(settings: RouterSettings, sections: readonly Secti
     ...block('global', [
       `stats socket ${quote(files.socket)} mode 600 level admin expose-fd listeners`,
       'hard-stop-after 30s',
+      `tune.bufsize ${MAX_HEAD_BYTES + RESERVED_BYTES}`,
+      `tune.http.maxhdr ${MAX_HEADERS}`,
       'ssl-default-bind-options ssl-min-ver TLSv1.2',
       ...(settings.accessLog === '' ? [] : ['log stdout format raw daemon']),
     ]),
@@ -86,15 +94,15 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
   return [
     ...settings.listen.map((address) => `bind ${addressOf(address)}${proxy}`),
     ...settings.listenTls.map((address) => `bind ${addressOf(address)}${proxy}${tls}`),
-    ...(redirects ? ['http-request redirect scheme https code 308 unless { ssl_fc }'] : []),
     'http-request deny deny_status 405 if METH_CONNECT',
     // Of two that differ HAProxy has refused the request already, of two that do not it has dropped one.
     `http-request deny deny_status 400 unless { req.hdr(host) -m reg '${HOST}' } or HTTP_1.0 !{ req.hdr(host) -m found }`,
+    ...(redirects ? [`http-request redirect code 308 location https://${ASKED_NAME}%[pathq] unless { ssl_fc }`] : []),
     ...SPOKEN_FOR.map((name) => `http-request del-header ${name}`),
     'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
     `http-request set-header X-Forwarded-Proto ${settings.listenTls.length > 0 ? '%[ssl_fc,iif(https,http)]' : 'http'}`,
     'http-request set-header X-Real-IP %[src]',
-    'http-request set-var(txn.host) req.hdr(host),field(1,:),lower',
+    "http-request set-var(txn.host) req.hdr(host),lower,regsub(':[0-9]*$',''),regsub('[.]$','')",
     ...inOrder(sections).flatMap(useSection),
     'default_backend index',
   ];

@@ -35,8 +35,15 @@ const NOT_CONNECTED: ReadonlySet<string> = new Set([
   'EADDRNOTAVAIL',
 ]);
 const NO_ANSWER = 'UND_ERR_HEADERS_TIMEOUT';
+/** Answers that have no body, whatever length their head names: 304 may say that of what the client has. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 304]);
 const MAX_TRIES = 3;
 const SMALL_BYTES = 16 * 1024;
+
+/** True when a request that failed in this way may go to another backend: nothing of it was sent, or it may be sent twice. */
+export function mayRepeat(method: string, error: Error | undefined): boolean {
+  return IDEMPOTENT.has(method) || NOT_CONNECTED.has(codeOf(error));
+}
 
 /** One request on its way to a backend, to another one where the first fails, and the answer on its way back. */
 export class Exchange implements Dispatcher.DispatchHandler, Waiting {
@@ -113,9 +120,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     if (status < 200) return;
     this.#missing = Number(parsed['content-length'] ?? Number.NaN);
     const headers = answerHeaders(controller.rawHeaders as Buffer[]);
-    if (message) this.#response.writeHead(status, message, headers);
+    // Its bytes go on as they came, whatever they stand for.
+    if (message) this.#response.writeHead(status, Buffer.from(message).toString('latin1'), headers);
     else this.#response.writeHead(status, headers);
     this.#state!.succeeded();
+    // undici waits for as many bytes as the head names, and then takes the answer for broken.
+    if (WITHOUT_BODY.has(status)) this.#response.end();
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -145,7 +155,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   #failed(error: Error): void {
     const state = this.#state;
     this.#over();
-    if (this.#response.destroyed || this.#request.errored) return;
+    if (this.#response.writableEnded || this.#response.destroyed || this.#request.errored) return;
     state?.failed(messageOf(error));
     if (this.#response.headersSent) {
       // The client must see that this is not the whole answer.
@@ -164,7 +174,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     const { clock, patienceMs } = this.#options;
     if (this.#bodyTaken || this.#tried.length >= MAX_TRIES) return false;
     if (clock.monotonic() - this.#startMs >= patienceMs) return false;
-    return IDEMPOTENT.has(this.#request.method!) || NOT_CONNECTED.has(codeOf(error));
+    return mayRepeat(this.#request.method!, error);
   }
 
   #giveUp(error: Error | undefined): void {

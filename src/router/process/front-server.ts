@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket, Server 
 import type { Duplex } from 'node:stream';
 import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
 import type { ListenAddress } from '../data-plane.ts';
+import { hasBody } from './answer-page.ts';
 import type { Certificates } from './certificates.ts';
 import { sentencePage } from './pages.ts';
 import { readProxyHeader } from './proxy-header.ts';
@@ -164,9 +165,13 @@ function createHttpServer({ certificates, clientTimeoutMs, onRequest, onUpgrade 
   return server;
 }
 
-/** HTTP/2 is offered to everybody by some clients, and by the protocol may be passed over. */
-function isUpgrade({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade !== undefined && !/^h2c?$/i.test(headers.upgrade);
+/**
+ * HTTP/2 is offered to everybody by some clients, and by the protocol may be passed over. So is what comes with a body, which
+ * would have to be told from what is said in the other protocol, and what HTTP/1.0 does not know.
+ */
+function isUpgrade(request: IncomingMessage): boolean {
+  const { upgrade } = request.headers;
+  return upgrade !== undefined && !/^h2c?$/i.test(upgrade) && !hasBody(request) && request.httpVersionMinor > 0;
 }
 
 /** Nothing has moved for a while: fine while a backend is silent, not while the client owes or is owed something. */

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** Where a connection comes from, as the proxy before us says it in its PROXY protocol header. */
 export interface ProxyHeader {
   /** Absent when the proxy speaks for itself, as in its health checks. */
@@ -24,8 +26,8 @@ function readVersion1(data: Buffer): ProxyHeader | 'more' | 'wrong' {
   if (end < 0) return text.length < V1_MAX ? 'more' : 'wrong';
   const [, family, address] = text.slice(0, end).split(' ');
   if (family === 'UNKNOWN') return { length: end + 2 };
-  const ok = family === 'TCP4' ? /^[\d.]{7,15}$/ : family === 'TCP6' ? /^[0-9a-fA-F:.]{2,45}$/ : /^(?!)/;
-  return address !== undefined && ok.test(address) ? { address, length: end + 2 } : 'wrong';
+  const version = family === 'TCP4' ? 4 : family === 'TCP6' ? 6 : undefined;
+  return address !== undefined && isIP(address) === version ? { address, length: end + 2 } : 'wrong';
 }
 
 function readVersion2(data: Buffer): ProxyHeader | 'more' | 'wrong' {

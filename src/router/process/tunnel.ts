@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type Clock, messageOf } from '../../lib/index.ts';
 import type { BackendState } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
+import { mayRepeat } from './exchange.ts';
 import { answerHeaders } from './headers.ts';
 import { type Page, sentencePage } from './pages.ts';
 
@@ -69,7 +70,11 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       settle(answer.statusCode!);
       writeHead(client, answer, ['connection', 'close']);
       answer.pipe(client);
-      answer.on('close', () => state.ended());
+      answer.on('close', () => {
+        // One that breaks off has to be seen to be broken.
+        client.end();
+        state.ended();
+      });
     });
     outgoing.on('error', (error) => {
       giveUp();
@@ -78,7 +83,8 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       state.ended();
       if (client.destroyed) return;
       state.failed(messageOf(error));
-      attempt(true);
+      if (mayRepeat(request.method!, error)) attempt(true);
+      else refuse(502, `${service} could not be reached.`);
     });
     outgoing.end();
   };
@@ -87,6 +93,8 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
 
 function openRequest(request: IncomingMessage, { backend }: BackendState, { path, headers }: TunnelOptions) {
   const upgrade = ['connection', 'upgrade', 'upgrade', request.headers.upgrade!];
+  // Or node would send the end of a body without bytes, which could be taken for the beginning of the other protocol.
+  if (request.method !== 'GET' && request.headers['content-length'] === undefined) upgrade.push('content-length', '0');
   const { address: host, port } = backend;
   return httpRequest({
     host,
