@@ -56,7 +56,7 @@ if (process.argv[2] === 'bare') {
     scriptChecks: false,
     ...common,
   });
-  new ServicePublisher({ cluster, presence, local, machine: id, ...common });
+  new ServicePublisher({ cluster, presence, local, ...common });
   const catalog = openCatalog({ cluster, ...common });
   const kv = openKv({ store, prefix: '/bench/', ...common });
   const externals = new ExternalNodes({ cluster, catalog });

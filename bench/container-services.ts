@@ -95,5 +95,5 @@ function publish(name: string, hosts: DockerHosts, parts: Parts): void {
     drainMs: 0,
     probe: runProbe,
   });
-  new ServicePublisher({ ...parts, presence, local, machine: self.id });
+  new ServicePublisher({ ...parts, presence, local });
 }

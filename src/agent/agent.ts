@@ -57,10 +57,10 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { cluster, machine, presence, runtime, signal } = options;
+    const { cluster, presence, runtime, signal } = options;
     this.#draining = new DrainingUnits(options.draining, options.log);
     this.#statuses = new LeasedRecords({
-      read: () => cluster.statusesOf(machine),
+      read: (announcement) => cluster.statusesOf(announcement),
       write: (announcement, changes) => cluster.putStatuses(announcement, changes),
       same: sameStatus,
     });

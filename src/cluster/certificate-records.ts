@@ -22,10 +22,7 @@ export function removeCertificate(records: Records, name: string): Promise<boole
 }
 
 /** See Cluster.certificates. */
-export async function listCertificates(
-  { store, keys }: Records,
-  onUnreadable: (key: string) => void,
-): Promise<ReadonlyMap<string, string>> {
+export async function listCertificates({ store, keys, onUnreadable }: Records): Promise<ReadonlyMap<string, string>> {
   const fold = new CertificateFold(keys, onUnreadable);
   for (const entry of (await store.list(keys.certificateRange)).entries) fold.set(entry.key, entry);
   return fold.certificates;

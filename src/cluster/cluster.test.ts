@@ -144,6 +144,15 @@ test('a machine id is held by one; its own past is taken over and what hung on i
   await fresh.revoke();
 });
 
+test('a text that cannot be read is passed over: the other units of the machine do not wait for it', async () => {
+  const { cluster, prefix } = newCluster();
+  assert.equal(await cluster.putUnit(unit('a.service'), 'text', undefined), true);
+  await store.commit([], [{ put: `${prefix}text/b.service`, value: 'half a rec' }]);
+  await store.commit([], [{ put: `${prefix}text/c.service`, value: '[1]' }]);
+  const texts = await cluster.texts(['a', 'b', 'c'].map((name) => ({ name: `${name}.service`, hash: 'h1' })));
+  assert.deepEqual([...texts], [['h1', 'text']]);
+});
+
 test('statuses are written only by a machine that is present, and never under an earlier announcement', async () => {
   const { cluster } = newCluster();
   const lease = await cluster.lease(5000);
@@ -153,9 +162,9 @@ test('statuses are written only by a machine that is present, and never under an
   const second = await announced(cluster.announce(machine('m1'), 'token', lease));
   const stale = new Map([['a.service', { ...status, active: 'failed' }]]);
   await assert.rejects(cluster.putStatuses(first, stale), (error) => isFlotillaError(error, 'conflict'));
-  assert.deepEqual([...(await cluster.statusesOf('m1')).values()], [status]);
+  assert.deepEqual([...(await cluster.statusesOf(second)).values()], [status]);
   await lease.revoke();
-  assert.equal((await cluster.statusesOf('m1')).size, 0);
+  assert.equal((await cluster.statusesOf(second)).size, 0);
   await assert.rejects(cluster.putStatuses(second, stale), (error) => isFlotillaError(error, 'conflict'));
 });
 

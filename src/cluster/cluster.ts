@@ -83,18 +83,18 @@ export interface Cluster {
    */
   announce(machine: Machine, token: string, lease: Lease): Promise<Announcement | 'taken'>;
   /** What this machine has published and is still there, by unit. */
-  statusesOf(machine: string): Promise<ReadonlyMap<string, UnitStatus>>;
+  statusesOf(announcement: Announcement): Promise<Published<UnitStatus>>;
   /**
    * Writes (or, with `status` undefined, removes) statuses of the announced machine in as few commits as possible.
    * Rejects with `conflict` when that announcement no longer stands.
    */
   putStatuses(announcement: Announcement, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
   /** The same of its service instances, by their ids. */
-  instancesOf(machine: string): Promise<ReadonlyMap<string, ServiceInstance>>;
+  instancesOf(announcement: Announcement): Promise<Published<ServiceInstance>>;
   putInstances(announcement: Announcement, changes: ReadonlyMap<string, ServiceInstance | undefined>): Promise<void>;
 
   /** The same of the checks of the machine as a whole. */
-  checksOf(machine: string): Promise<ReadonlyMap<string, NodeCheck>>;
+  checksOf(announcement: Announcement): Promise<Published<NodeCheck>>;
   putChecks(announcement: Announcement, changes: ReadonlyMap<string, NodeCheck | undefined>): Promise<void>;
 
   // ---- whoever knows of a computer without fleetd writes these, on whatever machine
@@ -127,6 +127,12 @@ export interface ExternalRegistration {
 
 /** What one commit can be conditional on: each check, and the instance that it names. */
 export const MAX_EXTERNAL_CHECKS = 60;
+
+/**
+ * What a machine has published: undefined for what hangs on another lease than its announcement's, with which it will
+ * vanish whatever it says, and for what cannot be read.
+ */
+export type Published<T> = ReadonlyMap<string, T | undefined>;
 
 /** A machine's presence from one announcement to the next. */
 export interface Announcement {

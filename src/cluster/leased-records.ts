@@ -1,9 +1,9 @@
 import { type ErrorCode, isFlotillaError } from '../lib/index.ts';
-import type { Announcement } from './cluster.ts';
+import type { Announcement, Published } from './cluster.ts';
 
 export interface LeasedRecordsOptions<T> {
-  /** What stands in the store. */
-  readonly read: () => Promise<ReadonlyMap<string, T>>;
+  /** What stands in the store, and stays there as long as the announcement's lease. */
+  readonly read: (announcement: Announcement) => Promise<Published<T>>;
   /** Writes (or, with undefined, removes) records under the announcement's fence. */
   readonly write: (announcement: Announcement, changes: ReadonlyMap<string, T | undefined>) => Promise<void>;
   readonly same: (a: T, b: T) => boolean;
@@ -15,7 +15,7 @@ const REFUSALS: readonly ErrorCode[] = ['too-large', 'invalid', 'forbidden', 'un
 /** What one machine has written of one kind under its lease, kept in step with what it has to say. */
 export class LeasedRecords<T> {
   readonly #options: LeasedRecordsOptions<T>;
-  #published = new Map<string, T>();
+  #published = new Map<string, T | undefined>();
   #under: Announcement | undefined;
   /** A write under this announcement may still be on its way: the machine must be announced anew before the next. */
   #doubted: Announcement | undefined;
@@ -32,7 +32,7 @@ export class LeasedRecords<T> {
     const { read, write, same } = this.#options;
     if (this.#doubted === announcement) return 'announce';
     if (this.#under !== announcement) {
-      this.#published = new Map(await read());
+      this.#published = new Map(await read(announcement));
       this.#under = announcement;
     }
     const changes = recordChanges(this.#published, current, same);
@@ -54,7 +54,7 @@ export class LeasedRecords<T> {
 
 /** What must be written (undefined: removed) to turn `published` into `current`. */
 function recordChanges<T>(
-  published: ReadonlyMap<string, T>,
+  published: Published<T>,
   current: ReadonlyMap<string, T>,
   same: (a: T, b: T) => boolean,
 ): Map<string, T | undefined> {

@@ -2,7 +2,7 @@ import { FlotillaError } from '../lib/index.ts';
 import type { Machine, NodeCheck, ServiceInstance, UnitStatus } from '../model/index.ts';
 import { type Entry, type Lease, prefixRange, type Write } from '../store/index.ts';
 import { commitChunks } from './chunks.ts';
-import type { Announcement } from './cluster.ts';
+import type { Announcement, Published } from './cluster.ts';
 import { decodeInstance, decodeNodeCheck, encodeInstance, encodeNodeCheck } from './instance-codec.ts';
 import { decodeMachine, decodeStatus, encodeMachine, encodeStatus, machineToken } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
@@ -34,9 +34,10 @@ function isOwnPast(machine: Machine, token: string, entry: Entry): boolean {
 }
 
 /** See Cluster.statusesOf. */
-export function statusesOf(records: Records, machine: string): Promise<ReadonlyMap<string, UnitStatus>> {
+export function statusesOf(records: Records, announcement: Announcement): Promise<Published<UnitStatus>> {
+  const { machine, lease } = announcement;
   const prefix = records.keys.status(machine, '');
-  return readAll(records, prefix, (unit, value) => decodeStatus(machine, unit, value));
+  return readAll(records, { prefix, lease }, (unit, value) => decodeStatus(machine, unit, value));
 }
 
 /** See Cluster.putStatuses. */
@@ -53,9 +54,10 @@ export function putStatuses(
 }
 
 /** See Cluster.instancesOf. */
-export function instancesOf(records: Records, machine: string): Promise<ReadonlyMap<string, ServiceInstance>> {
+export function instancesOf(records: Records, announcement: Announcement): Promise<Published<ServiceInstance>> {
+  const { machine, lease } = announcement;
   const prefix = records.keys.instance(machine, '');
-  return readAll(records, prefix, (id, value) => decodeInstance(machine, id, value));
+  return readAll(records, { prefix, lease }, (id, value) => decodeInstance(machine, id, value));
 }
 
 /** See Cluster.putInstances. */
@@ -72,9 +74,10 @@ export function putInstances(
 }
 
 /** See Cluster.checksOf. */
-export function checksOf(records: Records, machine: string): Promise<ReadonlyMap<string, NodeCheck>> {
+export function checksOf(records: Records, announcement: Announcement): Promise<Published<NodeCheck>> {
+  const { machine, lease } = announcement;
   const prefix = records.keys.check(machine, '');
-  return readAll(records, prefix, (id, value) => decodeNodeCheck(machine, id, value));
+  return readAll(records, { prefix, lease }, (id, value) => decodeNodeCheck(machine, id, value));
 }
 
 /** See Cluster.putChecks. */
@@ -90,18 +93,17 @@ export function putChecks(
   return commitAnnounced(records, announcement, writes);
 }
 
-/** What stands under a prefix, by the rest of the key. */
+/** What stands under a prefix, by the rest of the key: undefined where it cannot be read, or will not stay. */
 async function readAll<T>(
   records: Records,
-  prefix: string,
+  { prefix, lease }: { readonly prefix: string; readonly lease: Lease },
   decode: (rest: string, value: string) => T | undefined,
-): Promise<ReadonlyMap<string, T>> {
-  const found = new Map<string, T>();
+): Promise<Published<T>> {
+  const found = new Map<string, T | undefined>();
   const { entries } = await records.store.list(prefixRange(prefix));
-  for (const { key, value } of entries) {
-    const rest = key.slice(prefix.length);
-    const record = decode(rest, value);
-    if (record) found.set(rest, record);
+  for (const entry of entries) {
+    const rest = entry.key.slice(prefix.length);
+    found.set(rest, entry.lease === lease.id ? decode(rest, entry.value) : undefined);
   }
   return found;
 }

@@ -33,9 +33,9 @@ export interface ClusterOptions {
 
 export function openCluster(options: ClusterOptions): Cluster {
   const { store, clock, random, log } = options;
-  const records = new Records(store, options.prefix, clock);
-  const { keys } = records;
   const onUnreadable = (key: string) => log.error('Unreadable record passed over', { key });
+  const records = new Records({ store, prefix: options.prefix, clock, onUnreadable });
+  const { keys } = records;
   const common = { store, clock, random, log };
   const viewOf = (range: Range, signal: AbortSignal): Promise<View> =>
     openView({ ...common, fold: new Fold(keys, onUnreadable), range, signal });
@@ -47,7 +47,7 @@ export function openCluster(options: ClusterOptions): Cluster {
     setMetadata: (changes) => setMetadata(records, changes),
     putCertificate: (name, pem) => putCertificate(records, name, pem),
     removeCertificate: (name) => removeCertificate(records, name),
-    certificates: () => listCertificates(records, onUnreadable),
+    certificates: () => listCertificates(records),
     secret: () => readSecret(records, random),
     engineView: (signal) => viewOf(keys.engineRange, signal),
     candidateView: (signal) => viewOf(keys.candidateRange, signal),
@@ -61,11 +61,11 @@ export function openCluster(options: ClusterOptions): Cluster {
     lease: (ttlMs) => store.lease(ttlMs),
     resumeLease: (id) => store.resumeLease(id),
     announce: (machine, token, lease) => announce(records, machine, token, lease),
-    statusesOf: (machine) => statusesOf(records, machine),
+    statusesOf: (announcement) => statusesOf(records, announcement),
     putStatuses: (announcement, changes) => putStatuses(records, announcement, changes),
-    instancesOf: (machine) => instancesOf(records, machine),
+    instancesOf: (announcement) => instancesOf(records, announcement),
     putInstances: (announcement, changes) => putInstances(records, announcement, changes),
-    checksOf: (machine) => checksOf(records, machine),
+    checksOf: (announcement) => checksOf(records, announcement),
     putChecks: (announcement, changes) => putChecks(records, announcement, changes),
     registerExternal: (registration) => registerExternal(records, registration),
     deregisterExternal: (what) => deregisterExternal(records, what),

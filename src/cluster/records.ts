@@ -9,11 +9,19 @@ export class Records {
   readonly store: Store;
   readonly keys: Keys;
   readonly clock: Clock;
+  /** Hears of the keys of records that are not what they should be; they count as absent. */
+  readonly onUnreadable: (key: string) => void;
 
-  constructor(store: Store, prefix: string, clock: Clock) {
-    this.store = store;
-    this.keys = new Keys(prefix);
-    this.clock = clock;
+  constructor(options: {
+    readonly store: Store;
+    readonly prefix: string;
+    readonly clock: Clock;
+    readonly onUnreadable: (key: string) => void;
+  }) {
+    this.store = options.store;
+    this.keys = new Keys(options.prefix);
+    this.clock = options.clock;
+    this.onUnreadable = options.onUnreadable;
   }
 
   /** Writes a record, with the time at which it is written: for people who ask what happened when. */

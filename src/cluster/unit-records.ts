@@ -2,7 +2,7 @@ import type { DesiredState, Unit } from '../model/index.ts';
 import { MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
 import { chunks } from './chunks.ts';
 import { REMOVED } from './fold-steps.ts';
-import { decodeUnit, encodeUnit } from './record-codec.ts';
+import { decodeUnit, encodeUnit, parseObject } from './record-codec.ts';
 import { compareAndSet, type Records, unchanged } from './records.ts';
 
 /** See Cluster.putUnit. */
@@ -54,8 +54,9 @@ export async function readTexts(
   const wanted = new Set(units.map((unit) => unit.hash));
   const texts = new Map<string, string>();
   for (const entry of await records.store.getMany(units.map((unit) => records.keys.text(unit.name)))) {
-    const { hash, text } = JSON.parse(entry.value) as { hash: string; text: string };
-    if (wanted.has(hash)) texts.set(hash, text);
+    const { hash, text } = parseObject(entry.value) ?? {};
+    if (typeof hash !== 'string' || typeof text !== 'string') records.onUnreadable(entry.key);
+    else if (wanted.has(hash)) texts.set(hash, text);
   }
   return texts;
 }

@@ -44,7 +44,7 @@ export function openServices(options: ServicesOptions): Services {
     scriptChecks: config.script_checks,
     probe: runProbe,
   });
-  const publisher = new ServicePublisher({ ...options, machine: machine().id, local });
+  const publisher = new ServicePublisher({ ...options, local });
   return {
     local,
     async leave() {

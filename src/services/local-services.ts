@@ -1,3 +1,4 @@
+import type { Published } from '../cluster/index.ts';
 import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Health, Machine, NodeCheck, ServiceCheck, ServiceInstance } from '../model/index.ts';
 import type { CheckResult, RunProbe } from './check-result.ts';
@@ -130,11 +131,13 @@ export class LocalServices {
   }
 
   /** What stands in the catalog of this machine from before fleetd began: nobody shall notice that it was away. */
-  recall(published: ReadonlyMap<string, ServiceInstance>, nodeChecks: ReadonlyMap<string, NodeCheck>): void {
+  recall(published: Published<ServiceInstance>, nodeChecks: Published<NodeCheck>): void {
     const { sources } = this.#options;
     const silent = new Set(sources.map(({ name }) => name).filter((name) => !this.#said.has(name)));
-    for (const { id, status, output } of nodeChecks.values()) this.#checks.recall(id, { status, output });
+    for (const check of nodeChecks.values())
+      if (check) this.#checks.recall(check.id, { status: check.status, output: check.output });
     for (const [id, instance] of published) {
+      if (!instance) continue;
       for (const { id: check, status, output } of instance.checks) this.#checks.recall(check, { status, output });
       if (silent.has(instance.source)) this.#recalled.set(id, instance);
     }

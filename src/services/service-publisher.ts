@@ -16,7 +16,6 @@ export interface ServicePublisherOptions {
   readonly cluster: Cluster;
   readonly presence: PublisherPresence;
   readonly local: LocalServices;
-  readonly machine: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -36,15 +35,15 @@ export class ServicePublisher {
 
   constructor(options: ServicePublisherOptions) {
     this.#options = options;
-    const { cluster, machine, presence, local, signal } = options;
+    const { cluster, presence, local, signal } = options;
     const same = (a: object, b: object) => a === b || isDeepStrictEqual(a, b);
     this.#instances = new LeasedRecords({
-      read: () => cluster.instancesOf(machine),
+      read: (announcement) => cluster.instancesOf(announcement),
       write: (announcement, changes) => cluster.putInstances(announcement, changes),
       same,
     });
     this.#checks = new LeasedRecords({
-      read: () => cluster.checksOf(machine),
+      read: (announcement) => cluster.checksOf(announcement),
       write: (announcement, changes) => cluster.putChecks(announcement, changes),
       same,
     });
@@ -60,11 +59,11 @@ export class ServicePublisher {
   }
 
   async #publish(): Promise<undefined> {
-    const { cluster, presence, local, machine } = this.#options;
+    const { cluster, presence, local } = this.#options;
     const { announcement } = presence;
     if (!announcement) return;
     if (!this.#recalled) {
-      local.recall(await cluster.instancesOf(machine), await cluster.checksOf(machine));
+      local.recall(await cluster.instancesOf(announcement), await cluster.checksOf(announcement));
       this.#recalled = true;
     }
     const [instances, checks] = [local.instances(), local.nodeChecks()];

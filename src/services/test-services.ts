@@ -121,7 +121,7 @@ export class TestMachine {
       scriptChecks: false,
       drainMs: 300,
     });
-    this.publisher = new ServicePublisher({ ...options, cluster, local: this.local, machine: self.id, presence: this });
+    this.publisher = new ServicePublisher({ ...options, cluster, local: this.local, presence: this });
   }
 
   onChange(fn: () => void): () => void {

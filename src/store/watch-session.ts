@@ -112,7 +112,9 @@ export class WatchSession {
     const isCompacted = compactRevision > 0 || /compacted/.test(cancelReason);
     this.#end(
       isCompacted
-        ? new FlotillaError('compacted', 'the store no longer has the revisions to watch from; list and watch again')
+        ? new FlotillaError('compacted', 'the store no longer has the revisions to watch from; list and watch again', {
+            compactRevision,
+          })
         : new FlotillaError('unavailable', `the store ended the watch: ${cancelReason}`),
     );
   }

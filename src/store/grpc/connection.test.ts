@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { test } from 'node:test';
 import { systemClock as clock } from '../../lib/index.ts';
@@ -42,4 +43,28 @@ test('a connection that comes about just when it is given up is refused like any
   }
   await server.close();
   assert.deepEqual([...outcomes].sort(), ['connected', 'refused']);
+});
+
+test('what answers in words of its own is refused, and harms nobody', async () => {
+  const answers: readonly [number, string][] = [
+    [502, '<html>Bad gateway</html>'],
+    [200, 'hello'],
+  ];
+  for (const [status, body] of answers) {
+    const server = http2.createServer().on('stream', (stream) => {
+      stream.respond({ ':status': status, 'content-type': 'text/html' });
+      stream.end(body);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const endpoint = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+    const connection = await connect({ endpoint, clock, timeoutMs: 1000 });
+    await assert.rejects(connection.unary('/x', {}, Buffer.from('y'), 5000), GrpcError);
+    const ended = await new Promise<GrpcError | undefined>((resolve) => {
+      connection.stream('/x', {}, { message: () => assert.fail('no message was sent'), ended: resolve });
+    });
+    assert.ok(ended instanceof GrpcError, String(ended));
+    connection.destroy();
+    server.close();
+  }
 });

@@ -212,10 +212,17 @@ function receive(stream: http2.ClientHttp2Stream, endpoint: string, events: Stre
     outcome = statusOf(headers) ?? httpFailure(headers);
   });
   stream.on('trailers', (headers) => {
-    outcome = statusOf(headers);
+    outcome ??= statusOf(headers);
   });
   stream.on('data', (chunk: Buffer) => {
-    for (const message of reader.push(chunk)) events.message(message);
+    // What follows the headers of a proxy, say, is no message.
+    if (outcome !== undefined || broken !== undefined) return;
+    try {
+      for (const message of reader.push(chunk)) events.message(message);
+    } catch (error) {
+      outcome = notUnderstood(error);
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
   });
   stream.on('error', (error) => {
     broken = error;
@@ -238,6 +245,11 @@ function httpFailure(headers: http2.IncomingHttpHeaders): GrpcError | undefined 
   const status = Number(headers[':status']);
   if (status === 200) return undefined;
   return new GrpcError(STATUS.unavailable, `what answers there is not an etcd v3 store (HTTP status ${status})`);
+}
+
+function notUnderstood(error: unknown): GrpcError {
+  if (error instanceof GrpcError) return error;
+  return new GrpcError(STATUS.internal, `the store's answer cannot be understood: ${(error as Error).message}`);
 }
 
 function brokenConnection(endpoint: string, unsent: boolean, cause?: Error): GrpcError {

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { systemClock as clock, silentLog as log, systemRandom as random } from '../lib/index.ts';
+import { NO_NEEDS } from '../model/index.ts';
+import { startEmbeddedStore } from '../store/embedded/index.ts';
+import { openEtcdStore } from '../store/index.ts';
+import { openCluster } from './open-cluster.ts';
+
+test('history reaches back to the last compaction, when more of it is wanted', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-history-'));
+  const server = await startEmbeddedStore({
+    directory,
+    host: '127.0.0.1',
+    port: 0,
+    clock,
+    random,
+    log,
+    keepChanges: 40,
+  });
+  const store = openEtcdStore({ endpoints: [server.endpoint], clock, random, log });
+  const cluster = openCluster({ store, prefix: '/history/', clock, random, log });
+  const closing = new AbortController();
+  const unit = { name: 'a.service', hash: 'h', desired: 'launched', needs: NO_NEEDS } as const;
+  assert.ok(await cluster.putUnit(unit, 'text', undefined));
+  for (let round = 0; round < 60; round++)
+    assert.ok(await cluster.setDesired('a.service', round % 2 === 0 ? 'loaded' : 'launched'));
+  const batches = await cluster.history(1_000_000, closing.signal);
+  const revision = await store.revision();
+  closing.abort();
+  await store.close();
+  await server.close();
+  rmSync(directory, { recursive: true });
+  const told = batches.flatMap(({ changes }) => changes).length;
+  assert.ok(told >= 30, `only ${told} of the last 40 changes`);
+  assert.equal(batches.at(-1)?.revision, revision);
+});
