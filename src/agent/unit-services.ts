@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { Cluster } from '../cluster/index.ts';
-import type { CheckDefinition, Probe, Registration } from '../model/index.ts';
+import { type CheckDefinition, expandVariables, type Probe, type Registration } from '../model/index.ts';
 import type { LoadedUnit, UnitRuntime } from '../runtime/index.ts';
 import { containerNames, type DeclaredService, parseUnitFile, readServices } from '../unitfile/index.ts';
 
@@ -131,8 +131,11 @@ function probeOf({ check, port, intervalMs, timeoutMs }: DeclaredService, addres
       return { type: 'tcp', host: address, port, ...pace };
     case 'grpc':
       return { type: 'grpc', host: address, port, service: check.service, tls: false, verify: false, ...pace };
-    case 'script':
-      return { type: 'script', args: check.args, env: { SERVICE_IP: address, SERVICE_PORT: String(port) }, ...pace };
+    case 'script': {
+      const env = { SERVICE_IP: address, SERVICE_PORT: String(port) };
+      // As systemd does in a command, whose rules for quotes are those of this one.
+      return { type: 'script', args: check.args.map((word) => expandVariables(word, env)), env, ...pace };
+    }
     case 'ttl':
       return { type: 'ttl', ttlMs: check.ttlMs };
   }

@@ -21,7 +21,8 @@ before(async () => {
     'web@.service',
     `${unit}[X-Service]\nPort=%i\nTags=http,blue\nCheck=http:/\nInterval=200ms\nDrain=6\n${here}`,
   );
-  lab.write('plain.service', `${unit}[X-Service]\nName=plain\nPort=9\nDrain=0\n`);
+  const ownPort = 'Check=script:test $SERVICE_PORT = 9\nInterval=200ms';
+  lab.write('plain.service', `${unit}[X-Service]\nName=plain\nPort=9\n${ownPort}\nDrain=0\n`);
   await lab.ok(`start ~/web@${port}.service ~/plain.service`);
   await until('both are passing', async () => (await lab.run('resolve web')).status === 0);
   await until('both are there', async () => (await lab.run('resolve plain')).status === 0);

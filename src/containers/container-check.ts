@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { parseDuration } from '../lib/index.ts';
-import type { CheckDefinition, Probe } from '../services/index.ts';
+import { type CheckDefinition, expandVariables, type Probe } from '../services/index.ts';
 
 export interface CheckedService {
   /** Its variables, see serviceVariables. */
@@ -42,9 +42,10 @@ function probeOf({ values, address, port, container }: CheckedService): Probe | 
   const ttlMs = parseDuration(said('ttl') ?? '');
   if (http ?? https) return httpProbe({ http, https, address, port, method: said('http_method') }, pace);
   if (cmd) return { type: 'script', args: ['docker', 'exec', container, 'sh', '-c', cmd], env, ...pace };
-  if (script) return { type: 'script', args: ['sh', '-c', interpolate(script, env)], env, ...pace };
+  // Registrator puts them in before any shell sees the text, so they count even within single quotes.
+  if (script) return { type: 'script', args: ['sh', '-c', expandVariables(script, env)], env, ...pace };
   if (ttlMs) return { type: 'ttl', ttlMs };
-  if (said('tcp')) return { type: 'tcp', host: address, port, ...pace };
+  if (said('tcp') === 'true') return { type: 'tcp', host: address, port, ...pace };
   const grpc = said('grpc');
   if (!grpc) return undefined;
   const tls = said('grpc_use_tls') === 'true';
@@ -67,9 +68,4 @@ function httpProbe(
   const path = `/${(http ?? https ?? '').replace(/^\//, '')}`;
   const url = `${type}://${isIPv6(address) ? `[${address}]` : address}:${port}${path}`;
   return { type, url, method, headers: {}, body: '', verify: false, ...pace };
-}
-
-/** Registrator puts these in before any shell sees the text, so they count even within single quotes. */
-function interpolate(script: string, env: Readonly<Record<string, string>>): string {
-  return script.replace(/\$(SERVICE_IP|SERVICE_PORT)\b/g, (_, name: string) => env[name]!);
 }

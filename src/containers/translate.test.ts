@@ -111,6 +111,7 @@ const CHECKS: readonly (readonly [env: string, check: object | undefined])[] = [
     '80_CHECK_TCP=true CHECK_INTERVAL=2s CHECK_TIMEOUT=1s',
     { type: 'tcp', host: '10.0.0.1', port: 32768, intervalMs: 2000, timeoutMs: 1000 },
   ],
+  ['CHECK_TCP=false', undefined],
   ['CHECK_TTL=1m30s CHECK_TCP=true', { type: 'ttl', ttlMs: 90_000 }],
   ['CHECK_GRPC=true', { type: 'grpc', host: '10.0.0.1', port: 32768, service: '', tls: false, verify: false, ...PACE }],
   [

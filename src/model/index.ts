@@ -87,6 +87,7 @@ export const NO_NEEDS: Needs = {
   onPartition: 'keep',
 };
 
+export * from './command-variables.ts';
 export * from './glob.ts';
 export * from './questions.ts';
 export type * from './registration.ts';

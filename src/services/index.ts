@@ -1,3 +1,4 @@
+export { expandVariables } from '../model/index.ts';
 export * from './catalog.ts';
 export type { CheckResult, RunProbe } from './check-result.ts';
 export { ExternalNodes } from './external-nodes.ts';
