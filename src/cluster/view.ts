@@ -51,7 +51,10 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
   }
 
   async sync(): Promise<F> {
+    const known = this.#fold.revision;
     const revision = await this.#options.store.revision();
+    if (revision < known)
+      throw new FlotillaError('unavailable', 'the store was set back, everything is being read again', { revision });
     if (this.#fold.revision < revision) await this.#reach(revision);
     return this.#fold;
   }
@@ -68,11 +71,14 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
   async #relist(): Promise<void> {
     const { store, range } = this.#options;
     const { entries, revision } = await store.list(range);
+    // A record of a store that was set back is another one, also when it has the same revision as the one known.
+    const isSetBack = revision < this.#fold.revision;
     const gone = this.#present;
     const changes: (C | undefined)[] = [];
     this.#present = new Set(entries.map((entry) => entry.key));
-    for (const key of gone) if (!this.#present.has(key)) changes.push(this.#fold.set(key, undefined));
+    for (const key of gone) if (isSetBack || !this.#present.has(key)) changes.push(this.#fold.set(key, undefined));
     for (const entry of entries) changes.push(this.#fold.set(entry.key, entry));
+    this.#fold.revision = revision;
     this.#advance(revision, changes);
   }
 

@@ -11,6 +11,8 @@ const BEATS_PER_TTL = 3;
 export class EtcdLease implements Lease {
   readonly id: string;
   readonly ttlMs: number;
+  /** When it was granted or taken up here; monotonic. */
+  readonly since: number;
   readonly #client: EtcdClient;
   readonly #lost = new AbortController();
   readonly #onEnd: (lease: EtcdLease) => void;
@@ -30,6 +32,7 @@ export class EtcdLease implements Lease {
     this.ttlMs = ttlMs;
     this.#client = client;
     this.#onEnd = onEnd;
+    this.since = sentAt;
     this.#deadline = sentAt + ttlMs;
     this.#watchDeadline();
     this.#scheduleBeat();
@@ -46,7 +49,7 @@ export class EtcdLease implements Lease {
   async revoke(): Promise<void> {
     this.stop();
     await revokeLease(this.#client, this.id);
-    this.#lose('it was revoked');
+    this.lose('it was revoked');
   }
 
   /**
@@ -69,7 +72,8 @@ export class EtcdLease implements Lease {
     this.#onEnd(this);
   }
 
-  #lose(why: string): void {
+  /** Counts as lost from now on. */
+  lose(why: string): void {
     this.stop();
     this.#stopDeadline();
     if (this.#lost.signal.aborted) return;
@@ -81,7 +85,7 @@ export class EtcdLease implements Lease {
     const { clock } = this.#client;
     this.#stopDeadline = clock.after(this.#deadline - clock.monotonic(), () => {
       if (clock.monotonic() < this.#deadline) this.#watchDeadline();
-      else this.#lose('no keep-alive was answered in time');
+      else this.lose('no keep-alive was answered in time');
     });
   }
 
@@ -132,7 +136,7 @@ export class EtcdLease implements Lease {
     const { ttl } = LeaseKeepAliveResponse.decode(message);
     this.#onAnswer(ttl > 0);
     if (ttl <= 0) {
-      this.#lose('the store no longer has it');
+      this.lose('the store no longer has it');
     } else if (sentAt !== undefined) {
       this.#deadline = sentAt + ttl * 1000;
       this.#watchDeadline();

@@ -109,6 +109,10 @@ class EtcdStore implements Store {
       signal,
       keys: this.#keys,
       onEnd: () => this.#watches.delete(watch),
+      onSetBack: (toldAt) => {
+        // What was put under a lease of before is not there, whatever became of the lease itself.
+        for (const lease of this.#leases) if (lease.since < toldAt) lease.lose('the store was set back');
+      },
     });
     this.#watches.add(watch);
     return watch;

@@ -1,6 +1,7 @@
-import { Backoff, isFlotillaError, messageOf } from '../lib/index.ts';
+import { Backoff, FlotillaError, isFlotillaError, messageOf } from '../lib/index.ts';
 import { BatchQueue } from './batch-queue.ts';
 import type { KeyMapping } from './entries.ts';
+import { RANGE } from './etcd-calls.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import { answersProgressInOrder, quietUntil } from './progress-check.ts';
 import type { Event } from './proto/index.ts';
@@ -15,6 +16,8 @@ export interface EtcdWatchOptions {
   readonly keys: KeyMapping;
   /** Called once when the watch has ended. */
   onEnd(): void;
+  /** The store was set back behind what this watch has heard, the last of it at `toldAt` (monotonic). */
+  onSetBack(toldAt: number): void;
 }
 
 // A request may be passed over by a server that is not ready for it.
@@ -33,6 +36,8 @@ export class EtcdWatch implements Watch {
   #session: WatchSession | undefined;
   #inOrder: boolean | undefined;
   #delivered: number;
+  /** When it was known that the store is as far as `delivered`; monotonic. */
+  #toldAt: number;
   #wanted = false;
   #wantedAgain = false;
   #stopRetry: () => void = () => {};
@@ -41,6 +46,7 @@ export class EtcdWatch implements Watch {
     this.#options = options;
     this.#encoded = options.keys.range(options.range);
     this.#delivered = options.after;
+    this.#toldAt = options.client.clock.monotonic();
     this.#queue.onRoom = () => this.#session?.resume();
     this.#queue.onReturn = () => this.#end();
     options.signal.addEventListener('abort', this.#end, { once: true, signal: this.#ending.signal });
@@ -108,6 +114,7 @@ export class EtcdWatch implements Watch {
     this.#session = session;
     try {
       this.#inOrder = await answersProgressInOrder(client);
+      await this.#checkNotSetBack();
       const reason = this.#ending.signal.aborted ? undefined : await session.run();
       return { reason, created: session.created };
     } catch (reason) {
@@ -115,11 +122,27 @@ export class EtcdWatch implements Watch {
     }
   }
 
+  /**
+   * A store that was restored from a backup may know fewer revisions than this watch does. It would take the watch for
+   * one of the future, and stay silent for as long as it takes to get there.
+   */
+  async #checkNotSetBack(): Promise<void> {
+    const { client, onSetBack } = this.#options;
+    const { header } = await client.call(RANGE, { key: this.#encoded.key, countOnly: true });
+    const revision = header?.revision ?? 0;
+    if (revision >= this.#delivered) return;
+    const facts = { revision, delivered: this.#delivered };
+    client.log.error('The store was set back: reading everything again', facts);
+    onSetBack(this.#toldAt);
+    throw new FlotillaError('compacted', `the store was set back to revision ${revision}; list and watch again`, facts);
+  }
+
   #deliver(events: readonly Event[]): void {
     const fresh = events.filter((event) => (event.kv?.modRevision ?? 0) > this.#delivered);
     const revision = fresh.at(-1)?.kv?.modRevision;
     if (revision === undefined) return;
     this.#delivered = revision;
+    this.#toldAt = this.#options.client.clock.monotonic();
     this.#push({ revision, events: fresh.map((event) => this.#event(event)) });
   }
 
@@ -133,6 +156,7 @@ export class EtcdWatch implements Watch {
     const wanted = this.#wanted;
     const further = revision > this.#delivered;
     this.#delivered = Math.max(this.#delivered, revision);
+    this.#toldAt = this.#options.client.clock.monotonic();
     if (wanted || further) this.#push({ revision: this.#delivered, events: [] });
     this.#wanted = false;
     this.#stopRetry();

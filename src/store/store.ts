@@ -19,7 +19,7 @@ export interface Store {
   /**
    * Every change of `range` after revision `after`, in order, whole revisions at a time, none lost and none twice, over
    * reconnections. Ends when the signal aborts. Throws FlotillaError `compacted` when the store no longer has the
-   * revisions asked for: list again and watch from there.
+   * revisions asked for, or (restored from a backup) has not got as far: list again and watch from there.
    */
   watch(range: Range, after: number, signal: AbortSignal): Watch;
   /** Grants a lease and keeps it alive until revoked or lost. `ttlMs` is rounded up to whole seconds. */
@@ -122,7 +122,8 @@ export interface Lease {
   readonly ttlMs: number;
   /**
    * Aborted when the lease has ended or may have ended: at the latest one TTL after the sending of the last keep-alive
-   * that was acknowledged, by this process's own monotonic clock. What it guarded must be given up by then.
+   * that was acknowledged, by this process's own monotonic clock; also when the store was set back to a time before it.
+   * What it guarded must be given up by then.
    */
   readonly lost: AbortSignal;
   /** Monotonic time (Clock.monotonic) at which the lease counts as lost unless another keep-alive is acknowledged. */
