@@ -82,7 +82,7 @@ export class Presence {
   }
 
   async #turn(): Promise<number | undefined> {
-    const { cluster, machine, token, ttlMs, log, memory } = this.#options;
+    const { cluster, machine, token, ttlMs, log } = this.#options;
     const lease = await this.#currentLease();
     const self = machine();
     const answer = await cluster.announce(self, token, lease);
@@ -93,7 +93,7 @@ export class Presence {
       return Math.min(1000, ttlMs / 3);
     }
     if (this.#state !== 'present') log.info('Joined the cluster', { machine: self.id, lease: lease.id });
-    memory.save(lease.id);
+    this.#remember(lease);
     this.#announcement = answer;
     this.#become('present');
     return undefined;
@@ -108,6 +108,17 @@ export class Presence {
     this.#lease = lease;
     lease.lost.addEventListener('abort', () => this.#onLost(lease), { once: true });
     return lease;
+  }
+
+  /** For the next fleetd alone: this one has its lease, and a machine that announces itself must also act. */
+  #remember(lease: Lease): void {
+    try {
+      this.#options.memory.save(lease.id);
+    } catch (error) {
+      this.#options.log.warn('The lease cannot be written down: a restart of fleetd will be noticed', {
+        error: messageOf(error),
+      });
+    }
   }
 
   #onLost(lease: Lease): void {

@@ -105,7 +105,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   });
   tellStatus(false);
   const facts = { pid, machineId: id, endpoint: machine().endpoint, socket: socketOf(listeners) };
-  announceReady(present, state, facts, signal);
+  announceReady({ presence: present, state, facts, signal, log });
 
   return {
     reload(next) {
@@ -181,16 +181,24 @@ async function withdraw({ agent, engine, presence, services }: Withdrawing, log:
   await attempt('presence', presence.leave());
 }
 
-function announceReady(
-  presence: Presence,
-  state: StateDirectory,
-  facts: Readonly<Record<string, unknown>>,
-  signal: AbortSignal,
-): void {
+interface Announcing {
+  readonly presence: Presence;
+  readonly state: StateDirectory;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+function announceReady({ presence, state, facts, signal, log }: Announcing): void {
   const report = () => {
     if (presence.state !== 'present') return;
     unsubscribe();
-    if (!signal.aborted) state.announceReady(facts);
+    if (signal.aborted) return;
+    try {
+      state.announceReady(facts);
+    } catch (error) {
+      log.warn('Cannot write that this fleetd is ready', { error: messageOf(error) });
+    }
   };
   const unsubscribe = presence.onChange(report);
   report();

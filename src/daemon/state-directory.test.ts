@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { systemClock as clock, uptimeMs } from '../lib/index.ts';
+import { systemClock as clock, systemRandom as random, uptimeMs } from '../lib/index.ts';
 import { StateDirectory } from './state-directory.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-state-'));
@@ -36,4 +36,13 @@ test('a promise that is withdrawn is gone', () => {
   memory.save(undefined);
   memory.save(undefined);
   assert.equal(memory.load(), undefined);
+});
+
+test('the token is made once; where it cannot be written, that is said of the setting', () => {
+  const token = state.token(random);
+  assert.match(token, /^[0-9a-f]{32}$/);
+  assert.equal(new StateDirectory(directory).token(random), token);
+  const other = new StateDirectory(path.join(directory, 'other'));
+  mkdirSync(path.join(other.path, 'token.new'));
+  assert.throws(() => other.token(random), { code: 'usage', message: /cannot write to state_directory .*other/ });
 });

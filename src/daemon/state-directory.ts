@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guardAtMs, type LeaseMemory, type PromiseMemory } from '../agent/index.ts';
-import { type Clock, FlotillaError, messageOf, type Random, uptimeMs } from '../lib/index.ts';
+import { type Clock, FlotillaError, messageOf, type Random, syncDirectory, uptimeMs } from '../lib/index.ts';
 
 /** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
 export class StateDirectory {
@@ -21,7 +21,11 @@ export class StateDirectory {
     const existing = this.#read('token')?.trim();
     if (existing) return existing;
     const token = random.hex(16);
-    this.#write('token', token);
+    try {
+      this.#write('token', token, 'durable');
+    } catch (error) {
+      throw new FlotillaError('usage', `cannot write to state_directory ${this.path}: ${messageOf(error)}`);
+    }
     return token;
   }
 
@@ -88,9 +92,11 @@ export class StateDirectory {
     }
   }
 
-  #write(name: string, content: string): void {
+  /** `durable`: also for after a loss of power. What belongs to one boot need not be. */
+  #write(name: string, content: string, lasting: 'durable' | 'volatile' = 'volatile'): void {
     const path = join(this.path, name);
-    writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o600 });
+    writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o600, flush: lasting === 'durable' });
     renameSync(`${path}.new`, path);
+    if (lasting === 'durable') syncDirectory(this.path);
   }
 }

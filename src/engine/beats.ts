@@ -31,8 +31,10 @@ export class Beats {
   gone(id: string, nowMs: number): void {
     const present = this.#present.get(id);
     this.#present.delete(id);
+    // From then on whoever is absent is dead.
+    if (nowMs >= this.graceEndsMs()) this.#dead.clear();
     // A lease that outlasts a TTL under our eyes has been kept alive by somebody.
-    if (present && (present.joined || nowMs - present.sinceMs > this.#ttlMs)) this.#dead.add(id);
+    else if (present && (present.joined || nowMs - present.sinceMs > this.#ttlMs)) this.#dead.add(id);
   }
 
   isDead(id: string, nowMs: number): boolean {

@@ -115,8 +115,10 @@ export class Scheduler {
 
   /** The store says that the unit is (or, undefined, is not) placed on the machine. */
   setPlacement(unit: string, machine: string, placement: Placement | undefined): void {
+    const at = placement ? this.#world.machineEntry(machine) : this.#world.machines.get(machine);
+    // Forgotten with the last placement on it, which this takes back.
+    if (!at) return;
     const entry = this.#world.entry(unit);
-    const at = this.#world.machineEntry(machine);
     const known = entry.placements.get(at);
     if (placement) {
       this.#world.place(entry, at, placement);

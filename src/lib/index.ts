@@ -9,4 +9,5 @@ export * from './log.ts';
 export * from './loop.ts';
 export * from './process-stat.ts';
 export * from './random.ts';
+export * from './sync-directory.ts';
 export * from './version.ts';

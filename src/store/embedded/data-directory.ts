@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { FlotillaError, messageOf, syncDirectory } from '../../lib/index.ts';
 import { findDamage } from './data-file-check.ts';
 import { Database } from './database.ts';
 import { lockFile } from './process-lock.ts';
@@ -117,15 +117,6 @@ function writeDurably(path: string, text: string): void {
   const file = openSync(path, 'w', 0o600);
   try {
     writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const file = openSync(directory, 'r');
-  try {
     fsyncSync(file);
   } finally {
     closeSync(file);
