@@ -82,7 +82,7 @@ function publish(name: string, hosts: DockerHosts, parts: Parts): void {
   const source = new ContainerServices({
     ...parts,
     socket: hosts.socket(1),
-    machine: () => ({ hostName: name, address: self.address }),
+    machine: () => ({ hostName: name, address: self.address, internal: false }),
   });
   const local = new LocalServices({
     ...parts,

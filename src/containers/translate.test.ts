@@ -6,7 +6,7 @@ import type { ContainerInspect, PortBinding } from './inspect.ts';
 import { splitTags } from './service-variables.ts';
 import { registrationsOf } from './translate.ts';
 
-const MACHINE = { hostName: 'm1', address: '10.0.0.1' };
+const MACHINE = { hostName: 'm1', address: '10.0.0.1', internal: false };
 
 interface Said {
   readonly image?: string;
@@ -97,6 +97,23 @@ for (const [what, said, shown] of CASES) {
     assert.deepEqual(parts, shown);
   });
 }
+
+const INTERNAL = { ...MACHINE, internal: true };
+const places = (found: readonly Registration[]) => found.map(({ name, address, port }) => `${name} ${address}:${port}`);
+
+test('with docker_internal, services answer at the address of their container', () => {
+  const published = { ...ONE, '81/tcp': null, '82/tcp': at('82', '127.0.0.1') };
+  const { NetworkSettings, ...rest } = container({ exposed: ['80/tcp', '81/tcp'], published });
+  const bridge = { ...NetworkSettings, IPAddress: '172.17.0.2' };
+  const expected = ['web-80 172.17.0.2:80', 'web-81 172.17.0.2:81', 'web-82 172.17.0.2:82'];
+  assert.deepEqual(places(registrationsOf({ ...rest, NetworkSettings: bridge }, INTERNAL)), expected);
+  const own = { ...NetworkSettings, IPAddress: '', Networks: { mine: { IPAddress: '172.17.0.2' } } };
+  assert.deepEqual(places(registrationsOf({ ...rest, NetworkSettings: own }, INTERNAL)), expected);
+  const onHost = container({ exposed: ['80/tcp'], env: ['SERVICE_CHECK_TCP=true'] });
+  const [found] = registrationsOf(onHost, INTERNAL);
+  assert.deepEqual(places([found!]), ['web :80']);
+  assert.deepEqual(found!.checks[0]?.probe, { type: 'tcp', host: '10.0.0.1', port: 80, ...PACE });
+});
 
 const PACE = { intervalMs: 10_000, timeoutMs: 10_000 };
 const WEB = { headers: {}, body: '', verify: false };

@@ -10,6 +10,8 @@ export interface MachineFacts {
   readonly hostName: string;
   /** Where others reach this machine; checks look there. */
   readonly address: string;
+  /** Services answer at the addresses of their containers, whether their ports are published or not. */
+  readonly internal: boolean;
 }
 
 /** A port of a container that this machine answers on. */
@@ -17,9 +19,10 @@ interface ServicePort {
   /** Inside the container. */
   readonly exposed: string;
   readonly protocol: string;
-  /** IP of the binding; empty for all of them. */
-  readonly hostIp: string;
-  readonly hostPort: number;
+  /** Where it answers: the IP of the binding, or that of the container; empty: the machine's own. */
+  readonly ip: string;
+  /** At that address. */
+  readonly port: number;
 }
 
 /**
@@ -27,7 +30,8 @@ interface ServicePort {
  * that images and unit files written for it mean the same here.
  */
 export function registrationsOf(container: ContainerInspect, machine: MachineFacts): Registration[] {
-  const ports = portsOf(container).filter((port) => isReachable(port, machine));
+  const all = machine.internal ? internalPortsOf(container) : portsOf(container);
+  const ports = all.filter((port) => isReachable(port, machine));
   const isGroup = ports.length > 1;
   return ports.flatMap((port) => registrationOf(container, port, { machine, isGroup }) ?? []);
 }
@@ -43,13 +47,24 @@ function portsOf({ Config, NetworkSettings }: ContainerInspect): ServicePort[] {
     const hostPort = Number(HostPort);
     if (HostPort === '' || !(hostPort > 0)) return [];
     const everywhere = ['0.0.0.0', '::'].includes(HostIp) || isIP(HostIp) === 0;
-    return [{ exposed, protocol, hostIp: everywhere ? '' : HostIp, hostPort }];
+    return [{ exposed, protocol, ip: everywhere ? '' : HostIp, port: hostPort }];
+  });
+}
+
+/** What a container says it listens on, and what is published of it, at its own address; that is the machine's with --net=host. */
+function internalPortsOf({ Config, NetworkSettings }: ContainerInspect): ServicePort[] {
+  const { IPAddress, Networks, Ports } = NetworkSettings ?? {};
+  const ip = IPAddress || Object.values(Networks ?? {}).find((network) => network.IPAddress)?.IPAddress || '';
+  const names = new Set([...Object.keys(Config?.ExposedPorts ?? {}), ...Object.keys(Ports ?? {})]);
+  return [...names].map((name) => {
+    const [exposed = '', protocol = 'tcp'] = name.split('/');
+    return { exposed, protocol, ip, port: Number(exposed) };
   });
 }
 
 /** What is bound to loopback is for this machine alone, and nobody else shall be sent there. */
-function isReachable({ hostIp }: ServicePort, { address }: MachineFacts): boolean {
-  return !/^(127\.|::1$)/.test(hostIp) || hostIp === address;
+function isReachable({ ip }: ServicePort, { address }: MachineFacts): boolean {
+  return !/^(127\.|::1$)/.test(ip) || ip === address;
 }
 
 function registrationOf(
@@ -63,15 +78,15 @@ function registrationOf(
   const containerName = (container.Name ?? '').replace(/^\//, '');
   const udp = port.protocol === 'udp';
   const ownName = values.get('name') || imageName(config.Image ?? '');
-  const address = port.hostIp || machine.address;
+  const address = port.ip || machine.address;
   const id = values.get('id') || `${machine.hostName}:${containerName}:${port.exposed}${udp ? ':udp' : ''}`;
   const meta = new Map([...values].filter(([key]) => !['id', 'tags', 'name', 'ignore'].includes(key)));
-  const check = checkOf({ values, id, address, port: port.hostPort, container: container.Id ?? containerName });
+  const check = checkOf({ values, id, address, port: port.port, container: container.Id ?? containerName });
   return {
     id,
     name: isGroup && !ofPort.has('name') ? `${ownName}-${port.exposed}` : ownName,
-    address: port.hostIp,
-    port: port.hostPort,
+    address: port.ip,
+    port: port.port,
     tags: [...new Set([...splitTags(values.get('tags') ?? ''), ...(udp ? ['udp'] : [])])],
     meta: Object.fromEntries(meta),
     weights: { passing: 1, warning: 1 },

@@ -38,6 +38,10 @@ export const SETTINGS = {
     ['all', 'units'],
     'Which containers are services: all, or those that units of this machine run (several fleetds on one computer).',
   ),
+  docker_internal: flag(
+    false,
+    "Services answer at their containers' own addresses and ports, published or not, which all machines can reach.",
+  ),
   script_checks: flag(false, "Let clients of Consul's API register checks that run programs here, as fleetd's user."),
   drain_time: duration(
     2000,

@@ -14,7 +14,10 @@ export interface ServicesOptions {
   readonly machine: () => Machine;
   /** Where registrations of third parties are kept. */
   readonly file: string;
-  readonly config: Pick<Config, 'docker_socket' | 'docker_containers' | 'drain_time' | 'script_checks'>;
+  readonly config: Pick<
+    Config,
+    'docker_socket' | 'docker_containers' | 'docker_internal' | 'drain_time' | 'script_checks'
+  >;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -56,10 +59,10 @@ export function openServices(options: ServicesOptions): Services {
 }
 
 function containerSource(options: ServicesOptions): ServiceSource[] {
-  const { docker_socket: socket } = options.config;
+  const { docker_socket: socket, docker_internal: internal } = options.config;
   const facts = () => {
     const { address, name = '' } = options.machine();
-    return { address, hostName: name };
+    return { address, hostName: name, internal };
   };
   return socket === '' ? [] : [new ContainerServices({ ...options, socket, machine: facts })];
 }

@@ -9,7 +9,7 @@ import { DockerHosts, whyNoDocker } from './docker-daemon.ts';
 import { until } from './lab-fixture.ts';
 
 const APP = 'jlordiales/python-micro-service';
-const MACHINE = { hostName: 'm1', address: '10.0.0.1' };
+const MACHINE = { hostName: 'm1', address: '10.0.0.1', internal: false };
 
 /** A socket in front of docker's, whose connections can be cut. */
 class Gate {
@@ -84,6 +84,17 @@ describe('containers of a real dockerd are services', { skip: whyNoDocker() }, (
     assert.deepEqual([one?.name, one?.tags, one?.id, one?.address], ['one', ['http'], 'm1:first:5000', '']);
     const published = await hosts.docker(1, 'port', 'first', '5000/tcp');
     assert.equal(String(one?.port), published.split('\n')[0]!.split(':').at(-1));
+  });
+
+  test('with docker_internal they are found at addresses of their own', async () => {
+    const machine = () => ({ ...MACHINE, internal: true });
+    const source = new ContainerServices({ socket: hosts.socket(1), machine, clock, random, log });
+    const ending = new AbortController();
+    const { value } = await source.states(ending.signal)[Symbol.asyncIterator]().next();
+    ending.abort();
+    const address = await hosts.docker(1, 'inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'first');
+    const [one] = value as readonly Registration[];
+    assert.deepEqual([one?.name, one?.address, one?.port], ['one', address, 5000]);
   });
 
   test('they come when they start and go when they die, and may come again', async () => {

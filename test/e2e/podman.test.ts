@@ -6,7 +6,7 @@ import type { Registration } from '../../src/services/index.ts';
 import { until } from './lab-fixture.ts';
 import { PodmanHost, whyNoPodman } from './podman-host.ts';
 
-const MACHINE = { hostName: 'm1', address: '10.0.0.1' };
+const MACHINE = { hostName: 'm1', address: '10.0.0.1', internal: false };
 
 describe('containers of a real podman are services', { skip: whyNoPodman() }, () => {
   let host: PodmanHost;
