@@ -68,6 +68,14 @@ test('every problem is reported, not just the first', () => {
   );
 });
 
+test('a line that is meant to go on, and does not, is named', () => {
+  const { problems } = parseUnitFile('[Service]\nExecStart=/bin/x \\ \n  --name=y\nExecStop=/bin/y\n');
+  assert.deepEqual(
+    problems.map(({ line, message }) => [line, message.slice(0, 37)]),
+    [[2, 'blanks stand behind the backslash, so']],
+  );
+});
+
 test('what systemd would ignore is warned of', () => {
   const { problems } = parseUnitFile('A=1\n[Unit]\nB=2\\');
   assert.deepEqual(

@@ -99,7 +99,11 @@ class UnitFileParser {
     for (let continued = false; ; continued = true) {
       if (line.trim() === '') break;
       value += line;
-      if (!line.endsWith('\\') && !(continued && isComment(line.trimStart()))) return value.trim();
+      if (!line.endsWith('\\') && !(continued && isComment(line.trimStart()))) {
+        if (!/\\[ \t]+$/.test(line)) return value.trim();
+        this.#problem(this.#at, 'blanks stand behind the backslash, so that the line does not go on: remove them');
+        return '';
+      }
       if (this.#atEnd()) {
         this.#warning(this.#at, 'the file ends in the middle of a continued line');
         return value.replace(/\\$/, '').trim();
