@@ -53,6 +53,7 @@ test('global flags come from the environment, and the command line wins', () => 
   assert.equal(parse('list-units', env).flags.ms('request-timeout'), 1500);
   assert.equal(parse('list-units --endpoint http://b:2', env).flags.text('endpoint'), 'http://b:2');
   assert.ok(!parse('list-units', { FLEETCTL_ENDPOINT: '' }).flags.has('endpoint'));
+  assert.ok(!parse('list-units', { FLEETCTL_VERSION: '0.11.8', FLEETCTL_HELP: 'me' }).flags.has('version'));
 });
 
 test('flags of old scripts are accepted, and mean what took their place', () => {

@@ -109,6 +109,9 @@ export function splitLine(
   return { words, rest: [], found };
 }
 
+/** Never taken from the environment: FLEETCTL_VERSION there is the version that an image or a script installed. */
+const ONLY_WRITTEN: ReadonlySet<string> = new Set(['version', 'help']);
+
 /** The values of `specs` among what was found and, for `environment`, in FLEETCTL_*; other flags are refused. */
 export function resolveFlags(
   found: readonly Found[],
@@ -119,6 +122,7 @@ export function resolveFlags(
   const specs = [...own, ...globals];
   const values = new Map<string, string>();
   for (const spec of globals) {
+    if (ONLY_WRITTEN.has(spec.name)) continue;
     const variable = `FLEETCTL_${spec.name.toUpperCase().replaceAll('-', '_')}`;
     const value = options.env[variable];
     if (value) values.set(targetOf(spec), checkValue(spec, variable, value));
