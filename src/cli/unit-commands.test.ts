@@ -187,7 +187,12 @@ test('a unit that no machine takes is explained within a second, and given up in
     out: '',
     err: 'Unable to stop unit mars.service in state inactive\nIt waits for a machine; to call it off: fleetctl unload mars.service\n',
   });
-  assert.match((await lab.run('restart mars')).err, /^Unable to restart unit mars\.service in state inactive\n$/);
+  lab.write('earth.service', HELLO);
+  await lab.ok('start ~/earth.service');
+  const restarted = await lab.run('restart mars earth');
+  assert.deepEqual([restarted.status, restarted.err], [1, 'Unable to restart unit mars.service in state inactive\n']);
+  assert.match(restarted.out, /\nUnit earth\.service launched on [^\n]+\n$/);
+  await lab.ok('destroy earth');
   await lab.ok('destroy mars');
 });
 

@@ -7,7 +7,8 @@ export const restart: CommandSpec = {
   name: 'restart',
   summary: 'Stop and start units, one after another',
   usage: '[--no-block|--block-attempts N] [--timeout TIME] UNIT...',
-  about: 'A unit that is loaded is started; one that is on no machine is refused. The timeout is for each unit.',
+  about:
+    'A unit that is loaded is started; one that is on no machine is refused, and the others go on. The timeout is for each unit.',
   examples: [{ line: 'fleetctl restart web@1 web@2', about: 'Never both at once' }],
   flags: WAITING,
   arguments: 'units',
@@ -19,14 +20,14 @@ async function run(context: Context): Promise<number> {
   if (context.args.length === 0) return noUnits(context);
   const client = await context.client();
   const units = await findUnits(context, client);
+  let refused = 0;
   for (const unit of units) {
     if ((unit.global ? unit.desiredState : unit.currentState) === 'inactive') {
       warn(context, `Unable to restart unit ${unit.name} in state inactive`);
-      return 1;
-    }
+      refused++;
+    } else if (!(await restartUnit(context, client, unit))) return 1;
   }
-  for (const unit of units) if (!(await restartUnit(context, client, unit))) return 1;
-  return 0;
+  return refused > 0 ? 1 : 0;
 }
 
 /** False when the unit did not stop, or did not start again. */
