@@ -197,12 +197,14 @@ async function startResolver(ttlSeconds: number): Promise<{ address: HostPort; a
     asked.push(readQuestion(packet)!.name);
     const end = readQuestion(packet)!.end;
     const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, ttlSeconds >> 8, ttlSeconds & 0xff, 0, 4, 9, 9, 9, 9]);
-    const head = Buffer.from([packet[0]!, packet[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    const head = Buffer.from([packet[0]!, packet[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, packet[11]!]);
+    const edns = packet.subarray(end);
     // A forged answer first: it must be passed over.
-    const forged = Buffer.concat([head, packet.subarray(12, end), record]);
+    const answer = Buffer.concat([head, packet.subarray(12, end), record, edns]);
+    const forged = Buffer.from(answer);
     forged[0] = forged[0]! ^ 0xff;
     socket.send(forged, from.port, from.address);
-    socket.send(Buffer.concat([head, packet.subarray(12, end), record]), from.port, from.address);
+    socket.send(answer, from.port, from.address);
   });
   await once(socket, 'listening');
   return { address: { host: '127.0.0.1', port: socket.address().port }, asked, socket };
@@ -231,6 +233,23 @@ test('other names are passed on to the recursors, and what they say is kept as l
   );
   await forwarding.close();
   silent.close();
+  resolver.socket.close();
+});
+
+test('what a client says of itself is told to no recursor, and to no other client', async () => {
+  const resolver = await startResolver(300);
+  const forwarding = await startTestDns(() => [resolver.address]);
+  for (const cookie of ['client-1', 'client-2']) {
+    const packet = queryPacket('www.example.com', { udpBytes: 1232 });
+    packet.writeUInt16BE(4 + cookie.length, packet.length - 2);
+    const answer = await askByUdp(
+      forwarding.port,
+      Buffer.concat([packet, Buffer.from([0, 10, 0, cookie.length]), Buffer.from(cookie)]),
+    );
+    assert.deepEqual(read(answer).data, ['09090909']);
+    assert.doesNotMatch(answer!.toString('latin1'), /client/);
+  }
+  await forwarding.close();
   resolver.socket.close();
 });
 

@@ -11,7 +11,7 @@ import { AnswerCache } from './answer-cache.ts';
 import type { Transport } from './answerer.ts';
 import { askTcp, askUdp } from './ask.ts';
 import { udpLimit } from './encode-reply.ts';
-import { errorReply, HEADER_BYTES, type Query, RCODE } from './message.ts';
+import { errorReply, HEADER_BYTES, type Query, questionAlone, RCODE } from './message.ts';
 
 export interface ForwarderOptions {
   readonly recursors: () => readonly HostPort[];
@@ -45,7 +45,7 @@ export class Forwarder {
   async ask(packet: Buffer, query: Query, transport: Transport): Promise<Buffer> {
     const key = keyOf(query, transport);
     const known = this.#cache.get(key);
-    const answer = known ?? Buffer.from(await this.#askOnce(key, packet, transport));
+    const answer = known ?? Buffer.from(await this.#askOnce(key, questionAlone(packet, query), transport));
     answer.writeUInt16BE(query.id, 0);
     // The question goes back as this client wrote it.
     packet.copy(answer, HEADER_BYTES, HEADER_BYTES, query.questionEnd);
@@ -61,7 +61,7 @@ export class Forwarder {
     const underWay = this.#underWay.get(key);
     if (underWay) return underWay;
     if (this.#underWay.size >= MAX_UNDER_WAY) return Promise.resolve(errorReply(packet, RCODE.servFail));
-    const asked = this.#askAll(Buffer.from(packet), transport).finally(() => this.#underWay.delete(key));
+    const asked = this.#askAll(packet, transport).finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, asked);
     return asked.then((answer) => {
       this.#cache.put(key, answer);

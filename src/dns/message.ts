@@ -124,6 +124,20 @@ export function skipName(packet: Buffer, from: number): number | undefined {
   return undefined;
 }
 
+/**
+ * The packet without what its sender says besides the question: a cookie is between two programs, and an answer is kept for
+ * others. The room for the answer and the wish for DNSSEC stay.
+ */
+export function questionAlone(packet: Buffer, { questionEnd, edns }: Query): Buffer {
+  const opt = edns
+    ? [0, 0, TYPE.OPT, edns.udpBytes >> 8, edns.udpBytes & 0xff, 0, 0, edns.dnssecOk ? 0x80 : 0, 0, 0, 0]
+    : [];
+  const alone = Buffer.concat([packet.subarray(0, questionEnd), Buffer.from(opt)]);
+  alone.fill(0, 6, HEADER_BYTES);
+  alone[HEADER_BYTES - 1] = edns ? 1 : 0;
+  return alone;
+}
+
 /** An answer that holds nothing but a code: as long as a header, so never longer than what it answers. */
 export function errorReply(packet: Buffer, rcode: number): Buffer {
   const reply = Buffer.alloc(HEADER_BYTES);

@@ -125,6 +125,17 @@ function upgradesContract(open: OpenPlane): void {
     assert.match(await askRaw(port, upgrade('GET'), false), /^HTTP\/1\.1 200 .*part$/s);
   });
 
+  test('HTTP/2 is not spoken past the router', async (t) => {
+    const { port, route } = await planeFor(t, open);
+    const { backend, server } = await startBackend(t, 'a', ({ headers }, response) =>
+      response.end(JSON.stringify([headers.upgrade, headers['http2-settings']])),
+    );
+    server.on('upgrade', (_: http.IncomingMessage, socket: net.Socket) => void socket.end('HTTP/1.1 101 Yes\r\n\r\n'));
+    await route(backend);
+    const headers = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABk' };
+    assert.equal((await ask(port, { headers })).body, '[null,null]');
+  });
+
   test('a request with a body that asks for another protocol as well is answered in HTTP', async (t) => {
     const { port, route } = await planeFor(t, open);
     const { backend } = await startBackend(t, 'a', async (request, response) => {

@@ -11,6 +11,7 @@ export interface HaproxyFiles {
 
 /** What the router says itself or nobody does; those that are set below are replaced. */
 const SPOKEN_FOR: readonly string[] = [
+  'http2-settings',
   'x-forwarded-port',
   'x_forwarded_for',
   'x_forwarded_host',
@@ -98,6 +99,8 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
     // Of two that differ HAProxy has refused the request already, of two that do not it has dropped one.
     `http-request deny deny_status 400 unless { req.hdr(host) -m reg '${HOST}' } or HTTP_1.0 !{ req.hdr(host) -m found }`,
     ...(redirects ? [`http-request redirect code 308 location https://${ASKED_NAME}%[pathq] unless { ssl_fc }`] : []),
+    // Nobody would see what is asked in it, nor for which host.
+    'http-request del-header upgrade if { req.hdr(upgrade) -m reg -i ^h2c?$ }',
     ...SPOKEN_FOR.map((name) => `http-request del-header ${name}`),
     'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
     `http-request set-header X-Forwarded-Proto ${settings.listenTls.length > 0 ? '%[ssl_fc,iif(https,http)]' : 'http'}`,
