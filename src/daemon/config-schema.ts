@@ -8,6 +8,8 @@ export interface Setting<T> {
   readonly default: T;
   readonly description: string;
   readonly parse: (text: string) => T;
+  /** What is passed over in a value that is taken all the same, if anything, in words. */
+  readonly passedOver?: (text: string) => string | undefined;
   /** Accepted for old configuration files, without effect. */
   readonly ignored?: boolean;
   /** Empty is a value too; elsewhere an empty variable in the environment is as good as none, as in fleet. */
@@ -156,18 +158,20 @@ function list(value: readonly string[], description: string): Setting<readonly s
   return { default: value, description, parse };
 }
 
+/** As fleet has it, one pair that is none is no reason not to start. */
 function metadata(description: string): Setting<Readonly<Record<string, string>>> {
-  const parse = (input: string) => {
-    const out: Record<string, string> = {};
-    for (const item of input.split(',')) {
-      if (item.trim() === '') continue;
-      const at = item.indexOf('=');
-      if (at < 1) throw new Error(`${JSON.stringify(item.trim())} is not key=value`);
-      out[item.slice(0, at).trim()] = item.slice(at + 1).trim();
-    }
-    return out;
+  const items = (input: string) => input.split(',').map((item) => item.trim());
+  const isPair = (item: string) => item.indexOf('=') > 0;
+  const pairOf = (item: string): [string, string] => {
+    const at = item.indexOf('=');
+    return [item.slice(0, at).trim(), item.slice(at + 1).trim()];
   };
-  return { default: {}, description, parse };
+  const parse = (input: string) => Object.fromEntries(items(input).filter(isPair).map(pairOf));
+  const passedOver = (input: string) => {
+    const others = items(input).filter((item) => item !== '' && !isPair(item));
+    return others.length === 0 ? undefined : `${JSON.stringify(others.join(','))} is not key=value and is ignored`;
+  };
+  return { default: {}, description, parse, passedOver };
 }
 
 /** Go durations: 30s, 1m30s, 500ms; a bare number is taken as seconds. In milliseconds. */

@@ -77,7 +77,6 @@ const MISTAKES: readonly (readonly [text: string, message: RegExp])[] = [
   ['token_limit=many', /:1: token_limit: "many" is not a number/],
   ['runtime=docker', /:1: runtime: "docker" is none of auto, systemd, supervisor/],
   ['disable_engine=perhaps', /disable_engine: "perhaps" is neither true nor false/],
-  ['metadata=region', /metadata: "region" is not key=value/],
   ['just a line', /:1: expected key=value, found "just a line"/],
 ];
 
@@ -90,8 +89,10 @@ test('a named file that is missing is fatal; the default one is not', () => {
 });
 
 test('what has no effect any more, or is unknown, is said', () => {
-  const { notices } = configOf('verify_units=true\nno_such=1\n');
-  assert.equal(notices.length, 2);
+  const { config, notices } = configOf('verify_units=true\nno_such=1\nmetadata=ssd, region=eu,=x,\n');
+  assert.equal(notices.length, 3);
+  assert.deepEqual(config.metadata, { region: 'eu' });
+  assert.match(notices.join('\n'), /:3: metadata: "ssd,=x" is not key=value and is ignored/);
   assert.match(notices.join('\n'), /:1: verify_units has no effect/);
   assert.match(notices.join('\n'), /:2: unknown setting no_such/);
 });

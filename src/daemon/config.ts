@@ -6,7 +6,7 @@ export const DEFAULT_CONFIG_FILE = '/etc/fleet/fleet.conf';
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Sentences to log: settings without effect, unknown keys. */
+  /** Sentences to log: settings without effect, unknown keys, what is passed over. */
   readonly notices: readonly string[];
 }
 
@@ -37,6 +37,8 @@ function settle(values: ReadonlyMap<string, { value: string; where: string }>, n
     const setting: Setting<unknown> = SETTINGS[name];
     const given = values.get(name);
     config[name] = given ? parseSetting(name, setting, given) : setting.default;
+    const passedOver = given && setting.passedOver?.(unquote(given.value.trim()));
+    if (passedOver) notices.push(`${given.where}: ${name}: ${passedOver}`);
     if (given && setting.ignored) notices.push(`${given.where}: ${name} has no effect any more`);
   }
   return config as Config;

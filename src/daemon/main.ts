@@ -21,8 +21,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const role = ROLES[argv[0] ?? ''];
   if (role) return role(argv.slice(1));
   const { values } = parseArgs({
-    // fleet took long flags with one dash as well.
-    args: argv.map((arg) => arg.replace(/^-(?=[a-z]{2})/, '--')),
+    // fleet took long flags with one dash as well, and the version without any.
+    args: argv[0] === 'version' ? ['--version'] : argv.map((arg) => arg.replace(/^-(?=[a-z]{2})/, '--')),
     options: {
       config: { type: 'string' },
       version: { type: 'boolean', short: 'v' },
@@ -38,7 +38,7 @@ async function runDaemon(file: string | undefined): Promise<void> {
   const { startFleetd } = await import('./fleetd.ts');
   const { config, notices } = loadConfig(file, process.env);
   const log = openLog(config.verbosity);
-  for (const notice of notices) log.warn('Configuration', { notice });
+  tell(notices, log);
   log.info('Starting fleetd', { version: VERSION, pid: process.pid });
   const { env, pid, execPath, execArgv, argv } = process;
   const notifier = openServiceNotifier({ env, pid, clock: systemClock, log });
@@ -50,6 +50,10 @@ async function runDaemon(file: string | undefined): Promise<void> {
   obeySignals({ file, starting, notifier, log });
   await starting;
   notifier.ready();
+}
+
+function tell(notices: readonly string[], log: Log): void {
+  for (const notice of notices) log.warn('Configuration', { notice });
 }
 
 interface Signalled {
@@ -66,7 +70,9 @@ function obeySignals({ file, starting, notifier, log }: Signalled): void {
     log.info('Reloading configuration');
     notifier.reloading();
     try {
-      fleetd.reload(loadConfig(file, process.env).config);
+      const { config, notices } = loadConfig(file, process.env);
+      tell(notices, log);
+      fleetd.reload(config);
     } catch (error) {
       log.error('Configuration not reloaded', { error: messageOf(error) });
     }

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { VERSION } from '../lib/index.ts';
+
+function fleetd(...args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+test('fleetd tells its version, written in every way', () => {
+  for (const line of ['--version', '-version', '-v', 'version']) {
+    assert.deepEqual(fleetd(line), { status: 0, stdout: `fleetd version ${VERSION}\n`, stderr: '' }, line);
+  }
+});
+
+test('a named file that is not there, and what is no flag, end it with a sentence', () => {
+  for (const [args, message] of [
+    [['--config', '/no/such.conf'], /^fleetd: cannot read configuration file \/no\/such\.conf: [^\n]+\n$/],
+    [['-config=/no/such.conf'], /^fleetd: cannot read configuration file \/no\/such\.conf: [^\n]+\n$/],
+    [['--frob'], /^fleetd: Unknown option '--frob'[^\n]*\n$/],
+  ] as const) {
+    const { status, stdout, stderr } = fleetd(...args);
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, message);
+  }
+});
