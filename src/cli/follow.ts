@@ -13,16 +13,18 @@ export interface FollowOptions {
 export class Follow {
   readonly units = new Map<string, ApiUnitSummary | null>();
   readonly ready: Promise<void>;
+  /** Rejects when nothing more will be heard, or when `onChange` throws; never resolves. */
+  readonly broken: Promise<never>;
   onChange: (name: string) => void = () => {};
   readonly #abort = new AbortController();
   #cut: FlotillaError | undefined;
 
   constructor(options: FollowOptions) {
-    this.ready = new Promise((resolve, reject) => {
-      this.#run(options, resolve).catch(reject);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.broken = this.#run(options, resolve).then(() => new Promise<never>(() => {}));
+    this.ready = Promise.race([promise, this.broken]);
     // Whoever never asks must not be told through an unhandled rejection.
-    this.ready.catch(() => {});
+    for (const told of [this.broken, this.ready]) told.catch(() => {});
   }
 
   /** Why there is no news now, when the stream was cut and is not back yet. */

@@ -1,4 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
+import { FlotillaError, messageOf } from '../lib/index.ts';
 
 /** What a command may touch of the process it runs in. */
 export interface Io {
@@ -40,7 +41,9 @@ function writeAll(fd: number, text: string): void {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EPIPE') throw new OutputClosed();
-      if (code !== 'EAGAIN') throw error;
+      if (code !== 'EAGAIN') {
+        throw new FlotillaError('unavailable', `cannot write the output: ${messageOf(error)}`, {}, error);
+      }
       // A pipe which somebody made non-blocking is full: give its reader a moment.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }

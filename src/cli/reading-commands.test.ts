@@ -190,6 +190,16 @@ test('a reader who has had enough, and a stdin that is closed, are no failures',
   assert.deepEqual([status, out, err], [0, 'UNIT\t\tMACHINE\t\t\tACTIVE\tSUB\n', '']);
 });
 
+test('output that cannot be written is a failure, told in a sentence, also while a command waits', async () => {
+  lab.write('full.service', TALKER);
+  await lab.ok('submit ~/full.service');
+  const err = 'cannot write the output: ENOSPC: no space left on device, write\n';
+  for (const line of ['list-units', 'journal talk', 'start full', 'wait talk', 'wait full']) {
+    assert.deepEqual(await shell(`"$NODE" "$MAIN" ${line} >/dev/full`), { status: 1, out: '', err }, line);
+  }
+  await lab.ok('destroy full');
+});
+
 const ownFleetd = existsSync('/var/run/fleet.sock');
 
 test('without an endpoint the lab is found, also when its first machine is dead', {

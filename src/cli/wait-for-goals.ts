@@ -1,5 +1,4 @@
 import type { FleetClient } from '../client/index.ts';
-import type { FlotillaError } from '../lib/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { formatDuration } from './duration.ts';
 import { askObstacles, describeFailure } from './explain-unit.ts';
@@ -72,20 +71,15 @@ class Wait {
     // The snapshot may be late or never come; the timeout holds all the same.
     const cancelTimeout = Number.isFinite(leftMs) ? clock.after(leftMs, this.#finish) : () => {};
     const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explainUnplaced());
-    let broken: FlotillaError | undefined;
-    follow.ready.then(
-      () => this.#begin(),
-      (error) => {
-        broken = error;
-        this.#finish();
-      },
-    );
-    await over;
-    cancelTimeout();
-    cancelExplain();
-    follow.onChange = () => {};
-    this.#progress.clear();
-    if (broken) throw broken;
+    const begun = follow.ready.then(() => this.#begin());
+    try {
+      await Promise.race([over, begun.then(() => over), follow.broken]);
+    } finally {
+      cancelTimeout();
+      cancelExplain();
+      follow.onChange = () => {};
+      this.#progress.clear();
+    }
     await this.#reportFailures();
     await this.#reportLate();
     return [...this.#failed.map(({ name }) => name), ...this.#pending.keys()];

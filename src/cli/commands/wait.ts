@@ -43,21 +43,20 @@ async function run(context: Context): Promise<number> {
   const names = unitNames(context.args);
   const pending = new Set(names);
   const follow = new Follow({ client: await context.client(), names });
-  const met = new Promise<void>((resolve, reject) => {
-    const look = (name: string) => {
-      const unit = follow.units.get(name) ?? null;
-      if (!pending.has(name) || !meets(condition, unit)) return;
-      pending.delete(name);
-      say(context, describe(name, condition, unit));
-      if (pending.size === 0) resolve();
-    };
-    follow.ready.then(() => {
-      follow.onChange = look;
-      names.forEach(look);
-    }, reject);
+  const { promise: met, resolve } = Promise.withResolvers<void>();
+  const look = (name: string) => {
+    const unit = follow.units.get(name) ?? null;
+    if (!pending.has(name) || !meets(condition, unit)) return;
+    pending.delete(name);
+    say(context, describe(name, condition, unit));
+    if (pending.size === 0) resolve();
+  };
+  const begun = follow.ready.then(() => {
+    follow.onChange = look;
+    names.forEach(look);
   });
   const late = new Promise<void>((resolve) => context.clock.after(timeoutMs, resolve));
-  await Promise.race([met, late]).finally(() => follow.close());
+  await Promise.race([begun.then(() => met), late, follow.broken]).finally(() => follow.close());
   for (const name of pending) {
     const now = follow.cut?.message ?? `it is ${stateOf(follow.units.get(name) ?? null)}`;
     warn(context, `Timed out after ${formatDuration(timeoutMs)} waiting for unit ${name} to be ${condition}: ${now}`);
