@@ -15,18 +15,18 @@ export function agentRoutes(): Route[] {
     { path: '/v1/agent/services', methods: { GET: services } },
     { path: '/v1/agent/checks', methods: { GET: checks } },
     { path: '/v1/agent/service/register', methods: { PUT: register } },
-    { path: '/v1/agent/service/deregister/', deep: true, methods: { PUT: deregister } },
+    { path: '/v1/agent/service/deregister/', deep: 'service ID', methods: { PUT: deregister } },
     { path: '/v1/agent/maintenance', methods: { PUT: nodeMaintenance } },
-    { path: '/v1/agent/service/maintenance/', deep: true, methods: { PUT: maintenance } },
-    { path: '/v1/agent/service/', deep: true, methods: { GET: service } },
-    { path: '/v1/agent/health/service/id/', deep: true, methods: { GET: healthOfId } },
-    { path: '/v1/agent/health/service/name/', deep: true, methods: { GET: healthOfName } },
+    { path: '/v1/agent/service/maintenance/', deep: 'service ID', methods: { PUT: maintenance } },
+    { path: '/v1/agent/service/', deep: 'service ID', methods: { GET: service } },
+    { path: '/v1/agent/health/service/id/', deep: 'service ID', methods: { GET: healthOfId } },
+    { path: '/v1/agent/health/service/name/', deep: 'service name', methods: { GET: healthOfName } },
     { path: '/v1/agent/check/register', methods: { PUT: registerCheck } },
-    { path: '/v1/agent/check/deregister/', deep: true, methods: { PUT: deregisterCheck } },
-    { path: '/v1/agent/check/pass/', deep: true, methods: { PUT: (request) => note(request, 'passing') } },
-    { path: '/v1/agent/check/warn/', deep: true, methods: { PUT: (request) => note(request, 'warning') } },
-    { path: '/v1/agent/check/fail/', deep: true, methods: { PUT: (request) => note(request, 'critical') } },
-    { path: '/v1/agent/check/update/', deep: true, methods: { PUT: update } },
+    { path: '/v1/agent/check/deregister/', deep: 'check ID', methods: { PUT: deregisterCheck } },
+    { path: '/v1/agent/check/pass/', deep: 'check ID', methods: { PUT: (request) => note(request, 'passing') } },
+    { path: '/v1/agent/check/warn/', deep: 'check ID', methods: { PUT: (request) => note(request, 'warning') } },
+    { path: '/v1/agent/check/fail/', deep: 'check ID', methods: { PUT: (request) => note(request, 'critical') } },
+    { path: '/v1/agent/check/update/', deep: 'check ID', methods: { PUT: update } },
   ];
 }
 
@@ -105,7 +105,6 @@ async function deregister({ rest, parts: { local } }: ConsulRequest): Promise<An
 
 async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Promise<Answer> {
   const reason = reasonOf(query, 'service');
-  if (rest === '') throw new ConsulError(400, 'Missing service ID');
   if (await local.setMaintenance(rest, reason)) return NOTHING;
   return text(
     404,

@@ -182,6 +182,7 @@ const REFUSED: readonly (readonly [
     500,
     /No path to datacenter/,
   ],
+  ['no name where one belongs', 'GET', '/v1/health/service/?passing', '', 400, /Missing service name/],
   ['a filter', 'GET', '/v1/health/service/web?filter=Node.Node==m1', '', 400, /filter is not supported here/],
   [
     'a weight of 0',

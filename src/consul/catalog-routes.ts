@@ -17,10 +17,10 @@ export function catalogRoutes(): Route[] {
     { path: '/v1/catalog/nodes', methods: { GET: (request) => whole(request, nodes) } },
     {
       path: '/v1/catalog/service/',
-      deep: true,
+      deep: 'service name',
       methods: { GET: (request) => lists.answer(request, { kind: 'catalog', keep: () => true, show: showService }) },
     },
-    { path: '/v1/catalog/node/', deep: true, methods: { GET: oneNode } },
+    { path: '/v1/catalog/node/', deep: 'node name', methods: { GET: oneNode } },
     { path: '/v1/catalog/register', methods: { PUT: registerNode } },
     { path: '/v1/catalog/deregister', methods: { PUT: deregisterNode } },
   ];

@@ -41,10 +41,10 @@ export interface Answer {
 
 export type Handler = (request: ConsulRequest) => Answer | Promise<Answer>;
 
-/** One path of the API. `deep`: whatever follows the path belongs to it. */
+/** One path of the API. `deep`: whatever follows the path belongs to it; said what that is, it must be there. */
 export interface Route {
   readonly path: string;
-  readonly deep?: boolean;
+  readonly deep?: true | string;
   readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', Handler>>>;
 }
 

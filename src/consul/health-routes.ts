@@ -8,10 +8,10 @@ import { checkShape, healthShape, nodeCheckShapes } from './present.ts';
 export function healthRoutes(): Route[] {
   const lists = new ListAnswers();
   return [
-    { path: '/v1/health/service/', deep: true, methods: { GET: (request) => serviceHealth(request, lists) } },
-    { path: '/v1/health/node/', deep: true, methods: { GET: (request) => checks(request, onNode) } },
-    { path: '/v1/health/checks/', deep: true, methods: { GET: (request) => checks(request, ofService) } },
-    { path: '/v1/health/state/', deep: true, methods: { GET: (request) => checks(request, inState) } },
+    { path: '/v1/health/service/', deep: 'service name', methods: { GET: (request) => serviceHealth(request, lists) } },
+    { path: '/v1/health/node/', deep: 'node name', methods: { GET: (request) => checks(request, onNode) } },
+    { path: '/v1/health/checks/', deep: 'service name', methods: { GET: (request) => checks(request, ofService) } },
+    { path: '/v1/health/state/', deep: 'check state', methods: { GET: (request) => checks(request, inState) } },
   ];
 }
 

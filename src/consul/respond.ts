@@ -69,6 +69,8 @@ async function respond(asked: {
     return { ...answer, headers: { ...answer.headers, Allow: Object.keys(methods).join(',') } };
   }
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  if (found.rest === '' && typeof found.route.deep === 'string')
+    throw new ConsulError(400, `Missing ${found.route.deep}`);
   requireDatacenter(query.get('dc') ?? '', parts);
   refuseFilter(query, found.route);
   const answer = await handler({ method: method!, rest: decodePath(found.rest), query, parts, incoming, gone });

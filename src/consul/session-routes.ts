@@ -19,10 +19,10 @@ const SMALLEST_NANOSECONDS = 1000;
 export function sessionRoutes(): Route[] {
   return [
     { path: '/v1/session/create', methods: { PUT: create } },
-    { path: '/v1/session/destroy/', deep: true, methods: { PUT: destroy } },
-    { path: '/v1/session/renew/', deep: true, methods: { PUT: renew } },
-    { path: '/v1/session/info/', deep: true, methods: { GET: (request) => list(request, byId) } },
-    { path: '/v1/session/node/', deep: true, methods: { GET: (request) => list(request, byNode) } },
+    { path: '/v1/session/destroy/', deep: 'session', methods: { PUT: destroy } },
+    { path: '/v1/session/renew/', deep: 'session', methods: { PUT: renew } },
+    { path: '/v1/session/info/', deep: 'session', methods: { GET: (request) => list(request, byId) } },
+    { path: '/v1/session/node/', deep: 'node name', methods: { GET: (request) => list(request, byNode) } },
     { path: '/v1/session/list', methods: { GET: (request) => list(request, () => true) } },
   ];
 }

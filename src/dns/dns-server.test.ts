@@ -236,9 +236,11 @@ test('other names are passed on to the recursors, and what they say is kept as l
   resolver.socket.close();
 });
 
-test('what a client says of itself is told to no recursor, and to no other client', async () => {
+test('what a client says of itself is told to no recursor, and to no other client', async (t) => {
   const resolver = await startResolver(300);
+  t.after(() => resolver.socket.close());
   const forwarding = await startTestDns(() => [resolver.address]);
+  t.after(() => forwarding.close());
   for (const cookie of ['client-1', 'client-2']) {
     const packet = queryPacket('www.example.com', { udpBytes: 1232 });
     packet.writeUInt16BE(4 + cookie.length, packet.length - 2);
@@ -249,8 +251,6 @@ test('what a client says of itself is told to no recursor, and to no other clien
     assert.deepEqual(read(answer).data, ['09090909']);
     assert.doesNotMatch(answer!.toString('latin1'), /client/);
   }
-  await forwarding.close();
-  resolver.socket.close();
 });
 
 test('the addresses behind a host name come with the alias, from a recursor or from the catalog', async () => {
