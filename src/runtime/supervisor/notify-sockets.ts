@@ -2,13 +2,24 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Log } from '../../lib/index.ts';
+import type { Clock, Log } from '../../lib/index.ts';
 import { findExecutable } from './process/index.ts';
 
 export type NotifyFields = ReadonlyMap<string, string>;
 
+export interface NotifySocketsOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly receive: (unit: string, fields: NotifyFields) => void;
+}
+
 /** Longer paths do not fit into a socket's address. */
 const MAX_SOCKET_PATH = 107;
+/** A receiver that does not bind a socket within this time is of no use to the unit. */
+const BIND_TIMEOUT_MS = 5000;
+/** A receiver that ends is started again after this: whatever ended it may end the next one, too. */
+const RESTART_MS = 500;
 
 /**
  * Datagram sockets for Type=notify, which Node cannot open. One small perl process listens on all of them and hands
@@ -20,18 +31,20 @@ const MAX_SOCKET_PATH = 107;
  */
 export class NotifySockets {
   readonly #directory: string;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #receive: (unit: string, fields: NotifyFields) => void;
   /** Socket → unit. */
   readonly #units = new Map<string, string>();
-  readonly #bound = new Map<string, () => void>();
+  readonly #bound = new Map<string, (problem?: string) => void>();
   #receiver: ChildProcess | undefined;
   #rest = '';
 
-  constructor(directory: string, log: Log, receive: (unit: string, fields: NotifyFields) => void) {
-    this.#directory = directory;
-    this.#log = log;
-    this.#receive = receive;
+  constructor(options: NotifySocketsOptions) {
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#receive = options.receive;
   }
 
   /** The reason why no unit of Type=notify can be held here, if there is one. */
@@ -46,15 +59,24 @@ export class NotifySockets {
     return path.length <= MAX_SOCKET_PATH ? path : `@flotilla/notify/${hash}`;
   }
 
-  /** Resolves once messages to the unit's socket are received. */
-  async listen(unit: string): Promise<void> {
+  /** Resolves once messages to the unit's socket are received; with the reason when they cannot be. */
+  async listen(unit: string): Promise<string | undefined> {
     const address = this.addressOf(unit);
-    if (this.#units.has(address)) return;
+    if (this.#units.has(address)) return undefined;
     this.#units.set(address, unit);
-    const bound = new Promise<void>((resolve) => this.#bound.set(address, resolve));
+    const bound = new Promise<string | undefined>((resolve) => this.#bound.set(address, resolve));
+    const late = () => this.#settle(address, 'its receiver does not come up');
+    const cancel = this.#clock.after(BIND_TIMEOUT_MS, late);
     this.#receiver ??= this.#start();
-    this.#receiver.stdin!.write(`+ ${address}\n`);
-    await bound;
+    this.#receiver.stdin?.write(`+ ${address}\n`);
+    const problem = await bound;
+    cancel();
+    return problem;
+  }
+
+  #settle(address: string, problem?: string): void {
+    this.#bound.get(address)?.(problem);
+    this.#bound.delete(address);
   }
 
   forget(unit: string): void {
@@ -70,20 +92,24 @@ export class NotifySockets {
   #start(): ChildProcess {
     mkdirSync(this.#directory, { recursive: true, mode: 0o711 });
     const receiver = spawn('perl', ['-e', RECEIVER], { stdio: ['pipe', 'pipe', 'ignore'] });
-    receiver.stdout.setEncoding('latin1').on('data', (text: string) => this.#readLines(text));
-    receiver.stdin.on('error', () => {});
-    receiver.on('error', () => {});
-    receiver.on('exit', () => this.#restart(receiver));
+    // Without a process there may be no pipes to it.
+    receiver.stdout?.setEncoding('latin1').on('data', (text: string) => this.#readLines(text));
+    receiver.stdin?.on('error', () => {});
+    receiver.once('error', () => this.#ended(receiver));
+    receiver.once('exit', () => this.#ended(receiver));
     receiver.unref();
     return receiver;
   }
 
-  #restart(ended: ChildProcess): void {
-    if (this.#receiver !== ended) return;
+  #ended(receiver: ChildProcess): void {
+    if (this.#receiver !== receiver) return;
     this.#log.warn('The receiver of sd_notify messages ended and is started again');
-    this.#rest = '';
-    this.#receiver = this.#start();
-    for (const address of this.#units.keys()) this.#receiver.stdin!.write(`+ ${address}\n`);
+    this.#clock.after(RESTART_MS, () => {
+      if (this.#receiver !== receiver) return;
+      this.#rest = '';
+      this.#receiver = this.#start();
+      for (const address of this.#units.keys()) this.#receiver.stdin?.write(`+ ${address}\n`);
+    });
   }
 
   #readLines(text: string): void {
@@ -91,10 +117,9 @@ export class NotifySockets {
     this.#rest = lines.pop()!;
     for (const line of lines) {
       const [word, address, message] = line.split(' ') as [string, string, string | undefined];
-      if (word === 'bound') {
-        this.#bound.get(address)?.();
-        this.#bound.delete(address);
-      } else this.#deliver(address, message ?? '');
+      if (word === 'bound') this.#settle(address);
+      else if (word === 'failed') this.#settle(address, Buffer.from(message ?? '', 'hex').toString());
+      else this.#deliver(address, message ?? '');
     }
   }
 
@@ -109,7 +134,10 @@ export class NotifySockets {
   }
 }
 
-/** Reads `+ ADDRESS` and `- ADDRESS`; writes `bound ADDRESS` and `message ADDRESS HEX`. Ends with its input. */
+/**
+ * Reads `+ ADDRESS` and `- ADDRESS`; writes `bound ADDRESS`, or `failed ADDRESS REASON` with the reason in hexadecimal
+ * digits, and `message ADDRESS HEX`. Ends with its input.
+ */
 const RECEIVER = String.raw`
 use strict; use Socket; $| = 1;
 my (%socket, $in); my $watch = ''; vec($watch, 0, 1) = 1;
@@ -126,8 +154,11 @@ while (1) {
         for (grep { $socket{$_}[1] eq $address } keys %socket) { vec($watch, $_, 1) = 0; delete $socket{$_} }
         next;
       }
-      socket(my $new, AF_UNIX, SOCK_DGRAM, 0) or exit 1;
-      bind($new, pack_sockaddr_un($path)) or exit 1;
+      my $new;
+      unless (socket($new, AF_UNIX, SOCK_DGRAM, 0) && bind($new, pack_sockaddr_un($path))) {
+        print "failed $address ", unpack('H*', "$!"), "\n";
+        next;
+      }
       chmod 0777, $path unless $path =~ /^\0/;
       $socket{fileno $new} = [$new, $address];
       vec($watch, fileno $new, 1) = 1;

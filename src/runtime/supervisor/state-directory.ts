@@ -120,23 +120,15 @@ export class StateDirectory {
 
   /**
    * Whole or not at all, if this process is killed at any moment: one write over what is there, which ends the line.
-   * Whole blocks, so that the next write fits also when the disk is full by then. (Putting a new file in place of the
-   * old one costs a flush on ext4, and nothing here has to outlive the computer.)
+   * A whole block, so that the next write fits also when the disk is full by then. (Putting a new file in place of the
+   * old one costs a flush on ext4, and nothing here has to outlive the computer.) What takes more than a block has to be
+   * put in its place all the same: the kernel may end a killed process's write after any of them.
    */
   writeMemory(memory: UnitMemory): void {
     const text = `${JSON.stringify(memory)}\n`;
-    const bytes = Buffer.alloc(Math.ceil(Buffer.byteLength(text) / BLOCK_BYTES) * BLOCK_BYTES, ' ');
-    bytes.write(text);
-    const fd = openSync(
-      join(this.run, 'memory', fileNameOf(memory.name)),
-      constants.O_WRONLY | constants.O_CREAT,
-      0o600,
-    );
-    try {
-      if (writeSync(fd, bytes, 0, bytes.length, 0) !== bytes.length) throw new Error('the disk is full');
-    } finally {
-      closeSync(fd);
-    }
+    const path = join(this.run, 'memory', fileNameOf(memory.name));
+    if (Buffer.byteLength(text) > BLOCK_BYTES) replaceFile(path, text);
+    else overwriteFile(path, text.padEnd(BLOCK_BYTES - (Buffer.byteLength(text) - text.length)));
   }
 
   writeUnitFile(unit: string, text: string): void {
@@ -160,6 +152,16 @@ export class StateDirectory {
 }
 
 const BLOCK_BYTES = 4096;
+
+function overwriteFile(path: string, text: string): void {
+  const bytes = Buffer.from(text);
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    if (writeSync(fd, bytes, 0, bytes.length, 0) !== bytes.length) throw new Error('the disk is full');
+  } finally {
+    closeSync(fd);
+  }
+}
 
 function replaceFile(path: string, text: string): void {
   const next = `${path}~`;

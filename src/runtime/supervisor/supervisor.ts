@@ -80,8 +80,11 @@ export class Supervisor implements UnitHost {
         this.#publish(unit.memory.name);
       },
     });
-    this.#notify = new NotifySockets(directory.notifySockets, log, (unit, fields) => {
-      this.units.get(unit)?.notify(fields);
+    this.#notify = new NotifySockets({
+      directory: directory.notifySockets,
+      clock,
+      log,
+      receive: (unit, fields) => this.units.get(unit)?.notify(fields),
     });
     this.fifos = new Fifos(directory.fifos, this.#usedFifos());
   }
@@ -96,7 +99,7 @@ export class Supervisor implements UnitHost {
       const spec = readUnit(memory.name, text, this.#facts);
       if (typeof spec === 'string')
         this.#options.log.error('A unit cannot be taken over', { unit: memory.name, reason: spec });
-      else await this.#hold(spec, memory);
+      else await this.#takeOver(spec, memory);
     }
     for (const unit of this.units.values()) {
       const { job } = unit.memory;
@@ -180,14 +183,34 @@ export class Supervisor implements UnitHost {
       this.#directory.removeUnit(name);
       return `${name}: its file cannot be written: ${messageOf(error)}`;
     }
-    await this.#hold(spec, memory);
+    const unheard = await this.#listen(spec);
+    if (unheard !== undefined) {
+      this.#directory.removeUnit(name);
+      return `${name}: ${unheard}`;
+    }
+    this.#hold(spec, memory);
     for (const note of spec.notes) this.say(name, `${name}: ${note}`);
     this.#publish(name);
     return undefined;
   }
 
-  async #hold(spec: UnitSpec, memory: UnitMemory): Promise<void> {
-    if (spec.service?.type === 'notify') await this.#notify.listen(spec.name);
+  /** What runs already is held, heard or not. */
+  async #takeOver(spec: UnitSpec, memory: UnitMemory): Promise<void> {
+    const unheard = await this.#listen(spec);
+    if (unheard !== undefined) this.#options.log.error('A unit is not heard', { unit: spec.name, reason: unheard });
+    this.#hold(spec, memory);
+  }
+
+  /** Prepares for what the unit will say of itself; answers why that will not be heard. */
+  async #listen({ name, service }: UnitSpec): Promise<string | undefined> {
+    if (service?.type !== 'notify') return undefined;
+    const problem = await this.#notify.listen(name);
+    if (problem === undefined) return undefined;
+    this.#notify.forget(name);
+    return `its notify socket cannot be had: ${problem}`;
+  }
+
+  #hold(spec: UnitSpec, memory: UnitMemory): void {
     this.graph.add(spec);
     this.units.set(spec.name, isService(spec) ? new Service(this, spec, memory) : new Target(this, spec, memory));
   }
@@ -327,6 +350,7 @@ export class Supervisor implements UnitHost {
   flush(): void {
     for (const memory of [...this.#unsaved]) {
       if (this.units.get(memory.name)?.memory === memory) this.saveNow(memory);
+      else this.#unsaved.delete(memory);
     }
     const names = this.#changedNames;
     if (names.size === 0) return;

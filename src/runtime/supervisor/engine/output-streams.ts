@@ -9,7 +9,9 @@ import type { OpenStream } from './unit-memory.ts';
 export interface Stdio {
   readonly stdout: number | 'ignore';
   readonly stderr: number | 'ignore';
-  attach(pid: number, identifier: string): readonly OpenStream[];
+  /** What will be read, of a process that has no pid yet (0). */
+  readonly streams: readonly OpenStream[];
+  attach(pid: number): readonly OpenStream[];
   /** FIFOs stay readable by name; the descriptors here are the process's only. */
   close(): void;
 }
@@ -31,7 +33,7 @@ export class OutputStreams {
    * Opens both outputs. Where both go to the log they share one FIFO, as they share one stream under systemd: it keeps
    * the order of what was printed. Throws LaunchFailure when a file cannot be opened.
    */
-  open(context: ExecContext): Stdio {
+  open(context: ExecContext, identifier: string): Stdio {
     const opened: OpenFifo[] = [];
     const files: number[] = [];
     const open = (output: Output, stream: LogStream): number | 'ignore' => {
@@ -51,13 +53,15 @@ export class OutputStreams {
         this.#fifos.giveBack(fifo);
       }
     });
+    const streamOf = ({ fifo, stream }: OpenFifo, pid: number): OpenStream => ({ fifo, stream, pid, identifier });
     return {
       stdout,
       stderr,
-      attach: (pid, identifier) =>
-        opened.map(({ fifo, stream, reader }) => {
-          const attached = { fifo, stream, pid, identifier };
-          this.#read(attached, reader);
+      streams: opened.map((one) => streamOf(one, 0)),
+      attach: (pid) =>
+        opened.map((one) => {
+          const attached = streamOf(one, pid);
+          this.#read(attached, one.reader);
           return attached;
         }),
       close,
@@ -86,6 +90,11 @@ export class OutputStreams {
       this.#reportUnheard(error);
       this.#onEnd(stream.fifo);
     }
+  }
+
+  /** Lets others have a FIFO that was meant for a process which never came to be. */
+  giveBack({ fifo }: OpenStream): void {
+    this.#fifos.giveBack(fifo);
   }
 
   /** Reads a FIFO into the log until its last writer is gone. */

@@ -25,7 +25,7 @@ import {
 import { OutputStreams, type Stdio } from './output-streams.ts';
 import { environmentOf } from './unit-environment.ts';
 import type { UnitHost } from './unit-host.ts';
-import type { UnitMemory, WatchedProcess } from './unit-memory.ts';
+import type { OpenStream, UnitMemory, WatchedProcess } from './unit-memory.ts';
 
 export type ProcessRole = 'main' | 'control';
 type Started = ChildProcess & { readonly pid: number };
@@ -76,16 +76,18 @@ export class ServiceProcesses {
     const memory = this.#memory;
     const command = this.#spec.exec[phase][index]!;
     const environment = environmentOf(this.#spec.context, memory, extra);
-    memory.spawning = { phase, index };
-    this.#host.saveNow(memory);
     const { plan, stdio } = this.#prepare(command, environment);
+    const others = memory.streams;
+    // Whoever takes over in this very moment must find the process, and what it prints.
+    memory.spawning = { phase, index };
+    memory.streams = [...others, ...stdio.streams];
+    this.#host.saveNow(memory);
     const child = this.#launch(plan, environment, stdio);
     memory.spawning = null;
     if (typeof child === 'string') this.#reportNoProcess(child, role, { phase, index });
     else this.#watchChild(child, child.pid, role, { phase, index });
     const pid = typeof child === 'string' ? 0 : child.pid;
-    const identifier = this.#spec.context.syslogIdentifier ?? command.path.slice(command.path.lastIndexOf('/') + 1);
-    memory.streams.push(...stdio.attach(pid, identifier));
+    memory.streams = [...others, ...stdio.attach(pid)];
     stdio.close();
     memory.runs.push({
       phase,
@@ -108,7 +110,8 @@ export class ServiceProcesses {
         entry: this.#group.entry,
         keepPwd: environment['PWD'] !== undefined,
       });
-      return { plan, stdio: this.#streams.open(context) };
+      const identifier = context.syslogIdentifier ?? command.path.slice(command.path.lastIndexOf('/') + 1);
+      return { plan, stdio: this.#streams.open(context, identifier) };
     } catch (error) {
       if (!(error instanceof LaunchFailure)) throw error;
       const { name } = this.#memory;
@@ -276,7 +279,7 @@ export class ServiceProcesses {
   resume(): void {
     const memory = this.#memory;
     if (memory.invocationId !== '') this.#group.open(memory.invocationId);
-    for (const stream of [...memory.streams]) this.#streams.resume(stream);
+    for (const stream of [...memory.streams]) if (!this.#isPending(stream)) this.#streams.resume(stream);
     for (const role of ['main', 'control'] as const) {
       const watched = memory[role];
       if (watched !== null) memory[role] = { ...watched, alien: true };
@@ -288,7 +291,16 @@ export class ServiceProcesses {
     const memory = this.#memory;
     const pid = this.members().find((member) => this.#wasStartedByUs(member));
     const stat = pid === undefined ? undefined : readStat(pid);
-    if (stat === undefined) return false;
+    const pending = memory.streams.filter((stream) => this.#isPending(stream));
+    memory.spawning = null;
+    memory.streams = memory.streams.filter((stream) => !pending.includes(stream));
+    if (stat === undefined) {
+      for (const stream of pending) this.#streams.giveBack(stream);
+      return false;
+    }
+    const streams = pending.map((stream) => ({ ...stream, pid: stat.pid }));
+    memory.streams.push(...streams);
+    for (const stream of streams) this.#streams.resume(stream);
     memory[role] = { pid: stat.pid, startTime: stat.startTime, alien: true, phase, index };
     if (role === 'main') memory.mainPid = stat.pid;
     const text = commandText(this.#spec.exec[phase][index]!);
@@ -296,11 +308,18 @@ export class ServiceProcesses {
     return true;
   }
 
+  /** A stream of the process that was being started when an earlier supervisor ended. */
+  #isPending({ pid }: OpenStream): boolean {
+    return pid === 0 && this.#memory.spawning !== null;
+  }
+
   #wasStartedByUs(pid: number): boolean {
     const { invocationId, main, control } = this.#memory;
     if (main?.pid === pid || control?.pid === pid) return false;
     const environment = readEnvironment(pid);
-    return environment.get('INVOCATION_ID') === invocationId && environment.get('SYSTEMD_EXEC_PID') === String(pid);
+    // The shell that prepares for the program does not have it yet, and its descendants have another's.
+    const executed = environment.get('SYSTEMD_EXEC_PID') ?? String(pid);
+    return environment.get('INVOCATION_ID') === invocationId && executed === String(pid);
   }
 
   #streamEnded(fifo: string): void {
@@ -309,4 +328,4 @@ export class ServiceProcesses {
   }
 }
 
-const NO_STDIO: Stdio = { stdout: 'ignore', stderr: 'ignore', attach: () => [], close: () => {} };
+const NO_STDIO: Stdio = { stdout: 'ignore', stderr: 'ignore', streams: [], attach: () => [], close: () => {} };

@@ -324,7 +324,6 @@ export class Service extends ServiceDown implements Unit {
 
   /** What was just being started either runs, and is taken over, or is started now. */
   #resumeSpawning(phase: ExecPhase, index: number): void {
-    this.memory.spawning = null;
     if (this.processes.resumeSpawned(this.#roleOf(phase), phase, index)) this.#commandStarted(phase);
     else this.runCommand(phase, index);
   }

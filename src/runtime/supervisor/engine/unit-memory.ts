@@ -54,9 +54,10 @@ export interface CommandRun {
 }
 
 export interface OpenStream {
+  /** 0: of the process that is just being started, or that could not be started. */
+  readonly pid: number;
   readonly fifo: string;
   readonly stream: LogStream;
-  readonly pid: number;
   readonly identifier: string;
 }
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -84,6 +93,26 @@ test('lines come out whole, however the bytes come in', () => {
 });
 
 describe('a log on disk', () => {
+  test('what comes after it was closed is taken, and keeps no file open', async () => {
+    const directory = freshDirectory();
+    const writer = open(directory);
+    write(writer, 'in time');
+    writer.close();
+    write(writer, 'late');
+    const opened = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return '';
+      }
+    });
+    assert.deepEqual(
+      opened.filter((file) => file.startsWith(directory)),
+      [],
+    );
+    assert.deepEqual(await read(directory, 9), ['in time', 'late']);
+  });
+
   test('the newest lines come oldest first, over both files', async () => {
     const directory = freshDirectory();
     const writer = open(directory, 2000);

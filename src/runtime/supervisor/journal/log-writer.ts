@@ -22,6 +22,7 @@ export class LogWriter {
   readonly #directory: string;
   readonly #options: LogWriterOptions;
   #fd: number | undefined;
+  #closed = false;
   #size = 0;
   #lost = 0;
   #lossReason = '';
@@ -43,9 +44,16 @@ export class LogWriter {
       this.#lost += countEntries({ ...record, payload: Buffer.concat(pieces) });
       this.#lossReason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     }
+    if (this.#closed) this.#closeFile();
   }
 
+  /** Keeps no file open from now on; what a process writes that outlives its unit is still taken. */
   close(): void {
+    this.#closed = true;
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
@@ -80,7 +88,7 @@ export class LogWriter {
   }
 
   #rotate(): void {
-    this.close();
+    this.#closeFile();
     renameSync(join(this.#directory, CURRENT_LOG), join(this.#directory, PREVIOUS_LOG));
   }
 }

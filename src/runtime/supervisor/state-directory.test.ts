@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { systemClock as clock } from '../../lib/index.ts';
+import { newMemory } from './engine/index.ts';
+import { StateDirectory } from './state-directory.ts';
+
+const root = mkdtempSync(path.join(tmpdir(), 'flotilla-memory-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Writes a unit's memory, now full of the one letter and now of the other, until it is killed. */
+const WRITER = `
+  const { StateDirectory } = await import(${JSON.stringify(new URL('./state-directory.ts', import.meta.url).href)});
+  const { newMemory } = await import(${JSON.stringify(new URL('./engine/index.ts', import.meta.url).href)});
+  const directory = new StateDirectory(process.argv[1]);
+  const of = (letter, length) => ({ ...newMemory('a.service', 'h'), statusText: letter.repeat(length) });
+  const memories = [of('a', 2_000_000), of('b', 2_100_000)];
+  process.stdout.write('begun');
+  for (;;) for (const memory of memories) directory.writeMemory(memory);
+`;
+
+test('what a unit remembers is whole whenever its writer is killed, however much it is', async () => {
+  const directory = new StateDirectory(root);
+  directory.open();
+  directory.writeUnitFile('a.service', 'text');
+  directory.writeMemory({ ...newMemory('a.service', 'h'), statusText: 'c' });
+  for (let round = 0; round < 8; round++) {
+    const args = ['--input-type=module', '--eval', WRITER, root];
+    const writer = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(writer.stdout, 'data');
+    await clock.sleep(10 + 4 * round);
+    writer.kill('SIGKILL');
+    await once(writer, 'close');
+    const [unit] = directory.readUnits();
+    assert.ok(unit, `nothing is left of the unit after round ${round}`);
+    assert.equal(new Set(unit.memory.statusText).size, 1);
+  }
+});
