@@ -18,7 +18,7 @@ const WRITER = `
   const { newMemory } = await import(${JSON.stringify(new URL('./engine/index.ts', import.meta.url).href)});
   const directory = new StateDirectory(process.argv[1]);
   const of = (letter, length) => ({ ...newMemory('a.service', 'h'), statusText: letter.repeat(length) });
-  const memories = [of('a', 2_000_000), of('b', 2_100_000)];
+  const memories = [of('a', 6_000_000), of('b', 6_300_000)];
   process.stdout.write('begun');
   for (;;) for (const memory of memories) directory.writeMemory(memory);
 `;
@@ -28,7 +28,7 @@ test('what a unit remembers is whole whenever its writer is killed, however much
   directory.open();
   directory.writeUnitFile('a.service', 'text');
   directory.writeMemory({ ...newMemory('a.service', 'h'), statusText: 'c' });
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 5; round++) {
     const args = ['--input-type=module', '--eval', WRITER, root];
     const writer = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(writer.stdout, 'data');
