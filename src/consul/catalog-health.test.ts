@@ -183,6 +183,8 @@ const REFUSED: readonly (readonly [
     /No path to datacenter/,
   ],
   ['no name where one belongs', 'GET', '/v1/health/service/?passing', '', 400, /Missing service name/],
+  ['a name of two lines', 'PUT', '/v1/agent/service/register', { Name: 'a\nb' }, 400, /no control characters/],
+  ['a tag for terminals', 'PUT', '/v1/agent/service/register', { Name: 'x', Tags: ['\x1b[2J'] }, 400, /no control/],
   ['a filter', 'GET', '/v1/health/service/web?filter=Node.Node==m1', '', 400, /filter is not supported here/],
   [
     'a weight of 0',

@@ -26,6 +26,11 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
   const name = fields.text(nameField) || fields.text('Name');
   if (name === '') throw new ConsulError(400, 'Missing service name');
   const id = fields.text('ID') || name;
+  const tags = fields.texts('Tags');
+  // They are shown in lines of their own, on terminals too.
+  const odd = [name, id, ...tags].find((text) => /\p{Cc}/u.test(text));
+  if (odd !== undefined)
+    throw new ConsulError(400, `Invalid text ${JSON.stringify(odd)}: names, ids and tags have no control characters`);
   const port = fields.number('Port', 0);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new ConsulError(400, `Invalid port ${port}`);
   return {
@@ -33,7 +38,7 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
     name,
     address: readAddress(fields),
     port,
-    tags: fields.texts('Tags'),
+    tags,
     meta: fields.map('Meta'),
     weights: readWeights(fields),
     enableTagOverride: fields.flag('EnableTagOverride'),

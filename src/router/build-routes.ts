@@ -1,5 +1,5 @@
 import { type CatalogInstance, type CatalogSnapshot, healthOf, type RouteRule } from '../services/index.ts';
-import { type Backend, type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
+import { type Backend, originOf, type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
 
 /** Services with this tag answer as `NAME.*`. */
 const ROUTED_TAG = 'http';
@@ -74,13 +74,21 @@ function flawOf({ host, path }: Claim): string | undefined {
 function routeOf({ host, path, service, instances }: Claim, { nodes }: CatalogSnapshot): Route {
   const backends = instances.flatMap((instance) => {
     const health = healthOf(instance);
-    const address = instance.address || nodes.get(instance.machine)?.address;
-    if (health === 'critical' || !address) return [];
-    const weight = Math.max(1, instance.weights[health]);
     const { machine, port } = instance;
+    const address = instance.address || nodes.get(machine)?.address || '';
+    if (health === 'critical' || !canBeAsked(address, port)) return [];
+    const weight = Math.max(1, instance.weights[health]);
     return [{ id: `${machine}/${instance.id}`, machine, address, port, weight }];
   });
   return { host, path, service, backends };
+}
+
+/**
+ * False where no request could go: third parties may register anything, and one of these must not stop a plane from taking
+ * all the others.
+ */
+function canBeAsked(address: string, port: number): boolean {
+  return port > 0 && URL.canParse(originOf({ address, port }));
 }
 
 /** `route`, made of as much of `before` as is the same. */

@@ -12,6 +12,11 @@ export interface Backend {
   readonly weight: number;
 }
 
+/** Where a backend is, as the beginning of a URL. */
+export function originOf({ address, port }: Pick<Backend, 'address' | 'port'>): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
 /** The requests for one host and path prefix, and the backends that share them. */
 export interface Route {
   /** Lower-case: `www.example.com`; `*.example.com` with any one label before; `web.*` with anything after. */

@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import type { Clock, Log } from '../../lib/index.ts';
 import type { BackendReport, RouterSettings } from '../data-plane.ts';
-import type { Backend } from '../route-table.ts';
+import { type Backend, originOf } from '../route-table.ts';
 
 export type BackendLimits = Pick<RouterSettings, 'answerTimeoutMs' | 'connectTimeoutMs' | 'maxFailures' | 'restMs'>;
 
@@ -138,8 +138,4 @@ export class BackendState {
       failures: this.#failures,
     };
   }
-}
-
-function originOf({ address, port }: Backend): string {
-  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

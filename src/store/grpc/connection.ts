@@ -120,7 +120,7 @@ export class Connection {
       );
       const stopTimer = this.#clock.after(timeoutMs, () => {
         stream.close(http2.constants.NGHTTP2_CANCEL);
-        reject(new GrpcError(STATUS.deadlineExceeded, `the store did not answer within ${timeoutMs} ms`));
+        reject(new GrpcError(STATUS.deadlineExceeded, 'the store did not answer in time'));
         // Nothing at all was heard meanwhile: the other side is gone, and all that waits on it should know.
         if (this.receivedBytes === heardBytes) this.destroy();
       });
