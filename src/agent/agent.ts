@@ -148,7 +148,7 @@ export class Agent {
     const cutOff = lease.deadline() - clock.monotonic() <= ttlMs / 3;
     const planned = planSteps({ placements: this.#placements, actual, refused, cutOff });
     const { steps, againMs } = cutOff ? { steps: planned, againMs: Infinity } : this.#draining.defer(planned);
-    const waiting = await this.#act(steps);
+    const waiting = await this.#act(steps, lease);
     if (cutOff) return CUT_OFF_RETRY_MS;
     const dueInMs = this.#promises.dueInMs ?? Infinity;
     return Math.max(1, Math.min(againMs, dueInMs, waiting ? TEXT_RETRY_MS : reconcileIntervalMs));
@@ -198,24 +198,33 @@ export class Agent {
     }
   }
 
-  /** Carries the steps out; true when some must wait for a text that is not in the store yet. */
-  async #act(steps: readonly Step[]): Promise<boolean> {
+  /** Carries the steps out; true when some must wait: for a text that is not in the store yet, say. */
+  async #act(steps: readonly Step[], lease: Lease): Promise<boolean> {
     if (steps.length === 0) return false;
     this.#acting = true;
     try {
-      return await this.#carryOut(steps);
+      return await this.#carryOut(steps, lease);
     } finally {
       this.#acting = false;
       this.#publishing.wake();
     }
   }
 
-  async #carryOut(steps: readonly Step[]): Promise<boolean> {
+  async #carryOut(steps: readonly Step[], lease: Lease): Promise<boolean> {
     const texts = await this.#textsFor(steps);
     for (const step of steps) if (step.kind === 'stop') await this.#stop(step);
     const ready = await this.#apply(steps, texts);
-    await this.#start(steps.filter((step) => step.kind === 'start' && ready(step.unit)));
-    return steps.some((step) => step.kind === 'load' && !texts.has(step.hash));
+    const starts = steps.filter((step) => step.kind === 'start' && ready(step.unit));
+    const timely = starts.filter((step) => this.#mayStart(step.unit, lease));
+    await this.#start(timely);
+    return timely.length < starts.length || steps.some((step) => step.kind === 'load' && !texts.has(step.hash));
+  }
+
+  /** This process may have stood still since it decided, and its units may run elsewhere by now. */
+  #mayStart(unit: string, lease: Lease): boolean {
+    const { clock, ttlMs } = this.#options;
+    const leftMs = lease.deadline() - clock.monotonic();
+    return leftMs > (this.#placements.get(unit)?.onPartition === 'stop' ? ttlMs / 3 : 0);
   }
 
   async #textsFor(steps: readonly Step[]): Promise<ReadonlyMap<string, string>> {

@@ -47,6 +47,9 @@ export class Invariants implements RuntimeObserver {
     this.starts++;
     const running = this.#running.get(unit) ?? new Map<string, string>();
     this.#running.set(unit, running.set(machine, hash));
+    const own = this.#needsOf(unit, hash);
+    if (own.onPartition === 'stop' && !this.#server.get(`${ROOT}cluster/machine/${machine}`))
+      this.#fail(`${unit} with OnPartition=stop was started on ${machine} after its lease had ended`);
     // Copies of a file that may run on are nobody's fault; those of a file which says stop must be alone.
     const careful = [...running].filter(([holder, held]) => {
       // A machine that is present hears of a move and stops its copy; one whose lease has ended must have done so.

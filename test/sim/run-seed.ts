@@ -90,6 +90,12 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     machine.stop();
     later(() => machine.start());
   },
+  'fleetd stands still': (world, machine, later) => {
+    // Best while there is something to do.
+    userActs(world);
+    world.time.schedule(world.random.float() * 30, () => machine.standStill());
+    later(() => machine.goOn());
+  },
   'the network is cut': (_, machine, later) => {
     machine.cut();
     later(() => machine.heal());

@@ -133,6 +133,22 @@ test('all are cut off from the store until their leases have ended: nothing stop
   }
 });
 
+test('a fleetd that stood still for longer than its lease starts nothing that was decided before', async () => {
+  for (let tenths = 0; tenths < 400; tenths += 5) {
+    const world = new World({ seed: 6, machines: 2 });
+    for (const machine of world.machines) machine.start();
+    await world.run(2 * TTL_MS);
+    world.submit('careful.service', 'launched', { onPartition: 'stop' });
+    world.submit('plain.service', 'launched');
+    await world.run(tenths / 10);
+    for (const machine of world.machines) machine.standStill();
+    await world.run(2 * TTL_MS);
+    for (const machine of world.machines) machine.goOn();
+    await world.run(2 * CONVERGENCE_MS);
+    assert.equal(world.machines.flatMap((machine) => machine.runtime.running()).length, 2, `${tenths / 10} ms`);
+  }
+});
+
 test('a fleetd that crashes and returns within its TTL is not missed, and adopts its units', async () => {
   const world = await settledCluster(5);
   const startsBefore = world.invariants.starts;

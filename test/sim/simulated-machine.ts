@@ -3,6 +3,7 @@ import { openCluster } from '../../src/cluster/index.ts';
 import { Engine } from '../../src/engine/index.ts';
 import { createLog, type Log } from '../../src/lib/index.ts';
 import type { Machine } from '../../src/model/index.ts';
+import type { UnitRuntime } from '../../src/runtime/index.ts';
 import type { Invariants } from './invariants.ts';
 import { SimulatedRuntime } from './simulated-runtime.ts';
 import { type Link, type Mutant, StoreClient } from './store-client.ts';
@@ -80,7 +81,7 @@ export class SimulatedMachine {
       ...common,
       presence,
       promises: this.#promises(clock),
-      runtime: this.runtime,
+      runtime: heardBy(clock, this.runtime),
       reconcileIntervalMs: RECONCILE_MS,
     });
     const engine = new Engine({ ...common, presence, reconcileIntervalMs: RECONCILE_MS });
@@ -109,9 +110,19 @@ export class SimulatedMachine {
     this.#parts.observer.lostPower(this.id);
   }
 
+  /** SIGSTOP of fleetd, until `goOn`. */
+  standStill(): void {
+    this.#process?.clock.standStill();
+  }
+
+  goOn(): void {
+    this.#process?.clock.goOn();
+  }
+
   /** SIGTERM of fleetd. */
   stop(): void {
     if (!this.#process) return;
+    this.goOn();
     this.#parts.observer.stoppedCleanly(this.id, true);
     void this.#process.stop();
     this.#leaving = this.#process;
@@ -166,5 +177,23 @@ export class SimulatedMachine {
   #log(): Log {
     const { trace, time } = this.#parts;
     return createLog(trace ? (line) => trace(`${(time.nowMs / 1000).toFixed(3)} ${this.id} ${line}`) : () => {});
+  }
+}
+
+/** The runtime as one process hears of it: not while that stands still. */
+function heardBy(clock: ProcessClock, runtime: SimulatedRuntime): UnitRuntime {
+  return new Proxy<UnitRuntime>(runtime, {
+    get(target, name) {
+      if (name === 'states') return (signal: AbortSignal) => statesHeard(clock, runtime, signal);
+      const member = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
+
+async function* statesHeard(clock: ProcessClock, runtime: SimulatedRuntime, signal: AbortSignal) {
+  for await (const states of runtime.states(signal)) {
+    await clock.sleep(0.1, signal);
+    yield states;
   }
 }

@@ -74,12 +74,17 @@ function swap(timers: Timer[], i: number, j: number): void {
   timers[j] = kept;
 }
 
-/** The clock of one process: may run a little fast or slow, may be set wrong, and stands still once the process is dead. */
+/**
+ * The clock of one process: may run a little fast or slow, may be set wrong, and calls nobody any more once the process is
+ * dead. While the process stands still (SIGSTOP) time goes on, and what is due waits.
+ */
 export class ProcessClock implements Clock {
   readonly #time: VirtualTime;
   readonly #rate: number;
   offsetMs = 0;
   dead = false;
+  #stopped = false;
+  #due: (() => void)[] = [];
 
   constructor(time: VirtualTime, rate: number) {
     this.#time = time;
@@ -104,12 +109,27 @@ export class ProcessClock implements Clock {
 
   after(ms: number, fn: () => void): () => void {
     let cancelled = false;
-    this.#time.schedule(ms / this.#rate, () => {
-      if (!cancelled && !this.dead) fn();
-    });
+    const fire = () => {
+      if (cancelled || this.dead) return;
+      if (this.#stopped) this.#due.push(fire);
+      else fn();
+    };
+    this.#time.schedule(ms / this.#rate, fire);
     return () => {
       cancelled = true;
     };
+  }
+
+  /** The process stands still until `goOn`. */
+  standStill(): void {
+    this.#stopped = true;
+  }
+
+  goOn(): void {
+    this.#stopped = false;
+    const due = this.#due;
+    this.#due = [];
+    for (const fire of due) this.#time.schedule(0, fire);
   }
 }
 

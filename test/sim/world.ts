@@ -106,6 +106,7 @@ export class World {
     if (!this.server.up) this.server.start();
     for (const machine of this.machines) {
       machine.heal();
+      machine.goOn();
       machine.jumpClock(0);
       machine.start();
     }
