@@ -66,10 +66,10 @@ test('a service tagged http answers by its name, others only where their rules s
 });
 
 test('what no request could be sent to is left out, whatever somebody registered', () => {
-  const bad = ['10.0.0.300', '1.2.3.4.5', ':::', 'fe80::1%eth0', 'a:b', '%zz', 'x.0x'].map((address, at) =>
+  const bad = ['10.0.0.300', '1.2.3.4.5', ':::', 'fe80::1%eth0', 'a:b', '%zz', 'x.0x', 'a..b', '-'].map((address, at) =>
     instance('web', `bad-${at}`, { address }),
   );
-  const good = ['10.0.0.1', '::1', 'db.example.com'].map((address, at) => instance('web', `good-${at}`, { address }));
+  const good = ['10.0.0.1', '::1', 'Db.example.com.'].map((address, at) => instance('web', `good-${at}`, { address }));
   const { routes } = buildRoutes(catalog(...bad, ...good, instance('web', 'no-port', { port: 0 })));
   assert.deepEqual(shown(routes), ['web.*/ web m1/good-0,m1/good-1,m1/good-2']);
 });

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type CatalogInstance, type CatalogSnapshot, healthOf, type RouteRule } from '../services/index.ts';
 import { type Backend, originOf, type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
 
@@ -7,6 +8,7 @@ const MAX_HOST_LENGTH = 253;
 const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?';
 const NAME = `${LABEL}(?:\\.${LABEL})*`;
 const HOST = new RegExp(`^(?:(?:\\*\\.)?${NAME}|${NAME}\\.\\*)$`);
+const HOST_NAME = new RegExp(`^${NAME}\\.?$`, 'i');
 /** What may stand in a path without being escaped, so that no plane has to escape it. */
 const PATH = /^\/[\w\-.~!$&'()*+,;=:@/%]*$/;
 
@@ -88,7 +90,7 @@ function routeOf({ host, path, service, instances }: Claim, { nodes }: CatalogSn
  * all the others.
  */
 function canBeAsked(address: string, port: number): boolean {
-  return port > 0 && URL.canParse(originOf({ address, port }));
+  return port > 0 && (isIP(address) !== 0 || HOST_NAME.test(address)) && URL.canParse(originOf({ address, port }));
 }
 
 /** `route`, made of as much of `before` as is the same. */

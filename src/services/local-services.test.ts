@@ -106,7 +106,13 @@ test('what asks too much is refused, and changes nothing', async () => {
   await assert.rejects(local.registerCheck('u', check('c', script)), refused('forbidden'));
   const large = registration('a', { meta: { x: 'x'.repeat(100_000) } });
   await assert.rejects(local.register(large, KEEP), refused('too-large'));
-  assert.deepEqual([...local.instances().keys()], ['u']);
+  const long = 'x'.repeat(600);
+  await assert.rejects(local.register(registration(long), KEEP), refused('too-large'));
+  await assert.rejects(local.registerCheck('', check(long, TTL)), refused('too-large'));
+  source.say([registration(long), registration('u'), registration('v', { meta: { x: 'x'.repeat(100_000) } })]);
+  source.say([registration(long), registration('u'), registration('w')]);
+  await until(() => local.instances().has('w'), 'what fits is there');
+  assert.deepEqual([...local.instances().keys()], ['u', 'w']);
 });
 
 test('a ttl check holds as long as somebody says so', async () => {

@@ -3,7 +3,7 @@ import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../
 import type { Health, Machine, NodeCheck, ServiceCheck, ServiceInstance } from '../model/index.ts';
 import type { CheckResult, RunProbe } from './check-result.ts';
 import { CheckRunner } from './check-runner.ts';
-import { type CheckDefinition, MAX_REGISTRATION_BYTES, type Registration, type ServiceSource } from './registration.ts';
+import { type CheckDefinition, flawOf, type Registration, type ServiceSource } from './registration.ts';
 import { ServiceRegistry } from './service-registry.ts';
 import { Withdrawals } from './withdrawals.ts';
 
@@ -53,6 +53,8 @@ export class LocalServices {
   /** Instances that stood in the catalog when this fleetd began, until their source is heard of. */
   readonly #recalled = new Map<string, ServiceInstance>();
   readonly #withdrawals: Withdrawals;
+  /** What keeps a registration out of the catalog; empty: nothing. */
+  readonly #flaws = new WeakMap<Registration, string>();
   #leaving = false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #built = new Map<string, Built>();
@@ -192,14 +194,27 @@ export class LocalServices {
     return this.#unitOf(registration) !== undefined;
   }
 
+  /** One that the catalog has no room for is told of once, and keeps none of the others out. */
+  #fits(registration: Registration): boolean {
+    let flaw = this.#flaws.get(registration);
+    if (flaw === undefined) {
+      flaw = flawOf(registration) ?? '';
+      this.#flaws.set(registration, flaw);
+      const { id, source, container } = registration;
+      if (flaw !== '')
+        this.#options.log.warn('Service left out', { service: id.slice(0, 100), source, container, because: flaw });
+    }
+    return flaw === '';
+  }
+
   #unitOf({ unit, container }: Registration): string | undefined {
     return unit ?? (container === undefined ? undefined : this.#options.unitOf(container));
   }
 
   /** Throws what a third party is told who asks too much. */
-  #admit(said: object, checks: readonly CheckDefinition[]): void {
-    if (Buffer.byteLength(JSON.stringify(said)) > MAX_REGISTRATION_BYTES)
-      throw new FlotillaError('too-large', `a registration may have ${MAX_REGISTRATION_BYTES} bytes at most`);
+  #admit(said: { readonly id: string }, checks: readonly CheckDefinition[]): void {
+    const flaw = [said, ...checks].map(flawOf).find((found) => found !== undefined);
+    if (flaw !== undefined) throw new FlotillaError('too-large', flaw);
     if (!this.#options.scriptChecks && checks.some(({ probe }) => probe.type === 'script'))
       throw new FlotillaError(
         'forbidden',
@@ -239,7 +254,7 @@ export class LocalServices {
     const said = this.#options.sources.map(({ name }) => this.#said.get(name) ?? []);
     const registrations = new Map<string, Registration>();
     for (const registration of [...said.flat(), ...this.#registry.services.values()])
-      if (this.#isOurs(registration) && !registrations.has(registration.id))
+      if (this.#isOurs(registration) && this.#fits(registration) && !registrations.has(registration.id))
         registrations.set(registration.id, registration);
     this.#registrations = registrations;
     const ofInstances = [...registrations.values()].flatMap((registration) => this.#checksOf(registration));
