@@ -34,6 +34,10 @@ const CHECKS: readonly (readonly [check: object, probe: object])[] = [
     { type: 'tcp', host: '::1', port: 80, intervalMs: 5000, timeoutMs: 1000 },
   ],
   [
+    { TCP: 'db:1', Interval: '1ns', Timeout: '0s' },
+    { type: 'tcp', host: 'db', port: 1, intervalMs: 1000, timeoutMs: 10_000 },
+  ],
+  [
     { HTTP: 'https://web/health', Method: 'HEAD', TLSSkipVerify: true, Header: { 'X-A': ['1'] }, Interval: '5s' },
     {
       type: 'https',

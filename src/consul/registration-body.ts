@@ -14,6 +14,8 @@ const CHECK_FIELDS = (
 ).split(' ');
 
 const MAX_WEIGHT = 65_535;
+/** Consul looks no more often than this either. */
+const MIN_INTERVAL_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** Consul lets no instance vanish sooner than this. */
 const MIN_DEREGISTER_MS = 60_000;
@@ -131,7 +133,10 @@ function probeOf(fields: JsonFields): CheckDefinition['probe'] {
   const ttlMs = fields.durationMs('TTL');
   if (ttlMs !== undefined && ttlMs > 0) return { type: 'ttl', ttlMs };
   const intervalMs = fields.durationMs('Interval') ?? 0;
-  const pace = { intervalMs, timeoutMs: fields.durationMs('Timeout') ?? DEFAULT_TIMEOUT_MS };
+  const pace = {
+    intervalMs: Math.max(MIN_INTERVAL_MS, intervalMs),
+    timeoutMs: fields.durationMs('Timeout') || DEFAULT_TIMEOUT_MS,
+  };
   const probe = activeProbeOf(fields, pace);
   if (!probe) {
     const kinds = 'TTL, HTTP, TCP, GRPC or Args';

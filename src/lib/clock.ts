@@ -15,33 +15,47 @@ export interface Clock {
   after(ms: number, fn: () => void): () => void;
 }
 
-// Node clamps longer timers to 1 ms; a day is long enough to be re-armed by whoever waits for more.
+/** Node takes longer timers for 1 ms. */
 const MAX_TIMER_MS = 86_400_000;
 
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep(ms, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const done = () => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      };
-      const timer = setTimeout(done, Math.min(Math.max(ms, 0), MAX_TIMER_MS));
-      const abort = () => {
-        clearTimeout(timer);
-        reject(signal!.reason);
-      };
-      signal?.addEventListener('abort', abort, { once: true });
-    });
-  },
-  after(ms, fn) {
-    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), MAX_TIMER_MS));
-    timer.unref();
+/** The clock of this computer; its timers are made of ones of at most `maxTimerMs`. */
+export function createClock(maxTimerMs = MAX_TIMER_MS): Clock {
+  const arm = (ms: number, fn: () => void, keepAlive: boolean): (() => void) => {
+    let timer: NodeJS.Timeout;
+    const wait = (leftMs: number) => {
+      const stepMs = Math.min(Math.max(leftMs, 0), maxTimerMs);
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : fn()), stepMs);
+      if (!keepAlive) timer.unref();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
-  },
-};
+  };
+  return {
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    sleep(ms, signal) {
+      return new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(signal.reason);
+        const abort = () => {
+          cancel();
+          reject(signal!.reason);
+        };
+        const cancel = arm(
+          ms,
+          () => {
+            signal?.removeEventListener('abort', abort);
+            resolve();
+          },
+          true,
+        );
+        signal?.addEventListener('abort', abort, { once: true });
+      });
+    },
+    after: (ms, fn) => arm(ms, fn, false),
+  };
+}
+
+export const systemClock = createClock();
 
 /** Microseconds of CLOCK_MONOTONIC, which all processes of this boot share. */
 export function microsecondsOfBoot(): bigint {
