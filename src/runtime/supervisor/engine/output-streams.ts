@@ -118,13 +118,17 @@ export class OutputStreams {
   }
 
   #openFifo(stream: LogStream, opened: OpenFifo[]): number | 'ignore' {
+    let fifo: string | undefined;
+    let reader: number | undefined;
     try {
-      const fifo = this.#fifos.take();
-      const reader = this.#fifos.openReader(fifo);
+      fifo = this.#fifos.take();
+      reader = this.#fifos.openReader(fifo);
       const writer = this.#fifos.openWriter(fifo);
       opened.push({ fifo, stream, reader, writer });
       return writer;
     } catch (error) {
+      if (reader !== undefined) closeSync(reader);
+      if (fifo !== undefined) this.#fifos.giveBack(fifo);
       this.#reportUnheard(error);
       return 'ignore';
     }

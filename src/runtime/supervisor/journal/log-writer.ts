@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, renameSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/index.ts';
+import { mayHold } from '../held-files.ts';
 import { soundLength } from './log-file.ts';
 import { countEntries, encodeRecord, type LogStream, totalLength } from './record.ts';
 
@@ -44,7 +45,7 @@ export class LogWriter {
       this.#lost += countEntries({ ...record, payload: Buffer.concat(pieces) });
       this.#lossReason = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     }
-    if (this.#closed) this.#closeFile();
+    if (this.#closed || (this.#fd !== undefined && !mayHold(this.#fd))) this.#closeFile();
   }
 
   /** Keeps no file open from now on; what a process writes that outlives its unit is still taken. */

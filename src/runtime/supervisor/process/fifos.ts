@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { constants, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { mayHold } from '../held-files.ts';
 
 const BATCH = 32;
 /** What is read at the end of a process before its exit is reported; more comes afterwards. */
@@ -45,9 +46,15 @@ export class Fifos {
     return openSync(join(this.#directory, name), constants.O_RDWR);
   }
 
-  /** Descriptor for `read`. Open it before the writer ends: what nobody has open forgets what was written to it. */
+  /**
+   * Descriptor for `read`. Open it before the writer ends: what nobody has open forgets what was written to it. Throws when
+   * this process has too few left.
+   */
   openReader(name: string): number {
-    return openSync(join(this.#directory, name), constants.O_RDONLY | constants.O_NONBLOCK);
+    const fd = openSync(join(this.#directory, name), constants.O_RDONLY | constants.O_NONBLOCK);
+    if (mayHold(fd)) return fd;
+    closeSync(fd);
+    throw new Error('the supervisor has too few file descriptors (see ulimit -n)');
   }
 
   /** Reads until the last writer is gone; the FIFO is free again after `ended`. */
