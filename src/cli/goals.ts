@@ -36,12 +36,18 @@ export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, mem
   const asOrdered = unit !== null && unit.desiredState === goal.state && (!goal.hash || unit.hash === goal.hash);
   if (!asOrdered) {
     if (!memory.ordered) return { kind: 'waiting', placed: false };
-    const because = unit === null ? 'was destroyed' : `was changed by somebody else (it shall be ${unit.desiredState})`;
+    if (unit === null) return judgeGone(name);
+    const because = `was changed by somebody else (it shall be ${unit.desiredState})`;
     return { kind: 'failed', because: `unit ${name} ${because} while this command waited for it` };
   }
   memory.ordered = true;
   if (goal.global) return judgeEverywhere(goal.state, unit);
   return goal.state === 'inactive' ? judgeInactive(name, unit) : judgePlaced(goal.state, unit, memory);
+}
+
+/** What is to be said of a unit that is there no more. */
+export function judgeGone(name: string): Extract<Verdict, { kind: 'failed' }> {
+  return { kind: 'failed', because: `unit ${name} was destroyed while this command waited for it` };
 }
 
 function judgeEverywhere(state: ApiState, unit: ApiUnitSummary): Verdict {

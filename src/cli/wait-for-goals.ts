@@ -3,7 +3,7 @@ import { type Context, say, warn } from './context.ts';
 import { formatDuration } from './duration.ts';
 import { askObstacles, describeFailure } from './explain-unit.ts';
 import type { Follow } from './follow.ts';
-import { type Goal, judge, type Memory, newMemory, type Verdict } from './goals.ts';
+import { type Goal, judge, judgeGone, type Memory, newMemory, type Verdict } from './goals.ts';
 import { Progress } from './progress.ts';
 
 /** A unit that was told to become something. */
@@ -103,8 +103,7 @@ class Wait {
     if (verdict.kind === 'reached') this.#reached(pending, verdict);
     if (verdict.kind === 'failed') {
       if (verdict.line) this.#printOnce(pending, verdict.line);
-      this.#failed.push({ name, verdict });
-      this.#settle(pending);
+      this.#fail(pending, verdict);
     }
     if (verdict.kind !== 'waiting') this.#arrived.add(name);
     this.#progress.show(this.#arrived.size);
@@ -125,14 +124,33 @@ class Wait {
     say(this.#context, line);
   }
 
+  #fail(pending: Pending, verdict: Extract<Verdict, { kind: 'failed' }>): void {
+    this.#failed.push({ name: pending.order.name, verdict });
+    this.#settle(pending);
+  }
+
   #settle(pending: Pending): void {
     this.#pending.delete(pending.order.name);
     if (this.#pending.size === 0) this.#finish();
   }
 
+  /** Units that were destroyed so soon that they were never seen as ordered: nothing will be heard of them any more. */
+  async #dropGone(): Promise<void> {
+    const unseen = [...this.#pending.values()].filter(({ memory }) => !memory.ordered);
+    if (unseen.length === 0) return;
+    const there = await this.#options.client.summaries(unseen.map(({ order }) => order.name));
+    const names = new Set(there.map(({ name }) => name));
+    for (const pending of unseen) {
+      const { name } = pending.order;
+      if (!names.has(name) && !pending.memory.ordered && this.#pending.has(name)) this.#fail(pending, judgeGone(name));
+    }
+  }
+
   /** Tells of units nobody has taken, once, while the wait goes on. */
   async #explainUnplaced(): Promise<void> {
     const { client, timeoutMs } = this.#options;
+    // An API that does not answer is told of when the time is up.
+    await this.#dropGone().catch(() => {});
     const unplaced = [...this.#pending.values()].filter(
       (pending) => !pending.placed && pending.order.goal.state !== 'inactive',
     );
