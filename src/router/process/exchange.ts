@@ -149,13 +149,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   }
 
   onResponseError(_: unknown, error: Error): void {
-    this.#failed(error);
+    // What goes wrong behind the whole answer is no failure of the request.
+    if (this.#response.writableEnded) this.onResponseEnd();
+    else this.#failed(error);
   }
 
   #failed(error: Error): void {
     const state = this.#state;
     this.#over();
-    if (this.#response.writableEnded || this.#response.destroyed || this.#request.errored) return;
+    if (this.#response.destroyed || this.#request.errored) return;
     state?.failed(messageOf(error));
     if (this.#response.headersSent) {
       // The client must see that this is not the whole answer.
