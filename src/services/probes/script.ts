@@ -25,7 +25,10 @@ export function probeScript(
       reject(signal.reason);
     };
     signal.addEventListener('abort', abort, { once: true });
-    child.on('error', reject);
+    child.on('error', (error) => {
+      signal.removeEventListener('abort', abort);
+      reject(error);
+    });
     child.on('exit', (code) => {
       signal.removeEventListener('abort', abort);
       const status = code === 0 ? 'passing' : code === 1 ? 'warning' : 'critical';
