@@ -31,6 +31,17 @@ test('the guard finds times of uptime in it', () => {
   assert.deepEqual(rest.slice(3), promise.units);
 });
 
+test('a promise is renewed also where there is no room for another file, or the guard would keep the old one', () => {
+  const memory = state.promiseMemory('boot-1', clock);
+  memory.save(promise);
+  mkdirSync(path.join(directory, 'stop-promise.new'));
+  memory.save({ ...promise, units: ['a.service'], endMs: promise.endMs + 60_000 });
+  rmSync(path.join(directory, 'stop-promise.new'), { recursive: true });
+  const found = memory.load()!;
+  assert.deepEqual(found.units, ['a.service']);
+  assert.ok(Math.abs(found.endMs - promise.endMs - 60_000) < 100, `${found.endMs - promise.endMs}`);
+});
+
 test('a promise that is withdrawn is gone', () => {
   const memory = state.promiseMemory('boot-1', clock);
   memory.save(undefined);

@@ -52,13 +52,14 @@ export class StateDirectory {
 
   /**
    * `stop-promise` is one line: the boot, three times in hundredths of a second of uptime (when fleetd stops the units,
-   * when the guard does, when the lease may have ended), and the units. bin/fleetd-guard reads it.
+   * when the guard does, when the lease may have ended), and the units. bin/fleetd-guard reads it. What follows counts for
+   * nothing.
    */
   promiseMemory(bootId: string, clock: Clock): PromiseMemory {
     const offsetMs = () => uptimeMs() - clock.monotonic();
     return {
       load: () => {
-        const [boot, stop, , end, ...units] = this.#read('stop-promise')?.trim().split(' ') ?? [];
+        const [boot, stop, , end, ...units] = this.#read('stop-promise')?.split('\n', 1)[0]?.split(' ') ?? [];
         if (boot !== bootId) return undefined;
         return { units, stopAtMs: Number(stop) * 10 - offsetMs(), endMs: Number(end) * 10 - offsetMs() };
       },
@@ -66,7 +67,13 @@ export class StateDirectory {
         if (!promise) return rmSync(join(this.path, 'stop-promise'), { force: true });
         const times = [promise.stopAtMs, guardAtMs(promise), promise.endMs];
         const hundredths = times.map((ms) => Math.floor((ms + offsetMs()) / 10));
-        this.#write('stop-promise', [bootId, ...hundredths, ...promise.units].join(' '));
+        const line = [bootId, ...hundredths, ...promise.units].join(' ');
+        try {
+          this.#write('stop-promise', line);
+        } catch {
+          // A full disk has room for what stands in the place of another line, and the guard must not keep the old promise.
+          writeFileSync(join(this.path, 'stop-promise'), `${line}\n`, { flag: 'r+' });
+        }
       },
     };
   }
