@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { load, logOf, mainPid, openHarness, service, until, waitFor } from '../../../test/contract/runtime-harness.ts';
-import { systemClock as clock } from '../../lib/index.ts';
+import { systemClock as clock, readStat } from '../../lib/index.ts';
 
 const NAMES = Array.from({ length: 6 }, (_, index) => `u${index}.service`);
 /** In the middle of it, on slow and on fast computers. */
 const KILLED_AFTER_MS = [5, 12, 20, 30];
 
-/** Processes with this word in their command lines. */
+/** Processes with this word in their command lines; a child that is yet to become another program is none of its own. */
 function processesOf(word: string): number[] {
   const lineOf = (pid: string) => {
     try {
@@ -18,9 +18,10 @@ function processesOf(word: string): number[] {
       return '';
     }
   };
-  return readdirSync('/proc')
+  const found = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && lineOf(name).includes(word))
     .map(Number);
+  return found.filter((pid) => !found.includes(readStat(pid)?.ppid ?? found[0]!));
 }
 
 for (const groups of ['auto', 'tracking'] as const) {
