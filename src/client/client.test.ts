@@ -257,3 +257,14 @@ test('more names than a URL holds are asked for without naming them', async () =
   assert.deepEqual(asked, ['/fleet/v1/summaries']);
   client.close();
 });
+
+test('a server that answers one request after the other is busy, not gone; one that falls silent is', async () => {
+  const waiting: ServerResponse[] = [];
+  using busy = await serve((_, response) => waiting.push(response));
+  const client = clientOf([busy.endpoint], 400);
+  const puts = ['a', 'b', 'c', 'd', 'e'].map((name) => client.putUnit(`${name}.service`, { desiredState: 'inactive' }));
+  const timer = setInterval(() => waiting.shift()?.writeHead(204).end(), 200);
+  await Promise.all(puts).finally(() => clearInterval(timer));
+  await assert.rejects(client.units(), { code: 'timeout' });
+  client.close();
+});

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:http';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.ts';
+import { type Clock, ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.ts';
 import { type Endpoint, endpointText } from './endpoint.ts';
 
 /** PEM files for https endpoints. */
@@ -15,7 +15,9 @@ interface TlsFiles {
 export interface TransportOptions {
   /** Tried in order: when one cannot be connected to, the next is taken, and kept. */
   readonly endpoints: readonly Endpoint[];
+  /** A request fails when for so long neither it nor any other was answered: a server with much to do is not gone. */
   readonly requestTimeoutMs: number;
+  readonly clock: Clock;
   readonly tls?: TlsFiles;
   /** Makes the connections, where the network of this computer is not what leads to the endpoints. */
   readonly dial?: (endpoint: Endpoint) => Duplex;
@@ -53,6 +55,7 @@ export class Transport {
   readonly #options: TransportOptions;
   #current = 0;
   #kept: Connections | undefined;
+  #answeredAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -138,12 +141,16 @@ export class Transport {
       headers: body ? { 'content-type': 'application/json', 'content-length': body.length } : {},
     });
     return new Promise((resolve, reject) => {
-      const { requestTimeoutMs, trace } = this.#options;
-      req.setTimeout(requestTimeoutMs, () => {
+      const { clock, requestTimeoutMs, trace } = this.#options;
+      const onSilence = () => {
+        const leftMs = this.#answeredAtMs + requestTimeoutMs - clock.monotonic();
+        if (leftMs > 0) return void req.setTimeout(leftMs, onSilence);
         const seconds = requestTimeoutMs / 1000;
         req.destroy(Object.assign(new Error(`no answer within ${seconds} s`), { code: 'TIMEOUT' }));
-      });
+      };
+      req.setTimeout(requestTimeoutMs, onSilence);
       req.once('response', (response) => {
+        this.#answeredAtMs = clock.monotonic();
         trace?.(`${method} ${endpointText(endpoint)}${PREFIX}${path} ${response.statusCode}`);
         resolve(response);
       });

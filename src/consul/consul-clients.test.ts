@@ -107,8 +107,7 @@ const SCRIPT = `
 import sys, consul
 a, b = (consul.Consul(port=int(p)) for p in sys.argv[1:])
 assert a.agent.service.register('py', service_id='py-1', port=81, tags=['x'], check=consul.Check.ttl('60s'))
-# The module asks for these two by GET, which Consul has refused since 1.0.
-assert a.http.put(lambda got: got.code == 200, '/v1/agent/check/pass/service:py-1')
+assert a.agent.check.ttl_pass('service:py-1')
 index = None
 while True:
     index, nodes = b.health.service('py', passing=True, index=index, wait='10s')
@@ -129,7 +128,7 @@ assert a.session.renew(s)['ID'] == s
 assert b.session.destroy(s)
 assert a.kv.get('py/lock')[1] is None
 assert b.kv.delete('py/', recurse=True)
-assert a.http.put(lambda got: got.code == 200, '/v1/agent/service/deregister/py-1')
+assert a.agent.service.deregister('py-1')
 assert a.catalog.register('py-node', '10.1.1.2', service={'Service': 'pyouter', 'ID': 'o', 'Port': 8},
     check={'Node': 'py-node', 'CheckID': 'c', 'Name': 'c', 'Status': 'passing', 'ServiceID': 'o'})
 while not b.health.service('pyouter', passing=True)[1]: pass
