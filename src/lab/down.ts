@@ -2,13 +2,12 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { FlotillaError } from '../lib/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
-import { killProcess } from './daemon-process.ts';
 import { LAB_NAMES, machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, stopMachine } from './lab-machine.ts';
 import { isRunning, type LabState, writeLab } from './lab-state.ts';
 import { stopStore } from './lab-store.ts';
-import { strayProcesses } from './stray-processes.ts';
+import { killStrays } from './stray-processes.ts';
 
 /** Stops units, machines and store cleanly. What they hold on disk stays for the next `up`. */
 export async function stopLab(lab: string, state: LabState, io: LabIo): Promise<void> {
@@ -38,11 +37,10 @@ export async function dropLab(lab: string, state: LabState): Promise<void> {
  * before it could write that down, or the directory deleted. Answers how many processes those were.
  */
 export async function killUnrecorded(lab: string): Promise<number> {
-  const strays = strayProcesses(lab);
-  for (const stray of strays) await killProcess(stray);
+  const count = await killStrays(lab);
   const names = existsSync(lab) ? readdirSync(lab).filter((name) => /^m\d+$/.test(name)) : [];
   for (const name of names) await powerOff({ directory: machinePaths.supervisor(path.join(lab, name)) });
-  return strays.length;
+  return count;
 }
 
 /**

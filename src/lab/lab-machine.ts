@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
 import { isRouted, killRouter } from '../router/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
@@ -7,6 +8,7 @@ import { machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import type { LabMachine, LabState } from './lab-state.ts';
 import { signalProcess } from './process-identity.ts';
+import { killStrays } from './stray-processes.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const ROUTED_TIMEOUT_MS = 5000;
@@ -92,6 +94,8 @@ function fleetConf(machine: LabMachine, state: LabState): string {
 export async function cutPower(machine: LabMachine): Promise<void> {
   await killDaemon(machine);
   killRouter(machinePaths.router(machine.directory));
+  // A router that had only just begun has not left word of itself yet.
+  await killStrays(path.dirname(machine.directory), machine.directory);
   await powerOff({ directory: machinePaths.supervisor(machine.directory) });
   for (const name of ['lease', 'ready', 'socket'] as const) removeFile(machinePaths[name](machine.directory));
   machine.state = 'dead';

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { after, test } from 'node:test';
-import { strayProcesses } from './stray-processes.ts';
+import { killStrays, strayProcesses } from './stray-processes.ts';
 
 const started: ChildProcess[] = [];
 after(() => {
   // With their children, which would hold this process by its pipes.
-  for (const child of started) process.kill(-child.pid!, 'SIGKILL');
+  for (const child of started) {
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
+  }
 });
 
 /** A shell that is told these arguments, does nothing with them, and has a child. */
@@ -42,4 +48,23 @@ test('daemons of a lab are found with what they started, and nobody else', async
     others.filter((pid) => found.includes(pid)),
     [],
   );
+});
+
+test('they are ended with what one of them starts in the place of another, on one machine alone', async () => {
+  const lab = `/nowhere/lab-${process.pid}`;
+  const router = ['--dir', `${lab}/m3/state/router`];
+  const first = await pretend('router', ...router);
+  // Starts another one 5 ms after the first has gone.
+  const script = 'echo; while kill -0 "$0"; do sleep 0.005; done; sh -c "sleep 1000; :" "$@" & wait';
+  const fleetd = spawn('/bin/sh', ['-c', script, String(first), ...router, '--config', `${lab}/m3/fleet.conf`], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  started.push(fleetd);
+  await new Promise((resolve) => fleetd.stdout.once('data', resolve));
+  const other = await pretend('--config', `${lab}/m2/fleet.conf`);
+
+  assert.ok((await killStrays(lab, `${lab}/m3`)) >= 3);
+  assert.deepEqual(strayProcesses(lab, `${lab}/m3`), []);
+  assert.ok(strayProcesses(lab).some(({ pid }) => pid === other));
 });
