@@ -40,9 +40,10 @@ async function runDaemon(file: string | undefined): Promise<void> {
   const log = openLog(config.verbosity);
   tell(notices, log);
   log.info('Starting fleetd', { version: VERSION, pid: process.pid });
-  const { env, pid, execPath, execArgv, argv } = process;
+  const { env, pid, execPath, argv } = process;
   const notifier = openServiceNotifier({ env, pid, clock: systemClock, log });
-  const self = { command: execPath, args: [...execArgv, argv[1]!] };
+  // Not with the flags that Node was given for fleetd (see bin/fleetd): a router is the faster for more memory.
+  const self = { command: execPath, args: [argv[1]!] };
   // systemd starts it again; what it holds of the old id is another machine's.
   const onAnotherId = () => fail(new FlotillaError('conflict', 'this machine has another id now: start fleetd again'));
   const starting = startFleetd({ config, env, pid, self, log, notifier, onAnotherId });

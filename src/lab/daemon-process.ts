@@ -10,6 +10,9 @@ const FLEETD: string = import.meta.filename.endsWith('.cjs')
   ? path.join(import.meta.dirname, 'fleetd.cjs')
   : path.join(import.meta.dirname, '../daemon/main.ts');
 
+/** As bin/fleetd starts it. */
+const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
+
 /** What daemons inherit: settings of the person's shell for fleet or npm must not leak into a machine. */
 const INHERITED: readonly string[] = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
@@ -27,7 +30,7 @@ export async function spawnDaemon(args: readonly string[], log: string, env: Nod
   const output = openSync(log, 'a');
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [FLEETD, ...args], {
+    child = spawn(process.execPath, [...NODE_FLAGS, FLEETD, ...args], {
       detached: true,
       stdio: ['ignore', output, output],
       cwd: path.dirname(log),

@@ -30,7 +30,7 @@ export interface UnitRow {
 export const AGENT_TTL_MS = 3000;
 const PREFIX = '/_coreos.com/fleet/';
 
-const FLEETD = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetd.cjs "$@"\n`;
+const FLEETD = `#!/bin/sh\nexec ${FLOTILLA}/bin/fleetd "$@"\n`;
 const FLEETCTL = `#!/bin/sh\nexec ${NODE} ${FLOTILLA}/dist/fleetctl.cjs "$@"\n`;
 
 /** The unit that is installed on machines, for programs that stand elsewhere, and back a little sooner. */
