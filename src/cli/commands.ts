@@ -25,28 +25,6 @@ import { version } from './commands/version.ts';
 import { wait } from './commands/wait.ts';
 import { why } from './commands/why.ts';
 
-/** fleet's own commands: what once was short for one of them still is, whatever others begin alike. */
-export const COMMANDS_OF_FLEET: ReadonlySet<CommandSpec> = new Set([
-  cat,
-  destroy,
-  fdForward,
-  help,
-  journal,
-  listMachines,
-  listUnitFiles,
-  listUnits,
-  load,
-  restart,
-  ssh,
-  start,
-  status,
-  stop,
-  submit,
-  unload,
-  verify,
-  version,
-]);
-
 /** Every command, in the order in which help lists them. */
 export const COMMANDS: readonly CommandSpec[] = [
   cat,
@@ -76,3 +54,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   verify,
   fdForward,
 ];
+
+/** Those that fleet did not have: what once was short for one of fleet's still is, though one of these begins alike. */
+export const BEYOND_FLEET: ReadonlySet<CommandSpec> = new Set([
+  completion,
+  events,
+  lab,
+  resolve,
+  router,
+  services,
+  wait,
+  why,
+]);

@@ -1,6 +1,6 @@
 import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/index.ts';
 import type { CommandSpec } from './command.ts';
-import { COMMANDS, COMMANDS_OF_FLEET } from './commands.ts';
+import { BEYOND_FLEET, COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
 import { type Flags, type Found, resolveFlags, splitLine } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
@@ -57,7 +57,7 @@ export function findCommand(word: string): CommandSpec {
   if (exact) return exact;
   const matching = COMMANDS.filter((command) => word !== '' && command.name.startsWith(word));
   if (matching.length === 1) return matching[0]!;
-  const ofFleet = matching.filter((command) => COMMANDS_OF_FLEET.has(command));
+  const ofFleet = matching.filter((command) => !BEYOND_FLEET.has(command));
   if (ofFleet.length === 1) return ofFleet[0]!;
   if (matching.length > 1) {
     const names = matching.map((command) => command.name).join(', ');

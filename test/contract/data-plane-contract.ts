@@ -9,10 +9,12 @@ import {
   askRaw,
   backendAt,
   closedPort,
+  converse,
   type OpenPlane,
   planeFor,
   startBackend,
   until,
+  upgrade,
 } from './data-plane-harness.ts';
 import { unusualContract } from './data-plane-unusual.ts';
 
@@ -257,8 +259,6 @@ function streamingContract(open: OpenPlane): void {
   });
 }
 
-const UPGRADE = 'GET /chat HTTP/1.1\r\nHost: web.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
-
 function upgradeContract(open: OpenPlane): void {
   test('another protocol goes through both ways', async (t) => {
     const { port, route } = await planeFor(t, open);
@@ -269,17 +269,9 @@ function upgradeContract(open: OpenPlane): void {
       socket.pipe(socket);
     });
     await route(backend);
-    const socket = net.connect({ host: '127.0.0.1', port }).setEncoding('latin1');
-    t.after(() => socket.destroy());
-    let text = '';
-    socket.on('data', (chunk: string) => {
-      text += chunk;
-    });
-    socket.write(UPGRADE);
-    await until('the greeting', () => text.includes('hi 127.0.0.1;'));
-    assert.match(text, /^HTTP\/1\.1 101 .*upgrade: echo/is);
+    const socket = await converse(t, port, upgrade('GET'), /^HTTP\/1\.1 101 .*upgrade: echo.*hi 127\.0\.0\.1;$/is);
     socket.write('ping');
-    await until('the echo', () => text.endsWith('ping'));
+    assert.deepEqual(await once(socket, 'data'), ['ping']);
     socket.end();
     await once(socket, 'close');
   });
@@ -288,14 +280,7 @@ function upgradeContract(open: OpenPlane): void {
     const { port, route } = await planeFor(t, open);
     const { backend } = await startBackend(t, 'a', (_, response) => response.writeHead(403).end('no'));
     await route(backend);
-    const socket = net.connect({ host: '127.0.0.1', port }).setEncoding('latin1');
-    t.after(() => socket.destroy());
-    let text = '';
-    socket.on('data', (chunk: string) => {
-      text += chunk;
-    });
-    socket.write(UPGRADE);
-    await until('the answer', () => /^HTTP\/1\.1 403 .*no/is.test(text));
+    await converse(t, port, upgrade('GET'), /^HTTP\/1\.1 403 .*no/is);
   });
 }
 

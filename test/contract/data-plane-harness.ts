@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock as clock, createLog } from '../../src/lib/index.ts';
 import type { Backend, DataPlane, RouterSettings, RouteTable } from '../../src/router/index.ts';
@@ -53,6 +56,13 @@ export async function startBackend(
 
 export function backendAt(id: string, port: number, machine = 'm1'): Backend {
   return { id: `${machine}/${id}`, machine, address: '127.0.0.1', port, weight: 1 };
+}
+
+/** A directory that is gone after the test. */
+export function temporary(t: TestContext): string {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'plane-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 /** A port where nobody listens. */
@@ -109,6 +119,25 @@ export async function askRaw(port: number, text: string | Buffer, end = true): P
   await new Promise((resolve) => socket.on('close', resolve));
   return answer;
 }
+
+/** Sends bytes and waits, with the connection open, until what comes back is as expected; answers the connection. */
+export async function converse(test: TestContext, port: number, text: string, expected: RegExp): Promise<net.Socket> {
+  const socket = net.connect({ host: '127.0.0.1', port }).setEncoding('latin1');
+  test.after(() => socket.destroy());
+  let answer = '';
+  socket.on('data', (chunk: string) => {
+    answer += chunk;
+  });
+  socket.write(text);
+  await until(`an answer like ${expected}`, () => expected.test(answer)).catch((error) => {
+    throw new Error(`${error.message}, but: ${JSON.stringify(answer)}`);
+  });
+  return socket;
+}
+
+/** The head of a request for another protocol. */
+export const upgrade = (method: string, more = ''): string =>
+  `${method} /chat HTTP/1.1\r\nHost: web.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n${more}\r\n`;
 
 /** Waits for a state, at most fifteen seconds. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {

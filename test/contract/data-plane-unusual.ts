@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
@@ -11,10 +10,12 @@ import {
   askRaw,
   backendAt,
   closedPort,
+  converse,
   type OpenPlane,
   planeFor,
   startBackend,
-  until,
+  temporary,
+  upgrade,
 } from './data-plane-harness.ts';
 import { makePem, noOpenssl } from './make-certificate.ts';
 
@@ -50,8 +51,7 @@ export function unusualContract(open: OpenPlane): void {
   });
 
   test('the redirection to https keeps path and query, and not the port', { skip: noOpenssl }, async (t) => {
-    const directory = mkdtempSync(path.join(os.tmpdir(), 'redirect-'));
-    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const directory = temporary(t);
     writeFileSync(path.join(directory, 'web.pem'), makePem('web.example.com'));
     const listenTls = [{ host: '127.0.0.1', port: await closedPort() }];
     const { port } = await planeFor(t, open, { redirectToTls: true, listenTls, certificates: directory });
@@ -108,9 +108,6 @@ function answersContract(open: OpenPlane): void {
   });
 }
 
-const upgrade = (method: string, more = '') =>
-  `${method} /chat HTTP/1.1\r\nHost: web.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n${more}\r\n`;
-
 function upgradesContract(open: OpenPlane): void {
   test('what comes in one packet with the request for another protocol is not lost, whatever the method', async (t) => {
     const { port, route } = await planeFor(t, open);
@@ -151,19 +148,5 @@ function upgradesContract(open: OpenPlane): void {
     });
     await route(backend);
     await converse(t, port, `${upgrade('GET', 'Content-Length: 5\r\n')}hello`, /^HTTP\/1\.1 200 .*got hello/s);
-  });
-}
-
-/** Sends bytes and waits, with the connection open, until what comes back is as expected. */
-async function converse(test: TestContext, port: number, text: string, expected: RegExp): Promise<void> {
-  const socket = net.connect({ host: '127.0.0.1', port }).setEncoding('latin1');
-  test.after(() => socket.destroy());
-  let answer = '';
-  socket.on('data', (chunk: string) => {
-    answer += chunk;
-  });
-  socket.write(text);
-  await until(`an answer like ${expected}`, () => expected.test(answer)).catch((error) => {
-    throw new Error(`${error.message}, but: ${JSON.stringify(answer)}`);
   });
 }

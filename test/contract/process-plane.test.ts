@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import tls from 'node:tls';
 import { systemClock as clock } from '../../src/lib/index.ts';
 import { NO_ROUTES } from '../../src/router/index.ts';
@@ -18,6 +17,7 @@ import {
   type OpenPlane,
   planeFor,
   startBackend,
+  temporary,
   testLog,
   until,
 } from './data-plane-harness.ts';
@@ -26,12 +26,6 @@ import { makePem, noOpenssl } from './make-certificate.ts';
 const open: OpenPlane = (settings) => openProcessPlane({ settings, clock, log: testLog, table: NO_ROUTES });
 const whoAsks: http.RequestListener = ({ headers }, response) =>
   response.end(`${headers['x-real-ip']} ${headers['x-forwarded-proto']}`);
-
-function temporary(t: TestContext): string {
-  const directory = mkdtempSync(path.join(os.tmpdir(), 'plane-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 test('headers that one side declares to be about its connection stay there', async (t) => {
   const { port, route } = await planeFor(t, open);
