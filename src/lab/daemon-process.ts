@@ -10,8 +10,9 @@ const FLEETD: string = import.meta.filename.endsWith('.cjs')
   ? path.join(import.meta.dirname, 'fleetd.cjs')
   : path.join(import.meta.dirname, '../daemon/main.ts');
 
-/** As bin/fleetd starts it. */
-const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
+/** As bin/fleetd starts it: all but the store. */
+const nodeFlags = (args: readonly string[]): readonly string[] =>
+  args[0] === 'store' ? [] : ['--max-semi-space-size=2'];
 
 /** What daemons inherit: settings of the person's shell for fleet or npm must not leak into a machine. */
 const INHERITED: readonly string[] = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
@@ -30,7 +31,7 @@ export async function spawnDaemon(args: readonly string[], log: string, env: Nod
   const output = openSync(log, 'a');
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [...NODE_FLAGS, FLEETD, ...args], {
+    child = spawn(process.execPath, [...nodeFlags(args), FLEETD, ...args], {
       detached: true,
       stdio: ['ignore', output, output],
       cwd: path.dirname(log),
