@@ -20,6 +20,7 @@ import type { ApiHealth, ApiVersion } from './schema.ts';
 import { serviceRoutes } from './service-routes.ts';
 import { stateRoutes } from './state-routes.ts';
 import { statusRoutes } from './status-routes.ts';
+import { UnitHealth } from './unit-health.ts';
 import { unitRoutes } from './unit-routes.ts';
 import { ViewOnDemand } from './view-on-demand.ts';
 import { whyRoutes } from './why-routes.ts';
@@ -71,7 +72,9 @@ function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
     idleMs: options.viewIdleMs ?? 60_000,
   });
   const reader = new ClusterReader({ view, cluster, log });
-  const hub = new EventHub({ reader, cluster, clock, log, closing });
+  const { catalog, router } = options;
+  const health = catalog && new UnitHealth({ catalog, router });
+  const hub = new EventHub({ reader, cluster, health, clock, log, closing });
   const peers = new PeerAccess({ cluster, view, clock, timeoutMs: options.peerTimeoutMs ?? DEFAULT_PEER_TIMEOUT_MS });
   return { options, reader, hub, peers, journals: new Set(), closing };
 }

@@ -4,10 +4,13 @@ import type { ClusterReader } from './cluster-reader.ts';
 import { EventStream, type Happened } from './event-stream.ts';
 import { type Narrated, narrate, shortMachine } from './narrate.ts';
 import { sorted } from './present.ts';
+import type { UnitHealth } from './unit-health.ts';
 
 export interface EventHubOptions {
   readonly reader: ClusterReader;
   readonly cluster: Cluster;
+  /** Absent where no catalog of services is kept. */
+  readonly health: UnitHealth | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly closing: AbortSignal;
@@ -22,6 +25,8 @@ export interface EventRequest {
   readonly history: number;
   readonly happened: boolean;
   readonly withUnits: boolean;
+  /** Tell of the services that units declare as well. */
+  readonly withServices: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -66,7 +71,7 @@ export class EventHub {
         `${MAX_STREAMS} event streams are open on this fleetd, which is its limit`,
       );
     }
-    const { reader, clock, log, closing } = this.#options;
+    const { reader, clock, log, closing, health } = this.#options;
     const { snapshot, release } = await reader.view.hold();
     const signal = AbortSignal.any([request.signal, closing]);
     const stream = new EventStream({
@@ -79,9 +84,11 @@ export class EventHub {
       units: request.units,
       withUnits: request.withUnits,
       withHappened: request.happened,
+      health: request.withServices ? health : undefined,
     });
     this.#streams.add(stream);
     this.#releaseAtEnd(stream, signal, release);
+    if (request.withServices && health) this.#followServices(stream, health, signal);
     this.#begin(stream, snapshot, request);
     await this.#tellPast(stream, snapshot, request, signal);
     return stream;
@@ -96,8 +103,18 @@ export class EventHub {
     else signal.addEventListener('abort', end, { once: true });
   }
 
-  #begin(stream: EventStream, snapshot: Snapshot, { after, units }: EventRequest): void {
-    const known = after !== undefined && after >= this.#since && after <= snapshot.revision;
+  #followServices(stream: EventStream, health: UnitHealth, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const end = health.onChange((units) => {
+      stream.owe(units, this.#revision, []);
+      this.#wakeSoon();
+    });
+    signal.addEventListener('abort', end, { once: true });
+  }
+
+  #begin(stream: EventStream, snapshot: Snapshot, { after, units, withServices }: EventRequest): void {
+    // Nobody remembers which services changed since.
+    const known = !withServices && after !== undefined && after >= this.#since && after <= snapshot.revision;
     if (known) stream.begin(this.#changedAfter(after), after, false);
     else stream.begin(units ?? sorted(snapshot.units.keys()), -1, after !== undefined);
   }

@@ -22,6 +22,7 @@ async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Res
     history: historyOf(c.req.query('history')),
     happened: flag(c, 'happened'),
     withUnits: c.req.query('units') !== 'false',
+    withServices: flag(c, 'services'),
   };
   if (c.req.method === 'HEAD') return new Response(null, { headers: HEADERS });
   endWithClient(c);

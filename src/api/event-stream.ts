@@ -3,6 +3,7 @@ import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import { summaryOf } from './present.ts';
 import type { ApiEvent } from './schema.ts';
+import { declaresServices, type UnitHealth } from './unit-health.ts';
 
 /** Comments keep proxies and idle timeouts from ending a quiet stream. */
 const PING_MS = 15_000;
@@ -27,6 +28,8 @@ export interface EventStreamOptions {
   readonly units?: ReadonlySet<string> | undefined;
   readonly withUnits: boolean;
   readonly withHappened: boolean;
+  /** With it, units come with the services that they declare. */
+  readonly health?: UnitHealth | undefined;
 }
 
 /**
@@ -89,7 +92,7 @@ export class EventStream {
   async next(): Promise<string | undefined> {
     const { signal } = this.#options;
     while (!signal.aborted) {
-      if (!(await this.#textsAtHand())) {
+      if (!(await this.#textsAtHand()) || !(await this.#healthAtHand())) {
         await this.#wait(TEXT_RETRY_MS);
         continue;
       }
@@ -123,6 +126,21 @@ export class EventStream {
     }
   }
 
+  /** What is told of services is never older than what is told of their units. False when the store does not answer. */
+  async #healthAtHand(): Promise<boolean> {
+    const { reader, snapshot, health, log } = this.#options;
+    if (health === undefined) return true;
+    const units = this.#nextNames().map((name) => snapshot.units.get(name));
+    if (!units.some((unit) => unit && declaresServices(reader.textAtHand(unit.hash).options))) return true;
+    try {
+      await reader.view.call(() => health.refresh());
+      return true;
+    } catch (error) {
+      log.debug('Events wait for the catalog', { error: messageOf(error) });
+      return false;
+    }
+  }
+
   #nextNames(): string[] {
     return this.#owed.keys().take(UNITS_PER_CHUNK).toArray();
   }
@@ -142,9 +160,9 @@ export class EventStream {
   }
 
   #unitEvent(name: string): ApiEvent {
-    const { reader, snapshot, revision } = this.#options;
+    const { reader, snapshot, revision, health } = this.#options;
     const unit = snapshot.units.get(name);
-    const summary = unit === undefined ? null : summaryOf(snapshot, unit, reader.textAtHand(unit.hash));
+    const summary = unit === undefined ? null : summaryOf(snapshot, unit, reader.textAtHand(unit.hash), health);
     return { type: 'unit', revision: revision(), name, unit: summary };
   }
 

@@ -1,6 +1,7 @@
 import type { Snapshot } from '../cluster/index.ts';
 import type { Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
 import type { ApiMachine, ApiPlacement, ApiState, ApiUnitState, ApiUnitSummary } from './schema.ts';
+import type { UnitHealth } from './unit-health.ts';
 import type { UnitText } from './unit-texts.ts';
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
@@ -15,8 +16,12 @@ export function unitJson(snapshot: Snapshot, unit: Unit, text: UnitText): string
   return `${head},"currentState":"${currentState(snapshot, unit)}"${machine}}`;
 }
 
-/** A unit without its text, with all its placements. */
-export function summaryOf(snapshot: Snapshot, unit: Unit, text: UnitText): ApiUnitSummary {
+/** A unit without its text, with all its placements, and on them its services when `health` is given. */
+export function summaryOf(snapshot: Snapshot, unit: Unit, text: UnitText, health?: UnitHealth): ApiUnitSummary {
+  const withServices = (placement: ApiPlacement): ApiPlacement => {
+    const services = health?.servicesOf(unit.name, placement.machineID, text.options);
+    return services === undefined ? placement : { ...placement, services };
+  };
   return {
     name: unit.name,
     hash: unit.hash,
@@ -24,7 +29,7 @@ export function summaryOf(snapshot: Snapshot, unit: Unit, text: UnitText): ApiUn
     desiredState: unit.desired,
     currentState: currentState(snapshot, unit),
     global: unit.needs.global,
-    placements: placementsOf(snapshot, unit.name).map((placement) => apiPlacement(snapshot, placement)),
+    placements: placementsOf(snapshot, unit.name).map((placement) => withServices(apiPlacement(snapshot, placement))),
   };
 }
 

@@ -80,11 +80,23 @@ export interface ApiPlacement {
     /** Why the machine could not load or start it. */
     readonly note?: string;
   };
+  /** The services that the unit declares; only in events with `services=true`, and absent when there are none. */
+  readonly services?: readonly ApiUnitService[];
+}
+
+/** A service that a unit declares in [X-Service], on one machine. */
+export interface ApiUnitService {
+  readonly name: string;
+  readonly port: number;
+  /** The worst status of its checks, once the router of the machine that answers knows; absent: not in the catalog. */
+  readonly health?: 'passing' | 'warning' | 'critical';
+  /** What the worst check says when it does not pass. */
+  readonly output?: string;
 }
 
 /**
- * GET /events[?unit=A…][&after=REVISION][&history=N][&happened=true][&units=false]: server-sent events, each `data:` one
- * ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
+ * GET /events[?unit=A…][&after=REVISION][&history=N][&happened=true][&units=false][&services=true]: server-sent events, each
+ * `data:` one ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
  * named), then `ready`, then changes as they happen, many changes of one unit folded into its newest state.
  *
  * An `id:` is sent whenever the client is owed nothing up to that revision: resume with the last id (Last-Event-ID or
@@ -92,7 +104,7 @@ export interface ApiPlacement {
  * `reset` when the server cannot tell what changed, and then with everything.
  *
  * `happened=true` adds `happened` events as they happen, `history=N` begins with the last N that the store remembers,
- * `units=false` leaves the `unit` events out.
+ * `units=false` leaves the `unit` events out. `services=true` adds to each placement the services that its unit declares.
  */
 export type ApiEvent =
   /** A unit as a whole, as it was at `revision`; `unit` is null when it is gone. */

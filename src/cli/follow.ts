@@ -4,6 +4,8 @@ import { FlotillaError } from '../lib/index.ts';
 export interface FollowOptions {
   readonly client: FleetClient;
   readonly names: readonly string[];
+  /** The services that the units declare are told of as well. */
+  readonly services?: boolean;
 }
 
 /**
@@ -36,7 +38,7 @@ export class Follow {
     this.#abort.abort();
   }
 
-  async #run({ client, names }: FollowOptions, ready: () => void): Promise<void> {
+  async #run({ client, names, services = false }: FollowOptions, ready: () => void): Promise<void> {
     let snapshot: Set<string> | undefined;
     const { signal } = this.#abort;
     const onCut = (error: FlotillaError) => {
@@ -46,7 +48,7 @@ export class Follow {
       this.#cut = undefined;
       snapshot = resumed ? undefined : new Set();
     };
-    for await (const event of client.events({ units: names, signal, onCut, onOpen })) {
+    for await (const event of client.events({ units: names, services, signal, onCut, onOpen })) {
       if (event.type === 'happened') continue;
       if (event.type === 'reset') {
         snapshot = new Set();

@@ -1,4 +1,4 @@
-import type { ApiState, ApiUnitSummary } from '../client/index.ts';
+import type { ApiPlacement, ApiState, ApiUnitService, ApiUnitSummary } from '../client/index.ts';
 import { machineLegend } from './legend.ts';
 
 /** What a command waits for a unit to be. */
@@ -20,11 +20,17 @@ export interface Memory {
 
 /**
  * How far a unit is. `reached`: it has the fleet state; done when `ready`, or when nothing else is heard of it for
- * `holdMs`. `placed`: a machine has been chosen.
+ * `holdMs`. `unwell`: it runs, and waits for these services. `placed`: a machine has been chosen.
  */
 export type Verdict =
   | { readonly kind: 'waiting'; readonly placed: boolean }
-  | { readonly kind: 'reached'; readonly line?: string; readonly ready: boolean; readonly holdMs?: number }
+  | {
+      readonly kind: 'reached';
+      readonly line?: string;
+      readonly ready: boolean;
+      readonly holdMs?: number;
+      readonly unwell?: readonly ApiUnitService[];
+    }
   | { readonly kind: 'failed'; readonly because: string; readonly line?: string; readonly machineID?: string };
 
 export function newMemory(): Memory {
@@ -85,11 +91,17 @@ function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory:
     const because = `unit ${unit.name} failed on ${where}${noteOf(status)}`;
     return { kind: 'failed', because, line, machineID: placement.machineID };
   }
-  return judgeLaunched(line, status, memory);
+  return judgeLaunched(line, { ...placement, status }, memory);
 }
 
-function judgeLaunched(line: string, status: { active: string; sub: string }, memory: Memory): Verdict {
-  if (status.active === 'active') return { kind: 'reached', line, ready: false, holdMs: ACTIVE_HOLD_MS };
+type Started = ApiPlacement & { readonly status: NonNullable<ApiPlacement['status']> };
+
+function judgeLaunched(line: string, { status, services = [] }: Started, memory: Memory): Verdict {
+  if (status.active === 'active') {
+    const unwell = services.filter(({ health }) => health === undefined || health === 'critical');
+    if (unwell.length > 0) return { kind: 'reached', line, ready: false, unwell };
+    return { kind: 'reached', line, ready: false, holdMs: ACTIVE_HOLD_MS };
+  }
   if (status.sub === 'auto-restart') memory.restarting = true;
   // A machine calls a unit launched once its start job is over or shows: one that is inactive has run and ended.
   return { kind: 'reached', line, ready: status.active === 'inactive' };

@@ -22,7 +22,8 @@ export async function orderUnits(
   const client = await context.client();
   const waits = !context.flags.bool('no-block');
   // Opened before anything is ordered, so that it is there when the answers come, and costs no time of its own.
-  const follow = waits ? new Follow({ client, names: unitNames(context.args) }) : undefined;
+  const services = order.state === 'launched' && !context.flags.bool('no-wait-healthy');
+  const follow = waits ? new Follow({ client, names: unitNames(context.args), services }) : undefined;
   try {
     const units = await sourceUnits(context, client, { replace: context.flags.bool('replace'), ...order });
     const failed = await send(context, client, { units, state: order.state, verb: order.verb });

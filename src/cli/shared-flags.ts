@@ -31,6 +31,12 @@ const BLOCK_ATTEMPTS: FlagSpec = {
   about: 'Wait half a second N times at most, for ever with 0; without it until --timeout',
 };
 
+export const NO_WAIT_HEALTHY: FlagSpec = {
+  name: 'no-wait-healthy',
+  kind: 'bool',
+  about: 'Do not wait until the services of the units pass their checks',
+};
+
 export const TIMEOUT: FlagSpec = {
   name: 'timeout',
   kind: 'duration',

@@ -81,7 +81,12 @@ export class TestLab {
     return spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...this.env }, stdio: 'pipe' });
   }
 
-  async spawned(...args: string[]): Promise<Ran> {
+  spawned(...args: string[]): Promise<Ran> {
+    return this.begin(...args).ended;
+  }
+
+  /** Runs the program; `ran` grows while it does. */
+  begin(...args: string[]): { readonly ran: { out: string; err: string }; readonly ended: Promise<Ran> } {
     const child = this.spawn(...args);
     const ran = { out: '', err: '' };
     child.stdout!.on('data', (chunk) => {
@@ -90,8 +95,10 @@ export class TestLab {
     child.stderr!.on('data', (chunk) => {
       ran.err += chunk;
     });
-    const status = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)));
-    return { status, ...ran };
+    const ended = new Promise<Ran>((resolve) => {
+      child.once('close', (code) => resolve({ status: code ?? -1, ...ran }));
+    });
+    return { ran, ended };
   }
 
   /** `85c0c595.../127.0.1.1` of a machine, by its number from 0. */
@@ -120,7 +127,7 @@ export async function until(what: string, ask: () => boolean | Promise<boolean>)
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address();

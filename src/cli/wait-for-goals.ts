@@ -1,10 +1,11 @@
-import type { FleetClient } from '../client/index.ts';
+import type { ApiUnitService, FleetClient } from '../client/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { formatDuration } from './duration.ts';
 import { askObstacles, describeFailure } from './explain-unit.ts';
 import type { Follow } from './follow.ts';
 import { type Goal, judge, judgeGone, type Memory, newMemory, type Verdict } from './goals.ts';
 import { Progress } from './progress.ts';
+import { describeUnwell, explainUnwell } from './unwell.ts';
 
 /** A unit that was told to become something. */
 export interface Order {
@@ -31,6 +32,8 @@ interface Pending {
   readonly memory: Memory;
   reached: boolean;
   placed: boolean;
+  /** It runs, and these services of it are not well. */
+  unwell: readonly ApiUnitService[];
   cancelHold: (() => void) | undefined;
 }
 
@@ -56,7 +59,7 @@ class Wait {
     this.#options = options;
     this.#progress = new Progress(context, options.orders.length);
     for (const order of options.orders) {
-      const pending = { order, memory: newMemory(), reached: false, placed: false, cancelHold: undefined };
+      const pending = { order, memory: newMemory(), reached: false, placed: false, unwell: [], cancelHold: undefined };
       this.#pending.set(order.name, pending);
     }
   }
@@ -70,7 +73,7 @@ class Wait {
     });
     // The snapshot may be late or never come; the timeout holds all the same.
     const cancelTimeout = Number.isFinite(leftMs) ? clock.after(leftMs, this.#finish) : () => {};
-    const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explainUnplaced());
+    const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explain());
     const begun = follow.ready.then(() => this.#begin());
     try {
       await Promise.race([over, begun.then(() => over), follow.broken]);
@@ -99,6 +102,7 @@ class Wait {
     pending.cancelHold = undefined;
     const { order, memory } = pending;
     const verdict = judge(name, order.goal, this.#options.follow.units.get(name) ?? null, memory);
+    pending.unwell = verdict.kind === 'reached' ? (verdict.unwell ?? []) : [];
     if (verdict.kind === 'waiting') pending.placed = verdict.placed;
     if (verdict.kind === 'reached') this.#reached(pending, verdict);
     if (verdict.kind === 'failed') {
@@ -146,15 +150,26 @@ class Wait {
     }
   }
 
-  /** Tells of units nobody has taken, once, while the wait goes on. */
-  async #explainUnplaced(): Promise<void> {
-    const { client, timeoutMs } = this.#options;
+  /** Tells of units nobody has taken and of those that are not well, once, while the wait goes on. */
+  async #explain(): Promise<void> {
+    const { timeoutMs } = this.#options;
+    const left = Number.isFinite(timeoutMs) ? ` for ${roundly(Math.max(0, timeoutMs - EXPLAIN_AFTER_MS))}` : '';
+    const unwell = [...this.#pending.values()].filter((pending) => pending.unwell.length > 0);
+    if (unwell.length > 0) {
+      this.#progress.clear();
+      const units = unwell.map(({ order, unwell }) => ({ name: order.name, services: unwell }));
+      explainUnwell(this.#context, units, left);
+    }
+    await this.#explainUnplaced(left);
+  }
+
+  async #explainUnplaced(left: string): Promise<void> {
+    const { client } = this.#options;
     // An API that does not answer is told of when the time is up.
     await this.#dropGone().catch(() => {});
     const unplaced = [...this.#pending.values()].filter(
       (pending) => !pending.placed && pending.order.goal.state !== 'inactive',
     );
-    const left = Number.isFinite(timeoutMs) ? ` for ${roundly(Math.max(0, timeoutMs - EXPLAIN_AFTER_MS))}` : '';
     for (const { order } of unplaced.slice(0, EXPLAINED_AT_MOST)) {
       const { clause, reasons } = await askObstacles(client, order.name);
       // It may have been placed while its reason was being asked for.
@@ -176,12 +191,24 @@ class Wait {
     }
   }
 
+  #reportUnwell(name: string, unwell: readonly ApiUnitService[], within: string): void {
+    warn(
+      this.#context,
+      `Error waiting for units: timed out after ${within} waiting for the checks of unit ${name}: ` +
+        `${describeUnwell(unwell)}; it runs on; see: fleetctl services ${unwell[0]!.name}`,
+    );
+  }
+
   /** What is still pending when the time is up, each with the state it is stuck in. */
   async #reportLate(): Promise<void> {
     const { client, follow, timeoutMs } = this.#options;
     let explained = 0;
-    for (const { order, memory, placed } of this.#pending.values()) {
+    for (const { order, memory, placed, unwell } of this.#pending.values()) {
       const within = formatDuration(timeoutMs);
+      if (unwell.length > 0 && !follow.cut) {
+        this.#reportUnwell(order.name, unwell, within);
+        continue;
+      }
       const status = follow.units.get(order.name)?.placements[0]?.status;
       let because = status ? `it is ${status.active} (${status.sub})` : '';
       if (follow.cut) because = follow.cut.message;

@@ -30,6 +30,8 @@ export interface EventsOptions {
   readonly units?: readonly string[];
   /** Leave out what units are, and tell of what happens instead, beginning with this many past happenings. */
   readonly happenings?: { readonly history: number };
+  /** Tell of the services that units declare as well. */
+  readonly services?: boolean;
   readonly signal: AbortSignal;
   /** Told of each connection; `resumed` when it goes on where the last one was cut. */
   readonly onOpen?: (resumed: boolean) => void;
@@ -259,6 +261,7 @@ export class FleetClient {
       query.set('happened', 'true');
       if (after === undefined) query.set('history', String(options.happenings.history));
     }
+    if (options.services) query.set('services', 'true');
     if (after !== undefined) query.set('after', after);
     const response = await this.#transport.stream(`/events?${query}`, { signal: options.signal });
     // The request's own timeout is for its answer; from here on silence is normal.

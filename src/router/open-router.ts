@@ -29,6 +29,8 @@ export interface Router {
   readonly failure: string | undefined;
   /** Every backend as the router process sees it; rejects with FlotillaError `unavailable` when that does not run. */
   backends(): Promise<readonly BackendReport[]>;
+  /** Resolves once requests go where the catalog, as it is now, says; at once where none are routed. */
+  caughtUp(): Promise<void>;
   /** No new requests for that backend; resolves when the router has heard. */
   drain(backendId: string): Promise<void>;
   /** Ends the router process. */
@@ -180,6 +182,12 @@ class RouterClient implements Router {
 
   backends(): Promise<readonly BackendReport[]> {
     return this.#call((call) => ({ type: 'backends', call }));
+  }
+
+  async caughtUp(): Promise<void> {
+    if (this.#settling && !this.#closing.signal.aborted) this.#update();
+    // The process works on messages in order. One that does not run is told everything when it starts.
+    await this.backends().catch(() => {});
   }
 
   async drain(backendId: string): Promise<void> {

@@ -1,16 +1,16 @@
 import type { ApiUnitSummary, FleetClient } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, say, warn } from '../context.ts';
-import { WAITING } from '../shared-flags.ts';
+import { NO_WAIT_HEALTHY, WAITING } from '../shared-flags.ts';
 
 export const restart: CommandSpec = {
   name: 'restart',
   summary: 'Stop and start units, one after another',
-  usage: '[--no-block|--block-attempts N] [--timeout TIME] UNIT...',
+  usage: '[--no-block|--block-attempts N] [--no-wait-healthy] [--timeout TIME] UNIT...',
   about:
     'A unit that is loaded is started; one that is on no machine is refused, and the others go on. The timeout is for each unit.',
   examples: [{ line: 'fleetctl restart web@1 web@2', about: 'Never both at once' }],
-  flags: WAITING,
+  flags: [...WAITING, NO_WAIT_HEALTHY],
   arguments: 'units',
   run,
 };
@@ -56,7 +56,8 @@ async function become(
     import('../wait-for-goals.ts'),
   ]);
   const { name, global } = order.unit;
-  const follow = new Follow({ client, names: [name] });
+  const services = order.state === 'launched' && !global && !context.flags.bool('no-wait-healthy');
+  const follow = new Follow({ client, names: [name], services });
   try {
     await client.putUnit(name, { name, desiredState: order.state });
     if (global) say(context, `Triggered global unit ${name} stop`);
