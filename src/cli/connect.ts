@@ -14,7 +14,7 @@ export async function connect(flags: Flags, io: Io): Promise<FleetClient> {
   return new FleetClient({
     endpoints,
     ...(flags.text('tunnel') === '' ? {} : { dial: await dialer(flags, io) }),
-    requestTimeoutMs: Math.max(1, flags.ms('request-timeout')),
+    requestTimeoutMs: flags.ms('request-timeout'),
     tls: { ca: flags.text('ca-file'), cert: flags.text('cert-file'), key: flags.text('key-file') },
     clock: systemClock,
     random: systemRandom,

@@ -5,6 +5,9 @@ import { formatDuration, parseDuration } from './duration.ts';
 
 const WRITTEN: readonly [text: string, ms: number][] = [
   ['0', 0],
+  ['5', 5000],
+  ['3.0', 3000],
+  ['0.25', 250],
   ['0s', 0],
   ['30s', 30_000],
   ['1m30s', 90_000],
@@ -14,13 +17,13 @@ const WRITTEN: readonly [text: string, ms: number][] = [
   ['2h45m', 9_900_000],
 ];
 
-test('Go durations are read', () => {
+test('Go durations are read, and bare numbers as seconds', () => {
   for (const [text, ms] of WRITTEN) assert.equal(parseDuration(text), ms, text);
 });
 
 test('what is no duration is refused with an example of one', () => {
-  for (const text of ['', '30', 's', '5 s', '1m30', '-5s', '1d', 'soon', '1s!']) {
-    assert.throws(() => parseDuration(text), /is not a duration: write 30s, 1m30s or 500ms/, text);
+  for (const text of ['', '-30', '1e3', 's', '5 s', '1m30', '-5s', '1d', 'soon', '1s!']) {
+    assert.throws(() => parseDuration(text), /is not a duration: write 30s, 1m30s, 500ms, or 30 for seconds/, text);
   }
 });
 

@@ -1,10 +1,13 @@
 import { FlotillaError, parseGoDuration } from '../lib/index.ts';
 
-/** Milliseconds of a Go duration (`30s`, `1m30s`, `500ms`, `0`); throws a `usage` error for anything else. */
+/** Milliseconds of a Go duration (`30s`, `1m30s`, `500ms`) or of seconds without a unit (`5`); throws a `usage` error for anything else. */
 export function parseDuration(text: string): number {
-  const ms = parseGoDuration(text);
+  const ms = /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : parseGoDuration(text);
   if (ms === undefined)
-    throw new FlotillaError('usage', `${JSON.stringify(text)} is not a duration: write 30s, 1m30s or 500ms`);
+    throw new FlotillaError(
+      'usage',
+      `${JSON.stringify(text)} is not a duration: write 30s, 1m30s, 500ms, or 30 for seconds`,
+    );
   return ms;
 }
 

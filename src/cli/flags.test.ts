@@ -68,9 +68,13 @@ const REFUSED: readonly [line: string, message: RegExp][] = [
   ['list-units --replace', /unknown flag for list-units: --replace/],
   ['list-units --full=maybe', /invalid value "maybe" for --full: write true or false/],
   ['list-units -o yaml', /invalid value "yaml" for -o: write one of table, json/],
-  ['start --timeout 30 x', /invalid value "30" for --timeout: write a duration, as in 30s/],
+  [
+    'start --timeout 30x x',
+    /invalid value "30x" for --timeout: write a duration, as in 30s, 1m30s or 500ms; 30 is seconds/,
+  ],
+  ['list-units --request-timeout 0', /invalid value "0" for --request-timeout: write more than 0, as in 3\.0/],
   ['start --block-attempts=-1 x', /invalid value "-1" for --block-attempts: write a whole number/],
-  ['list-units --request-timeout soon', /invalid value "soon" for --request-timeout: write seconds/],
+  ['list-units --request-timeout soon', /invalid value "soon" for --request-timeout: write a duration/],
   ['list-units --fields', /flag needs a value: --fields A,B/],
   ['wait --for never x', /write one of active, loaded, inactive, gone/],
 ];

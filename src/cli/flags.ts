@@ -7,7 +7,9 @@ export interface FlagSpec {
   readonly name: string;
   /** One letter, written with one dash. */
   readonly short?: string;
-  readonly kind: 'bool' | 'text' | 'count' | 'seconds' | 'duration';
+  readonly kind: 'bool' | 'text' | 'count' | 'duration';
+  /** A duration that must not be 0. */
+  readonly positive?: boolean;
   /** What help shows in place of the value. */
   readonly value?: string;
   readonly default?: string;
@@ -54,10 +56,9 @@ export class Flags {
     return Number(this.#read(name) ?? 0);
   }
 
-  /** Milliseconds of a `duration` or `seconds` flag. */
+  /** Milliseconds of a `duration` flag. */
   ms(name: string): number {
-    const text = this.#read(name) ?? '0';
-    return this.#specs.get(name)?.kind === 'seconds' ? Number(text) * 1000 : parseDuration(text);
+    return parseDuration(this.#read(name) ?? '0');
   }
 
   /** True when the user gave it, on the command line or in the environment. */
@@ -173,14 +174,17 @@ function checkValue(spec: FlagSpec, where: string, value: string): string {
     throw refuse('write true or false');
   }
   if (spec.kind === 'count' && !/^\d{1,9}$/.test(value)) throw refuse('write a whole number from 0');
-  if (spec.kind === 'seconds' && !(Number(value) >= 0 && value.trim() !== '')) throw refuse('write seconds, as in 3.0');
-  if (spec.kind === 'duration') {
-    try {
-      parseDuration(value);
-    } catch {
-      throw refuse('write a duration, as in 30s, 1m30s or 500ms');
-    }
-  }
+  if (spec.kind === 'duration') checkDuration(spec, value, refuse);
   if (spec.choices && !spec.choices.includes(value)) throw refuse(`write one of ${spec.choices.join(', ')}`);
   return value;
+}
+
+function checkDuration(spec: FlagSpec, value: string, refuse: (expected: string) => FlotillaError): void {
+  let ms: number;
+  try {
+    ms = parseDuration(value);
+  } catch {
+    throw refuse('write a duration, as in 30s, 1m30s or 500ms; 30 is seconds');
+  }
+  if (ms === 0 && spec.positive) throw refuse(`write more than 0, as in ${spec.default}`);
 }

@@ -42,7 +42,7 @@ export const TIMEOUT: FlagSpec = {
   kind: 'duration',
   value: 'TIME',
   default: '5m',
-  about: 'Give up waiting after this long (30s, 1m30s, 500ms)',
+  about: 'Give up waiting after this long (30 is seconds; 1m30s, 500ms)',
 };
 
 export const MACHINE: FlagSpec = {
