@@ -3,6 +3,7 @@ import { type Context, say, warn } from './context.ts';
 import { Follow } from './follow.ts';
 import { mapLimit, messageOfItem } from './map-limit.ts';
 import { REQUESTS_IN_FLIGHT } from './order-units.ts';
+import { unitArguments } from './unit-arguments.ts';
 import { unitNames } from './unit-sources.ts';
 import { waitForGoals, waitingTime } from './wait-for-goals.ts';
 
@@ -11,7 +12,7 @@ import { waitForGoals, waitingTime } from './wait-for-goals.ts';
  * none of them the message is the original's.
  */
 export async function findUnits(context: Context, client: FleetClient): Promise<ApiUnitSummary[]> {
-  const names = unitNames(context.args);
+  const names = unitNames(await unitArguments(context, client));
   const found = new Map((await client.summaries(names)).map((unit) => [unit.name, unit]));
   const units = names.map((name) => found.get(name)).filter((unit) => unit !== undefined);
   if (units.length === 0) warn(context, 'Units not found in registry');

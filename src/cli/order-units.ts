@@ -2,6 +2,7 @@ import type { ApiState, FleetClient } from '../client/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { Follow } from './follow.ts';
 import { mapLimit, messageOfItem } from './map-limit.ts';
+import { unitArguments } from './unit-arguments.ts';
 import { type SourcedUnit, sourceUnits, unitNames } from './unit-sources.ts';
 import { type Order, waitForGoals, waitingTime } from './wait-for-goals.ts';
 
@@ -20,13 +21,18 @@ export async function orderUnits(
   if (context.args.length === 0) return noUnits(context);
   const startedMs = context.clock.monotonic();
   const client = await context.client();
+  const args = await unitArguments(context, client);
   const waits = !context.flags.bool('no-block');
   // Opened before anything is ordered, so that it is there when the answers come, and costs no time of its own.
   const services = order.state === 'launched' && !context.flags.bool('no-wait-healthy');
-  const follow = waits ? new Follow({ client, names: unitNames(context.args), services }) : undefined;
+  const follow = waits ? new Follow({ client, names: unitNames(args), services }) : undefined;
   try {
-    const units = await sourceUnits(context, client, { replace: context.flags.bool('replace'), ...order });
-    const failed = await send(context, client, { units, state: order.state, verb: order.verb });
+    const replace = context.flags.bool('replace');
+    const { units, templates } = await sourceUnits(context, client, { args, replace, ...order });
+    if (!(await sendTemplates(context, client, templates))) return 1;
+    const allowed = units.filter(({ refused }) => !refused);
+    const failed = await send(context, client, { units: allowed, state: order.state, verb: order.verb });
+    for (const { name, refused } of units) if (refused) failed.add(name);
     const ordered = units.filter((unit) => !failed.has(unit.name));
     for (const unit of ordered) {
       if (unit.global) say(context, `Triggered global unit ${unit.name} ${order.verb}`);
@@ -41,6 +47,24 @@ export async function orderUnits(
   } finally {
     follow?.close();
   }
+}
+
+/** Replaces templates in the cluster, and says so: only their instances were named. False when one was refused. */
+export async function sendTemplates(
+  context: Context,
+  client: FleetClient,
+  templates: readonly SourcedUnit[],
+): Promise<boolean> {
+  for (const { name, options } of templates) {
+    try {
+      await client.putUnit(name, { name, desiredState: 'inactive', options: options! });
+      warn(context, `The template ${name} was replaced in the cluster, too`);
+    } catch (error) {
+      warn(context, `Error creating units: failed creating unit ${name}: ${messageOfItem(error)}`);
+      return false;
+    }
+  }
+  return true;
 }
 
 /** Puts what has to be put; answers the names of the units that were refused, each of which was reported. */

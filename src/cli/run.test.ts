@@ -86,7 +86,10 @@ const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
   ],
   ['completion', 2, /^Name a shell: fleetctl completion bash\|zsh\|fish\n$/],
   ['cat', 1, /^One unit file must be provided\.\n$/],
-  ['journal a b', 1, /^One unit file must be provided\.\n$/],
+  ['journal', 1, /^One unit file must be provided\.\n$/],
+  ['version 3', 2, /^version takes no arguments: leave out 3\n$/],
+  ['completion bash zsh', 2, /^One shell at a time: fleetctl completion bash\|zsh\|fish\n$/],
+  ['start --request-timeout 0 x', 2, /^invalid value "0" for --request-timeout: write more than 0/],
 ];
 
 test('each mistake has its exit status and one sentence', async () => {

@@ -6,6 +6,7 @@ import { type Flags, type Found, resolveFlags, splitLine } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import { type Io, OutputClosed } from './io.ts';
 import { nearest } from './nearest.ts';
+import { ALIASES, ourWord } from './other-words.ts';
 
 /** Runs one command line, without the program's name, and answers the exit status. */
 export async function runFleetctl(argv: readonly string[], io: Io): Promise<number> {
@@ -33,7 +34,11 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const command = findCommand(name);
   const flags = resolve(command.name, command.flags);
   if (wants('sign')) return findCommand('verify').run(contextOf([], io, flags));
-  return command.run(contextOf([...line.words.slice(1), ...line.rest], io, flags));
+  const args = [...line.words.slice(1), ...line.rest];
+  if (command.arguments === 'none' && !command.hidden && args.length > 0) {
+    throw new FlotillaError('usage', `${command.name} takes no arguments: leave out ${args.join(' ')}`);
+  }
+  return command.run(contextOf(args, io, flags));
 
   function resolve(command: string, own: CommandSpec['flags']): Flags {
     // Help and version work whatever else stands on the line or in the environment.
@@ -53,7 +58,7 @@ function isForeignFrom(words: readonly string[], found: readonly Found[]): boole
 
 /** The command of that name, or the only one whose name begins so, if need be of fleet's; throws a `usage` error otherwise. */
 export function findCommand(word: string): CommandSpec {
-  const exact = COMMANDS.find((command) => command.name === word);
+  const exact = COMMANDS.find((command) => command.name === (ALIASES.get(word) ?? word));
   if (exact) return exact;
   const matching = COMMANDS.filter((command) => word !== '' && command.name.startsWith(word));
   if (matching.length === 1) return matching[0]!;
@@ -64,7 +69,7 @@ export function findCommand(word: string): CommandSpec {
     throw new FlotillaError('usage', `ambiguous command ${JSON.stringify(word)}: it may be ${names}`);
   }
   const visible = COMMANDS.filter((command) => !command.hidden).map((command) => command.name);
-  const near = nearest(word, visible);
+  const near = ourWord(word) ?? nearest(word, visible);
   const meant = near ? ` Did you mean ${near}?` : '';
   throw new FlotillaError(
     'usage',

@@ -88,7 +88,7 @@ test('units are found in the registry, in a file, in a template there, in a temp
   }
   const template = await lab.run('start web@.service');
   assert.deepEqual([template.status, template.out], [1, '']);
-  assert.match(template.err, /cannot activate template "web@\.service"/);
+  assert.match(template.err, /cannot activate template "web@\.service": start an instance of it, such as web@1\n$/);
   await lab.ok('destroy web@.service web@1 web@2');
 });
 
@@ -104,9 +104,11 @@ test('a file that differs is warned of, and replaces only as far as the command 
   assert.equal((await lab.run('start ~/r.service')).err, differs);
   for (const command of ['submit', 'load']) {
     const refused = await lab.run(`${command} --replace ~/r.service`);
-    const warning = "Warning: can not replace Unit(r.service) in state 'launched', use the appropriate command\n";
-    assert.equal(refused.err, warning);
-    if (command === 'load') await lab.ok('start r.service');
+    const warning =
+      "Warning: can not replace Unit(r.service) in state 'launched', use the appropriate command: " +
+      'fleetctl start --replace ~/r.service\n';
+    assert.deepEqual(refused, { status: 1, out: '', err: warning });
+    assert.equal(await state('r.service'), 'launched launched MACHINE');
   }
   assert.equal(lab.anonymous(await lab.ok('start --replace ~/r.service')), 'Unit r.service launched on MACHINE\n');
   assert.match(await lab.ok('cat r'), /sleep 1000/);

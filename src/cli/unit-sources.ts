@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ApiState, ApiUnitSummary, FleetClient } from '../client/index.ts';
 import { FlotillaError, messageOf } from '../lib/index.ts';
+import { isTemplateName } from '../model/index.ts';
 import {
   checkUnit,
   cliUnitName,
@@ -16,6 +17,7 @@ import {
   unitNameProblem,
 } from '../unitfile/index.ts';
 import { type Context, say, warn } from './context.ts';
+import { explainMissing } from './missing-unit.ts';
 
 /** A unit a command works on: what the registry has of it, and what has to be sent. */
 export interface SourcedUnit {
@@ -27,9 +29,21 @@ export interface SourcedUnit {
   /** Of the text that the unit will have; absent for a new unit, of which there is no other text. */
   readonly hash: string | undefined;
   readonly global: boolean;
+  /** --replace was asked for in a state in which the command may not replace it; this has been said. */
+  readonly refused?: boolean;
+}
+
+/** What a command has to send: units, and the templates to replace before them. */
+export interface Sources {
+  readonly units: readonly SourcedUnit[];
+  readonly templates: readonly SourcedUnit[];
 }
 
 export interface SourceOptions {
+  /** Names or paths. */
+  readonly args: readonly string[];
+  /** What the units shall be. */
+  readonly state: ApiState;
   readonly replace: boolean;
   /** States in which this command may replace a unit. */
   readonly replaceable: readonly ApiState[];
@@ -55,17 +69,17 @@ export function unitNames(args: readonly string[]): string[] {
  * Finds each unit: in the registry, in a local file, in the template in the registry, in the template beside the path.
  * Everything is found and checked before anything is sent; problems in files are printed with file and line.
  */
-export async function sourceUnits(
-  context: Context,
-  client: FleetClient,
-  options: SourceOptions,
-): Promise<SourcedUnit[]> {
-  const wanted = new Map<string, string>();
-  for (const arg of context.args) {
+export async function sourceUnits(context: Context, client: FleetClient, options: SourceOptions): Promise<Sources> {
+  const wanted = new Map<string, { readonly arg: string; readonly path: string }>();
+  for (const arg of options.args) {
     const name = cliUnitName(arg);
     const problem = unitNameProblem(name);
     if (problem !== undefined) throw creating(problem);
-    if (!wanted.has(name)) wanted.set(name, join(dirname(arg), name));
+    if (options.state !== 'inactive' && isTemplateName(name)) {
+      const instance = name.replace('@.', '@1.').replace(/\.service$/, '');
+      throw creating(`cannot activate template "${name}": start an instance of it, such as ${instance}`);
+    }
+    if (!wanted.has(name)) wanted.set(name, { arg, path: join(dirname(arg), name) });
   }
   const templates = [...wanted.keys()].map(templateName).filter((name) => name !== undefined);
   const registry = new Map<string, ApiUnitSummary>();
@@ -73,8 +87,8 @@ export async function sourceUnits(
     registry.set(unit.name, unit);
   const finder = new Finder({ context, client, registry, ...options });
   const units: SourcedUnit[] = [];
-  for (const [name, path] of wanted) units.push(await finder.find(name, path));
-  return units;
+  for (const [name, place] of wanted) units.push(await finder.find(name, place));
+  return { units, templates: [...finder.replacedTemplates.values()] };
 }
 
 class Finder {
@@ -83,6 +97,8 @@ class Finder {
   readonly #registry: ReadonlyMap<string, ApiUnitSummary>;
   readonly #options: SourceOptions;
   readonly #templates = new Map<string, Promise<readonly UnitOption[]>>();
+  /** Templates of the cluster that differ from the local file which an instance was asked to be replaced by. */
+  readonly replacedTemplates = new Map<string, SourcedUnit>();
 
   constructor(
     facts: SourceOptions & { context: Context; client: FleetClient; registry: ReadonlyMap<string, ApiUnitSummary> },
@@ -93,10 +109,11 @@ class Finder {
     this.#options = facts;
   }
 
-  async find(name: string, path: string): Promise<SourcedUnit> {
+  async find(name: string, place: { readonly arg: string; readonly path: string }): Promise<SourcedUnit> {
+    const { path } = place;
     const existing = this.#registry.get(name);
     if (existing) return this.#options.replace ? this.#replaced(existing, path) : this.#kept(existing, path);
-    return this.#created(name, path);
+    return this.#created(name, place);
   }
 
   #kept(existing: ApiUnitSummary, path: string): SourcedUnit {
@@ -116,18 +133,24 @@ class Finder {
     }
     if (!this.#options.replaceable.includes(existing.desiredState)) {
       const state = existing.desiredState;
-      warn(this.#context, `Warning: can not replace Unit(${name}) in state '${state}', use the appropriate command`);
-      return kept;
+      const command = `fleetctl ${state === 'loaded' ? 'load' : 'start'} --replace ${path}`;
+      warn(
+        this.#context,
+        `Warning: can not replace Unit(${name}) in state '${state}', use the appropriate command: ${command}`,
+      );
+      return { ...kept, refused: true };
     }
     return sourced(name, options, existing);
   }
 
-  async #created(name: string, path: string): Promise<SourcedUnit> {
+  async #created(name: string, { arg, path }: { readonly arg: string; readonly path: string }): Promise<SourcedUnit> {
     const options = await this.#newText(name, path);
     if (options) return sourced(name, options, undefined);
     const template = templateName(name);
     const nor = template === undefined ? '' : `, nor its template ${template}`;
-    throw creating(`unable to find Unit(${name}) in Registry or on filesystem${nor}`);
+    const known = (await this.#client.summaries()).map((unit) => unit.name);
+    const advice = explainMissing(arg, known);
+    throw creating(`unable to find Unit(${name}) in Registry or on filesystem${nor}: ${advice}`);
   }
 
   /** The local file, else the registry's template, else the local template. */
@@ -138,12 +161,23 @@ class Finder {
     if (template === undefined) return undefined;
     const templatePath = join(dirname(path), template);
     const registered = this.#registry.get(template);
+    if (registered && this.#options.replace) {
+      const local = readLocal(templatePath);
+      if (local) return this.#replacedTemplate(registered, this.#checked(name, local));
+    }
     if (registered) {
       this.#warnIfDifferent(registered, templatePath);
       return this.#template(template);
     }
     const local = readLocal(templatePath);
     return local && this.#checked(name, local);
+  }
+
+  /** The local file of the template stands for both: else the next instance would be made of the old one. */
+  #replacedTemplate(registered: ApiUnitSummary, options: readonly UnitOption[]): readonly UnitOption[] {
+    const { name } = registered;
+    if (hashUnit(options) !== registered.hash) this.replacedTemplates.set(name, sourced(name, options, registered));
+    return options;
   }
 
   /** The registry's template; fetched once for all its instances. */

@@ -4,7 +4,8 @@ import { type Context, warn } from '../context.ts';
 export const cat: CommandSpec = {
   name: 'cat',
   summary: 'Print the unit file that the cluster has',
-  usage: 'UNIT',
+  usage: 'UNIT...',
+  about: 'Of several units each begins with its name in a comment.',
   examples: [{ line: 'fleetctl cat hello.service', about: 'Its sections and options, without comments' }],
   flags: [],
   arguments: 'units',
@@ -12,17 +13,27 @@ export const cat: CommandSpec = {
 };
 
 async function run(context: Context): Promise<number> {
-  if (context.args.length !== 1) {
+  if (context.args.length === 0) {
     warn(context, 'One unit file must be provided.');
     return 1;
   }
-  const { cliUnitName, serializeUnitFile } = await import('../../unitfile/index.ts');
-  const name = cliUnitName(context.args[0]!);
-  const unit = await (await context.client()).unit(name);
-  if (!unit) {
-    warn(context, `Unit ${name} not found`);
-    return 1;
+  const [{ serializeUnitFile }, { unitArguments }, { unitNames }] = await Promise.all([
+    import('../../unitfile/index.ts'),
+    import('../unit-arguments.ts'),
+    import('../unit-sources.ts'),
+  ]);
+  const client = await context.client();
+  const names = unitNames(await unitArguments(context, client, { templates: true }));
+  let missing = 0;
+  for (const [i, name] of names.entries()) {
+    const unit = await client.unit(name);
+    if (!unit) {
+      warn(context, `Unit ${name} not found`);
+      missing++;
+      continue;
+    }
+    if (names.length > 1) context.io.out(`${i > 0 ? '\n' : ''}# ${name}\n`);
+    context.io.out(serializeUnitFile(unit.options));
   }
-  context.io.out(serializeUnitFile(unit.options));
-  return 0;
+  return missing > 0 ? 1 : 0;
 }

@@ -17,8 +17,12 @@ export const completion: CommandSpec = {
 };
 
 async function run(context: Context): Promise<number> {
-  const [shell] = context.args;
+  const [shell, ...more] = context.args;
   const scripts = await import('../completion-scripts.ts');
+  if (more.length > 0) {
+    warn(context, `One shell at a time: fleetctl completion ${SHELLS.join('|')}`);
+    return 2;
+  }
   if (shell === 'bash') context.io.out(scripts.bashCompletion());
   else if (shell === 'zsh') context.io.out(scripts.zshCompletion());
   else if (shell === 'fish') context.io.out(scripts.fishCompletion());

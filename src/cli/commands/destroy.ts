@@ -15,14 +15,16 @@ export const destroy: CommandSpec = {
 };
 
 async function run(context: Context): Promise<number> {
-  const [{ noUnits, REQUESTS_IN_FLIGHT }, { unitNames }, { mapLimit, messageOfItem }] = await Promise.all([
-    import('../order-units.ts'),
-    import('../unit-sources.ts'),
-    import('../map-limit.ts'),
-  ]);
+  const [{ noUnits, REQUESTS_IN_FLIGHT }, { unitNames }, { unitArguments }, { mapLimit, messageOfItem }] =
+    await Promise.all([
+      import('../order-units.ts'),
+      import('../unit-sources.ts'),
+      import('../unit-arguments.ts'),
+      import('../map-limit.ts'),
+    ]);
   if (context.args.length === 0) return noUnits(context);
   const client = await context.client();
-  const names = unitNames(context.args);
+  const names = unitNames(await unitArguments(context, client, { templates: true }));
   const results = await mapLimit(names, REQUESTS_IN_FLIGHT, async (name) => {
     try {
       return (await client.deleteUnit(name)) ? 'destroyed' : 'missing';

@@ -7,8 +7,9 @@ import { MACHINE, SSH_PORT } from '../shared-flags.ts';
 export const journal: CommandSpec = {
   name: 'journal',
   summary: "Print a unit's journal, from the machine it is on",
-  usage: '[--lines N] [-f|--follow] [--output FORMAT] [--machine M] UNIT',
-  about: 'As journalctl prints it. Of a unit that is on every machine, all are printed, each under its machine.',
+  usage: '[--lines N] [-f|--follow] [--output FORMAT] [--machine M] UNIT...',
+  about:
+    'As journalctl prints it. Of several units, or a unit on every machine, each is printed under its name and machine.',
   examples: [
     { line: 'fleetctl journal hello.service', about: 'The last ten lines' },
     { line: 'fleetctl journal --lines 100 -f hello.service', about: 'The last hundred, and new ones until Ctrl-C' },
@@ -34,27 +35,49 @@ export const journal: CommandSpec = {
 };
 
 async function run(context: Context): Promise<number> {
-  if (context.args.length !== 1) {
+  if (context.args.length === 0) {
     warn(context, 'One unit file must be provided.');
     return 1;
   }
-  const { cliUnitName } = await import('../../unitfile/index.ts');
-  const name = cliUnitName(context.args[0]!);
+  const [{ unitArguments }, { unitNames }] = await Promise.all([
+    import('../unit-arguments.ts'),
+    import('../unit-sources.ts'),
+  ]);
   const client = await context.client();
-  const [unit] = await client.summaries([name]);
+  const names = unitNames(await unitArguments(context, client));
+  const units = new Map((await client.summaries(names)).map((unit) => [unit.name, unit]));
+  const sources: Source[] = [];
+  let missing = 0;
+  for (const name of names) {
+    const found = sourcesOf(context, name, units.get(name));
+    sources.push(...found);
+    if (found.length === 0) missing++;
+  }
+  if (sources.length === 0) return 1;
+  const status = await print(context, client, { sources, withNames: names.length > 1 });
+  return missing > 0 ? 1 : status;
+}
+
+/** The journal of one unit on one machine. */
+interface Source {
+  readonly name: string;
+  readonly placement: ApiPlacement;
+}
+
+/** Where the unit has a journal; none when it runs nowhere, or not there, which has been said then. */
+function sourcesOf(context: Context, name: string, unit: ApiUnitSummary | undefined): Source[] {
   const problem = unit ? notRunning(unit) : `Unit ${name} does not exist.`;
   if (!unit || problem !== undefined) {
     warn(context, problem!);
-    return 1;
+    return [];
   }
   const wanted = context.flags.text('machine');
   const placements = unit.placements.filter((placement) => placement.machineID.startsWith(wanted));
   if (placements.length === 0) {
     const where = unit.placements.map(legend).join(', ');
     warn(context, `Unit ${name} is on no machine ${wanted}; it is on ${where}`);
-    return 1;
   }
-  return print(context, client, { name, placements });
+  return placements.map((placement) => ({ name, placement }));
 }
 
 function notRunning({ name, global, currentState, placements }: ApiUnitSummary): string | undefined {
@@ -62,33 +85,34 @@ function notRunning({ name, global, currentState, placements }: ApiUnitSummary):
   return running ? undefined : `Unit ${name} does not appear to be running.`;
 }
 
-/** One machine's journal as it is; several one after the other, or, when they are followed, as lines come. */
+/** One journal as it is; several one after the other, or, when they are followed, as lines come. */
 async function print(
   context: Context,
   client: FleetClient,
-  source: { readonly name: string; readonly placements: readonly ApiPlacement[] },
+  { sources, withNames }: { readonly sources: readonly Source[]; readonly withNames: boolean },
 ): Promise<number> {
   const follow = context.flags.bool('follow');
-  const heading = source.placements.length > 1;
+  const heading = sources.length > 1;
   let last = '';
   let failed = false;
-  const copy = async (placement: ApiPlacement) => {
+  const copy = async ({ name, placement }: Source) => {
     const machine = legend(placement);
+    const place = withNames ? `${name} on ${machine}` : machine;
     try {
-      for await (const text of read(context, client, { name: source.name, machine: placement.machineID })) {
-        if (heading && last !== machine) context.io.out(`${last === '' ? '' : '\n'}==> ${machine}\n`);
-        last = machine;
+      for await (const text of read(context, client, { name, machine: placement.machineID })) {
+        if (heading && last !== place) context.io.out(`${last === '' ? '' : '\n'}==> ${place}\n`);
+        last = place;
         context.io.out(text);
       }
     } catch (error) {
       const { isFlotillaError } = await import('../../lib/index.ts');
       if (!heading || !isFlotillaError(error)) throw error;
       failed = true;
-      warn(context, `Unit ${source.name}: ${machine}: ${error.message}`);
+      warn(context, `Unit ${name}: ${machine}: ${error.message}`);
     }
   };
-  if (follow) await Promise.all(source.placements.map(copy));
-  else for (const placement of source.placements) await copy(placement);
+  if (follow) await Promise.all(sources.map(copy));
+  else for (const source of sources) await copy(source);
   return failed ? 1 : 0;
 }
 

@@ -19,13 +19,13 @@ const COLUMNS: Columns<ApiUnitSummary> = {
 export const listUnitFiles: CommandSpec = {
   name: 'list-unit-files',
   summary: 'List the units that the cluster knows, whether they are on a machine or not',
-  usage: '[--full] [--no-legend] [--fields A,B]',
+  usage: '[--full] [--no-legend] [--fields A,B] [UNIT...]',
   examples: [
     { line: 'fleetctl list-unit-files', about: 'Every unit, what it shall be (DSTATE) and what it is (STATE)' },
     { line: 'fleetctl list-unit-files --fields unit,desc', about: 'With their descriptions' },
   ],
   flags: [FULL, NO_LEGEND, fieldsFlag('unit,hash,dstate,state,target', Object.keys(COLUMNS)), OUTPUT],
-  arguments: 'none',
+  arguments: 'units',
   run,
 };
 
@@ -34,7 +34,8 @@ async function run(context: Context): Promise<number> {
   if (fields.includes('tmachine')) {
     warn(context, 'WARNING: The "tmachine" field is deprecated. Use "target" instead');
   }
-  const units = await (await context.client()).summaries();
+  const all = await (await context.client()).summaries();
+  const units = context.args.length === 0 ? all : (await import('../unit-arguments.ts')).selectUnits(context.args, all);
   if (context.flags.text('output') === 'json') sayJson(context, units);
   else printList(context, units, { columns: COLUMNS, fields });
   return 0;

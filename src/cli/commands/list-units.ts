@@ -19,7 +19,7 @@ const COLUMNS: Columns<Row> = {
 export const listUnits: CommandSpec = {
   name: 'list-units',
   summary: 'List the units that machines report, with their states',
-  usage: '[-l|--full] [--no-legend] [--fields A,B]',
+  usage: '[-l|--full] [--no-legend] [--fields A,B] [UNIT...]',
   about: 'A unit that was submitted and is on no machine is not among them: see list-unit-files.',
   examples: [
     { line: 'fleetctl list-units', about: 'Every unit on every machine' },
@@ -27,7 +27,7 @@ export const listUnits: CommandSpec = {
     { line: 'fleetctl list-units -o json', about: 'For a program' },
   ],
   flags: [FULL, NO_LEGEND, fieldsFlag('unit,machine,active,sub', Object.keys(COLUMNS)), OUTPUT],
-  arguments: 'none',
+  arguments: 'units',
   run,
 };
 
@@ -35,12 +35,19 @@ async function run(context: Context): Promise<number> {
   const fields = chosenFields(context, COLUMNS);
   const client = await context.client();
   if (context.flags.text('output') === 'json') {
-    sayJson(context, await client.states());
+    sayJson(context, await select(context, await client.states()));
     return 0;
   }
-  const [states, machines] = await Promise.all([client.states(), fields.includes('machine') ? client.machines() : []]);
+  const [all, machines] = await Promise.all([client.states(), fields.includes('machine') ? client.machines() : []]);
+  const states = await select(context, all);
   const addresses = new Map(machines.map((machine) => [machine.id, machine.primaryIP]));
   const rows = states.map((state) => ({ ...state, address: addresses.get(state.machineID) ?? '' }));
   printList(context, rows, { columns: COLUMNS, fields });
   return 0;
+}
+
+async function select(context: Context, states: readonly ApiUnitState[]): Promise<readonly ApiUnitState[]> {
+  if (context.args.length === 0) return states;
+  const { selectUnits } = await import('../unit-arguments.ts');
+  return selectUnits(context.args, states);
 }

@@ -18,6 +18,7 @@ A unit that is on every machine is printed for each.`,
     MACHINE,
     { name: 'lines', short: 'n', kind: 'count', value: 'N', default: '10', about: 'How many lines of the journal' },
     OUTPUT,
+    { name: 'no-block', kind: 'bool', about: 'Nothing is waited for', deprecated: {} },
     SSH_PORT,
   ],
   arguments: 'units',
@@ -27,9 +28,13 @@ A unit that is on every machine is printed for each.`,
 async function run(context: Context): Promise<number> {
   const { noUnits } = await import('../order-units.ts');
   if (context.args.length === 0) return noUnits(context);
-  const { cliUnitName } = await import('../../unitfile/index.ts');
+  const [{ unitArguments }, { cliUnitName }] = await Promise.all([
+    import('../unit-arguments.ts'),
+    import('../../unitfile/index.ts'),
+  ]);
   const client = await context.client();
-  const reports = await Promise.all(context.args.map((arg) => ask(context, client, cliUnitName(arg))));
+  const args = await unitArguments(context, client);
+  const reports = await Promise.all(args.map((arg) => ask(context, client, cliUnitName(arg))));
   const found = reports.filter((report) => report !== undefined);
   if (context.flags.text('output') === 'json') sayJson(context, found);
   else for (const [i, report] of found.entries()) print(context, report, i === 0);
@@ -49,11 +54,16 @@ async function ask(context: Context, client: FleetClient, name: string): Promise
     if (report.reports.length > 0) return report;
     warn(context, `Unit ${name} does not appear to be loaded.`);
   } catch (error) {
-    if (isFlotillaError(error, 'not-found')) warn(context, `Unit ${name} does not exist.`);
+    if (isFlotillaError(error, 'not-found')) warn(context, elsewhere(name, error.message));
     else if (isFlotillaError(error, 'conflict')) warn(context, `Unit ${name} does not appear to be loaded.`);
     else throw error;
   }
   return undefined;
+}
+
+/** A unit that is there, but not on the machine that was asked for, is named by the API with where it is. */
+function elsewhere(name: string, message: string): string {
+  return message.startsWith(`unit ${name} is not on machine`) ? `U${message.slice(1)}` : `Unit ${name} does not exist.`;
 }
 
 function print(context: Context, { name, reports }: ApiUnitStatusReport, first: boolean): void {

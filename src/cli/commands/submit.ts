@@ -19,17 +19,26 @@ A unit is a path of a unit file, or a name; ".service" may be left out.`,
 };
 
 async function run(context: Context): Promise<number> {
-  const [{ noUnits, REQUESTS_IN_FLIGHT }, { sourceUnits }, { mapLimit, messageOfItem }] = await Promise.all([
+  const [
+    { noUnits, REQUESTS_IN_FLIGHT, sendTemplates },
+    { sourceUnits },
+    { mapLimit, messageOfItem },
+    { unitArguments },
+  ] = await Promise.all([
     import('../order-units.ts'),
     import('../unit-sources.ts'),
     import('../map-limit.ts'),
+    import('../unit-arguments.ts'),
   ]);
   if (context.args.length === 0) return noUnits(context);
   const client = await context.client();
   const replace = context.flags.bool('replace');
-  const units = await sourceUnits(context, client, { replace, replaceable: ['inactive'] });
-  const results = await mapLimit(units, REQUESTS_IN_FLIGHT, async ({ name, options }) => {
-    if (!options) return true;
+  const args = await unitArguments(context, client, { templates: true });
+  const options = { args, state: 'inactive', replace, replaceable: ['inactive'] } as const;
+  const { units, templates } = await sourceUnits(context, client, options);
+  if (!(await sendTemplates(context, client, templates))) return 1;
+  const results = await mapLimit(units, REQUESTS_IN_FLIGHT, async ({ name, options, refused }) => {
+    if (!options) return !refused;
     try {
       await client.putUnit(name, { name, desiredState: 'inactive', options });
       say(context, `Unit ${name} inactive`);

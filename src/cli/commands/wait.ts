@@ -31,18 +31,20 @@ A unit that does not exist yet is waited for; exit status 1 when the time is up.
 };
 
 async function run(context: Context): Promise<number> {
-  const [{ noUnits }, { unitNames }, { Follow }, { formatDuration }] = await Promise.all([
+  const [{ noUnits }, { unitNames }, { unitArguments }, { Follow }, { formatDuration }] = await Promise.all([
     import('../order-units.ts'),
     import('../unit-sources.ts'),
+    import('../unit-arguments.ts'),
     import('../follow.ts'),
     import('../duration.ts'),
   ]);
   if (context.args.length === 0) return noUnits(context);
   const condition = context.flags.text('for') as Condition;
   const timeoutMs = context.flags.ms('timeout');
-  const names = unitNames(context.args);
+  const client = await context.client();
+  const names = unitNames(await unitArguments(context, client));
   const pending = new Set(names);
-  const follow = new Follow({ client: await context.client(), names });
+  const follow = new Follow({ client, names });
   const { promise: met, resolve } = Promise.withResolvers<void>();
   const look = (name: string) => {
     const unit = follow.units.get(name) ?? null;

@@ -1,14 +1,18 @@
-import type { ApiWhy } from '../../client/index.ts';
+import type { ApiWhy, FleetClient } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, say, sayJson, warn } from '../context.ts';
 import { machineLegend } from '../legend.ts';
 import { NO_LEGEND, OUTPUT } from '../shared-flags.ts';
 import { formatTable } from '../table.ts';
 
+/** A global unit may have failed on every machine. */
+const FAILURES_AT_MOST = 3;
+const LINES = 10;
+
 export const why: CommandSpec = {
   name: 'why',
   summary: 'Say why a unit is where it is, or why no machine takes it',
-  usage: 'UNIT',
+  usage: 'UNIT...',
   examples: [{ line: 'fleetctl why hello.service', about: 'Each machine, and what speaks against it' }],
   flags: [NO_LEGEND, OUTPUT],
   arguments: 'units',
@@ -16,24 +20,52 @@ export const why: CommandSpec = {
 };
 
 async function run(context: Context): Promise<number> {
-  if (context.args.length !== 1) {
+  if (context.args.length === 0) {
     warn(context, 'One unit must be provided.');
     return 1;
   }
-  const [{ cliUnitName }, { isFlotillaError }] = await Promise.all([
-    import('../../unitfile/index.ts'),
-    import('../../lib/index.ts'),
+  const [{ unitArguments }, { unitNames }] = await Promise.all([
+    import('../unit-arguments.ts'),
+    import('../unit-sources.ts'),
   ]);
-  const name = cliUnitName(context.args[0]!);
+  const client = await context.client();
+  const names = unitNames(await unitArguments(context, client, { templates: true }));
+  const answers = await Promise.all(names.map((name) => ask(context, client, name)));
+  const found = answers.filter((answer) => answer !== undefined);
+  if (context.flags.text('output') === 'json') for (const answer of found) sayJson(context, answer);
+  else
+    for (const [i, answer] of found.entries()) {
+      if (i > 0) context.io.out('\n');
+      print(context, answer);
+      await printFailures(context, client, answer);
+    }
+  return found.length < names.length ? 1 : 0;
+}
+
+/** The answer, or undefined when there is no such unit, which has been said then. */
+async function ask(context: Context, client: FleetClient, name: string): Promise<ApiWhy | undefined> {
+  const { isFlotillaError } = await import('../../lib/index.ts');
   try {
-    const answer = await (await context.client()).why(name);
-    if (context.flags.text('output') === 'json') sayJson(context, answer);
-    else print(context, answer);
-    return 0;
+    return await client.why(name);
   } catch (error) {
     if (!isFlotillaError(error, 'not-found')) throw error;
     warn(context, `Unit ${name} does not exist.`);
-    return 1;
+    return undefined;
+  }
+}
+
+/** Where the unit has failed: what systemd says of it, and its last lines. */
+async function printFailures(context: Context, client: FleetClient, { name, placements }: ApiWhy): Promise<void> {
+  if (placements.length === 0) return;
+  const [unit] = await client.summaries([name]);
+  const failed = unit?.placements.filter(({ status }) => status?.active === 'failed') ?? [];
+  for (const { machineID, address } of failed.slice(0, FAILURES_AT_MOST)) {
+    const machine = machineLegend({ id: machineID, address });
+    const { describeFailure } = await import('../explain-unit.ts');
+    say(context, `It has failed on ${machine}${await describeFailure(client, name, machineID)}. Its last lines there:`);
+    let text = '';
+    for await (const chunk of client.journal(name, { machine: machineID, lines: LINES })) text += chunk;
+    context.io.out(text);
   }
 }
 

@@ -1,0 +1,66 @@
+import { dirname, join } from 'node:path';
+import type { ApiUnitSummary, FleetClient } from '../client/index.ts';
+import { FlotillaError } from '../lib/index.ts';
+import { isGlob, isTemplateName, matchesGlob } from '../model/index.ts';
+import { cliUnitName } from '../unitfile/index.ts';
+import { type Context, warn } from './context.ts';
+
+/** True when the argument is a pattern of unit names: no unit's name holds one of these characters. */
+function isPattern(arg: string): boolean {
+  return /[*?[]/.test(arg);
+}
+
+/** True when the argument, a name or a pattern, `.service` left out or not, means that unit. */
+export function meansUnit(arg: string, name: string): boolean {
+  const last = arg.slice(arg.lastIndexOf('/') + 1);
+  if (!isPattern(last)) return cliUnitName(last) === name;
+  return matchesGlob(last, name) || matchesGlob(`${last}.service`, name);
+}
+
+/**
+ * The arguments, with each pattern replaced by the cluster's units that it matches, in the directory that it names; says
+ * on stderr how many those are. Only asks the cluster when there is a pattern. `templates`: a pattern matches these too.
+ * Throws when a pattern matches nothing.
+ */
+export async function unitArguments(
+  context: Context,
+  client: FleetClient,
+  { templates = false }: { readonly templates?: boolean } = {},
+): Promise<readonly string[]> {
+  if (!context.args.some(isPattern)) return context.args;
+  const all = (await client.summaries()).filter(({ name }) => templates || !isTemplateName(name));
+  return context.args.flatMap((arg) => {
+    if (!isPattern(arg)) return [arg];
+    const names = matching(arg, all).map(({ name }) => name);
+    warn(context, `${arg} matches ${names.length} unit${names.length === 1 ? '' : 's'}`);
+    return names.map((name) => join(dirname(arg), name));
+  });
+}
+
+function matching(arg: string, all: readonly ApiUnitSummary[]): readonly ApiUnitSummary[] {
+  assertPattern(arg);
+  const found = all.filter(({ name }) => meansUnit(arg, name));
+  if (found.length > 0) return found;
+  throw new FlotillaError(
+    'invalid',
+    `no unit of the cluster matches ${arg}: fleetctl list-unit-files shows those there are`,
+  );
+}
+
+function assertPattern(arg: string): void {
+  if (!isGlob(arg)) throw new FlotillaError('usage', `${arg} is no pattern: close its [ ], and order its ranges`);
+}
+
+/** The rows whose units the arguments mean, all without arguments. Throws when an argument means none of them. */
+export function selectUnits<Row extends { readonly name: string }>(
+  args: readonly string[],
+  rows: readonly Row[],
+): readonly Row[] {
+  if (args.length === 0) return rows;
+  for (const arg of args) {
+    assertPattern(arg);
+    if (!rows.some(({ name }) => meansUnit(arg, name)))
+      throw new FlotillaError('invalid', `no unit of this list is ${isPattern(arg) ? arg : cliUnitName(arg)}`);
+  }
+  return rows.filter(({ name }) => args.some((arg) => meansUnit(arg, name)));
+}
