@@ -53,7 +53,7 @@ if (process.argv[2] === 'bare') {
     drainMs: 0,
     unitOf: () => undefined,
     unitContainersOnly: false,
-    scriptChecks: false,
+    scriptChecks: { api: false, container: false },
     ...common,
   });
   new ServicePublisher({ cluster, presence, local, ...common });

@@ -91,7 +91,7 @@ function publish(name: string, hosts: DockerHosts, parts: Parts): void {
     file: path.join(hosts.folder, `${name}.json`),
     unitOf: () => undefined,
     unitContainersOnly: false,
-    scriptChecks: false,
+    scriptChecks: { api: false, container: false },
     drainMs: 0,
     probe: runProbe,
   });

@@ -44,6 +44,10 @@ export const SETTINGS = {
     false,
     "Services answer at their containers' own addresses and ports, published or not, which all machines can reach.",
   ),
+  docker_script_checks: flag(
+    false,
+    'Run the checks SERVICE_CHECK_SCRIPT (here, as the user of fleetd) and SERVICE_CHECK_CMD of containers: an image can bring both.',
+  ),
   script_checks: flag(false, "Let clients of Consul's API register checks that run programs here, as fleetd's user."),
   drain_time: duration(
     2000,

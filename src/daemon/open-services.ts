@@ -16,7 +16,7 @@ export interface ServicesOptions {
   readonly file: string;
   readonly config: Pick<
     Config,
-    'docker_socket' | 'docker_containers' | 'docker_internal' | 'drain_time' | 'script_checks'
+    'docker_socket' | 'docker_containers' | 'docker_internal' | 'docker_script_checks' | 'drain_time' | 'script_checks'
   >;
   readonly clock: Clock;
   readonly random: Random;
@@ -44,7 +44,7 @@ export function openServices(options: ServicesOptions): Services {
     unitOf: (container) => units.unitOfContainer(container),
     unitContainersOnly: config.docker_containers === 'units',
     drainMs: config.drain_time,
-    scriptChecks: config.script_checks,
+    scriptChecks: { api: config.script_checks, container: config.docker_script_checks },
     probe: runProbe,
   });
   const publisher = new ServicePublisher({ ...options, local });

@@ -24,7 +24,7 @@ function open(options: { file?: string; probe?: RunProbe } = {}) {
     unitOf: () => undefined,
     unitContainersOnly: false,
     drainMs: 0,
-    scriptChecks: false,
+    scriptChecks: { api: false, container: false },
   };
   const probe = options.probe ?? runProbe;
   const local = new LocalServices({ ...parts, sources: [source], file, probe, clock, random, log, signal });

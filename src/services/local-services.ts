@@ -4,6 +4,7 @@ import type { Health, Machine, NodeCheck, ServiceCheck, ServiceInstance } from '
 import type { CheckResult, RunProbe } from './check-result.ts';
 import { CheckRunner } from './check-runner.ts';
 import { type CheckDefinition, flawOf, type Registration, type ServiceSource } from './registration.ts';
+import { type AllowedScripts, ScriptGate } from './script-gate.ts';
 import { ServiceRegistry } from './service-registry.ts';
 import { Withdrawals } from './withdrawals.ts';
 
@@ -19,8 +20,8 @@ export interface LocalServicesOptions {
   readonly unitContainersOnly: boolean;
   /** How long a service is out of the catalog before its unit is stopped, in milliseconds, unless it says otherwise. */
   readonly drainMs: number;
-  /** Whether third parties may have this machine run programs as checks. */
-  readonly scriptChecks: boolean;
+  /** Who may have this machine run programs as checks. */
+  readonly scriptChecks: AllowedScripts;
   readonly probe: RunProbe;
   readonly clock: Clock;
   readonly random: Random;
@@ -47,6 +48,7 @@ export class LocalServices {
   readonly #options: LocalServicesOptions;
   readonly #registry: ServiceRegistry;
   readonly #checks: CheckRunner;
+  readonly #gate: ScriptGate;
   readonly #listeners = new Set<() => void>();
   /** What each source said last. */
   readonly #said = new Map<ServiceInstance['source'], readonly Registration[]>();
@@ -66,6 +68,7 @@ export class LocalServices {
     this.#withdrawals = new Withdrawals(options.clock);
     this.#registry = new ServiceRegistry(options.file, options.log);
     this.#checks = new CheckRunner(options, () => this.#onResults());
+    this.#gate = new ScriptGate(options.scriptChecks, options.log);
     this.#renew();
     for (const source of options.sources) void this.#follow(source);
   }
@@ -215,11 +218,8 @@ export class LocalServices {
   #admit(said: { readonly id: string }, checks: readonly CheckDefinition[]): void {
     const flaw = [said, ...checks].map(flawOf).find((found) => found !== undefined);
     if (flaw !== undefined) throw new FlotillaError('too-large', flaw);
-    if (!this.#options.scriptChecks && checks.some(({ probe }) => probe.type === 'script'))
-      throw new FlotillaError(
-        'forbidden',
-        'checks that run programs are refused here: set script_checks=true to allow them',
-      );
+    const refusal = checks.map((check) => this.#gate.refuse(check, 'api')).find((found) => found !== undefined);
+    if (refusal !== undefined) throw new FlotillaError('forbidden', refusal);
   }
 
   /** After a change of what third parties say: acts on it, and resolves once it is on disk. Nothing found, nothing done. */
@@ -257,9 +257,26 @@ export class LocalServices {
       if (this.#isOurs(registration) && this.#fits(registration) && !registrations.has(registration.id))
         registrations.set(registration.id, registration);
     this.#registrations = registrations;
-    const ofInstances = [...registrations.values()].flatMap((registration) => this.#checksOf(registration));
-    this.#checks.use([...ofInstances, ...this.#registry.checksOf(MACHINE)]);
+    this.#runChecks([...registrations.values()]);
     this.#changed();
+  }
+
+  /** All checks that the gate lets pass; what was registered while it was open is judged anew as well. */
+  #runChecks(registrations: readonly Registration[]): void {
+    const own = registrations.flatMap(({ id, checks, source, container = id }) =>
+      checks.map((check) => [check, source, container] as const),
+    );
+    const added = [...registrations.map(({ id }) => id), MACHINE].flatMap((id) =>
+      this.#registry.checksOf(id).map((check) => [check, 'api', id] as const),
+    );
+    this.#gate.judge([...own, ...added]);
+    const wanted = registrations.flatMap((registration) => this.#checksOf(registration));
+    const all = [...wanted, ...this.#registry.checksOf(MACHINE)];
+    this.#checks.use(all.filter((check) => this.#gate.resultOf(check) === undefined));
+  }
+
+  #resultOf(check: CheckDefinition): CheckResult | undefined {
+    return this.#gate.resultOf(check) ?? this.#checks.resultOf(check.id);
   }
 
   #checksOf({ id, checks }: Registration): readonly CheckDefinition[] {
@@ -290,7 +307,7 @@ export class LocalServices {
   #machineChecks(): ServiceCheck[] {
     const maintenance = this.#registry.maintenanceOf(MACHINE);
     return [
-      ...this.#registry.checksOf(MACHINE).map((check) => shownCheck(check, this.#checks.resultOf(check.id))),
+      ...this.#registry.checksOf(MACHINE).map((check) => shownCheck(check, this.#resultOf(check))),
       ...(maintenance === undefined ? [] : [maintenanceCheck(MACHINE, maintenance)]),
     ];
   }
@@ -324,7 +341,7 @@ export class LocalServices {
     }: { checks: readonly CheckDefinition[]; unit: string | undefined; machine: Machine },
   ): Built {
     const { id, address } = machine;
-    const results = definitions.map((check) => this.#checks.resultOf(check.id));
+    const results = definitions.map((check) => this.#resultOf(check));
     const maintenance = this.#registry.maintenanceOf(registration.id);
     const parts = [registration, unit, id, address, maintenance, ...definitions, ...results];
     const before = this.#built.get(registration.id);

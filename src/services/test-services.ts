@@ -118,7 +118,7 @@ export class TestMachine {
       ...parts,
       unitOf: (name) => this.containers.get(name),
       unitContainersOnly: false,
-      scriptChecks: false,
+      scriptChecks: { api: false, container: false },
       drainMs: 300,
     });
     this.publisher = new ServicePublisher({ ...options, cluster, local: this.local, presence: this });
