@@ -116,6 +116,23 @@ test('PUT refuses what fleet refuses', async () => {
   await expectAnswer(unit, text('application/json', '{"options":'), { status: 400, message: /not valid JSON/ });
 });
 
+test('members of bodies are matched without regard to case, as in Go', async () => {
+  const unit = '~/units/case.service';
+  const goOptions = options.map(({ section, name, value }) => ({ Section: section, NAME: name, Value: value }));
+  await expectAnswer(unit, put({ Options: goOptions, DesiredState: 'loaded', Name: 'case.service' }), { status: 201 });
+  const { json } = await ask(`${api.url}/fleet/v1/units/case.service`);
+  assert.deepEqual([json.options, json.desiredState], [options, 'loaded']);
+  await expectAnswer(unit, put({ DESIREDSTATE: 'running' }), { status: 400, message: /"desiredState"/ });
+  await expectAnswer(unit, { method: 'DELETE' }, { status: 204 });
+  const path = `/${M1}/metadata/case`;
+  const patched = await ask(`${api.url}/fleet/v1/machines`, {
+    method: 'PATCH',
+    body: [{ Op: 'add', PATH: path, Value: { Value: 'x' } }],
+  });
+  assert.deepEqual([patched.status, patched.text, patched.headers['content-type']], [204, '', 'application/json']);
+  await expectAnswer('~/machines', { method: 'PATCH', body: [{ op: 'remove', path }] }, { status: 204 });
+});
+
 test('PATCH /machines sets metadata that outlives the machine', async () => {
   const patch = (...body: unknown[]): AskOptions => ({ method: 'PATCH', body });
   const path = `/${M1}/metadata/region`;

@@ -1,6 +1,24 @@
 import { z } from 'zod';
 import { FlotillaError } from '../lib/index.ts';
 
+/**
+ * An object whose members are matched without regard to case, as Go's decoder does and clients of fleet rely on; of several
+ * that match the last one counts. https://pkg.go.dev/encoding/json#Unmarshal
+ */
+function membersOf<Shape extends z.core.$ZodShape>(shape: Shape) {
+  const names = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]));
+  const withOurNames = (body: unknown) => {
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+    const members: Record<string, unknown> = {};
+    for (const [written, value] of Object.entries(body)) {
+      const name = names.get(written.toLowerCase());
+      if (name !== undefined) members[name] = value;
+    }
+    return members;
+  };
+  return z.preprocess(withOurNames, z.object(shape));
+}
+
 // Go clients leave out what is empty, and may send null for it.
 const text = z
   .string()
@@ -11,22 +29,25 @@ const text = z
 const state = z.enum(['inactive', 'loaded', 'launched']);
 
 /** PUT /units/N. Fields that only the server writes (currentState, machineID) are ignored. */
-export const unitPutBody = z.object({
+export const unitPutBody = membersOf({
   name: text,
   desiredState: z
     .union([state, z.literal('')])
     .nullish()
     .transform((value) => (value ? value : undefined)),
   options: z
-    .array(z.object({ section: text, name: text, value: text }))
+    .array(membersOf({ section: text, name: text, value: text }))
     .nullish()
     .transform((options) => options ?? []),
 });
 
 /** PATCH /machines: JSON Patch, its value a string or fleet's `{"value":"x"}`. */
 export const machinesPatchBody = z.array(
-  z.object({ op: z.unknown().optional(), path: z.unknown().optional(), value: z.unknown().optional() }),
+  membersOf({ op: z.unknown().optional(), path: z.unknown().optional(), value: z.unknown().optional() }),
 );
+
+/** What fleet's decoder took as the value of such an operation. */
+export const metadataValueBody = membersOf({ value: z.unknown().optional() });
 
 /** PUT /router/certificates/N. */
 export const certificatePutBody = z.object({ pem: z.string() });
