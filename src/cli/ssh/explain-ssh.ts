@@ -58,7 +58,7 @@ function unknownKey(host: SshHost, { knownHostsFile, mayAsk }: SshSettings): str
   const name = sshHostText(host);
   if (mayAsk) return `the key of ${name} was not accepted, so nothing was sent there`;
   const port = host.port === undefined ? '' : `-p ${host.port} `;
-  return `the key of ${name} is unknown: run the command once at a terminal to be asked about it, or add it with ssh-keyscan ${port}${host.name} >>${knownHostsFile}`;
+  return `the key of ${name} is unknown: run the command once at a terminal, or with yes on stdin, to accept it, or add it with ssh-keyscan ${port}${host.name} >>${knownHostsFile}`;
 }
 
 /** The host as a file of known hosts has it. */

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { HOST_KEY_QUESTION, withAskOnStdin } from './ask-on-stdin.ts';
 import { ChildStream } from './child-stream.ts';
 import { controlSocketPath, isShared } from './control-socket.ts';
 import { explainSsh, type SshEnd } from './explain-ssh.ts';
@@ -62,14 +63,30 @@ export class SshConnection {
   }
 
   async #connect(): Promise<void> {
-    const { mayAsk, strict, timeoutS, knownHostsFile } = this.#settings;
-    if (strict && mayAsk) makeDirectoryOf(knownHostsFile);
+    const { mayAsk, asksOnStdin, strict, timeoutS, knownHostsFile } = this.#settings;
+    if (strict && (mayAsk || asksOnStdin)) makeDirectoryOf(knownHostsFile);
     // Two at once may both want to hold the connection: one of them will, the other one's goes away with its command.
-    const args = ['-T', '-o', 'ControlMaster=auto', '-o', `ControlPersist=${KEPT}`, '--', this.host.name, 'true'];
+    const args = ['-nT', '-o', 'ControlMaster=auto', '-o', `ControlPersist=${KEPT}`, '--', this.host.name, 'true'];
     // ssh has a time-out of its own, which does not count what comes after the exchange of keys.
     const limit = mayAsk ? {} : { timeout: 2 * timeoutS * 1000 };
-    const end = await ended(this.#spawn(args, { stdio: ['ignore', 'ignore', 'pipe'], ...limit }));
+    const end = asksOnStdin
+      ? await withAskOnStdin(timeoutS, (env) =>
+          this.#asking(this.#spawn(args, { stdio: ['inherit', 'ignore', 'pipe'], ...limit }, env)),
+        )
+      : await ended(this.#spawn(args, { stdio: ['ignore', 'ignore', 'pipe'], ...limit }));
     if (end.status !== 0 && !(await isShared(this.#socket))) throw this.#explain(end);
+  }
+
+  /** Shows the question about an unknown key as soon as ssh puts it. */
+  #asking(child: ChildProcess): Promise<SshEnd> {
+    let said = '';
+    child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
+      said += chunk;
+      if (!HOST_KEY_QUESTION.test(said)) return;
+      this.#settings.say(said);
+      said = '';
+    });
+    return ended(child);
   }
 
   #stream(args: readonly string[], explain: (end: SshEnd) => FlotillaError): Duplex {
@@ -92,10 +109,10 @@ export class SshConnection {
     });
   }
 
-  #spawn(args: readonly string[], options: SpawnOptions): ChildProcess {
+  #spawn(args: readonly string[], options: SpawnOptions, more: Readonly<Record<string, string>> = {}): ChildProcess {
     const all = [...this.#args, ...args];
     this.#settings.trace(`ssh ${all.join(' ')}`);
-    return spawn('ssh', all, { ...options, env: this.#settings.env as NodeJS.ProcessEnv });
+    return spawn('ssh', all, { ...options, env: { ...this.#settings.env, ...more } as NodeJS.ProcessEnv });
   }
 
   /** What another ssh runs to reach a host from here. */

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Flags } from '../flags.ts';
 import type { Io } from '../io.ts';
+import { stdinMayAnswer } from './ask-on-stdin.ts';
 
 /** How to connect by ssh, whomever to. */
 export interface SshSettings {
@@ -12,7 +13,11 @@ export interface SshSettings {
   readonly timeoutS: number;
   /** Somebody sits at a terminal who can say yes to an unknown key, or type a passphrase. */
   readonly mayAsk: boolean;
+  /** Nobody sits there, but stdin may hold the answer about an unknown key, as it did for fleet. */
+  readonly asksOnStdin: boolean;
   readonly forwardAgent: boolean;
+  /** Shows the user a question. */
+  readonly say: (text: string) => void;
   /** The environment of every ssh. */
   readonly env: Io['env'];
   /** Told of each ssh that is run, for --debug. */
@@ -23,12 +28,15 @@ export interface SshSettings {
 export function sshSettings(flags: Flags, io: Io): SshSettings {
   const { env } = io;
   const home = env['HOME'] || homedir();
+  // The question goes to the terminal itself, so that output in a pipe or a file does not hide it.
+  const mayAsk = io.inIsTerminal() && io.errIsTerminal();
   return {
     knownHostsFile: flags.text('known-hosts-file').replace(/^~(?=\/)/, home) || join(home, '.fleetctl', 'known_hosts'),
     strict: flags.bool('strict-host-key-checking'),
     timeoutS: Math.max(1, Math.ceil(flags.ms('ssh-timeout') / 1000)),
-    // With one of the three in a pipe or a file this is a script, and nobody expects a question from it.
-    mayAsk: io.inIsTerminal() && io.outIsTerminal() && io.errIsTerminal(),
+    mayAsk,
+    asksOnStdin: !mayAsk && stdinMayAnswer(),
+    say: (text) => io.err(text),
     forwardAgent: false,
     env,
     trace: (line) => {
@@ -39,14 +47,14 @@ export function sshSettings(flags: Flags, io: Io): SshSettings {
 
 /** The settings as arguments of OpenSSH; what they leave open is as ~/.ssh/config has it. */
 export function sshArguments(settings: SshSettings): string[] {
-  const { knownHostsFile, strict, timeoutS, mayAsk, forwardAgent } = settings;
+  const { knownHostsFile, strict, timeoutS, mayAsk, asksOnStdin, forwardAgent } = settings;
   const options = {
     // Where nobody can be asked, an unknown key is a mistake to report, not one to wait on.
-    StrictHostKeyChecking: strict ? (mayAsk ? 'ask' : 'yes') : 'no',
+    StrictHostKeyChecking: strict ? (mayAsk || asksOnStdin ? 'ask' : 'yes') : 'no',
     UserKnownHostsFile: strict ? quoted(knownHostsFile) : '/dev/null',
     GlobalKnownHostsFile: '/dev/null',
     HashKnownHosts: 'no',
-    BatchMode: mayAsk ? 'no' : 'yes',
+    BatchMode: mayAsk || asksOnStdin ? 'no' : 'yes',
     ConnectTimeout: timeoutS,
     // A connection that has died without a word is noticed in a quarter of a minute.
     ServerAliveInterval: 5,

@@ -41,8 +41,33 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
     test('an unknown host is refused where nobody can be asked', async () => {
       const { status, out, err } = await sshd.fleetctl(...socket(), 'list-machines');
       assert.deepEqual([status, out], [1, '']);
-      assert.match(err, /^the key of 127\.0\.0\.1:\d+ is unknown: run the command once at a terminal [^\n]+\n$/);
+      assert.match(
+        err,
+        /^the key of 127\.0\.0\.1:\d+ is unknown: run the command once at a terminal, or with yes [^\n]+\n$/,
+      );
       assert.ok(!existsSync(sshd.knownHosts));
+    });
+
+    test('stdin answers for a script; without a yes there nothing is stored', async () => {
+      const line = `fleetctl ${socket().join(' ')} list-machines`;
+      for (const stdin of ['</dev/null', '<&-', '< <(:)', '< <(echo no)', '< <(echo y)']) {
+        const { status, out } = await sshd.bash(`${line} ${stdin} 2>&1`);
+        assert.equal(status, 1, stdin);
+        assert.match(out, /the key of 127\.0\.0\.1:\d+ is unknown/, stdin);
+        assert.ok(!existsSync(sshd.knownHosts), stdin);
+      }
+      const { status, out } = await sshd.bash(`echo yes | ${line} 2>err; s=$?; cat err >&2; rm err; exit $s`);
+      assert.deepEqual([status, out], [0, await lab.ok('list-machines')]);
+      assert.match(readFileSync(sshd.knownHosts, 'utf8'), /^\[127\.0\.0\.1\]:\d+ ssh-ed25519 /m);
+      await sshd.forget();
+    });
+
+    test('what follows the yes on stdin is for the command', async () => {
+      const line = `--endpoint ${first().endpoint} ssh --ssh-port ${sshd.port} hello wc -l`;
+      const { status, out, err } = await sshd.bash(`printf 'yes\\na\\nb\\n' | fleetctl ${line}`);
+      assert.deepEqual([status, out.trim()], [0, '2'], err);
+      assert.match(err, /^The authenticity of host [\s\S]*continue connecting/);
+      await sshd.forget();
     });
 
     test('at a terminal the question is put, and no leaves all as it was', async () => {

@@ -140,6 +140,19 @@ export class TestSshd {
     return existsSync(this.controlDirectory) ? readdirSync(this.controlDirectory) : [];
   }
 
+  /** A line for bash, with fleetctl on the path. */
+  bash(line: string): Promise<Ran> {
+    const { folder } = this;
+    return this.#run('bash', ['-c', `cd '${folder}'; PATH='${folder}/bin':$PATH; ${line}`]);
+  }
+
+  /** Forgets the host's key, and the connection that is kept. */
+  async forget(): Promise<void> {
+    rmSync(this.knownHosts);
+    await this.stopSshd();
+    await this.startSshd();
+  }
+
   async close(): Promise<void> {
     await this.stopSshd();
     await ended(this.#agent);
