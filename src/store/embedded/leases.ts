@@ -29,6 +29,8 @@ export interface LeasesOptions {
 }
 
 const MAX_TTL_SECONDS = 9_000_000_000;
+/** Ids are 64 bits: etcd's are signed, and -1 is a lease like any other. */
+const LAST_ID = 2n ** 64n - 1n;
 const RETRY_MS = 1000;
 // A timer this late means that the whole process stood still; it is no fault of those who could not be heard.
 const STANDSTILL_MS = 500;
@@ -48,10 +50,13 @@ export class Leases {
     }
   }
 
-  /** Grants a lease of `ttl` seconds; an id of 0 asks for any. */
-  async grant(wantedId: bigint, ttl: number): Promise<bigint> {
+  /**
+   * Grants a lease of `wantedTtl` seconds, at least one (etcd too prolongs what is too short, zero and below included); an
+   * id of 0 asks for any.
+   */
+  async grant(wantedId: bigint, wantedTtl: number): Promise<{ readonly id: bigint; readonly ttl: number }> {
+    const ttl = Math.max(1, wantedTtl);
     if (ttl > MAX_TTL_SECONDS) throw new GrpcError(STATUS.outOfRange, 'etcdserver: too large lease TTL');
-    if (ttl < 1) throw new GrpcError(STATUS.invalidArgument, 'the TTL of a lease must be at least 1 second');
     const id = wantedId === 0n ? this.#freeId() : wantedId;
     await this.#options.queue.submit(() => {
       const { leases } = this.#options.tables;
@@ -61,7 +66,7 @@ export class Leases {
       leases.put(leaseKey(id), record);
     });
     this.#start(id, ttl);
-    return id;
+    return { id, ttl };
   }
 
   /** Starts the lease's time anew and answers it in seconds; 0 when the lease has ended. */
@@ -95,7 +100,9 @@ export class Leases {
 
   /** The keys attached to a lease. */
   keys(id: bigint): Buffer[] {
-    const options = { start: leaseKey(id), end: leaseKey(id + 1n) };
+    const start = leaseKey(id);
+    // Behind the last id there is, an int64 of -1, nothing follows.
+    const options = id === LAST_ID ? { start } : { start, end: leaseKey(id + 1n) };
     return Array.from(this.#options.tables.leaseKeys.getKeys(options), (key) => key.subarray(8));
   }
 

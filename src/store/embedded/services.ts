@@ -115,9 +115,8 @@ function leaseMethods({ leases, keyspace }: StoreParts, context: TxnContext): Se
   const header = () => context.header(keyspace.revision());
   return {
     [METHODS.leaseGrant]: async (message) => {
-      const { id: wanted, ttl } = parse(LeaseGrantRequest, message);
-      const id = await leases.grant(wanted, ttl);
-      return LeaseGrantResponse.encode({ header: header(), id, ttl });
+      const { id, ttl } = parse(LeaseGrantRequest, message);
+      return LeaseGrantResponse.encode({ header: header(), ...(await leases.grant(id, ttl)) });
     },
     [METHODS.leaseRevoke]: async (message) => {
       await leases.revoke(parse(LeaseRevokeRequest, message).id);

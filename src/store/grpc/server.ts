@@ -165,6 +165,15 @@ class Answer implements ServerStream {
     this.#stream = stream;
   }
 
+  /**
+   * A stream that was reset is `closed` a while before it is `destroyed`, and its session may be gone before either: to
+   * respond, write or send trailers then throws (ERR_HTTP2_INVALID_STREAM).
+   */
+  get #isGone(): boolean {
+    const { closed, destroyed, session } = this.#stream;
+    return closed || destroyed || session === undefined || session.destroyed;
+  }
+
   get backlogBytes(): number {
     return this.#stream.writableLength;
   }
@@ -175,13 +184,13 @@ class Answer implements ServerStream {
 
   /** Sends the headers; the status follows behind the messages. */
   begin(): void {
-    if (this.#begun || this.#stream.destroyed) return;
+    if (this.#begun || this.#isGone) return;
     this.#begun = true;
     this.#stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   }
 
   send(message: Uint8Array): void {
-    if (this.ended || this.#stream.destroyed) return;
+    if (this.ended || this.#isGone) return;
     this.begin();
     this.#stream.write(frame(message));
   }
@@ -189,7 +198,7 @@ class Answer implements ServerStream {
   end(error?: GrpcError): void {
     if (this.ended) return;
     this.ended = true;
-    if (this.#stream.destroyed) return;
+    if (this.#isGone) return;
     const trailers = error
       ? { 'grpc-status': String(error.status), 'grpc-message': encodeStatusMessage(error.message) }
       : { 'grpc-status': '0' };
@@ -198,7 +207,7 @@ class Answer implements ServerStream {
       this.#stream.respond(headers, { endStream: true });
       return;
     }
-    this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(trailers));
+    this.#stream.once('wantTrailers', () => this.#isGone || this.#stream.sendTrailers(trailers));
     this.#stream.end();
   }
 }
