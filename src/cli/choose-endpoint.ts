@@ -30,7 +30,7 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
 type LabMachines = readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
 
 /** Sockets and TCP endpoints of the lab's machines, running ones first; empty when there is no lab. */
-function labEndpoints(env: Io['env']): Endpoint[] {
+export function labEndpoints(env: Io['env']): Endpoint[] {
   let machines: LabMachines | undefined;
   try {
     machines = JSON.parse(readFileSync(join(labDirectory(env), 'lab.json'), 'utf8')).machines as

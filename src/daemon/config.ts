@@ -73,3 +73,14 @@ function* parseConfigText(text: string, path: string): Generator<{ key: string; 
     yield { key: trimmed.slice(0, at).trim(), value: trimmed.slice(at + 1), line };
   }
 }
+
+/** What is wrong with a setting, in a sentence; undefined when fleetd takes it. */
+export function settingProblem(name: string, value: string): string | undefined {
+  if (!Object.hasOwn(SETTINGS, name)) return `fleetd has no setting ${name}: fleetd --help lists those there are`;
+  try {
+    parseSetting(name, SETTINGS[name as SettingName], { value, where: value });
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}

@@ -8,6 +8,7 @@ import { machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import type { LabMachine, LabState } from './lab-state.ts';
 import { signalProcess } from './process-identity.ts';
+import { metadataOf, settingsOf } from './settings.ts';
 import { killStrays } from './stray-processes.ts';
 
 const READY_TIMEOUT_MS = 30_000;
@@ -70,6 +71,9 @@ function isInTheWay(error: unknown): boolean {
 
 /** The machine's configuration as fleetd reads it. */
 function fleetConf(machine: LabMachine, state: LabState): string {
+  const listening = (setting: string, port: number | undefined) =>
+    port === undefined ? [] : [`${setting}=${machine.address}:${port}`];
+  const metadata = metadataOf(state, machine);
   const listen = [...(machine.socket === undefined ? [] : [machine.socket]), new URL(machine.endpoint).host];
   return [
     '# Written anew by each start of the lab.',
@@ -81,11 +85,13 @@ function fleetConf(machine: LabMachine, state: LabState): string {
     'docker_containers=units',
     `state_directory=${machinePaths.state(machine.directory)}`,
     `listen=${JSON.stringify(listen)}`,
-    `consul_listen=${machine.address}:${machine.consulPort}`,
-    `dns_listen=${machine.address}:${machine.dnsPort}`,
+    ...listening('consul_listen', machine.consulPort),
+    ...listening('dns_listen', machine.dnsPort),
     'runtime=supervisor',
-    `router_listen=${machine.address}:${machine.routerPort}`,
-    ...(machine.routerTlsPort === undefined ? [] : [`router_listen_tls=${machine.address}:${machine.routerTlsPort}`]),
+    ...listening('router_listen', machine.routerPort),
+    ...listening('router_listen_tls', machine.routerTlsPort),
+    ...(metadata === '' ? [] : [`metadata=${metadata}`]),
+    ...[...settingsOf(state, machine)].map(([key, value]) => `${key}=${value}`),
     '',
   ].join('\n');
 }

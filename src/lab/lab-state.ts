@@ -21,6 +21,9 @@ export interface LabMachine {
   /** Absent where the path would be too long for a socket. */
   socket?: string;
   readonly directory: string;
+  /** Given to this machine alone, kept until it is given anew. */
+  metadata?: Readonly<Record<string, string>>;
+  settings?: Readonly<Record<string, string>>;
   state: MachineState;
   /** Of fleetd; 0 while it does not run. */
   pid: number;
@@ -34,7 +37,13 @@ export interface LabState {
   bootId: string;
   /** The TCP port wished for every machine's API; `endpoint` of a machine says which one it got. */
   port: number;
+  /** The first of the ports wished for everything, where one was named. */
+  portBase?: number;
   agentTtl: string;
+  /** Of all machines. */
+  metadata?: Readonly<Record<string, string>>;
+  /** Further settings of fleetd, by name, of all machines. */
+  settings?: Readonly<Record<string, string>>;
   /** Stopped on purpose, not by a power cut. */
   stopped?: true;
   /** Who is starting the lab right now; left behind when that process was killed half-way. */

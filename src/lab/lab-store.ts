@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { FlotillaError } from '../lib/index.ts';
+import { storePort, tell } from './choose-ports.ts';
 import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
 import { labPaths, machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
@@ -14,8 +15,11 @@ const STOP_TIMEOUT_MS = 10_000;
 /** Starts the lab's store, at the endpoint recorded in the state unless that is taken; resolves once it serves. */
 export async function startStore(lab: string, state: LabState, io: LabIo): Promise<void> {
   if (isAlive(state.store)) return;
-  const wanted = Number(new URL(state.store.endpoint).port);
-  await startOnPort(HOST, await freePort([HOST], [wanted]), (port) => startStoreAt(port, lab, state, io));
+  const before = Number(new URL(state.store.endpoint).port);
+  const wanted = storePort(state);
+  const chosen = await freePort([HOST], [wanted, before]);
+  tell(chosen, wanted, { before, what: 'The store answers', io });
+  await startOnPort(HOST, chosen, (port) => startStoreAt(port, lab, state, io));
 }
 
 async function startStoreAt(port: number, lab: string, state: LabState, io: LabIo): Promise<void> {

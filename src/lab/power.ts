@@ -1,17 +1,13 @@
 import { FlotillaError, messageOf } from '../lib/index.ts';
-import { isRouted } from '../router/index.ts';
+import { choosePorts } from './choose-ports.ts';
 import { commandName } from './command-name.ts';
 import { killProcess } from './daemon-process.ts';
-import { machinePaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
 import { type LabMachine, type LabState, writeLab } from './lab-state.ts';
 import { forgetStore, startStore } from './lab-store.ts';
-import { freePort, startOnPort, whileChoosingPorts } from './ports.ts';
+import { startOnPort, whileChoosingPorts } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
-
-/** Where HTTP is routed, the best first. */
-const ROUTER_PORTS: readonly number[] = [80, 8080];
 
 /** The machines named by their numbers or by a prefix of their ids. */
 export function pickMachines(state: LabState, names: readonly string[]): LabMachine[] {
@@ -105,43 +101,6 @@ async function startMachines(
   );
   save();
   return results.every(Boolean);
-}
-
-/** Gives the machines ports that are free at all their addresses: those wished for if possible. */
-async function choosePorts(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
-  const addresses = machines.map(({ address }) => address);
-  const port = await freePort(addresses, [state.port]);
-  if (port !== state.port) io.out(`Port ${state.port} is taken on this computer; using ${port} instead.\n`);
-  for (const machine of machines) machine.endpoint = `http://${machine.address}:${port}`;
-  await choosePort(CONSUL, machines, io);
-  await choosePort(DNS, machines, io);
-  // One whose fleetd alone was killed routes on, and keeps its port.
-  const silent = machines.filter(({ directory }) => !isRouted(machinePaths.router(directory)));
-  await choosePort(ROUTER, silent, io);
-  await choosePort(ROUTER_TLS, silent, io);
-}
-
-/** Something every machine offers on the same port. */
-interface Offer {
-  readonly name: 'routerPort' | 'routerTlsPort' | 'consulPort' | 'dnsPort';
-  /** Tried in this order, before any other. */
-  readonly wanted: readonly number[];
-  /** What is done on another port, to end a sentence. */
-  readonly instead: string;
-}
-
-const CONSUL: Offer = { name: 'consulPort', wanted: [8500], instead: "Consul's API answers" };
-const DNS: Offer = { name: 'dnsPort', wanted: [8600], instead: 'DNS answers' };
-const ROUTER: Offer = { name: 'routerPort', wanted: ROUTER_PORTS, instead: 'HTTP is routed' };
-const ROUTER_TLS: Offer = { name: 'routerTlsPort', wanted: [443, 8443], instead: 'HTTPS is routed' };
-
-async function choosePort({ name, wanted, instead }: Offer, machines: readonly LabMachine[], io: LabIo): Promise<void> {
-  if (machines.length === 0) return;
-  const before = machines.find((machine) => machine[name] !== undefined)?.[name] ?? wanted[0]!;
-  const addresses = machines.map(({ address }) => address);
-  const port = await freePort(addresses, [before, ...wanted]);
-  if (port !== before) io.out(`Port ${before} cannot be had on this computer; ${instead} on ${port} instead.\n`);
-  for (const machine of machines) machine[name] = port;
 }
 
 /** `3 machines`. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ERRORS, FlotillaError, messageOf } from '../lib/index.ts';
+import { PORTS_OF_LAB } from './choose-ports.ts';
 import { commandName } from './command-name.ts';
 import { removeIfEmpty, stopLab, wipeLab } from './down.ts';
 import { labDirectory } from './lab-directory.ts';
@@ -8,13 +9,15 @@ import type { LabIo } from './lab-io.ts';
 import { withLabLock } from './lab-lock.ts';
 import { isRunning, type LabState, readLab } from './lab-state.ts';
 import { kill, outage, pickMachines, powerOn } from './power.ts';
+import { readMachineMetadata, readMetadata, readSetting } from './settings.ts';
 import { labStatus, printStatus } from './status.ts';
 import { type UpOptions, up } from './up.ts';
 
 const LAB_USAGE = `A cluster on this computer: an embedded store and machines at 127.0.1.1, 127.0.1.2, …, each a fleetd of its own.
 
 Usage:
-  fleetctl lab up [--machines 3] [--detach] [--port 49153] [--agent-ttl 5s]
+  fleetctl lab up [--machines 3] [--detach] [--port 49153] [--agent-ttl 5s] [--port-base PORT]
+                  [--metadata KEY=VALUE,…] [--machine N:KEY=VALUE,…] [--set [N:]SETTING=VALUE]
                                         start it; Ctrl-C stops it unless --detach
   fleetctl lab status [-o json]         machines, their state and addresses, and who leads
   fleetctl lab kill N… [--daemon-only]  cut the power of machines, or kill only their fleetd
@@ -23,6 +26,9 @@ Usage:
   fleetctl lab restore [N…]             bring the store and all machines back, or only those named
   fleetctl lab down [--wipe]            stop it cleanly; --wipe also deletes its units and data
 
+--metadata is of all machines, --machine adds some to one; --set is any other setting of fleetd. They are kept for the next
+start; an empty VALUE takes one back. With --port-base the API, the store, Consul's API, DNS, HTTP and HTTPS take six ports from
+there on. A port that is taken is replaced by the one from before, or a free one, and that is told.
 N is a machine's number or a prefix of its id. The lab lives in $FLOTILLA_LAB, by default ~/.local/state/flotilla/lab.
 `;
 
@@ -30,7 +36,7 @@ type Verb = (lab: string, args: Arguments, io: LabIo) => Promise<number>;
 
 interface Arguments {
   readonly names: readonly string[];
-  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 }
 
 const OPTIONS = {
@@ -38,6 +44,10 @@ const OPTIONS = {
   detach: { type: 'boolean' },
   port: { type: 'string' },
   'agent-ttl': { type: 'string' },
+  'port-base': { type: 'string' },
+  metadata: { type: 'string', multiple: true },
+  machine: { type: 'string', multiple: true },
+  set: { type: 'string', multiple: true },
   'daemon-only': { type: 'boolean' },
   wipe: { type: 'boolean' },
   output: { type: 'string', short: 'o' },
@@ -52,7 +62,11 @@ interface VerbEntry {
 }
 
 const VERBS: Readonly<Record<string, VerbEntry>> = {
-  up: { run: runUp, options: ['machines', 'detach', 'port', 'agent-ttl'], names: 'none' },
+  up: {
+    run: runUp,
+    options: ['machines', 'detach', 'port', 'agent-ttl', 'port-base', 'metadata', 'machine', 'set'],
+    names: 'none',
+  },
   status: { run: runStatus, options: ['output'], names: 'none' },
   kill: { run: runKill, options: ['daemon-only'], names: 'some' },
   revive: { run: runRevive, options: [], names: 'some' },
@@ -129,11 +143,20 @@ function parse(verb: string, entry: VerbEntry, args: readonly string[]): Argumen
 async function runUp(lab: string, { values }: Arguments, io: LabIo): Promise<number> {
   const machines = number(values['machines'], '--machines', 1, 200);
   const port = number(values['port'], '--port', 1, 65_535);
-  const agentTtl = values['agent-ttl'] as string | undefined;
+  const portBase = number(values['port-base'], '--port-base', 1, 65_536 - PORTS_OF_LAB);
+  const written = values['agent-ttl'] as string | undefined;
+  // Seconds without a unit, as everywhere in fleetctl.
+  const agentTtl = written !== undefined && /^\d+(\.\d+)?$/.test(written) ? `${written}s` : written;
   if (agentTtl !== undefined && !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(agentTtl))
     throw new FlotillaError('usage', `--agent-ttl: ${agentTtl} is not a duration like 5s`);
+  const several = (name: string) => (values[name] ?? []) as readonly string[];
   const options: UpOptions = {
     detach: values['detach'] === true,
+    given: {
+      metadata: [...several('metadata').flatMap(readMetadata), ...several('machine').flatMap(readMachineMetadata)],
+      settings: several('set').map(readSetting),
+    },
+    ...(portBase === undefined ? {} : { portBase }),
     ...(machines === undefined ? {} : { machines }),
     ...(port === undefined ? {} : { port }),
     ...(agentTtl === undefined ? {} : { agentTtl }),
@@ -221,7 +244,12 @@ function theLab(lab: string): LabState {
   return state;
 }
 
-function number(text: string | boolean | undefined, flag: string, min: number, max: number): number | undefined {
+function number(
+  text: string | boolean | readonly string[] | undefined,
+  flag: string,
+  min: number,
+  max: number,
+): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < min || value > max)

@@ -1,4 +1,4 @@
-import { systemClock as clock } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError } from '../lib/index.ts';
 import { commandName } from './command-name.ts';
 import { dropLab, killUnrecorded, stopLab } from './down.ts';
 import { type Interrupts, takeInterrupts } from './interrupts.ts';
@@ -8,6 +8,7 @@ import { isRunning, type LabState, readLab, writeLab } from './lab-state.ts';
 import { addMachines, newLab } from './new-lab.ts';
 import { count, powerOn } from './power.ts';
 import { identify, isAlive, signalProcess } from './process-identity.ts';
+import { type GivenSettings, keepSettings } from './settings.ts';
 import { labStatus, printStatus } from './status.ts';
 import { printSummary } from './summary.ts';
 
@@ -17,6 +18,8 @@ export interface UpOptions {
   readonly detach: boolean;
   readonly port?: number;
   readonly agentTtl?: string;
+  readonly portBase?: number;
+  readonly given: GivenSettings;
 }
 
 const DEFAULT_MACHINES = 3;
@@ -56,22 +59,39 @@ async function start(lab: string, options: UpOptions, interrupts: Interrupts, io
   }
   const known = state.machines.length;
   const wanted = options.machines ?? (known || DEFAULT_MACHINES);
+  if (isRunning(state)) assertNothingNew(state, options);
   if (isRunning(state) && wanted <= known) return 'already';
   if (!isRunning(state)) {
-    state.port = options.port ?? state.port;
+    if (options.portBase !== undefined) state.portBase = options.portBase;
+    state.port = options.port ?? options.portBase ?? state.port;
     state.agentTtl = options.agentTtl ?? state.agentTtl;
   }
   addMachines(lab, state, wanted);
+  keepSettings(state, options.given);
   const machines = isRunning(state) ? state.machines.slice(known) : state.machines.slice(0, wanted);
   state.starting = identify(process.pid)!;
   writeLab(lab, state);
   return await startUnlessInterrupted(lab, state, machines, interrupts, io);
 }
 
+/** A machine reads its settings when it starts: those of a running lab would be passed over in silence. */
+function assertNothingNew(state: LabState, { port, portBase, agentTtl, given }: UpOptions): void {
+  const changed = [
+    ...(port !== undefined && port !== state.port ? ['--port'] : []),
+    ...(portBase !== undefined && portBase !== state.portBase ? ['--port-base'] : []),
+    ...(agentTtl !== undefined && agentTtl !== state.agentTtl ? ['--agent-ttl'] : []),
+    ...(given.metadata.length > 0 ? ['--metadata'] : []),
+    ...(given.settings.length > 0 ? ['--set'] : []),
+  ];
+  if (changed.length === 0) return;
+  const flags = changed.join(' and ');
+  throw new FlotillaError('conflict', `the lab runs, and ${flags} can change only at its start: lab down, then lab up`);
+}
+
 /** A new lab; what an earlier one left running when its directory was deleted is ended first. */
-async function beginLab(lab: string, { port, agentTtl }: UpOptions, io: LabIo): Promise<LabState> {
+async function beginLab(lab: string, { port, portBase, agentTtl }: UpOptions, io: LabIo): Promise<LabState> {
   if ((await killUnrecorded(lab)) > 0) io.out('Ended what a deleted lab had left running here.\n');
-  return newLab(port ?? DEFAULT_PORT, agentTtl ?? DEFAULT_AGENT_TTL);
+  return newLab(port ?? portBase ?? DEFAULT_PORT, agentTtl ?? DEFAULT_AGENT_TTL);
 }
 
 async function startUnlessInterrupted(

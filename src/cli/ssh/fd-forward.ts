@@ -1,14 +1,18 @@
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { parseEndpoint } from '../../client/index.ts';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { labEndpoints } from '../choose-endpoint.ts';
 import type { Context } from '../context.ts';
-import { OutputClosed } from '../io.ts';
+import { DEFAULT_ENDPOINT } from '../global-flags.ts';
+import { type Io, OutputClosed } from '../io.ts';
 
 /** `fleetctl fd-forward`: joins stdin and stdout to a unix socket until the socket's other end has closed. */
-export async function forwardTo({ args }: Context): Promise<number> {
+export async function forwardTo({ args, io }: Context): Promise<number> {
   const [path, ...others] = args;
   if (!path || others.length > 0) throw new FlotillaError('usage', 'Name one unix socket.');
-  const socket = connect({ path, allowHalfOpen: true });
+  const socket = connect({ ...placeOf(path, io), allowHalfOpen: true });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', (error) => {
@@ -24,6 +28,14 @@ export async function forwardTo({ args }: Context): Promise<number> {
     throw new FlotillaError('unavailable', `the connection to ${path} broke: ${messageOf(error)}`);
   }
   return 0;
+}
+
+/** The socket, or, where this computer has no fleetd of its own, that of the lab which this user runs on it. */
+function placeOf(path: string, { env }: Io): { path: string } | { host: string; port: number } {
+  const own = parseEndpoint(DEFAULT_ENDPOINT);
+  if (own.kind !== 'unix' || path !== own.path || existsSync(path)) return { path };
+  const [lab] = labEndpoints(env);
+  return lab === undefined ? { path } : lab.kind === 'unix' ? { path: lab.path } : { host: lab.host, port: lab.port };
 }
 
 function reasonOf(error: Error): string {

@@ -15,6 +15,7 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
   before(async () => {
     lab = await TestLab.start(2);
     sshd = new TestSshd();
+    sshd.lab = lab.env['FLOTILLA_LAB']!;
     await sshd.start();
     await lab.ok(`start ${lab.write('everywhere.service', EVERYWHERE)}`);
     const hello = `${HELLO}[X-Fleet]\nMachineID=${lab.machines[0]!.id}\n`;
@@ -118,6 +119,12 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
         assert.deepEqual([out, err], [await lab.ok('list-units'), '']);
         assert.match((await sshd.fleetctl(...way, 'journal', '--output', 'cat', 'hello')).out, /^(Hello World\n)+$/);
       }
+    });
+
+    test('leads to the lab of its user, where no fleetd runs at the usual place', async () => {
+      assert.ok(!existsSync('/var/run/fleet.sock'), 'this computer has a fleetd of its own');
+      const { out, err } = await sshd.fleetctl(...tunnel(), 'list-machines');
+      assert.deepEqual([out, err], [await lab.ok('list-machines'), '']);
     });
 
     test('is named by the environment too', async () => {

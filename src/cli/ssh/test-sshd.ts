@@ -45,6 +45,8 @@ export class TestSshd {
   readonly user = userInfo().username;
   readonly env: Record<string, string>;
   port = 0;
+  /** The lab of the user at the other end. */
+  lab = '';
   #sshd: ChildProcess | undefined;
   #agent: ChildProcess | undefined;
 
@@ -178,7 +180,7 @@ UsePAM no
 StrictModes no
 PermitRootLogin yes
 PasswordAuthentication no
-SetEnv PATH=${this.folder}/bin:/usr/bin:/bin
+SetEnv PATH=${this.folder}/bin:/usr/bin:/bin FLOTILLA_LAB=${this.lab}
 `;
   }
 

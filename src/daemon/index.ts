@@ -1,0 +1,1 @@
+export { settingProblem } from './config.ts';
