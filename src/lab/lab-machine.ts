@@ -78,6 +78,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
   return [
     '# Written anew by each start of the lab.',
     `etcd_servers=${JSON.stringify([state.store.endpoint])}`,
+    ...(state.keyPrefix === undefined ? [] : [`etcd_key_prefix=${state.keyPrefix}`]),
     `public_ip=${machine.address}`,
     `agent_ttl=${state.agentTtl}`,
     `machine_id=${machine.id}`,

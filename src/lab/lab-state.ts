@@ -40,6 +40,8 @@ export interface LabState {
   /** The first of the ports wished for everything, where one was named. */
   portBase?: number;
   agentTtl: string;
+  /** Where its keys begin: no machine of another lab, whose store has gone, is at home in this one's. */
+  keyPrefix?: string;
   /** Of all machines. */
   metadata?: Readonly<Record<string, string>>;
   /** Further settings of fleetd, by name, of all machines. */

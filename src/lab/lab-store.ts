@@ -17,7 +17,9 @@ export async function startStore(lab: string, state: LabState, io: LabIo): Promi
   if (isAlive(state.store)) return;
   const before = Number(new URL(state.store.endpoint).port);
   const wanted = storePort(state);
-  const chosen = await freePort([HOST], [wanted, before]);
+  // Machines that run look for it where it was.
+  const isExpected = state.machines.some((machine) => machine.state === 'up');
+  const chosen = await freePort([HOST], isExpected ? [before, wanted] : [wanted, before]);
   tell(chosen, wanted, { before, what: 'The store answers', io });
   await startOnPort(HOST, chosen, (port) => startStoreAt(port, lab, state, io));
 }

@@ -17,6 +17,7 @@ export function newLab(port: number, agentTtl: string): LabState {
     bootId: bootId(),
     port,
     agentTtl,
+    keyPrefix: `/_coreos.com/fleet/lab-${random.hex(4)}/`,
     store: { endpoint: STORE_ENDPOINT, pid: 0, startTime: 0 },
     machines: [],
   };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
-import { freePort, LabFixture } from './lab-fixture.ts';
+import { freePort, LabFixture, until } from './lab-fixture.ts';
 
 async function withLab(play: (lab: LabFixture) => Promise<void>): Promise<void> {
   const lab = new LabFixture();
@@ -96,4 +98,23 @@ test('metadata and settings are given once and kept over a restore', () =>
     const answers = net.connect(dns, '127.0.1.1');
     await once(answers, 'connect');
     answers.destroy();
+  }));
+
+test('a machine of another lab, whose store has gone, does not join the lab that takes its place', () =>
+  withLab(async (left) => {
+    const base = await freeBase();
+    await left.ok('lab', 'up', '--detach', '--machines', '1', '--port-base', String(base));
+    const { store } = JSON.parse(await left.ok('lab', 'status', '-o', 'json'));
+    process.kill(store.pid, 'SIGKILL');
+    const [stranger] = await left.machines();
+    await withLab(async (lab) => {
+      await lab.ok('lab', 'up', '--detach', '--machines', '1', '--port-base', String(base));
+      const { store: other } = JSON.parse(await lab.ok('lab', 'status', '-o', 'json'));
+      assert.equal(other.endpoint, store.endpoint);
+      const log = () => readFileSync(path.join(left.directory, 'm1', 'fleetd.log'), 'utf8');
+      await until('it has found the other store', () => log().split('Joined the cluster').length > 2);
+      const [own] = await lab.machines();
+      assert.equal(await lab.ok('list-machines', '--full', '--no-legend', '--fields', 'machine'), `${own!.id}\n`);
+      assert.notEqual(own!.id, stranger!.id);
+    });
   }));

@@ -174,7 +174,7 @@ test('taken ports are avoided, and it says so', () =>
     await new Promise<void>((resolve) => other.listen(port, '127.0.1.2', resolve));
     try {
       const out = await lab.ok('lab', 'up', '--detach', '--machines', '2', '--port', String(port));
-      assert.match(out, new RegExp(`Port ${port} is taken`));
+      assert.match(out, new RegExp(`Port ${port} cannot be had on this computer; the API answers on \\d+ instead`));
       assert.ok(
         (await lab.machines()).every(({ state, endpoint }) => state === 'up' && !endpoint.endsWith(`:${port}`)),
       );
