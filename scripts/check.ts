@@ -1,7 +1,7 @@
 /** `npm run check [-- --static]`: every rule of the project that a computer can check, then the tests (not with --static). */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { closingLine, findTests, root, runTests } from './run-tests.ts';
+import { closingLine, findTests, root, runTests, unskipLines } from './run-tests.ts';
 
 const bin = (name: string): string => path.join(root, 'node_modules/.bin', name);
 
@@ -30,5 +30,6 @@ const good = CHECKS.filter(passes).length;
 const folders = process.argv.includes('--static') ? ['test/repo'] : ['test/repo', 'src', 'test/contract', 'test/sim'];
 const tests = await runTests(findTests(folders), { strict: process.env['CI'] === 'true' });
 const tally = { ...tests, passed: tests.passed + good, failed: tests.failed + CHECKS.length - good };
+for (const line of unskipLines(tally.reasons)) console.log(line);
 console.log(closingLine(tally));
 process.exitCode = tally.failed > 0 ? 1 : 0;

@@ -13,6 +13,8 @@ export interface Tally {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** Why those were skipped, each reason as often as it was given. */
+  readonly reasons: readonly string[];
 }
 
 export interface RunTestsOptions {
@@ -187,14 +189,14 @@ function summarize(
 ): Tally {
   let passed = 0;
   let failed = 0;
-  let skipped = 0;
+  const reasons: string[] = [];
   for (const [file, result] of results) {
     passed += result.passed;
     failed += result.failures.length;
     for (const { name: test, reason } of result.skips) {
       console.log(`${strict ? '✘ skipped, which counts as failed here' : '- skipped'}: ${file}: ${test} (${reason})`);
       if (strict) failed++;
-      else skipped++;
+      else reasons.push(reason);
     }
   }
   for (const file of empty) {
@@ -203,10 +205,24 @@ function summarize(
     console.log(`✘ ${file}: ran no test`);
     failed++;
   }
-  return { passed, failed, skipped };
+  return { passed, failed, skipped: reasons.length, reasons };
 }
 
 /** The closing line that people and CI look for. */
 export function closingLine({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
+/** What a person can do so that nothing is skipped: the one line that installs all that was missing, and who has to run it. */
+export function unskipLines(reasons: readonly string[]): string[] {
+  const packages = new Set(
+    reasons.flatMap(
+      (reason) => /apt(?:-get)? install ([a-z0-9][a-z0-9+. -]*)/.exec(reason)?.[1]?.trim().split(/ +/) ?? [],
+    ),
+  );
+  const rootOnly = reasons.filter((reason) => /\broot\b/.test(reason)).length;
+  return [
+    ...(packages.size > 0 ? [`To run what was skipped: apt-get install ${[...packages].sort().join(' ')}`] : []),
+    ...(rootOnly > 0 ? [`To run ${rootOnly} of what was skipped: become root`] : []),
+  ];
 }

@@ -1,6 +1,6 @@
 /** `npm test [-- [--name PATTERN] FOLDER-OR-FILE…]`: all tests, or those below the given paths. */
 import { parseArgs } from 'node:util';
-import { closingLine, findTests, runTests } from './run-tests.ts';
+import { closingLine, findTests, runTests, unskipLines } from './run-tests.ts';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { name: { type: 'string' } } });
 const files = findTests(positionals.length > 0 ? positionals : ['src', 'test', 'bench', 'scripts']);
@@ -9,5 +9,6 @@ const tally = await runTests(files, {
   ...(values.name === undefined ? {} : { name: values.name }),
 });
 if (tally.passed + tally.failed === 0) console.log('✘ no test ran');
+for (const line of unskipLines(tally.reasons)) console.log(line);
 console.log(closingLine(tally));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;

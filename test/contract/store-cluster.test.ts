@@ -48,7 +48,7 @@ class EtcdCluster {
   }
 }
 
-const skip = hasProgram('etcd') ? false : 'skipped: etcd is not installed';
+const skip = hasProgram('etcd') ? false : 'etcd is not installed (apt install etcd-server)';
 
 describe('Client of an etcd cluster', { skip }, () => {
   const cluster = new EtcdCluster();

@@ -73,7 +73,7 @@ test('after kill -9 at any moment every acknowledged commit is there and none is
 });
 
 test('a write that the disk refuses fails clearly, changes nothing, and the store lives on', {
-  skip: hasProgram('prlimit') ? false : 'skipped: prlimit is not installed',
+  skip: hasProgram('prlimit') ? false : 'prlimit is not installed (apt install util-linux)',
 }, async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-full-'));
   // The limit on the size of files stands for a full disk; in units of 512 bytes.

@@ -152,7 +152,7 @@ function onlyHeader(bytes: Uint8Array): Uint8Array {
 }
 
 test('the embedded store answers random requests as etcd does', {
-  skip: hasProgram('etcd') ? false : 'skipped: etcd is not installed',
+  skip: hasProgram('etcd') ? false : 'etcd is not installed (apt install etcd-server)',
 }, async (t) => {
   const servers = [await startEmbedded(), await startEtcd()];
   const clients = servers.map(

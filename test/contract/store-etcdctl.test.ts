@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { eventually, hasProgram, startEmbedded, type TestServer } from './store-servers.ts';
 
 const PROGRAM = 'etcdctl';
-const skip = hasProgram(PROGRAM) ? false : 'skipped: etcdctl is not installed';
+const skip = hasProgram(PROGRAM) ? false : 'etcdctl is not installed (apt install etcd-client)';
 let server: TestServer;
 before(async () => {
   if (!skip) server = await startEmbedded();

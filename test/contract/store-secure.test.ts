@@ -8,7 +8,8 @@ import { prefixRange, type TlsOptions } from '../../src/store/index.ts';
 import { connectTo, eventually, hasProgram, startEtcd, type TestServer } from './store-servers.ts';
 
 const missing = ['etcd', 'etcdctl', 'openssl'].filter((program) => !hasProgram(program));
-const skip = missing.length > 0 ? `skipped: ${missing.join(' and ')} not installed` : false;
+const skip =
+  missing.length > 0 ? `${missing.join(' and ')} not installed (apt install etcd-server etcd-client openssl)` : false;
 
 describe('Client of an etcd with TLS and users', { skip }, () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-secure-'));

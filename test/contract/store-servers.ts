@@ -103,7 +103,11 @@ async function kill(child: ChildProcess): Promise<void> {
 
 export const SERVER_KINDS: readonly ServerKind[] = [
   { name: 'embedded store', skip: false, start: () => startEmbedded() },
-  { name: 'etcd', skip: hasProgram('etcd') ? false : 'skipped: etcd is not installed', start: () => startEtcd() },
+  {
+    name: 'etcd',
+    skip: hasProgram('etcd') ? false : 'etcd is not installed (apt install etcd-server)',
+    start: () => startEtcd(),
+  },
 ];
 
 export function hasProgram(name: string): boolean {

@@ -30,7 +30,7 @@ describe('the examples', () => {
   });
 
   test('web@ serves its page, and its sidekick is where it is', {
-    skip: hasWebServer ? false : 'neither busybox nor python3 is installed',
+    skip: hasWebServer ? false : 'neither busybox nor python3 is installed (apt install busybox-static)',
   }, async () => {
     const port = await freePort();
     const [web, announce] = [`web@${port}`, `web-announce@${port}`];

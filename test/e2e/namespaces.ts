@@ -13,10 +13,21 @@ export function whyNotHere(what: string, programs: readonly string[]): string | 
   return reason;
 }
 
+/** Debian's packages of programs that are called otherwise. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  dockerd: 'docker.io',
+  docker: 'docker.io',
+  busybox: 'busybox-static',
+  ip: 'iproute2',
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+};
+
 function missing(what: string, programs: readonly string[]): string | undefined {
   if (process.getuid!() !== 0) return `running ${what} takes root`;
   const absent = programs.filter((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0);
-  if (absent.length > 0) return `not installed: ${absent.join(', ')}`;
+  const packages = absent.map((name) => PACKAGES[name.slice(name.lastIndexOf('/') + 1)] ?? name);
+  if (absent.length > 0) return `missing ${absent.join(', ')}: apt-get install ${packages.join(' ')}`;
   const spaces = spawnSync('unshare', ['-m', '-n', '-p', '--fork', '--mount-proc', 'true'], { encoding: 'utf8' });
   return spaces.status === 0 ? undefined : `no namespaces here: ${spaces.stderr.trim()}`;
 }
