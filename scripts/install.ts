@@ -2,15 +2,19 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   globSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -23,6 +27,13 @@ const PREFIX = '/opt/flotilla';
 const LINKS = '/usr/local/bin';
 const UNITS = '/etc/systemd/system';
 const CONFIG = '/etc/fleet/fleet.conf';
+const SOCKET = '/run/fleet.sock';
+/** Its members may use the API's socket, and so run anything as root: nobody is put into it. */
+const GROUP = 'fleet';
+/** The port for the other machines, as the README has it written. */
+const TCP_DROP_IN = path.join(UNITS, 'fleet.socket.d/tcp.conf');
+/** Set by the router while it runs as root. */
+const SYSCTL = 'net/ipv4/tcp_migrate_req';
 /** Units that are started at boot. */
 const ENABLED: readonly string[] = ['fleet.socket', 'fleetd.service'];
 const PROGRAMS: readonly string[] = ['fleetctl', 'fleetd'];
@@ -34,9 +45,11 @@ const HELP = `Installs Flotilla on this machine, or brings it up to date: run as
 
   scripts/install.sh [--prefix DIR]               programs to DIR [${PREFIX}], links to them in ${LINKS},
                                                   units in ${UNITS}, ${CONFIG} unless it exists
-  scripts/install.sh [--prefix DIR] --uninstall   stops fleetd and its units, and removes all that but ${path.dirname(CONFIG)}
+  scripts/install.sh [--prefix DIR] --uninstall   stops fleetd and its units, and removes all that but ${path.dirname(CONFIG)},
+                                                  /var/lib/fleet, the group ${GROUP} and drop-ins of yours
+  scripts/install.sh [--prefix DIR] --purge       the same, and removes these as well
 
-A fleetd that runs is started anew, and its units run on.`;
+The group ${GROUP} may use ${SOCKET}, which is as good as root. A fleetd that runs is started anew, and its units run on.`;
 
 /** What is wrong, in words for whoever installs. */
 class Refusal extends Error {}
@@ -105,25 +118,95 @@ function installUnits(prefix: string): void {
   }
 }
 
+/** It may hold a password: never for all to read, an older one neither. */
 function installConfig(): void {
-  if (existsSync(CONFIG)) return;
   mkdirSync(path.dirname(CONFIG), { recursive: true });
-  cpSync(path.join(root, 'init/fleet.conf'), CONFIG);
+  if (!existsSync(CONFIG)) writeFileSync(CONFIG, readFileSync(path.join(root, 'init/fleet.conf')), { mode: 0o640 });
+  chmodSync(CONFIG, statSync(CONFIG).mode & 0o7740);
+}
+
+function groupId(): number | undefined {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${GROUP}:`));
+  return line === undefined ? undefined : Number(line.split(':')[2]);
+}
+
+function installGroup(): void {
+  if (groupId() === undefined)
+    execFileSync('groupadd', ['--system', GROUP], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/**
+ * A socket that is open already keeps the mode it was made with, 0666 of an earlier version: gives it what the unit and
+ * its drop-ins say now, without a moment in which nobody listens.
+ */
+function adjustSocket(): void {
+  if (!existsSync(SOCKET)) return;
+  const said = systemctl('show', '--property=SocketMode,SocketGroup', 'fleet.socket').split('\n');
+  const saidOf = (name: string) => said.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+  if (saidOf('SocketGroup') === GROUP) chownSync(SOCKET, statSync(SOCKET).uid, groupId()!);
+  if (saidOf('SocketMode') !== '') chmodSync(SOCKET, Number.parseInt(saidOf('SocketMode'), 8));
 }
 
 async function install(prefix: string): Promise<void> {
   const isNew = !existsSync(path.join(UNITS, 'fleetd.service'));
   installPrograms(prefix);
   linkPrograms(prefix);
+  installGroup();
   installUnits(prefix);
   installConfig();
   systemctl('daemon-reload');
+  adjustSocket();
   // Later on, what is enabled is the administrator's choice.
   if (isNew) systemctl('--quiet', 'enable', ...ENABLED);
   const restarted = await restartInPlace();
   say(`Flotilla is installed in ${prefix}.`);
   if (restarted) say('fleetd was started anew; its units ran on.');
   else say(`Next: set etcd_servers in ${CONFIG}, then run: systemctl start fleetd`);
+  say(`Root and the group ${GROUP} may use fleetctl here; to let a user: usermod -aG ${GROUP} USER (as good as root)`);
+  const kept = dropIns();
+  if (isNew && kept.length > 0) say(`Drop-ins that were here before apply: ${kept.join(', ')}`);
+}
+
+/** Files that an administrator has put beside our units. */
+function dropIns(): string[] {
+  return unitNames().flatMap((name) => globSync(path.join(UNITS, `${name}.d/*`)));
+}
+
+/** The README's own words and no more: whoever changed them has a drop-in of their own. */
+function isOurDropIn(file: string): boolean {
+  return file === TCP_DROP_IN && /^\[Socket\]\nListenStream=\S+\n$/.test(readFileSync(file, 'utf8'));
+}
+
+function removeDropIns({ all }: { readonly all: boolean }): void {
+  for (const file of dropIns()) {
+    if (!all && !isOurDropIn(file)) continue;
+    rmSync(file, { recursive: true });
+    if (readdirSync(path.dirname(file)).length === 0) rmdirSync(path.dirname(file));
+  }
+}
+
+/** Back to the kernel's default, unless this machine's own configuration sets it as well. */
+function restoreSysctl(): void {
+  const files = globSync('{/etc/sysctl.conf,{/etc,/run,/usr/lib}/sysctl.d/*.conf}');
+  if (files.some((file) => readFileSync(file, 'utf8').includes(path.basename(SYSCTL)))) return;
+  const file = path.join('/proc/sys', SYSCTL);
+  try {
+    if (existsSync(file)) writeFileSync(file, '0');
+  } catch (error) {
+    // In a container it may belong to the host, and then the router could not set it either.
+    if (!['EROFS', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+function purge(): void {
+  removeDropIns({ all: true });
+  for (const directory of [path.dirname(CONFIG), '/var/lib/fleet', '/run/fleet'])
+    rmSync(directory, { recursive: true, force: true });
+  if (groupId() !== undefined) execFileSync('groupdel', [GROUP], { stdio: ['ignore', 'ignore', 'inherit'] });
+  systemctl('daemon-reload');
+  say('Flotilla is removed with its configuration, its state and the group fleet.');
 }
 
 /** A fleetd that is killed leaves its units running, and systemd starts the new one, which adopts them. */
@@ -141,11 +224,13 @@ async function restartInPlace(): Promise<boolean> {
   return true;
 }
 
-function uninstall(prefix: string): void {
+function uninstall(prefix: string, { all }: { readonly all: boolean }): void {
   const units = unitNames().filter((name) => existsSync(path.join(UNITS, name)));
   if (units.length > 0) systemctl('--quiet', 'disable', ...ENABLED);
   if (units.length > 0) systemctl('stop', ...units);
   for (const name of units) rmSync(path.join(UNITS, name));
+  removeDropIns({ all: false });
+  restoreSysctl();
   systemctl('daemon-reload');
   for (const name of PROGRAMS) {
     const link = path.join(LINKS, name);
@@ -153,7 +238,14 @@ function uninstall(prefix: string): void {
     if (isLink && readlinkSync(link) === path.join(prefix, 'bin', name)) rmSync(link);
   }
   rmSync(prefix, { recursive: true, force: true });
-  say(`Flotilla is removed; ${path.dirname(CONFIG)} and /var/lib/fleet are left.`);
+  rmSync(SOCKET, { force: true });
+  if (all) purge();
+  else sayWhatIsLeft();
+}
+
+function sayWhatIsLeft(): void {
+  const left = [path.dirname(CONFIG), '/var/lib/fleet', `the group ${GROUP}`, ...dropIns()];
+  say(`Flotilla is removed; ${left.join(', ')} are left: --purge takes them, too.`);
 }
 
 async function main(): Promise<void> {
@@ -161,12 +253,13 @@ async function main(): Promise<void> {
     options: {
       prefix: { type: 'string', default: PREFIX },
       uninstall: { type: 'boolean', default: false },
+      purge: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return say(HELP);
   assertPossible(values.prefix);
-  if (values.uninstall) uninstall(values.prefix);
+  if (values.uninstall || values.purge) uninstall(values.prefix, { all: values.purge });
   else await install(values.prefix);
 }
 

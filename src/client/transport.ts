@@ -173,7 +173,8 @@ export class Transport {
     if (error instanceof FlotillaError) return error;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const facts = { endpoint: endpointText(this.endpoint), cause: code };
-    const reason = REASONS[code] ?? messageOf(error).split('\n')[0];
+    const closed = code === 'EACCES' && isFleetSocket(this.endpoint) && this.#options.dial === undefined;
+    const reason = closed ? NOT_IN_GROUP : (REASONS[code] ?? messageOf(error).split('\n')[0]);
     return new FlotillaError(
       code === 'TIMEOUT' ? 'timeout' : 'unavailable',
       `cannot reach the fleet API at ${facts.endpoint} (${reason})`,
@@ -217,6 +218,14 @@ const REASONS: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an unknown authority; name that with --ca-file',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by an unknown authority; name that with --ca-file',
 };
+
+/** What EACCES at the socket of fleet.socket means: it is 0660 and of the group fleet. */
+const NOT_IN_GROUP =
+  'you are not in the group fleet: use sudo fleetctl, or run sudo usermod -aG fleet $USER and log in again';
+
+function isFleetSocket(endpoint: Endpoint): boolean {
+  return endpoint.kind === 'unix' && /^(\/var)?\/run\/fleet\.sock$/.test(endpoint.path);
+}
 
 function isReset(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;

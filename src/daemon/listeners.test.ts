@@ -6,7 +6,7 @@ const pid = 17;
 const passed = { LISTEN_PID: '17', LISTEN_FDS: '2' };
 
 test('without any there is the default one', () => {
-  assert.deepEqual(listenersOf({ configured: [], env: {}, pid }), [{ path: '/var/run/fleet.sock', mode: 0o666 }]);
+  assert.deepEqual(listenersOf({ configured: [], env: {}, pid }), [{ path: '/var/run/fleet.sock', mode: 0o660 }]);
 });
 
 test('sockets of systemd come first, and then there is no default', () => {
@@ -17,7 +17,7 @@ test('sockets of systemd come first, and then there is no default', () => {
 
 test('sockets passed to another process are not ours', () => {
   const env = { ...passed, LISTEN_PID: '16' };
-  assert.deepEqual(listenersOf({ configured: ['/run/x.sock'], env, pid }), [{ path: '/run/x.sock', mode: 0o666 }]);
+  assert.deepEqual(listenersOf({ configured: ['/run/x.sock'], env, pid }), [{ path: '/run/x.sock', mode: 0o660 }]);
 });
 
 test('what is no address is refused', () => {

@@ -5,7 +5,7 @@ import { FlotillaError, type HostPort, parseHostPort } from '../lib/index.ts';
 /** systemd passes its sockets from this file descriptor on (sd_listen_fds(3)). */
 const FIRST_PASSED_FD = 3;
 /** Where fleetctl looks for the API of its machine. */
-const DEFAULT_LISTENER: Listener = { path: '/var/run/fleet.sock', mode: 0o666 };
+const DEFAULT_LISTENER: Listener = { path: '/var/run/fleet.sock', mode: 0o660 };
 
 export interface ListenersOptions {
   /** Paths and HOST:PORT of the `listen` setting. */
@@ -23,7 +23,7 @@ export function listenersOf({ configured, env, pid }: ListenersOptions): readonl
 }
 
 function parseListener(text: string): Listener {
-  return text.startsWith('/') ? { path: text, mode: 0o666 } : parseTcpAddress('listen', text, 'neither a path nor');
+  return text.startsWith('/') ? { path: text, mode: 0o660 } : parseTcpAddress('listen', text, 'neither a path nor');
 }
 
 /** `HOST:PORT`, all addresses without a host; throws FlotillaError `usage` that names the setting. */

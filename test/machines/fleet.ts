@@ -92,6 +92,7 @@ export class Fleet implements AsyncDisposable {
           ]),
         ),
         'etc/systemd/system/fleet.socket.d/tcp.conf': '[Socket]\nListenStream=49153\n',
+        'etc/group': groupFile(),
         'opt/bin/fleetctl': FLEETCTL,
         'opt/bin/fleetd': FLEETD,
         ...this.#options.files,
@@ -248,4 +249,10 @@ export function fleetProblem(): string | undefined {
 /** The process that systemd sees as a unit's main one. */
 export async function mainPid(machine: Machine, unit: string): Promise<number> {
   return Number((await machine.ok('systemctl', 'show', '--property=MainPID', '--value', unit)).trim());
+}
+
+/** The host's groups and the one that the installer makes. */
+function groupFile(): string {
+  const lines = readFileSync('/etc/group', 'utf8').trimEnd().split('\n');
+  return [...lines.filter((line) => !line.startsWith('fleet:')), 'fleet:x:2380:', ''].join('\n');
 }

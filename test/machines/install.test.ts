@@ -71,16 +71,38 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     assert.match(await set.machines[0]!.ok('systemctl', 'status', 'fleetd'), /Status: "In the cluster/);
   });
 
+  test('root and the group fleet may use the socket, and everybody else is told what to do', async () => {
+    const machine = set.machines[0]!;
+    const mode = (file: string) => machine.ok('stat', '-c', '%a %U:%G', file);
+    assert.equal(await mode('/run/fleet.sock'), '660 root:fleet\n');
+    assert.equal(await mode('/etc/fleet/fleet.conf'), '640 root:root\n');
+    const asNobody = (group: string) =>
+      machine.exec(['setpriv', '--reuid=nobody', '--regid=nogroup', `--groups=${group}`, 'fleetctl', 'list-machines']);
+    const refused = await asNobody('nogroup');
+    assert.equal(refused.status, 1);
+    assert.match(
+      refused.stderr,
+      /you are not in the group fleet: use sudo fleetctl, or run sudo usermod -aG fleet \$USER/,
+    );
+    assert.equal((await asNobody('fleet')).status, 0);
+  });
+
   test('installed again, fleetd is new and its units have not noticed', async () => {
     const machine = (await holder())!;
     const [daemon, unit] = [await mainPid(machine, 'fleetd.service'), await mainPid(machine, 'hello.service')];
     await machine.ok('sh', '-c', 'echo metadata=kept=yes >>/etc/fleet/fleet.conf');
+    // As an earlier version left them.
+    await machine.ok('chmod', '0666', '/run/fleet.sock');
+    await machine.ok('chmod', '0644', '/etc/fleet/fleet.conf');
+    await machine.ok('sh', '-c', "printf '[Socket]\\nBacklog=99\\n' >/etc/systemd/system/fleet.socket.d/mine.conf");
     assert.match(await follow(machine, install), /fleetd was started anew; its units ran on/);
     assert.notEqual(await mainPid(machine, 'fleetd.service'), daemon);
     assert.equal(await mainPid(machine, 'hello.service'), unit);
     await until('its metadata', async () => (await list(machine)).some((line) => line.includes('kept=yes')));
     assert.equal((await list(machine)).length, 3);
     assert.equal(await machine.ok('sh', '-c', 'ls -d /opt/flotilla*'), '/opt/flotilla\n');
+    assert.equal(await machine.ok('stat', '-c', '%a', '/run/fleet.sock', '/etc/fleet/fleet.conf'), '660\n640\n');
+    assert.equal((await machine.ok('systemctl', 'show', '-P', 'Backlog', 'fleet.socket')).trim(), '99');
   });
 
   test('the plug of the machine that runs it is pulled, and it runs on another', async () => {
@@ -93,7 +115,9 @@ describe('three machines put together as the README says', { skip: problem ?? fa
   test('what is installed can be removed, and units move away first', async () => {
     const machine = (await holder())!;
     const other = running().find((each) => each !== machine)!;
-    await follow(machine, 'scripts/install.sh --uninstall');
+    await machine.ok('sh', '-c', "printf '[Socket]\\nBacklog=99\\n' >/etc/systemd/system/fleet.socket.d/mine.conf");
+    const said = await follow(machine, 'scripts/install.sh --uninstall');
+    assert.match(said, /the group fleet, \/etc\/systemd\/system\/fleet\.socket\.d\/mine\.conf are left: --purge/);
     await until('hello.service elsewhere', async () => (await holder()) === other);
     assert.equal(
       await machine.ok(
@@ -103,8 +127,27 @@ describe('three machines put together as the README says', { skip: problem ?? fa
       ),
       '/etc/systemd/system/fleet.socket.d\n',
     );
+    assert.equal(await machine.ok('ls', '/etc/systemd/system/fleet.socket.d'), 'mine.conf\n');
+    assert.equal(await machine.ok('cat', '/proc/sys/net/ipv4/tcp_migrate_req'), '0\n');
     assert.match(await machine.ok('cat', '/etc/fleet/fleet.conf'), /^agent_ttl=10s$/m);
     assert.equal((await list(other)).length, 1);
+  });
+
+  test('installed anew, the port stays closed, and --purge leaves nothing', async () => {
+    const uninstalled = async (each: Machine) => (await each.exec(['test', '-e', '/opt/flotilla'])).status !== 0;
+    const gone = (await uninstalled(running()[0]!)) ? running()[0]! : running()[1]!;
+    assert.ok(await uninstalled(gone));
+    assert.match(await follow(gone, install), /Drop-ins that were here before apply: \S+mine\.conf/);
+    await gone.ok('systemctl', 'start', 'fleet.socket');
+    assert.equal(
+      (await gone.ok('systemctl', 'show', '-P', 'Listen', 'fleet.socket')).trim(),
+      '/run/fleet.sock (Stream)',
+    );
+    await follow(gone, 'scripts/install.sh --purge');
+    const left =
+      'ls -d /etc/fleet /var/lib/fleet /run/fleet* /etc/systemd/system/fleet*.* /opt/flotilla* 2>/dev/null || true';
+    assert.equal(await gone.ok('sh', '-c', left), '');
+    assert.equal((await gone.exec(['getent', 'group', 'fleet'])).status, 2);
   });
 
   test('it does not install over what is not its own', async () => {

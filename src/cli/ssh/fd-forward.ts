@@ -46,5 +46,6 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket',
   ECONNREFUSED: 'nobody listens on it',
   ENOTSOCK: 'that file is not a socket',
-  EACCES: 'permission denied',
+  EACCES:
+    'permission denied: its user is not in the group of that socket, fleet for fleetd: sudo usermod -aG fleet USER',
 };
