@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import type { Cluster } from '../cluster/index.ts';
-import type { Clock, Log, Random } from '../lib/index.ts';
+import type { Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
 import type { Router } from '../router/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import type { Catalog } from '../services/index.ts';
@@ -29,6 +29,8 @@ export interface ApiOptions {
   readonly available?: () => boolean;
   /** Shared with the engine and the store, so that GET /metrics shows all of them. */
   readonly metrics: Metrics;
+  /** Refuses requests of web pages; unless given, with no names besides this machine's own. */
+  readonly pages?: RefuseForeignPages;
   /** Asked about every request after the built-in checks; throws FlotillaError to refuse it. */
   readonly authorize?: Authorize;
   /**

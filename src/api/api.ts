@@ -1,5 +1,12 @@
 import { type Context, Hono } from 'hono';
-import { type Clock, type ErrorCode, FlotillaError, isFlotillaError, type Log } from '../lib/index.ts';
+import {
+  type Clock,
+  type ErrorCode,
+  FlotillaError,
+  isFlotillaError,
+  type Log,
+  refuseForeignPages,
+} from '../lib/index.ts';
 import { accessOf, admit } from './access.ts';
 import { answerError, answerJson } from './answers.ts';
 import { type ApiOptions, type ApiParts, DEFAULT_PEER_TIMEOUT_MS } from './api-parts.ts';
@@ -103,8 +110,10 @@ function createApp(parts: ApiParts): Hono {
     requests.inc({ method: c.req.method, code: String(c.res.status) });
     durations.observe((options.clock.monotonic() - startMs) / 1000);
   });
+  const { authorize, pages = refuseForeignPages() } = options;
+  const gates = { peers: parts.peers, pages, authorize };
   app.use(async (c, next) => {
-    await admit(visitOf(c), parts.peers, options.authorize);
+    await admit(visitOf(c), gates);
     await next();
   });
   app.onError((error) => answerFailure(error, options.log));

@@ -195,7 +195,7 @@ test('a client that hangs up in the middle of its body leaves nothing behind', a
   assert.equal((await ask(`${api.url}/fleet/v1/units/cut.service`)).status, 404);
 });
 
-test('web pages of other sites may not change anything', async () => {
+test('web pages of other sites may neither change anything nor read', async () => {
   const { host } = new URL(api.url);
   const url = `${api.url}/fleet/v1/units/none.service`;
   const status = async (headers: Record<string, string>, method = 'DELETE') =>
@@ -206,7 +206,8 @@ test('web pages of other sites may not change anything', async () => {
   assert.equal(await status({ 'sec-fetch-site': 'cross-site' }), 403);
   assert.equal(await status({ origin: `http://${host}` }), 404);
   assert.equal(await status({}), 404);
-  assert.equal(await status({ origin: 'http://evil.example' }, 'GET'), 404);
+  assert.equal(await status({ origin: 'http://evil.example' }, 'GET'), 403);
+  assert.equal(await status({ host: 'evil.example' }, 'GET'), 403);
 });
 
 test('a hook sees every request and may refuse it', async () => {

@@ -25,24 +25,24 @@ export function agentRoutes(): Route[] {
     { path: '/v1/agent/services', methods: { GET: services } },
     { path: '/v1/agent/checks', methods: { GET: checks } },
     { path: '/v1/agent/service/register', methods: { PUT: register } },
-    { path: '/v1/agent/service/deregister/', deep: 'service ID', methods: putOrGet(deregister) },
+    { path: '/v1/agent/service/deregister/', deep: 'service ID', ...putOrGet(deregister) },
     { path: '/v1/agent/maintenance', methods: { PUT: nodeMaintenance } },
     { path: '/v1/agent/service/maintenance/', deep: 'service ID', methods: { PUT: maintenance } },
     { path: '/v1/agent/service/', deep: 'service ID', methods: { GET: service } },
     { path: '/v1/agent/health/service/id/', deep: 'service ID', methods: { GET: healthOfId } },
     { path: '/v1/agent/health/service/name/', deep: 'service name', methods: { GET: healthOfName } },
     { path: '/v1/agent/check/register', methods: { PUT: registerCheck } },
-    { path: '/v1/agent/check/deregister/', deep: 'check ID', methods: putOrGet(deregisterCheck) },
-    { path: '/v1/agent/check/pass/', deep: 'check ID', methods: putOrGet((request) => note(request, 'passing')) },
-    { path: '/v1/agent/check/warn/', deep: 'check ID', methods: putOrGet((request) => note(request, 'warning')) },
-    { path: '/v1/agent/check/fail/', deep: 'check ID', methods: putOrGet((request) => note(request, 'critical')) },
+    { path: '/v1/agent/check/deregister/', deep: 'check ID', ...putOrGet(deregisterCheck) },
+    { path: '/v1/agent/check/pass/', deep: 'check ID', ...putOrGet((request) => note(request, 'passing')) },
+    { path: '/v1/agent/check/warn/', deep: 'check ID', ...putOrGet((request) => note(request, 'warning')) },
+    { path: '/v1/agent/check/fail/', deep: 'check ID', ...putOrGet((request) => note(request, 'critical')) },
     { path: '/v1/agent/check/update/', deep: 'check ID', methods: { PUT: update } },
   ];
 }
 
 /** Before its version 1.0 Consul took these by GET, and clients of that time, python-consul among them, still ask so. */
-function putOrGet(handler: Handler): Route['methods'] {
-  return { PUT: handler, GET: handler };
+function putOrGet(handler: Handler): Pick<Route, 'methods' | 'getWrites'> {
+  return { methods: { PUT: handler, GET: handler }, getWrites: true };
 }
 
 /** The name and address of a machine; of one that is not in the catalog (yet) only its id is known. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Kv } from '../kv/index.ts';
-import type { Clock, Log, Random } from '../lib/index.ts';
+import type { Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
 import type { Catalog, ExternalNodes, LocalServices } from '../services/index.ts';
 
 /** What all answers are made of. */
@@ -16,6 +16,8 @@ export interface ConsulParts {
   readonly datacenter: string;
   /** Id of the machine that leads the cluster, if any. */
   readonly leader: () => Promise<string | undefined>;
+  /** Refuses requests of web pages; unless given, with no names besides this machine's own. */
+  readonly pages?: RefuseForeignPages;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -46,6 +48,8 @@ export interface Route {
   readonly path: string;
   readonly deep?: true | string;
   readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', Handler>>>;
+  /** GET changes something, too. */
+  readonly getWrites?: true;
 }
 
 /** An error as Consul's clients know it: a status and a sentence in plain text. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { FlotillaError, messageOf, type RefuseForeignPages, refuseForeignPages } from '../lib/index.ts';
 import { agentRoutes } from './agent-routes.ts';
 import { catalogRoutes } from './catalog-routes.ts';
 import { type Answer, ConsulError, type ConsulParts, isSet, type Route, requireDatacenter, text } from './exchange.ts';
@@ -23,9 +23,10 @@ export function createRespond(parts: ConsulParts): Respond {
     ...txnRoutes(),
   ];
   const find = finderOf(routes);
+  const { pages = refuseForeignPages() } = parts;
   return async (incoming, gone) => {
     try {
-      return await respond({ parts, find, incoming, gone });
+      return await respond({ parts, find, pages, incoming, gone });
     } catch (error) {
       return errorAnswer(error, incoming, parts);
     }
@@ -52,17 +53,20 @@ function finderOf(routes: readonly Route[]): Find {
 async function respond(asked: {
   readonly parts: ConsulParts;
   readonly find: Find;
+  readonly pages: RefuseForeignPages;
   readonly incoming: IncomingMessage;
   readonly gone: () => AbortSignal;
 }): Promise<Answer> {
-  const { parts, find, incoming, gone } = asked;
+  const { parts, find, pages, incoming, gone } = asked;
   const url = withoutOrigin(incoming.url ?? '/');
   const mark = url.indexOf('?');
   const found = find(mark < 0 ? url : url.slice(0, mark));
+  const { method } = incoming;
+  const writes = method !== 'GET' && method !== 'HEAD';
+  const header = (name: string) => incoming.headers[name] as string | undefined;
+  pages({ method, writes: writes || found?.route.getWrites === true, header });
   if (!found) return text(404, `Invalid URL path: not a recognized HTTP API endpoint`);
   const { methods } = found.route;
-  // No POST: any web page could send one here from the browser of whoever works on this machine, but not a PUT.
-  const { method } = incoming;
   const handler = method !== undefined && method in methods ? methods[method as keyof typeof methods] : undefined;
   if (!handler) {
     const answer = text(405, `method ${method} not allowed`);
@@ -116,6 +120,7 @@ function errorAnswer(error: unknown, { method, url }: IncomingMessage, { log }: 
   if (error instanceof ConsulError) return text(error.status, error.message);
   if (error instanceof FlotillaError) {
     if (error.code === 'invalid') return text(400, error.message);
+    if (error.code === 'forbidden') return text(403, error.message);
     return text(500, error.code === 'unavailable' ? `No cluster leader: ${error.message}` : error.message);
   }
   log.error("Consul's API failed", { method, url, error: error instanceof Error ? error.stack : messageOf(error) });

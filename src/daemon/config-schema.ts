@@ -65,6 +65,10 @@ export const SETTINGS = {
       'Who is asked for DNS names outside consul.: ADDRESS, ADDRESS:PORT, or a file like /etc/resolv.conf; empty: nobody.',
     ),
   ),
+  http_names: list(
+    [],
+    "Names by which clients may ask the API and Consul's API, besides addresses, names without a dot, this machine's host name and *.consul, *.local, *.internal: web pages may use none.",
+  ),
   datacenter: text('dc1', "Name of the cluster in Consul's API and in DNS."),
   units_directory: text('/run/fleet/units/', 'Where unit files are written for systemd.'),
   systemd_user: flag(false, "Use the user's systemd instance."),

@@ -9,6 +9,7 @@ import {
   type Log,
   messageOf,
   systemRandom as random,
+  refuseForeignPages,
   VERSION,
 } from '../lib/index.ts';
 import { openCatalog } from '../services/index.ts';
@@ -64,7 +65,8 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const metered = meterStore(store, metrics, clock);
   const cluster = openCluster({ store: metered, prefix: config.etcd_key_prefix, clock, random, log });
   const runtime = await openRuntime({ config, machineId: id, env, self, log });
-  const parts = { cluster, clock, random, log, signal };
+  const pages = refuseForeignPages(config.http_names);
+  const parts = { cluster, pages, clock, random, log, signal };
   const catalog = openCatalog(parts);
   const router = startRouter({ ...parts, config, directory: state.routerDirectory, catalog, self });
   let presence: Presence | undefined;

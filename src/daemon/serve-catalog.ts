@@ -2,7 +2,7 @@ import type { Cluster, View } from '../cluster/index.ts';
 import { SessionKeeper, serveConsul } from '../consul/index.ts';
 import { recursorsOf, serveDns } from '../dns/index.ts';
 import { openKv } from '../kv/index.ts';
-import { type Clock, formatHostPort, type Log, type Random } from '../lib/index.ts';
+import { type Clock, formatHostPort, type Log, type Random, type RefuseForeignPages } from '../lib/index.ts';
 import { type Catalog, ExternalNodes, type LocalServices } from '../services/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Config } from './config-schema.ts';
@@ -16,6 +16,7 @@ export interface ServeCatalogOptions {
   readonly local: LocalServices;
   /** Id of this machine. */
   readonly machine: string;
+  readonly pages: RefuseForeignPages;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -2,6 +2,7 @@ export * from './backoff.ts';
 export * from './clock.ts';
 export * from './duration.ts';
 export * from './errors.ts';
+export * from './foreign-pages.ts';
 export * from './go-duration.ts';
 export * from './host-port.ts';
 export * from './listen-when-free.ts';
