@@ -2,7 +2,7 @@ import { type Cluster, type Lease, LeasedRecords, type View } from '../cluster/i
 import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
 import type { Placement, UnitStatus } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
-import { currentStatuses, type Refusal, sameStatus } from './current-statuses.ts';
+import { currentStatuses, type Refusal, sameStatus, type TryAgain } from './current-statuses.ts';
 import { type Draining, DrainingUnits } from './draining-units.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
@@ -30,7 +30,7 @@ export interface AgentOptions {
 const TEXT_RETRY_MS = 500;
 /** A machine that is cut off looks this often whether it still is. */
 const CUT_OFF_RETRY_MS = 100;
-/** A unit that could not be loaded is tried again after this, doubled each time up to the longest. */
+/** A unit that could not be loaded or started is tried again after this, doubled each time up to the longest. */
 const REFUSAL_RETRY_MS = 1000;
 const REFUSAL_RETRY_AT_MOST_MS = 60_000;
 
@@ -52,6 +52,8 @@ export class Agent {
   #acting = false;
   /** Some unit has to go, or to make room for another file: as soon as it has stopped there is more to do. */
   #leaving = false;
+  /** Why nothing could be promised for units with OnPartition=stop. */
+  #promiseProblem: string | undefined;
   /** The lease under which the view has caught up with the store. */
   #syncedUnder: Lease | undefined;
 
@@ -141,9 +143,9 @@ export class Agent {
     const actual = new Map((await runtime.units()).map((unit) => [unit.name, unit]));
     this.#leaving = [...actual.values()].some(({ name, hash }) => this.#placements.get(name)?.hash !== hash);
     this.#forgetRefusals();
-    const lasting = [...this.#refusals].filter(([, { againAtMs }]) => againAtMs > clock.monotonic());
+    const lasting = [...this.#refusals].filter(([, { again }]) => again.atMs > clock.monotonic());
     const refused = new Map(lasting.map(([unit, { hash }]) => [unit, hash]));
-    this.#promises.make(this.#unitsToStop(), lease);
+    this.#promise(lease);
     this.#renewing.wake();
     const cutOff = lease.deadline() - clock.monotonic() <= ttlMs / 3;
     const planned = planSteps({ placements: this.#placements, actual, refused, cutOff });
@@ -182,6 +184,18 @@ export class Agent {
     return ttlMs / 6;
   }
 
+  /** Other units than those that nothing could be promised for go on all the same. */
+  #promise(lease: Lease): void {
+    try {
+      this.#promises.make(this.#unitsToStop(), lease);
+      this.#promiseProblem = undefined;
+    } catch (error) {
+      const message = `OnPartition=stop needs a line in state_directory, which cannot be written: ${messageOf(error)}`;
+      if (this.#promiseProblem !== message) this.#options.log.error('No promise to stop units', { error: message });
+      this.#promiseProblem = message;
+    }
+  }
+
   #unitsToStop(): readonly string[] {
     const careful = [...this.#placements.values()].filter((placement) => placement.onPartition === 'stop');
     return careful.map(({ unit }) => unit).sort();
@@ -217,14 +231,27 @@ export class Agent {
     const starts = steps.filter((step) => step.kind === 'start' && ready(step.unit));
     const timely = starts.filter((step) => this.#mayStart(step.unit, lease));
     await this.#start(timely);
+    if (this.#promiseProblem !== undefined) this.#refuseUnpromised(starts, this.#promiseProblem);
     return timely.length < starts.length || steps.some((step) => step.kind === 'load' && !texts.has(step.hash));
   }
 
-  /** This process may have stood still since it decided, and its units may run elsewhere by now. */
+  /**
+   * This process may have stood still since it decided, and its units may run elsewhere by now. A unit that must not run
+   * while cut off needs a promise on disk: without it the guard does not know of the unit.
+   */
   #mayStart(unit: string, lease: Lease): boolean {
     const { clock, ttlMs } = this.#options;
     const leftMs = lease.deadline() - clock.monotonic();
-    return leftMs > (this.#placements.get(unit)?.onPartition === 'stop' ? ttlMs / 3 : 0);
+    if (this.#placements.get(unit)?.onPartition !== 'stop') return leftMs > 0;
+    return leftMs > ttlMs / 3 && this.#promises.covers(unit);
+  }
+
+  #refuseUnpromised(starts: readonly Step[], message: string): void {
+    for (const { unit } of starts) {
+      const placement = this.#placements.get(unit);
+      if (placement?.onPartition === 'stop' && !this.#promises.covers(unit))
+        this.#refuse(unit, { hash: placement.hash, step: 'start', message });
+    }
   }
 
   async #textsFor(steps: readonly Step[]): Promise<ReadonlyMap<string, string>> {
@@ -241,7 +268,7 @@ export class Agent {
     return texts;
   }
 
-  /** Unloads and loads as one batch; answers which units may be started. */
+  /** Unloads and loads as one batch; returns which units may be started. */
   async #apply(steps: readonly Step[], texts: ReadonlyMap<string, string>): Promise<(unit: string) => boolean> {
     const { runtime, log } = this.#options;
     const unload: string[] = [];
@@ -261,13 +288,14 @@ export class Agent {
       });
     }
     for (const unit of unload) log.info('Unloading unit', { unit });
-    if (unload.length + load.length === 0) return () => true;
-    const problems = await runtime.apply({ unload, load });
+    const none: ReadonlyMap<string, string> = new Map();
+    const problems = unload.length + load.length === 0 ? none : await runtime.apply({ unload, load });
     for (const { name, hash } of load) {
       const message = problems.get(name);
       if (message === undefined) this.#refusals.delete(name);
       else this.#refuse(name, { hash, step: 'load', message });
     }
+    if (load.some(({ name }) => !problems.has(name))) this.#retryWhatLoadsAllow();
     return (unit) => !blocked.has(unit) && !problems.has(unit);
   }
 
@@ -280,18 +308,32 @@ export class Agent {
     if (steps.length === 0) return;
     const { runtime, log } = this.#options;
     for (const { unit, reason } of steps) log.info('Starting unit', { unit, reason });
-    for (const [unit, message] of await runtime.start(steps.map((step) => step.unit)))
-      this.#refuse(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
+    const problems = await runtime.start(steps.map((step) => step.unit));
+    for (const { unit } of steps) {
+      const message = problems.get(unit);
+      if (message === undefined) this.#refusals.delete(unit);
+      else this.#refuse(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
+    }
   }
 
   #refuse(unit: string, { hash, step, message }: Pick<Refusal, 'hash' | 'step' | 'message'>): void {
     const { log, clock } = this.#options;
     const before = this.#refusals.get(unit);
-    const tries = before?.hash === hash ? before.tries + 1 : 0;
-    const delayMs = step === 'load' ? Math.min(REFUSAL_RETRY_MS * 2 ** tries, REFUSAL_RETRY_AT_MOST_MS) : Infinity;
+    const tries = before?.hash === hash && before.step === step ? before.tries + 1 : 0;
+    const delayMs = Math.min(REFUSAL_RETRY_MS * 2 ** tries, REFUSAL_RETRY_AT_MOST_MS);
     const known = before?.hash === hash && before.message === message;
     log[known ? 'debug' : 'error']('Unit refused by this machine', { unit, step, error: message });
-    this.#refusals.set(unit, { hash, step, message, tries, againAtMs: clock.monotonic() + delayMs });
+    const again: TryAgain = { atMs: clock.monotonic() + delayMs, on: step === 'start' ? 'loads' : 'time' };
+    this.#refusals.set(unit, { hash, step, message, tries, again });
+  }
+
+  /** What was loaded may be what the start of another unit has required. */
+  #retryWhatLoadsAllow(): void {
+    for (const [unit, refusal] of this.#refusals) {
+      if (refusal.again.on !== 'loads') continue;
+      this.#refusals.set(unit, { ...refusal, again: { atMs: 0, on: 'loads' } });
+      this.#steps.wake();
+    }
   }
 
   async #publish(): Promise<undefined> {

@@ -6,9 +6,18 @@ export interface Refusal {
   readonly hash: string;
   readonly step: 'load' | 'start';
   readonly message: string;
-  /** Tried again from then on, by the monotonic clock: the machine's full disk may be to blame and not the file. */
-  readonly againAtMs: number;
+  readonly again: TryAgain;
   readonly tries: number;
+}
+
+/**
+ * What makes a refused step worth trying again, besides another file. There is always a time: a full disk, or a unit file
+ * that somebody else removed, changes without a word. `loads`: also when a unit was loaded, which may be the one required.
+ */
+export interface TryAgain {
+  /** By the monotonic clock, in milliseconds; never Infinity. */
+  readonly atMs: number;
+  readonly on: 'time' | 'loads';
 }
 
 /** What this machine has to say of its units, by unit. */

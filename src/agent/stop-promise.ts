@@ -16,6 +16,7 @@ export interface StopPromise {
 /** Where the promise outlives fleetd, for the next one, and for a guard that keeps it when no fleetd is there in time. */
 export interface PromiseMemory {
   load(): StopPromise | undefined;
+  /** Throws when it cannot be written down: then what was saved before still stands. */
   save(promise: StopPromise | undefined): void;
 }
 
@@ -55,16 +56,20 @@ export class StopPromises {
     return this.#current !== undefined && !this.#kept && this.#clock.monotonic() >= guardAtMs(this.#current);
   }
 
-  /** Promises for these units under that lease. */
+  /** True while the guard would stop this unit in time: without that it must not be started. */
+  covers(unit: string): boolean {
+    if (!this.#current || this.#kept) return false;
+    return this.#current.units.includes(unit) && this.#clock.monotonic() < this.#current.stopAtMs;
+  }
+
+  /** Promises for these units under that lease; throws when that cannot be written down, and then nothing has changed. */
   make(units: readonly string[], lease: Lease): void {
     const endMs = lease.deadline();
     const known = this.#current;
     if (known?.endMs === endMs && known.units.join() === units.join()) return;
     if (!known && units.length === 0) return;
-    this.#kept = false;
     // The last third of the lease is kept for stopping.
-    this.#current = units.length === 0 ? undefined : { units, stopAtMs: endMs - this.#ttlMs / 3, endMs };
-    this.#memory.save(this.#current);
+    this.#remember(units.length === 0 ? undefined : { units, stopAtMs: endMs - this.#ttlMs / 3, endMs });
   }
 
   /** Promises for the same units as before, for as long as the lease lasts by now. */
@@ -79,7 +84,13 @@ export class StopPromises {
 
   /** There is nothing here any more to promise anything for. */
   forget(): void {
-    this.#current = undefined;
-    this.#memory.save(undefined);
+    this.#remember(undefined);
+  }
+
+  /** The guard knows only what is on disk: that comes first, and this process goes by nothing else. */
+  #remember(promise: StopPromise | undefined): void {
+    this.#memory.save(promise);
+    this.#current = promise;
+    this.#kept = false;
   }
 }

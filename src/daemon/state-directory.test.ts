@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, uptimeMs } from '../lib/index.ts';
 import { StateDirectory } from './state-directory.ts';
 
@@ -40,6 +41,37 @@ test('a promise is renewed also where there is no room for another file, or the 
   const found = memory.load()!;
   assert.deepEqual(found.units, ['a.service']);
   assert.ok(Math.abs(found.endMs - promise.endMs - 60_000) < 100, `${found.endMs - promise.endMs}`);
+});
+
+describe('on a disk that is full', { skip: process.getuid!() !== 0 && 'needs root' }, () => {
+  const full = mkdtempSync(path.join(tmpdir(), 'flotilla-full-'));
+  before(() => execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', full]));
+  after(() => {
+    execFileSync('umount', [full]);
+    rmSync(full, { recursive: true });
+  });
+  /** Leaves no room for another byte. */
+  const fill = () => assert.throws(() => writeFileSync(path.join(full, 'filler'), Buffer.alloc(1 << 16)), /ENOSPC/);
+  const many = Array.from({ length: 500 }, (_, index) => `many-${index}.service`);
+
+  test('the first promise is refused, every time, and nothing of it is there', () => {
+    const memory = new StateDirectory(full).promiseMemory('boot-1', clock);
+    fill();
+    for (let round = 0; round < 3; round++) assert.throws(() => memory.save(promise), /ENOSPC/);
+    assert.equal(memory.load(), undefined);
+  });
+
+  test('a promise is renewed in its place; one that is too long for that leaves the one before it whole', () => {
+    const memory = new StateDirectory(full).promiseMemory('boot-1', clock);
+    rmSync(path.join(full, 'filler'));
+    memory.save(promise);
+    fill();
+    memory.save({ ...promise, endMs: promise.endMs + 60_000 });
+    assert.throws(() => memory.save({ ...promise, units: ['a.service', ...many] }), /ENOSPC/);
+    const found = memory.load()!;
+    assert.deepEqual(found.units, promise.units);
+    assert.ok(Math.abs(found.endMs - promise.endMs - 60_000) < 100, `${found.endMs - promise.endMs}`);
+  });
 });
 
 test('a promise that is withdrawn is gone', () => {

@@ -70,9 +70,8 @@ export class StateDirectory {
         const line = [bootId, ...hundredths, ...promise.units].join(' ');
         try {
           this.#write('stop-promise', line);
-        } catch {
-          // A full disk has room for what stands in the place of another line, and the guard must not keep the old promise.
-          writeFileSync(join(this.path, 'stop-promise'), `${line}\n`, { flag: 'r+' });
+        } catch (error) {
+          this.#overwrite('stop-promise', line, error);
         }
       },
     };
@@ -96,6 +95,22 @@ export class StateDirectory {
       return readFileSync(join(this.path, name), 'utf8');
     } catch {
       return undefined;
+    }
+  }
+
+  /**
+   * A full disk has room for what stands in the place of another line. A longer line may not fit after all: then the one
+   * before it is put back, and `why` the file could not be replaced is thrown.
+   */
+  #overwrite(name: string, line: string, why: unknown): void {
+    const path = join(this.path, name);
+    const before = this.#read(name);
+    if (before === undefined) throw why;
+    try {
+      writeFileSync(path, `${line}\n`, { flag: 'r+' });
+    } catch {
+      writeFileSync(path, before, { flag: 'r+' });
+      throw why;
     }
   }
 

@@ -46,7 +46,8 @@ function userActs(world: World): void {
   const { random } = world;
   const name = unitName(world);
   const roll = random.float();
-  if (roll < 0.5)
+  if (roll < 0.1) world.resubmit(name, randomNeeds(world), random.int(3));
+  else if (roll < 0.5)
     world.submit(name, random.pick(['launched', 'launched', 'launched', 'loaded']), randomNeeds(world), random.int(3));
   else if (roll < 0.7) world.setDesired(name, random.pick(['launched', 'launched', 'loaded', 'inactive']));
   else if (roll < 0.85) world.destroy(name);
@@ -113,6 +114,21 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     later(() => machine.heal());
   },
   'the clock jumps': (world, machine) => machine.jumpClock(world.random.pick([-3_600_000, 3_600_000])),
+  'a text is lost': (world) => world.loseText(unitName(world), world.random.float() * 10_000),
+  'the runtime refuses': (world, machine, later) => {
+    machine.runtime.refusal = 'no space left on device';
+    userActs(world);
+    later(() => {
+      machine.runtime.refusal = undefined;
+    });
+  },
+  'the disk is full': (world, machine, later) => {
+    machine.diskIsFull = true;
+    userActs(world);
+    later(() => {
+      machine.diskIsFull = false;
+    });
+  },
   'the store forgets history': (world) => world.server.compact(world.random.int(50)),
   'the store goes down': (world, _, later) => {
     world.server.stop();

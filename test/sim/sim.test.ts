@@ -149,6 +149,47 @@ test('a fleetd that stood still for longer than its lease starts nothing that wa
   }
 });
 
+test('units that are destroyed and submitted again with the same file, quickly and often, run in the end', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = await settledCluster(seed);
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 9; i++) world.resubmit(`u${i}.service`, {}, 0);
+      await world.run(500);
+    }
+    await world.run(CONVERGENCE_MS);
+    assert.deepEqual(await world.differences(), [], `seed ${seed}`);
+  }
+});
+
+test('a unit whose text is lost runs once that is there again', async () => {
+  const world = await settledCluster(8);
+  for (let i = 0; i < 9; i++) world.loseText(`u${i}.service`, 3 * TTL_MS);
+  for (const machine of world.machines) machine.powerOff();
+  await world.run(2 * TTL_MS);
+  for (const machine of world.machines) machine.start();
+  await world.run(TTL_MS);
+  assert.deepEqual(
+    world.machines.flatMap((machine) => machine.runtime.running()),
+    [],
+  );
+  await world.run(2 * CONVERGENCE_MS);
+  assert.deepEqual(await world.differences(), []);
+});
+
+test('no unit with OnPartition=stop runs without a promise on disk; it is started as soon as there is room', async () => {
+  const world = await settledCluster(9);
+  for (const machine of world.machines) machine.diskIsFull = true;
+  world.submit('careful.service', 'launched', { onPartition: 'stop' });
+  world.submit('plain.service', 'launched');
+  await world.run(2 * CONVERGENCE_MS);
+  const running = world.machines.flatMap((machine) => machine.runtime.running());
+  assert.deepEqual([running.includes('careful.service'), running.includes('plain.service')], [false, true]);
+  for (const machine of world.machines) machine.diskIsFull = false;
+  // A refused start is tried again within a minute.
+  await world.run(60_000 + CONVERGENCE_MS);
+  assert.deepEqual(await world.differences(), []);
+});
+
 test('a fleetd that crashes and returns within its TTL is not missed, and adopts its units', async () => {
   const world = await settledCluster(5);
   const startsBefore = world.invariants.starts;

@@ -34,6 +34,8 @@ export class SimulatedMachine {
   readonly link: Link = { open: true, lossRate: 0, stuckRate: 0, maxDelayMs: 4, onOpen: new Set() };
   readonly runtime: SimulatedRuntime;
   readonly metadata: Record<string, string>;
+  /** Nothing new can be written down; what is there already can be written over. */
+  diskIsFull = false;
   readonly #parts: SimulatedWorldParts;
   readonly #token: string;
   /** What a fleetd that restarts finds on disk; lost with the power. */
@@ -73,6 +75,7 @@ export class SimulatedMachine {
     const memory = {
       load: () => this.#lease,
       save: (lease: string) => {
+        if (this.diskIsFull) throw new Error('no space left on device');
         this.#lease = lease;
       },
     };
@@ -154,6 +157,7 @@ export class SimulatedMachine {
     return {
       load: () => shifted(this.#promise, -offsetMs()),
       save: (promise) => {
+        if (promise && !this.#promise && this.diskIsFull) throw new Error('no space left on device');
         const remembered = shifted(promise, offsetMs());
         this.#promise = remembered;
         if (!remembered) return;

@@ -5,9 +5,16 @@ interface SimulatedUnit {
   readonly hash: string;
   launched: boolean;
   running: boolean;
+  /** Its last stop failed, as that of a program which ends with an error when it is told to stop. */
+  failed: boolean;
+  /** Its start job is queued: what is shown of it is what it was before. */
+  starting: boolean;
   /** Virtual time at which it was started last. */
   startedAtMs: number;
 }
+
+/** How long a start job is queued. */
+const QUEUED_MS = 15;
 
 /** What the invariants want to hear of a machine's units. */
 export interface RuntimeObserver {
@@ -22,6 +29,8 @@ export class SimulatedRuntime implements UnitRuntime {
   readonly #observer: RuntimeObserver;
   readonly #units = new Map<string, SimulatedUnit>();
   readonly #watchers = new Set<() => void>();
+  /** Why nothing can be loaded or started now: the disk is full, or what units require is not there. */
+  refusal: string | undefined;
 
   constructor(machine: string, time: VirtualTime, observer: RuntimeObserver) {
     this.#machine = machine;
@@ -52,8 +61,8 @@ export class SimulatedRuntime implements UnitRuntime {
   }
 
   async units(): Promise<LoadedUnit[]> {
-    return [...this.#units].map(([name, { hash, launched, running }]) => {
-      return { name, hash, launched, starting: false, state: stateOf(running) };
+    return [...this.#units].map(([name, unit]) => {
+      return { name, hash: unit.hash, launched: unit.launched, starting: unit.starting, state: stateOf(unit) };
     });
   }
 
@@ -62,33 +71,48 @@ export class SimulatedRuntime implements UnitRuntime {
       this.#halt(name);
       this.#units.delete(name);
     }
+    const problems = new Map<string, string>();
     for (const { name, hash } of batch.load) {
       if (this.#units.get(name)?.hash === hash) continue;
-      this.#units.set(name, { hash, launched: false, running: false, startedAtMs: 0 });
+      if (this.refusal !== undefined) problems.set(name, this.refusal);
+      else this.#units.set(name, newUnit(hash));
     }
     this.#changed();
-    return new Map();
+    return problems;
   }
 
   async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    for (const name of names) this.#start(name);
-    return new Map();
+    const problems = new Map<string, string>();
+    for (const name of names) {
+      const problem = this.#units.has(name) ? this.refusal : `Unit ${name} is not loaded on this machine`;
+      if (problem === undefined) this.#start(name, this.#units.get(name)!);
+      else problems.set(name, problem);
+    }
+    return problems;
   }
 
-  #start(name: string): void {
-    const unit = this.#units.get(name);
-    if (!unit) throw new Error(`start of ${name}, which is not loaded`);
+  #start(name: string, unit: SimulatedUnit): void {
     unit.launched = true;
     if (unit.running) return;
     unit.running = true;
+    unit.starting = true;
     unit.startedAtMs = this.#time.nowMs;
     this.#observer.started(this.#machine, name, unit.hash);
+    this.#time.schedule(QUEUED_MS, () => {
+      unit.starting = false;
+      if (unit.running) unit.failed = false;
+      this.#changed();
+    });
     this.#changed();
   }
 
   async stop(name: string): Promise<void> {
     const unit = this.#units.get(name);
-    if (unit) unit.launched = false;
+    if (unit) {
+      unit.launched = false;
+      // Every other file is one whose program ends with an error when it is told to stop.
+      if (unit.running) unit.failed = Number.parseInt(unit.hash.slice(0, 1), 16) % 2 === 1;
+    }
     this.#halt(name);
     this.#changed();
   }
@@ -97,7 +121,7 @@ export class SimulatedRuntime implements UnitRuntime {
 
   async *states(signal: AbortSignal): AsyncGenerator<ReadonlyMap<string, RuntimeState>> {
     while (!signal.aborted) {
-      yield new Map([...this.#units].map(([name, { running }]) => [name, stateOf(running)]));
+      yield new Map([...this.#units].map(([name, unit]) => [name, stateOf(unit)]));
       await new Promise<void>((resolve) => {
         this.#watchers.add(resolve);
         signal.addEventListener('abort', () => resolve(), { once: true });
@@ -117,6 +141,7 @@ export class SimulatedRuntime implements UnitRuntime {
     const unit = this.#units.get(name);
     if (!unit?.running) return;
     unit.running = false;
+    unit.starting = false;
     this.#observer.stopped(this.#machine, name, unit.startedAtMs);
   }
 
@@ -127,8 +152,13 @@ export class SimulatedRuntime implements UnitRuntime {
   }
 }
 
-function stateOf(running: boolean): RuntimeState {
-  return running
-    ? { load: 'loaded', active: 'active', sub: 'running' }
+function newUnit(hash: string): SimulatedUnit {
+  return { hash, launched: false, running: false, failed: false, starting: false, startedAtMs: 0 };
+}
+
+function stateOf({ running, starting, failed }: SimulatedUnit): RuntimeState {
+  if (running && !starting) return { load: 'loaded', active: 'active', sub: 'running' };
+  return failed
+    ? { load: 'loaded', active: 'failed', sub: 'failed' }
     : { load: 'loaded', active: 'inactive', sub: 'dead' };
 }

@@ -75,6 +75,30 @@ export class World {
     view.close();
   }
 
+  /** Creates the unit, destroys it and creates it again with the same file, each a moment after the other. */
+  resubmit(name: string, needs: Partial<Needs>, edition: number): void {
+    this.submit(name, 'launched', needs, edition);
+    let atMs = 0;
+    for (let i = 0; i < 3; i++) {
+      const goneAtMs = atMs + this.random.float() * 30;
+      atMs = goneAtMs + 5 + this.random.float() * 30;
+      this.time.schedule(goneAtMs, () => this.destroy(name));
+      this.time.schedule(atMs, () => this.submit(name, 'launched', needs, edition));
+    }
+  }
+
+  /** The text of a unit is not in the store for a while, though its record is. */
+  loseText(name: string, forMs: number): void {
+    const lost = this.server.get(`/sim/text/${name}`);
+    if (!lost) return;
+    this.note(`the text of ${name} is lost`);
+    this.server.commit(undefined, [], [{ delete: lost.key }]);
+    this.time.schedule(forMs, () => {
+      const nothing = { key: lost.key, createRevision: 0 };
+      this.server.commit(undefined, [nothing], [{ put: lost.key, value: lost.value }]);
+    });
+  }
+
   setDesired(name: string, desired: DesiredState): void {
     this.note(`user sets ${name} ${desired}`);
     this.#attempt(this.#user.setDesired(name, desired));
@@ -108,6 +132,8 @@ export class World {
       machine.heal();
       machine.goOn();
       machine.jumpClock(0);
+      machine.diskIsFull = false;
+      machine.runtime.refusal = undefined;
       machine.start();
     }
     // A request stuck in the network is itself a fault: it ends with its delivery.
@@ -137,8 +163,8 @@ export class World {
         if (running.has(unit) !== (desired === 'launched'))
           found.push(`${machine.id} does not have ${unit} ${desired}`);
         const status = statuses.get(unit)?.get(machine.id);
-        const active = desired === 'launched' ? 'active' : 'inactive';
-        if (status?.hash !== hash || status.state !== desired || status.active !== active)
+        const active = desired === 'launched' ? ['active'] : ['inactive', 'failed'];
+        if (status?.hash !== hash || status.state !== desired || !active.includes(status.active))
           found.push(`${machine.id} reports ${unit} as ${JSON.stringify(status)}, not ${desired}`);
       }
       for (const unit of machine.runtime.names())
