@@ -127,6 +127,11 @@ describe('checkUnit', () => {
     { section: 'Service', name: '', value: '1' },
     { section: 'Service', name: 'A', value: 'x'.repeat(2048) },
     { section: 'Service', name: 'A', value: 'a\0b' },
+    { section: 'Unit', name: 'Description', value: 'a\r[Service]\rUser=root' },
+    { section: 'Unit', name: 'Description', value: 'a\r' },
+    { section: 'Unit', name: 'Description', value: '\ra' },
+    { section: 'Unit\r', name: 'Description', value: 'a' },
+    { section: 'Unit', name: 'Description\r', value: 'a' },
   ];
   for (const option of SMUGGLED) {
     test(`refuses an option that no file could hold: ${JSON.stringify(option).slice(0, 70)}`, () => {

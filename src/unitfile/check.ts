@@ -32,6 +32,9 @@ function optionProblem(option: UnitOption): string | undefined {
   const section = option.section === '' ? 'Unit' : option.section;
   const where = `option ${JSON.stringify(name)} of section ${JSON.stringify(section)}`;
   const read = parseUnitFile(serializeUnitFile([{ section, name, value }]));
+  if (`${section}${name}${value}`.includes('\r')) {
+    return `${where} cannot be written to a unit file: it holds a carriage return, where systemd ends a line`;
+  }
   const error = read.problems.find((problem) => problem.severity === 'error');
   if (error !== undefined) return `${where} cannot be written to a unit file: ${error.message}`;
   const [back, ...more] = read.options;

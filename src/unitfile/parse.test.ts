@@ -27,6 +27,15 @@ describe('a unit file', () => {
     assert.deepEqual(told('[S]\nA=one \\\n  two\\\nthree\nB=2\n'), ['S.A=one \\\n  two\\\nthree', 'S.B=2']);
   });
 
+  test('goes on behind an odd number of backslashes alone', () => {
+    assert.deepEqual(told('[S]\nA=C:\\data\\\\\nB=2\n'), ['S.A=C:\\data\\\\', 'S.B=2']);
+    assert.deepEqual(told('[S]\nA=a\\\\\\\nB=2\n'), ['S.A=a\\\\\\\nB=2']);
+  });
+
+  test('takes only systemd’s own blanks before a comment inside a continued line', () => {
+    assert.deepEqual(told('[S]\nA=a \\\n\uFEFF# b\nUser=c\n'), ['S.A=a \\\n\uFEFF# b', 'S.User=c']);
+  });
+
   test('goes on behind comments inside a continued line', () => {
     assert.deepEqual(told('[S]\nA=one \\\n# why\n two\nB=2\n'), ['S.A=one \\\n# why\n two', 'S.B=2']);
   });
@@ -45,8 +54,17 @@ const PROBLEMS: readonly (readonly [what: string, text: string, line: number, me
   ['an option without =', '[Unit]\nA=1\nnonsense\n', 3, /^expected "Name=value", found "nonsense"$/],
   ['an unterminated section', '\n[Unit\nA=1', 2, /^unable to find end of section/],
   ['an option without a name', '[Unit]\n=1\n', 2, /no name/],
-  ['a line too long', `[Unit]\nA=1\n#${'x'.repeat(2047)}\n`, 3, /^line is too long: 2048 bytes, at most 2047 fit$/],
+  [
+    'a line too long',
+    `[Unit]\nA=1\n#${'x'.repeat(2047)}\n`,
+    3,
+    /^line is too long: 2048 bytes, at most 2047 fit, as in fleet: end it/,
+  ],
   ['a NUL byte', '[Unit]\nA=a\0b\n', 2, /NUL/],
+  ['a lone carriage return in a value', '[Unit]\nA=a\rUser=root\n', 2, /carriage return/],
+  ['a lone carriage return in a comment', '[Unit]\nA=1\n# a\rUser=root\n', 3, /carriage return/],
+  ['a carriage return too many', '[Unit]\r\nA=a\r\r\n', 2, /carriage return/],
+  ['a carriage return before a line', '[Unit]\nA=a\n\rB=b\n', 3, /carriage return/],
 ];
 for (const [what, text, line, message] of PROBLEMS) {
   test(`${what} is an error with its line`, () => {

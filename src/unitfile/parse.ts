@@ -8,9 +8,11 @@ export interface ParsedUnitFile {
   readonly problems: readonly UnitProblem[];
 }
 
-/** systemd's own LINE_MAX: a line as long as this does not fit with its newline. */
+/** fleet's limit: a line as long as this does not fit with its newline. systemd itself takes lines of a megabyte. */
 const MAX_LINE_BYTES = 2048;
 const MAX_QUOTED = 80;
+/** What systemd takes for blanks before a comment, which is less than what JavaScript takes for them. */
+const COMMENT = /^[ \t\r\n]*[#;]/;
 
 /**
  * Reads a unit file. Never throws: every problem is reported with its line, and reading goes on behind it, so that a
@@ -41,7 +43,7 @@ class UnitFileParser {
     while (this.#at < this.#source.length) {
       const line = this.#take();
       const first = line.trimStart();
-      if (first === '' || isComment(first)) continue;
+      if (first === '' || COMMENT.test(first)) continue;
       if (first.startsWith('[')) this.#readSection(first);
       else this.#readOption(first);
     }
@@ -50,9 +52,17 @@ class UnitFileParser {
   #take(): string {
     const line = this.#source[this.#at++]!;
     if (Buffer.byteLength(line) >= MAX_LINE_BYTES) {
-      this.#problem(this.#at, `line is too long: ${Buffer.byteLength(line)} bytes, at most ${MAX_LINE_BYTES - 1} fit`);
+      const bytes = Buffer.byteLength(line);
+      this.#problem(
+        this.#at,
+        `line is too long: ${bytes} bytes, at most ${MAX_LINE_BYTES - 1} fit, as in fleet: end it in a backslash and go on in the next one`,
+      );
     }
     if (line.includes('\0')) this.#problem(this.#at, 'line holds a NUL byte');
+    // read_line() of systemd ends a line at a lone \r: what follows would be an option of its own that nobody checked.
+    if (line.includes('\r')) {
+      this.#problem(this.#at, 'line holds a carriage return that is not part of its end, where systemd ends the line');
+    }
     return line;
   }
 
@@ -74,7 +84,7 @@ class UnitFileParser {
     const equals = line.indexOf('=');
     if (equals === -1) {
       // The rest of what was meant as a value must not be reported line by line as well.
-      if (line.endsWith('\\')) this.#readValue('\\');
+      if (goesOn(line)) this.#readValue('\\');
       this.#problem(number, `expected "Name=value", found ${quote(line)}`);
       return;
     }
@@ -99,14 +109,15 @@ class UnitFileParser {
     for (let continued = false; ; continued = true) {
       if (line.trim() === '') break;
       value += line;
-      if (!line.endsWith('\\') && !(continued && isComment(line.trimStart()))) {
-        if (!/\\[ \t]+$/.test(line)) return value.trim();
+      if (!goesOn(line) && !(continued && COMMENT.test(line))) {
+        const bare = line.trimEnd();
+        if (bare.length === line.length || !goesOn(bare)) return value.trim();
         this.#problem(this.#at, 'blanks stand behind the backslash, so that the line does not go on: remove them');
         return '';
       }
       if (this.#atEnd()) {
         this.#warning(this.#at, 'the file ends in the middle of a continued line');
-        return value.replace(/\\$/, '').trim();
+        return (goesOn(value) ? value.slice(0, -1) : value).trim();
       }
       value += '\n';
       line = this.#take();
@@ -135,6 +146,9 @@ function quote(line: string): string {
   return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
 
-function isComment(line: string): boolean {
-  return line.startsWith('#') || line.startsWith(';');
+/** Whether a backslash joins the next line: two of them are one that is meant, and so end nothing (systemd.syntax(7)). */
+function goesOn(line: string): boolean {
+  let at = line.length;
+  while (line[at - 1] === '\\') at--;
+  return (line.length - at) % 2 === 1;
 }

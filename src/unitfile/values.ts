@@ -2,7 +2,7 @@
 export function unfold(value: string): string {
   if (!value.includes('\n')) return value;
   const [first, ...rest] = value.split('\n');
-  const kept = rest.filter((line) => !/^\s*[#;]/.test(line));
+  const kept = rest.filter((line) => !/^[ \t]*[#;]/.test(line));
   return [first!, ...kept]
     .map((line) => line.replace(/\\$/, ''))
     .join(' ')
