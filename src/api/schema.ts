@@ -31,6 +31,8 @@ export interface ApiUnitState {
   readonly systemdLoadState: string;
   readonly systemdActiveState: string;
   readonly systemdSubState: string;
+  /** Ours, with `?all=true` only: the unit was destroyed, and its machine is about to stop it. */
+  readonly destroyed?: true;
 }
 
 export interface ApiMachine {

@@ -1,9 +1,11 @@
 import type { Context, Hono } from 'hono';
+import type { Snapshot } from '../cluster/index.ts';
 import { FlotillaError } from '../lib/index.ts';
 import { answerJson, answerPrepared } from './answers.ts';
 import { type ApiParts, flag, unitName } from './api-parts.ts';
 import { cutPage, pageOf } from './page-token.ts';
 import { statesOf } from './present.ts';
+import type { ApiUnitState } from './schema.ts';
 
 /** /state: what machines report of their units. */
 export function stateRoutes(app: Hono, parts: ApiParts): void {
@@ -19,13 +21,19 @@ async function listStates(c: Context, { reader, options }: ApiParts): Promise<Re
   const snapshot = await reader.view.read();
   const cut = () => {
     const states = statesOf(snapshot, only);
-    const { items, ...rest } = all ? { items: states } : cutPage(states, page);
+    const { items, ...rest } = all ? { items: withDestroyed(states, snapshot) } : cutPage(states, page);
     return { states: items, ...rest };
   };
   if (only.unit !== undefined || only.machine !== undefined) return answerJson(cut());
   const key = all ? 'states' : `states page ${page.page}`;
-  const prepared = reader.recall(key, ['status']) ?? reader.prepare(key, ['status'], JSON.stringify(cut()));
+  const shown = all ? (['status', 'unit'] as const) : (['status'] as const);
+  const prepared = reader.recall(key, shown) ?? reader.prepare(key, shown, JSON.stringify(cut()));
   return answerPrepared(prepared, c.req.header('if-none-match'));
+}
+
+/** A destroyed unit runs on for a moment, until its requests have been answered and its machine has stopped it. */
+function withDestroyed(states: readonly ApiUnitState[], { units }: Snapshot): ApiUnitState[] {
+  return states.map((state) => (units.has(state.name) ? state : { ...state, destroyed: true }));
 }
 
 async function getState(c: Context, { reader }: ApiParts): Promise<Response> {

@@ -132,3 +132,16 @@ test('why shows the last lines of a unit that has failed', async () => {
   );
   assert.match(out, /the disk is gone\n/);
 });
+
+test('a destroyed unit that still finishes requests is listed as such', async () => {
+  lab.write('bye.service', `${WEB}\n[X-Service]\nPort=1\nDrain=60s\n`);
+  await lab.ok('start ~/bye.service');
+  await lab.ok('destroy --no-block bye');
+  assert.match(
+    lab.anonymous(await lab.ok('list-units --no-legend bye')),
+    /^bye\.service\tMACHINE\tactive\trunning \(destroyed\)\n$/,
+  );
+  const [state] = JSON.parse(await lab.ok('list-units -o json bye'));
+  assert.deepEqual([state.systemdSubState, state.destroyed], ['running', true]);
+  assert.equal((await lab.run('list-unit-files bye')).status, 1);
+});

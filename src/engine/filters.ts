@@ -42,11 +42,18 @@ function presenceFilter(_unit: UnitEntry, { machine, holding }: Candidate): stri
 
 function machineIdFilter({ needs: { machineId } }: UnitEntry, { world, machine, holding }: Candidate) {
   if (machineId === undefined || machine.id === machineId) return undefined;
-  if (!machine.id.startsWith(machineId)) return `MachineID=${machineId} names another machine`;
+  if (!machine.id.startsWith(machineId)) return otherMachine(machineId, world);
   // A machine that joins and shares the prefix is no reason to move what runs.
   if (holding) return undefined;
   const [, second] = world.machinesWithPrefix(machineId);
   return second ? `MachineID=${machineId} is the beginning of more than one machine's id` : undefined;
+}
+
+function otherMachine(machineId: string, world: Candidate['world']): string {
+  const [first] = world.machinesWithPrefix(machineId);
+  return first === undefined
+    ? `MachineID=${machineId} is the beginning of no machine's id`
+    : `MachineID=${machineId} names another machine`;
 }
 
 function metadataFilter({ needs: { metadata } }: UnitEntry, { machine: { machine } }: Candidate): string | undefined {

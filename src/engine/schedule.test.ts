@@ -54,7 +54,7 @@ describe('placing', () => {
     const { unplaced } = c.run();
     assert.deepEqual(c.where(), { 'prefix.service': 'abc', 'whole.service': 'ab2' });
     assert.match(unplaced[0]!.because.get('ab1')!, /the beginning of more than one/);
-    assert.match(unplaced[1]!.because.get('ab1')!, /names another machine/);
+    assert.match(unplaced[1]!.because.get('ab1')!, /MachineID=x is the beginning of no machine's id/);
     c.kill('ab1');
     c.kill('ab2');
     c.run();

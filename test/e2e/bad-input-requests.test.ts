@@ -81,7 +81,7 @@ describe('mistaken files, command lines and requests', () => {
         /Invalid key in output format: "actve" \(valid .*did you mean active\?\)/,
       ],
       [['list-units', '-o', 'xml'], 2, /invalid value "xml" for -o: write one of table, json/],
-      [['--request-timeout', 'soon', 'list-units'], 2, /invalid value "soon" for --request-timeout: write seconds/],
+      [['--request-timeout', 'soon', 'list-units'], 2, /invalid value "soon" for --request-timeout: write a duration/],
       [
         ['--endpoint', unreachable, 'list-units'],
         1,

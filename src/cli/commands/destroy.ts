@@ -6,10 +6,16 @@ export const destroy: CommandSpec = {
   name: 'destroy',
   summary: 'Remove units from the cluster, stopping them where they run',
   usage: 'UNIT...',
-  about:
-    'Returns once the cluster has forgotten the units; their machines stop them at once. To see that end: fleetctl list-units.',
-  examples: [{ line: 'fleetctl destroy hello.service', about: 'Stop it and forget its file' }],
-  flags: WAITING,
+  about: `Returns once the cluster has forgotten the units. Their machines take their services out of the catalog, let them
+finish requests for a moment (Drain= of [X-Service], 2 seconds by default) and stop them; a unit without services is
+stopped at once. Until then fleetctl list-units shows them as destroyed. A template can be destroyed while its
+instances run on.`,
+  examples: [
+    { line: 'fleetctl destroy hello.service', about: 'Stop it and forget its file' },
+    { line: "fleetctl destroy 'web@*'", about: 'The template and all its instances' },
+  ],
+  // It waits for nothing; scripts for fleet may say so all the same.
+  flags: WAITING.map((flag) => ({ ...flag, deprecated: {} })),
   arguments: 'units',
   run,
 };

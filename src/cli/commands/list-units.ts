@@ -11,7 +11,7 @@ const COLUMNS: Columns<Row> = {
   unit: (row) => row.name,
   machine: (row, full) => (row.machineID ? machineLegend({ id: row.machineID, address: row.address }, full) : '-'),
   active: (row) => row.systemdActiveState || '-',
-  sub: (row) => row.systemdSubState || '-',
+  sub: (row) => `${row.systemdSubState || '-'}${row.destroyed ? ' (destroyed)' : ''}`,
   load: (row) => row.systemdLoadState || '-',
   hash: (row, full) => hashLegend(row.hash, full) || '-',
 };
@@ -20,7 +20,8 @@ export const listUnits: CommandSpec = {
   name: 'list-units',
   summary: 'List the units that machines report, with their states',
   usage: '[-l|--full] [--no-legend] [--fields A,B] [UNIT...]',
-  about: 'A unit that was submitted and is on no machine is not among them: see list-unit-files.',
+  about: `A unit that was submitted and is on no machine is not among them: see list-unit-files.
+A unit that was destroyed is among them until its machine has stopped it, and marked so.`,
   examples: [
     { line: 'fleetctl list-units', about: 'Every unit on every machine' },
     { line: 'fleetctl list-units --no-legend --fields unit,sub', about: 'Two columns, for a script' },
