@@ -12,6 +12,8 @@ import type { PeerAccess } from './peer-access.ts';
 
 export interface ApiOptions {
   readonly cluster: Cluster;
+  /** Endpoints of the store, for people. */
+  readonly storeEndpoints?: readonly string[];
   readonly machineId: string;
   readonly version: string;
   /** Items on a page of a list, 1 to 65535. */

@@ -74,6 +74,7 @@ function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
   const view = new ViewOnDemand({
     cluster,
     clock,
+    store: (options.storeEndpoints ?? []).join(', ') || 'its endpoints',
     available: options.available ?? (() => true),
     timeoutMs: options.storeTimeoutMs ?? 2000,
     idleMs: options.viewIdleMs ?? 60_000,

@@ -4,12 +4,12 @@ import { SseReader } from './sse-reader.ts';
 import { type AskOptions, ask, eventually, joinMachine, openTestApi, openTestCluster, service } from './test-api.ts';
 
 const MESSAGE = 'fleet server unable to communicate with etcd';
-const UNREACHABLE = { error: { code: 503, message: MESSAGE } };
+const OUTAGE = `${MESSAGE} at http://10.0.0.1:2379: what runs goes on running, and nothing can be changed until it answers`;
 const body = { options: service(), desiredState: 'inactive' };
 
 test('while the store is away everything that needs it is 503 at once, and works again afterwards', async () => {
   const cluster = await openTestCluster(500);
-  const api = await openTestApi({ on: cluster, storeTimeoutMs: 1500 });
+  const api = await openTestApi({ on: cluster, storeTimeoutMs: 1500, storeEndpoints: ['http://10.0.0.1:2379'] });
   const at = (path: string) => `${api.url}/fleet/v1${path}`;
   await joinMachine(api.cluster, '1'.repeat(32));
   assert.equal((await ask(at('/units/a.service'), { method: 'PUT', body })).status, 201);
@@ -20,7 +20,7 @@ test('while the store is away everything that needs it is 503 at once, and works
   const refused = async (path: string, asked: AskOptions = {}) => {
     const startMs = performance.now();
     const answer = await ask(at(path), asked);
-    assert.deepEqual([answer.status, answer.json], [503, UNREACHABLE], path);
+    assert.deepEqual([answer.status, answer.json], [503, { error: { code: 503, message: OUTAGE } }], path);
     assert.ok(performance.now() - startMs < 2000, path);
   };
   const reads = ['', '/a.service', '/a.service/why'].map((path) => `/units${path}`);
@@ -52,7 +52,11 @@ test('a fleetd that must not speak for the cluster says so at once, and only as 
   let available = false;
   const api = await openTestApi({ available: () => available });
   const units = `${api.url}/fleet/v1/units`;
-  assert.deepEqual((await ask(units)).json, UNREACHABLE);
+  const { message } = (await ask(units)).json.error;
+  assert.equal(
+    message,
+    `${MESSAGE}: another machine has the id of this one, whose units run on: give it an id of its own`,
+  );
   assert.equal((await ask(`${api.url}/fleet/v1/health`)).status, 503);
   available = true;
   assert.equal((await ask(units)).status, 200);

@@ -7,14 +7,16 @@ export interface ViewOnDemandOptions {
   readonly clock: Clock;
   /** False while this fleetd must not speak for the cluster, e.g. while another one has its machine id. */
   readonly available: () => boolean;
+  /** Where the store is, for people. */
+  readonly store: string;
   /** Longest time a request waits for the store, in milliseconds. */
   readonly timeoutMs: number;
   /** A view that nobody asked for this long is closed, in milliseconds. */
   readonly idleMs: number;
 }
 
-/** What everybody is told while the store cannot be reached; scripts written for fleet look for it. */
-export const UNREACHABLE = 'fleet server unable to communicate with etcd';
+/** What everybody is told first while the store cannot be reached; scripts written for fleet look for it. */
+const UNREACHABLE = 'fleet server unable to communicate with etcd';
 
 type ViewEvents = {
   /** After every batch, with the snapshot already updated. */
@@ -78,12 +80,15 @@ export class ViewOnDemand {
 
   /** Any call of the cluster: bounded in time, and `unavailable` in fleet's words when the store is not there. */
   async call<T>(operation: () => Promise<T>, timeoutMs: number = this.#options.timeoutMs): Promise<T> {
-    if (this.#closed || !this.#options.available()) throw unreachable();
+    if (this.#closed) throw unreachable('this fleetd is stopping: ask another machine');
+    if (!this.#options.available()) {
+      throw unreachable('another machine has the id of this one, whose units run on: give it an id of its own');
+    }
     const { clock } = this.#options;
     try {
-      return await withDeadline(operation(), timeoutMs, { clock, late: () => unreachable() });
+      return await withDeadline(operation(), timeoutMs, { clock, late: () => this.#unreachable() });
     } catch (error) {
-      if (isFlotillaError(error, 'unavailable') || isFlotillaError(error, 'timeout')) throw unreachable(error);
+      if (isFlotillaError(error, 'unavailable') || isFlotillaError(error, 'timeout')) throw this.#unreachable(error);
       throw error;
     }
   }
@@ -112,7 +117,7 @@ export class ViewOnDemand {
       const view = await this.#options.cluster.fullView(abort.signal);
       if (abort.signal.aborted) {
         view.close();
-        throw unreachable();
+        throw this.#unreachable();
       }
       view.onChange((batch) => {
         for (const { change } of this.#listeners) change?.(batch);
@@ -154,10 +159,17 @@ export class ViewOnDemand {
     });
   }
 
+  #unreachable(cause?: unknown): FlotillaError {
+    return unreachable(
+      `at ${this.#options.store}: what runs goes on running, and nothing can be changed until it answers`,
+      cause,
+    );
+  }
+
   #drop(): void {
     this.#cancelIdle?.();
     this.#cancelIdle = undefined;
-    this.#abort.abort(unreachable());
+    this.#abort.abort(this.#unreachable());
     this.#view?.close();
     const wasOpen = this.#view !== undefined;
     this.#view = undefined;
@@ -168,6 +180,7 @@ export class ViewOnDemand {
   }
 }
 
-function unreachable(cause?: unknown): FlotillaError {
-  return new FlotillaError('unavailable', UNREACHABLE, cause === undefined ? {} : { cause: messageOf(cause) }, cause);
+function unreachable(more: string, cause?: unknown): FlotillaError {
+  const message = `${UNREACHABLE}${more.startsWith('at ') ? ' ' : ': '}${more}`;
+  return new FlotillaError('unavailable', message, cause === undefined ? {} : { cause: messageOf(cause) }, cause);
 }

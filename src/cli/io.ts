@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { FlotillaError, systemReason } from '../lib/index.ts';
 
 /** What a command may touch of the process it runs in. */
 export interface Io {
@@ -42,7 +42,7 @@ function writeAll(fd: number, text: string): void {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EPIPE') throw new OutputClosed();
       if (code !== 'EAGAIN') {
-        throw new FlotillaError('unavailable', `cannot write the output: ${messageOf(error)}`, {}, error);
+        throw new FlotillaError('unavailable', `cannot write the output: ${systemReason(error)}`, {}, error);
       }
       // A pipe which somebody made non-blocking is full: give its reader a moment.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);

@@ -8,7 +8,7 @@ import { unitNames } from './unit-sources.ts';
 import { waitForGoals, waitingTime } from './wait-for-goals.ts';
 
 /**
- * The units of the arguments as the registry has them, in order. Those it does not have are named on stderr; when it has
+ * The units of the arguments as the cluster has them, in order. Those it does not have are named on stderr; when it has
  * none of them the message is the original's.
  */
 export async function findUnits(context: Context, client: FleetClient): Promise<ApiUnitSummary[]> {
@@ -16,7 +16,7 @@ export async function findUnits(context: Context, client: FleetClient): Promise<
   const found = new Map((await client.summaries(names)).map((unit) => [unit.name, unit]));
   const units = names.map((name) => found.get(name)).filter((unit) => unit !== undefined);
   if (units.length === 0) warn(context, 'Units not found in registry');
-  else for (const name of names) if (!found.has(name)) warn(context, `Unit ${name} not found in registry`);
+  else for (const name of names) if (!found.has(name)) warn(context, `Unit ${name} does not exist.`);
   return units;
 }
 

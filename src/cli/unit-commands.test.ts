@@ -60,15 +60,12 @@ test('several units are told apart, and those that are not there are named', asy
     'Unit b.service launched on MACHINE',
   ]);
   const stopped = await lab.run('stop a b nope');
-  assert.equal(
-    stopped.err,
-    'Unit nope.service not found in registry\nSuccessfully stopped units [a.service b.service].\n',
-  );
+  assert.equal(stopped.err, 'Unit nope.service does not exist.\nSuccessfully stopped units [a.service b.service].\n');
   const destroyed = await lab.run('destroy a nope b');
   assert.deepEqual(destroyed, {
     status: 0,
     out: 'Destroyed a.service\nDestroyed b.service\n',
-    err: 'Unit nope.service not found in registry\n',
+    err: 'Unit nope.service does not exist.\n',
   });
 });
 

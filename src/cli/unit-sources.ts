@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ApiState, ApiUnitSummary, FleetClient } from '../client/index.ts';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { FlotillaError, systemReason } from '../lib/index.ts';
 import { isTemplateName } from '../model/index.ts';
 import {
   checkUnit,
@@ -19,10 +19,10 @@ import {
 import { type Context, say, warn } from './context.ts';
 import { explainMissing } from './missing-unit.ts';
 
-/** A unit a command works on: what the registry has of it, and what has to be sent. */
+/** A unit a command works on: what the cluster has of it, and what has to be sent. */
 export interface SourcedUnit {
   readonly name: string;
-  /** As the registry has it; undefined when it has to be created. */
+  /** As the cluster has it; undefined when it has to be created. */
   readonly existing: ApiUnitSummary | undefined;
   /** The text to send, when it is to be created or replaced. */
   readonly options: readonly UnitOption[] | undefined;
@@ -66,7 +66,7 @@ export function unitNames(args: readonly string[]): string[] {
 }
 
 /**
- * Finds each unit: in the registry, in a local file, in the template in the registry, in the template beside the path.
+ * Finds each unit: in the cluster, in a local file, in the template in the cluster, in the template beside the path.
  * Everything is found and checked before anything is sent; problems in files are printed with file and line.
  */
 export async function sourceUnits(context: Context, client: FleetClient, options: SourceOptions): Promise<Sources> {
@@ -126,7 +126,7 @@ class Finder {
     const { name, hash, global } = existing;
     const kept = { name, hash, global, existing, options: undefined };
     const options = await this.#newText(name, path);
-    if (!options) throw creating(`unable to find Unit(${name}) on filesystem, to replace the one in Registry with`);
+    if (!options) throw creating(`unable to find Unit(${name}) on filesystem, to replace the one in the cluster with`);
     if (hashUnit(options) === hash) {
       say(this.#context, `Found same Unit(${name}) in Registry, nothing to do`);
       return kept;
@@ -153,7 +153,7 @@ class Finder {
     throw creating(`unable to find Unit(${name}) in Registry or on filesystem${nor}: ${advice}`);
   }
 
-  /** The local file, else the registry's template, else the local template. */
+  /** The local file, else the cluster's template, else the local template. */
   async #newText(name: string, path: string): Promise<readonly UnitOption[] | undefined> {
     const file = readLocal(path);
     if (file) return this.#checked(name, file);
@@ -180,7 +180,7 @@ class Finder {
     return options;
   }
 
-  /** The registry's template; fetched once for all its instances. */
+  /** The cluster's template; fetched once for all its instances. */
   #template(name: string): Promise<readonly UnitOption[]> {
     let options = this.#templates.get(name);
     if (!options) {
@@ -239,7 +239,7 @@ function readLocal(path: string): LocalFile | undefined {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw creating(`failed getting Unit from file ${path}: ${messageOf(error)}`);
+    throw creating(`failed getting Unit from file ${path}: ${systemReason(error)}`);
   }
   // Read as text, such bytes would turn into others.
   if (!isUtf8(bytes)) throw creating(`${place(path, { line: lineOutsideUtf8(bytes), message: 'not text in UTF-8' })}`);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:http';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Clock, ERRORS, type ErrorCode, FlotillaError, messageOf } from '../lib/index.ts';
+import { type Clock, ERRORS, type ErrorCode, FlotillaError, messageOf, systemReason } from '../lib/index.ts';
 import { type Endpoint, endpointText } from './endpoint.ts';
 
 /** PEM files for https endpoints. */
@@ -238,7 +238,7 @@ function readTls(files: TlsFiles = {}): Record<string, Buffer> {
     try {
       return { [name]: readFileSync(path) };
     } catch (error) {
-      throw new FlotillaError('invalid', `cannot read the TLS file ${path}: ${messageOf(error)}`);
+      throw new FlotillaError('invalid', `cannot read the TLS file ${path}: ${systemReason(error)}`);
     }
   };
   return { ...read('ca', files.ca), ...read('cert', files.cert), ...read('key', files.key) };

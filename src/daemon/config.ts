@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { FlotillaError, messageOf, systemReason } from '../lib/index.ts';
 import { type Config, SETTINGS, type Setting, type SettingName, unquote } from './config-schema.ts';
 
 export const DEFAULT_CONFIG_FILE = '/etc/fleet/fleet.conf';
@@ -57,7 +57,7 @@ function readConfigFile(path: string, mustExist: boolean): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (!mustExist && (error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw new FlotillaError('usage', `cannot read configuration file ${path}: ${messageOf(error)}`);
+    throw new FlotillaError('usage', `cannot read configuration file ${path}: ${systemReason(error)}`);
   }
 }
 

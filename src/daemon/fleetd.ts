@@ -10,6 +10,7 @@ import {
   messageOf,
   systemRandom as random,
   refuseForeignPages,
+  systemReason,
   VERSION,
 } from '../lib/index.ts';
 import { openCatalog } from '../services/index.ts';
@@ -72,6 +73,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   let presence: Presence | undefined;
   const api = createApi({
     ...parts,
+    storeEndpoints: config.etcd_servers,
     machineId: id,
     version: VERSION,
     tokenLimit: config.token_limit,
@@ -163,7 +165,7 @@ function readSetting(setting: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new FlotillaError('usage', `${setting}: cannot read ${file}: ${messageOf(error)}`);
+    throw new FlotillaError('usage', `${setting}: cannot read ${file}: ${systemReason(error)}`);
   }
 }
 

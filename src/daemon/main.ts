@@ -129,10 +129,18 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** What Node says of a flag, as one sentence that says where to look. */
+function flagMistake(message: string): string {
+  const [first] = message.split('\n');
+  const sentence = first!.replace(/\. (To specify|This command|Did you).*$/, '').replace(/\.$/, '');
+  return `${sentence[0]!.toLowerCase()}${sentence.slice(1)}: fleetd --help shows how it is used`;
+}
+
 /** A user's mistake is one sentence; anything else is a bug and shows where. */
 function fail(error: unknown): never {
   const usage = error instanceof FlotillaError || (error as NodeJS.ErrnoException)?.code?.startsWith('ERR_PARSE_ARGS');
-  process.stderr.write(`fleetd: ${usage ? messageOf(error) : error instanceof Error ? error.stack : String(error)}\n`);
+  const mistake = usage && !(error instanceof FlotillaError) ? flagMistake(messageOf(error)) : messageOf(error);
+  process.stderr.write(`fleetd: ${usage ? mistake : error instanceof Error ? error.stack : String(error)}\n`);
   process.exit(1);
 }
 

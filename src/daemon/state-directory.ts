@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guardAtMs, type LeaseMemory, type PromiseMemory } from '../agent/index.ts';
-import { type Clock, FlotillaError, messageOf, type Random, syncDirectory, uptimeMs } from '../lib/index.ts';
+import { type Clock, FlotillaError, type Random, syncDirectory, systemReason, uptimeMs } from '../lib/index.ts';
 
 /** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
 export class StateDirectory {
@@ -12,7 +12,7 @@ export class StateDirectory {
     try {
       mkdirSync(path, { recursive: true, mode: 0o755 });
     } catch (error) {
-      throw new FlotillaError('usage', `cannot use state_directory ${path}: ${messageOf(error)}`);
+      throw new FlotillaError('usage', `cannot use state_directory ${path}: ${systemReason(error)}`);
     }
   }
 
@@ -24,7 +24,7 @@ export class StateDirectory {
     try {
       this.#write('token', token, 'durable');
     } catch (error) {
-      throw new FlotillaError('usage', `cannot write to state_directory ${this.path}: ${messageOf(error)}`);
+      throw new FlotillaError('usage', `cannot write to state_directory ${this.path}: ${systemReason(error)}`);
     }
     return token;
   }

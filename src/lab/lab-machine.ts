@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock as clock, FlotillaError, messageOf } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError, systemReason } from '../lib/index.ts';
 import { isRouted, killRouter } from '../router/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
 import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
@@ -51,7 +51,7 @@ function prepareDirectory(machine: LabMachine, state: LabState): void {
   } catch (error) {
     // The other machines need not suffer from what stands in the way of this one.
     if (!isInTheWay(error)) throw error;
-    const what = `machine ${number} cannot use ${directory} (${messageOf(error)})`;
+    const what = `machine ${number} cannot use ${directory} (${systemReason(error)})`;
     throw new FlotillaError('damaged', `${what}: move away what is there; the machine makes anew what it needs`);
   }
 }

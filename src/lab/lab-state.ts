@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { FlotillaError, messageOf, systemReason } from '../lib/index.ts';
 import { LAB_NAMES, labPaths } from './lab-directory.ts';
 import { bootId, isAlive, type ProcessIdentity } from './process-identity.ts';
 
@@ -147,6 +147,6 @@ function readIfThere(file: string): string | undefined {
     return readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new FlotillaError('damaged', `cannot read the lab: ${messageOf(error)}`);
+    throw new FlotillaError('damaged', `cannot read the lab in ${file}: ${systemReason(error)}`);
   }
 }

@@ -1,3 +1,5 @@
+import { getSystemErrorMessage } from 'node:util';
+
 /**
  * The one table of errors: what each code means to an HTTP client, to a shell, and to whoever might try again.
  * `exit` is fleetctl's exit status; `retry` says that the same call may succeed later without anybody changing it.
@@ -45,4 +47,13 @@ export function isFlotillaError(error: unknown, code?: ErrorCode): error is Flot
 /** The message of whatever was thrown, for a log field. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Why the system refused, in its own words and without Node's code, call and path: `no such file or directory`. For a
+ * sentence that names the file itself; whatever the system did not refuse keeps its message.
+ */
+export function systemReason(error: unknown): string {
+  const { errno } = error as NodeJS.ErrnoException;
+  return error instanceof Error && typeof errno === 'number' ? getSystemErrorMessage(errno) : messageOf(error);
 }

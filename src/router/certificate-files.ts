@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, watch } from 'node:fs';
 import path from 'node:path';
-import { type Clock, FlotillaError, type Log, messageOf } from '../lib/index.ts';
+import { type Clock, FlotillaError, type Log, messageOf, systemReason } from '../lib/index.ts';
 import { type CertificateFacts, readCertificate } from './certificate.ts';
 
 /** A file `*.pem` with a certificate, its chain and its key. */
@@ -78,6 +78,6 @@ function reading<T>(place: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new FlotillaError('usage', `router_certificates: cannot use ${place}: ${messageOf(error)}`);
+    throw new FlotillaError('usage', `router_certificates: cannot use ${place}: ${systemReason(error)}`);
   }
 }

@@ -44,6 +44,6 @@ async function run(context: Context): Promise<number> {
   });
   const missing = names.filter((_, i) => results[i] === 'missing');
   if (missing.length === names.length) warn(context, 'Units not found in registry');
-  else for (const name of missing) warn(context, `Unit ${name} not found in registry`);
+  else for (const name of missing) warn(context, `Unit ${name} does not exist.`);
   return results.includes('failed') ? 1 : 0;
 }

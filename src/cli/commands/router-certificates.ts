@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { FleetClient } from '../../client/index.ts';
-import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { FlotillaError, systemReason } from '../../lib/index.ts';
 import { type Context, say, sayJson } from '../context.ts';
 import { printRows } from '../list.ts';
 
@@ -46,6 +46,6 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new FlotillaError('usage', `cannot read ${file}: ${messageOf(error)}`);
+    throw new FlotillaError('usage', `cannot read ${file}: ${systemReason(error)}`);
   }
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { FlotillaError, systemReason } from '../../lib/index.ts';
 import { HOST_KEY_QUESTION, withAskOnStdin } from './ask-on-stdin.ts';
 import { ChildStream } from './child-stream.ts';
 import { controlSocketPath, isShared } from './control-socket.ts';
@@ -133,7 +133,7 @@ function makeDirectoryOf(knownHostsFile: string): void {
   } catch (error) {
     throw new FlotillaError(
       'invalid',
-      `cannot make the directory of ${knownHostsFile}, where keys of hosts are to be stored (${messageOf(error)}): name another file with --known-hosts-file`,
+      `cannot make the directory of ${knownHostsFile}, where keys of hosts are to be stored (${systemReason(error)}): name another file with --known-hosts-file`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { FlotillaError, messageOf } from '../../lib/index.ts';
+import { FlotillaError, systemReason } from '../../lib/index.ts';
 import type { CertificateFile } from '../certificate-files.ts';
 
 /** The certificates that clients are shown. */
@@ -31,6 +31,6 @@ function contextOf({ file, pem }: CertificateFile): SecureContext {
   try {
     return createSecureContext({ cert: pem, key: pem, minVersion: 'TLSv1.2' });
   } catch (error) {
-    throw new FlotillaError('usage', `router_certificates: cannot use ${file}: ${messageOf(error)}`);
+    throw new FlotillaError('usage', `router_certificates: cannot use ${file}: ${systemReason(error)}`);
   }
 }
