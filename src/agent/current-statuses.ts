@@ -1,4 +1,4 @@
-import type { UnitStatus } from '../model/index.ts';
+import type { UnitExit, UnitStatus } from '../model/index.ts';
 import type { LoadedUnit } from '../runtime/index.ts';
 
 /** Why a unit that is placed here could not be loaded or started. */
@@ -56,6 +56,11 @@ export function sameStatus(a: UnitStatus, b: UnitStatus): boolean {
     a.load === b.load &&
     a.active === b.active &&
     a.sub === b.sub &&
-    a.note === b.note
+    a.note === b.note &&
+    sameExit(a.exit, b.exit)
   );
+}
+
+function sameExit(a: UnitExit | undefined, b: UnitExit | undefined): boolean {
+  return a?.result === b?.result && a?.status === b?.status && a?.signal === b?.signal;
 }

@@ -75,7 +75,7 @@ export class Presence {
     this.#become('joining');
     try {
       // Its last word: who has begun to watch only now must know that it was alive, or would wait for it to come back.
-      if (lease && announcement) await cluster.announce(machine(), token, lease);
+      if (lease && announcement) await cluster.announce({ ...machine(), leaving: true }, token, lease);
     } finally {
       await lease?.revoke();
     }

@@ -1,9 +1,11 @@
 import type { Change, ChangeBatch, Cluster, Snapshot } from '../cluster/index.ts';
 import { type Clock, FlotillaError, type Log } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
-import { EventStream, type Happened } from './event-stream.ts';
-import { type Narrated, narrate, shortMachine } from './narrate.ts';
+import { EventStream } from './event-stream.ts';
+import { LiveEvents } from './live-events.ts';
 import { sorted } from './present.ts';
+import type { ApiHappened } from './schema.ts';
+import { isReal, tellMoments } from './tell-moments.ts';
 import type { UnitHealth } from './unit-health.ts';
 
 export interface EventHubOptions {
@@ -19,6 +21,11 @@ export interface EventHubOptions {
 export interface EventRequest {
   /** Only these units; all when absent. */
   readonly units?: ReadonlySet<string> | undefined;
+  /** Of happenings only those of this machine or of units there. */
+  readonly machine?: string | undefined;
+  /** Of past happenings only those since and until then, in milliseconds since 1970. */
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
   /** Resume after this revision; a whole snapshot when absent. */
   readonly after?: number | undefined;
   /** Begin with the last this many events in words. */
@@ -48,10 +55,12 @@ export class EventHub {
   #since = Number.POSITIVE_INFINITY;
   #revision = 0;
   #snapshot: Snapshot | undefined;
+  readonly #live: LiveEvents;
   #cancelWake: (() => void) | undefined;
 
   constructor(options: EventHubOptions) {
     this.#options = options;
+    this.#live = new LiveEvents({ clock: options.clock, tell: (happened) => this.#tell(happened) });
     options.reader.view.subscribe({
       change: (batch) => this.#onChange(batch),
       renew: (snapshot) => this.#renew(snapshot),
@@ -81,7 +90,10 @@ export class EventHub {
       log,
       signal,
       revision: () => this.#revision,
+      // Whoever resumes must be told again what waits for its time.
+      complete: () => (request.happened ? (this.#live.firstWaiting ?? Infinity) - 1 : Infinity),
       units: request.units,
+      machine: request.machine,
       withUnits: request.withUnits,
       withHappened: request.happened,
       health: request.withServices ? health : undefined,
@@ -125,34 +137,33 @@ export class EventHub {
     return names;
   }
 
-  /** What happened before the stream began, in words, as far as it was asked for and the store still knows. */
-  async #tellPast(
-    stream: EventStream,
-    snapshot: Snapshot,
-    { after, history, happened, units }: EventRequest,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** What happened before the stream began, as far as it was asked for and the store still knows. */
+  async #tellPast(stream: EventStream, snapshot: Snapshot, request: EventRequest, signal: AbortSignal): Promise<void> {
+    const { after, history, happened, units, sinceMs, untilMs } = request;
     const resumes = happened && after !== undefined && after < snapshot.revision;
     if (history === 0 && !resumes) return;
-    // What a few units went through may lie far back among what all the others did.
-    const mixed = units === undefined ? Math.max(200, history * 4) : MAX_HISTORY_REVISIONS;
-    const wanted = resumes ? snapshot.revision - after : mixed;
+    // What is asked for may lie far back among everything else.
+    const picked =
+      units !== undefined || request.machine !== undefined || sinceMs !== undefined || untilMs !== undefined;
+    const mixed = picked ? MAX_HISTORY_REVISIONS : Math.max(200, history * 4);
+    const limit = Math.min(resumes ? snapshot.revision - after : mixed, MAX_HISTORY_REVISIONS);
     const { reader, cluster } = this.#options;
-    const limit = Math.min(wanted, MAX_HISTORY_REVISIONS);
-    const batches = await reader.view.call(() => cluster.history(limit, signal), HISTORY_TIMEOUT_MS);
-    const nameMachine = (id: string) => shortMachine(id, snapshot.machines.get(id)?.address ?? addressIn(batches, id));
-    const told = batches
+    const { moments, until, compactedAt } = await reader.view.call(
+      () => cluster.history(limit, signal),
+      HISTORY_TIMEOUT_MS,
+    );
+    const told = tellMoments(moments, snapshot)
+      .flat()
       .filter(({ revision }) => !resumes || revision > after)
-      .flatMap(({ revision, changes, atMs }) =>
-        tell(changes, nameMachine).map((event) => ({ ...(atMs === undefined ? {} : { atMs }), ...event, revision })),
-      )
-      .filter(({ subject, name }) => units === undefined || (subject === 'unit' && units.has(name)))
-      .map((event) => ({ type: 'happened' as const, ...event }));
-    stream.tellFirst(resumes ? told : told.slice(-history), batches.at(-1)?.revision ?? 0);
+      .filter((event) => stream.tells(event))
+      .filter(({ atMs }) => (sinceMs === undefined && untilMs === undefined) || isBetween(atMs, sinceMs, untilMs));
+    const cut = compactedAt !== undefined && told.length < history ? { compactedAt } : {};
+    stream.tellFirst(resumes ? told : told.slice(-history), { reached: until, ...cut });
   }
 
   #renew(snapshot: Snapshot | undefined): void {
     this.#changed.clear();
+    this.#live.clear();
     this.#snapshot = snapshot;
     this.#since = snapshot?.revision ?? Number.POSITIVE_INFINITY;
     this.#revision = snapshot?.revision ?? 0;
@@ -160,16 +171,18 @@ export class EventHub {
 
   #onChange(batch: ChangeBatch): void {
     const real = batch.changes.filter(isReal);
+    const before = this.#revision;
     const names = new Set(real.flatMap((change) => this.#unitsShowing(change)));
     for (const name of names) {
       this.#changed.delete(name);
       this.#changed.set(name, batch.revision);
     }
     this.#forgetOldest();
-    const before = this.#revision;
-    const happened = this.#happened(real, batch.revision);
-    for (const stream of this.#streams) stream.owe(names, before, happened);
+    for (const stream of this.#streams) stream.owe(names, before);
     this.#revision = batch.revision;
+    const isFollowed = this.#streams.values().some((stream) => stream.withHappened);
+    if (isFollowed && this.#snapshot !== undefined) this.#live.add(batch, this.#snapshot);
+    else this.#live.clear();
     this.#wakeSoon();
   }
 
@@ -192,12 +205,9 @@ export class EventHub {
     return shown;
   }
 
-  #happened(changes: readonly Change[], revision: number): Happened[] {
-    if (!this.#streams.values().some((stream) => stream.withHappened)) return [];
-    const address = (id: string) => this.#snapshot?.machines.get(id)?.address ?? addressIn([{ changes }], id);
-    const atMs = this.#options.clock.now();
-    const told = tell(changes, (id) => shortMachine(id, address(id)));
-    return told.map((event) => ({ type: 'happened' as const, revision, atMs, ...event }));
+  #tell(happened: readonly ApiHappened[]): void {
+    for (const stream of this.#streams) stream.tell(happened);
+    this.#wakeSoon();
   }
 
   #wakeSoon(): void {
@@ -208,21 +218,6 @@ export class EventHub {
   }
 }
 
-function tell(changes: readonly Change[], nameMachine: (id: string) => string): Narrated[] {
-  return changes.map((change) => narrate(change, nameMachine)).filter((event) => event !== undefined);
-}
-
-/** A view that had to be read anew reports everything as changed. */
-function isReal({ before, after }: Change): boolean {
-  return before === undefined || after === undefined || JSON.stringify(before) !== JSON.stringify(after);
-}
-
-/** The address of a machine that is gone, from the changes that tell of it. */
-function addressIn(batches: readonly Pick<ChangeBatch, 'changes'>[], id: string): string | undefined {
-  for (const { changes } of batches) {
-    for (const change of changes) {
-      if (change.kind === 'machine' && change.id === id) return (change.before ?? change.after)?.address;
-    }
-  }
-  return undefined;
+function isBetween(atMs: number | undefined, sinceMs = 0, untilMs = Infinity): boolean {
+  return atMs !== undefined && atMs >= sinceMs && atMs <= untilMs;
 }

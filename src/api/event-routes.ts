@@ -20,6 +20,9 @@ async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Res
     units: units === undefined ? undefined : new Set(units),
     after: revisionOf(c.req.query('after') ?? c.req.header('last-event-id')),
     history: historyOf(c.req.query('history')),
+    machine: c.req.query('machine'),
+    sinceMs: timeOf(c, 'since'),
+    untilMs: timeOf(c, 'until'),
     happened: flag(c, 'happened'),
     withUnits: c.req.query('units') !== 'false',
     withServices: flag(c, 'services'),
@@ -56,6 +59,14 @@ function revisionOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   if (!/^\d{1,16}$/.test(text))
     throw new FlotillaError('invalid', `after=${text} is no revision: use the last id received`);
+  return Number(text);
+}
+
+function timeOf(c: Context, name: 'since' | 'until'): number | undefined {
+  const text = c.req.query(name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,16}$/.test(text))
+    throw new FlotillaError('invalid', `${name}=${text} is no time: use milliseconds since 1970`);
   return Number(text);
 }
 

@@ -2,7 +2,7 @@ import type { Snapshot } from '../cluster/index.ts';
 import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import { summaryOf } from './present.ts';
-import type { ApiEvent } from './schema.ts';
+import type { ApiEvent, ApiHappened } from './schema.ts';
 import { declaresServices, type UnitHealth } from './unit-health.ts';
 
 /** Comments keep proxies and idle timeouts from ending a quiet stream. */
@@ -13,19 +13,21 @@ const MAX_HAPPENED = 2000;
 /** How long to wait before the store is asked again for the text of a unit. */
 const TEXT_RETRY_MS = 500;
 
-export type Happened = Extract<ApiEvent, { type: 'happened' }>;
-
 export interface EventStreamOptions {
   readonly reader: ClusterReader;
   /** Live: always the newest state. */
   readonly snapshot: Snapshot;
   /** Revision of the newest change that streams have been told of. */
   readonly revision: () => number;
+  /** Up to which revision everything that happened has been told to the streams; Infinity when nothing waits. */
+  readonly complete: () => number;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
   /** Only these units; all when absent. */
   readonly units?: ReadonlySet<string> | undefined;
+  /** Of happenings only those of this machine, or of units there. */
+  readonly machine?: string | undefined;
   readonly withUnits: boolean;
   readonly withHappened: boolean;
   /** With it, units come with the services that they declare. */
@@ -40,7 +42,10 @@ export class EventStream {
   readonly #options: EventStreamOptions;
   /** Unit → the revision up to which the client knew it; in the order in which it became owed. */
   readonly #owed = new Map<string, number>();
-  #happened: Happened[] = [];
+  #happened: ApiHappened[] = [];
+  /** What happened up to this revision has been told from the history. */
+  #toldUpTo = 0;
+  #compactedAt: number | undefined;
   #leftOut = 0;
   /** Units to be sent before `ready`: the first of those owed. */
   #untilReady = 0;
@@ -65,19 +70,28 @@ export class EventStream {
     this.#lastId = after;
   }
 
-  /** Events in words, all there were up to the revision `reached`; what was owed of those meanwhile is among them. */
-  tellFirst(happened: readonly Happened[], reached: number): void {
+  /** Past events, all there were up to the revision `reached`; what was owed of those meanwhile is among them. */
+  tellFirst(
+    happened: readonly ApiHappened[],
+    { reached, compactedAt }: { readonly reached: number; readonly compactedAt?: number },
+  ): void {
     const later = this.#happened.filter(({ revision }) => revision > reached);
-    this.#happened = [...happened.filter((event) => this.#tells(event)), ...later];
+    this.#happened = [...happened, ...later];
+    this.#toldUpTo = reached;
+    this.#compactedAt = compactedAt;
   }
 
   /** Changes: the client knows these units up to revision `before`. */
-  owe(names: Iterable<string>, before: number, happened: readonly Happened[]): void {
-    if (this.#options.withUnits) {
-      for (const name of names) if (this.#selects(name) && !this.#owed.has(name)) this.#owed.set(name, before);
-    }
+  owe(names: Iterable<string>, before: number): void {
+    if (!this.#options.withUnits) return;
+    for (const name of names) if (this.#selects(name) && !this.#owed.has(name)) this.#owed.set(name, before);
+  }
+
+  /** What happens now. */
+  tell(happened: readonly ApiHappened[]): void {
     if (!this.#options.withHappened) return;
-    for (const event of happened) if (this.#tells(event)) this.#happened.push(event);
+    const isNew = (event: ApiHappened) => event.revision > this.#toldUpTo && this.tells(event);
+    for (const event of happened) if (isNew(event)) this.#happened.push(event);
     const excess = this.#happened.length - MAX_HAPPENED;
     if (excess > 0) this.#happened.splice(0, excess);
     this.#leftOut += Math.max(excess, 0);
@@ -107,8 +121,11 @@ export class EventStream {
     return this.#options.units?.has(name) ?? true;
   }
 
-  #tells({ subject, name }: Happened): boolean {
-    return this.#options.units === undefined || (subject === 'unit' && this.#options.units.has(name));
+  /** True for what this stream was opened for. */
+  tells({ subject, name, machine }: ApiHappened): boolean {
+    const { units, machine: wanted } = this.#options;
+    if (wanted !== undefined && machine?.id !== wanted) return false;
+    return units === undefined || (subject === 'unit' && units.has(name));
   }
 
   /** Reads the texts of the units that come next; false when the store did not give them. */
@@ -170,18 +187,23 @@ export class EventStream {
     this.#isReady = true;
     const { snapshot, revision } = this.#options;
     const leader = snapshot.leader === undefined ? {} : { leader: snapshot.leader.machine };
-    return { type: 'ready', revision: revision(), machines: snapshot.machines.size, ...leader };
+    const cut = this.#compactedAt === undefined ? {} : { compactedAt: this.#compactedAt };
+    return { type: 'ready', revision: revision(), machines: snapshot.machines.size, ...leader, ...cut };
   }
 
   #apology(): ApiEvent {
     const sentence = `${this.#leftOut} events were left out here, since this stream is read too slowly`;
     this.#leftOut = 0;
-    return { type: 'happened', revision: this.#options.revision(), subject: 'leader', name: '', sentence };
+    return {
+      ...{ type: 'happened', kind: 'left-out', subject: 'leader', name: '' },
+      ...{ revision: this.#options.revision(), sentence },
+    } as const;
   }
 
   /** The last event gets the id: the revision up to which nothing is owed any more. */
   #format(events: readonly ApiEvent[]): string {
-    const id = this.#owed.values().next().value ?? this.#options.revision();
+    const paid = this.#owed.values().next().value ?? this.#options.revision();
+    const id = Math.min(paid, this.#options.complete());
     const advanced = this.#isReady && id > this.#lastId;
     const last = events.length - 1;
     if (advanced && last >= 0) this.#lastId = id;

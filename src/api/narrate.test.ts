@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Change } from '../cluster/index.ts';
 import { type Machine, NO_NEEDS, type Placement, type Unit, type UnitStatus } from '../model/index.ts';
-import { narrate, shortMachine } from './narrate.ts';
+import { narrate } from './narrate.ts';
 
 const ID = '85c0c5951e4f4f5e8ad0a5b5a7b1c2d3';
 const unit: Unit = { name: 'a.service', hash: '1234567890', desired: 'launched', needs: NO_NEEDS };
@@ -23,6 +23,7 @@ const status: UnitStatus = {
   active: 'activating',
   sub: 'start',
 };
+const EXIT_3 = { result: 'exit-code', status: 3 };
 const ofUnit = { kind: 'unit', name: 'a.service' } as const;
 const ofMachine = { kind: 'machine', id: ID } as const;
 const ofPlacement = { kind: 'placement', unit: 'a.service', machine: ID } as const;
@@ -53,6 +54,15 @@ const cases: readonly [Change, string | undefined][] = [
   [{ ...ofStatus, before: status }, 'a.service is no longer reported by 85c0c595.../172.17.8.102'],
   [{ ...ofMachine, after: machine }, '85c0c595.../172.17.8.102 joined the cluster'],
   [{ ...ofMachine, before: machine }, '85c0c595.../172.17.8.102 left the cluster'],
+  [{ ...ofMachine, before: { ...machine, leaving: true } }, '85c0c595.../172.17.8.102 left the cluster'],
+  [
+    { ...ofMachine, before: { ...machine, leaving: false } },
+    '85c0c595.../172.17.8.102 is gone: its lease ended, as after a power cut, a crash or a loss of the network',
+  ],
+  [
+    { ...ofStatus, before: status, after: { ...status, active: 'failed', sub: 'failed', exit: EXIT_3 } },
+    'a.service went from activating (start) to failed (failed) on 85c0c595.../172.17.8.102: exit status 3',
+  ],
   [
     { ...ofMachine, before: machine, after: { ...machine, metadata: { region: 'eu', disk: 'ssd' } } },
     '85c0c595.../172.17.8.102 has metadata disk=ssd,region=eu now',
@@ -68,7 +78,33 @@ const cases: readonly [Change, string | undefined][] = [
 
 test('changes are told in plain words', () => {
   for (const [change, sentence] of cases) {
-    const told = narrate(change, (id) => shortMachine(id, machine.address));
+    const told = narrate(change, { machine: () => machine, reason: () => undefined });
     assert.equal(told?.sentence, sentence, JSON.stringify(change));
   }
+});
+
+test('a machine that is lost is told from one that left, and from one that does not say', () => {
+  const ends = [true, false, undefined].map((leaving) => {
+    const before = { ...machine, ...(leaving === undefined ? {} : { leaving }) };
+    return narrate({ ...ofMachine, before }, { machine: () => machine, reason: () => undefined })?.kind;
+  });
+  assert.deepEqual(ends, ['machine-left', 'machine-lost', 'machine-gone']);
+});
+
+test('an event has fields for programs', () => {
+  const named = { ...machine, name: 'web-1' };
+  const after = { ...status, active: 'failed', sub: 'failed', exit: EXIT_3 };
+  const told = narrate({ ...ofStatus, before: status, after }, { machine: () => named, reason: () => 'stopped by X' });
+  const { sentence: _, ...fields } = told!;
+  assert.deepEqual(fields, {
+    kind: 'unit-state',
+    subject: 'unit',
+    name: 'a.service',
+    unit: 'a.service',
+    machine: { id: ID, hostname: 'web-1', address: '172.17.8.102' },
+    state: { load: 'loaded', active: 'failed', sub: 'failed' },
+    reason: 'stopped by X; exit status 3',
+    result: 'exit-code',
+    exitStatus: 3,
+  });
 });

@@ -1,12 +1,17 @@
 import type { Change } from '../cluster/index.ts';
-import type { Machine, Unit, UnitStatus } from '../model/index.ts';
-import type { ApiEvent } from './schema.ts';
+import type { Machine, Unit, UnitExit, UnitStatus } from '../model/index.ts';
+import type { ApiHappened, ApiMachineName } from './schema.ts';
 
-/** What a change means, in words; `machines` says where the machines of a placement answer. */
-export type Narrated = Pick<Extract<ApiEvent, { type: 'happened' }>, 'subject' | 'name' | 'sentence' | 'atMs'>;
+/** What a change means, as fields and in words. */
+export type Narrated = Omit<ApiHappened, 'type' | 'revision' | 'atMs' | 'approximate'>;
 
-/** A machine as people name it. */
-export type NameMachine = (id: string) => string;
+/** What else was so when a change was made. */
+export interface Circumstances {
+  /** The machine as it was last known. */
+  machine(id: string): Machine | undefined;
+  /** Why a unit is no longer active, or no longer reported, on that machine; undefined when nobody made it so. */
+  reason(unit: string, machine: string, status: 'reported' | 'gone'): string | undefined;
+}
 
 /** `85c0c595.../172.17.8.102`, as fleetctl shows machines; the address is left out when it is not known. */
 export function shortMachine(id: string, address: string | undefined): string {
@@ -14,76 +19,144 @@ export function shortMachine(id: string, address: string | undefined): string {
   return address ? `${short}/${address}` : short;
 }
 
-/** The sentence for a change, or undefined when there is nothing in it that anybody would call an event. */
-export function narrate(change: Change, nameMachine: NameMachine): Narrated | undefined {
+/** What is told of a change, or undefined when there is nothing in it that anybody would call an event. */
+export function narrate(change: Change, circumstances: Circumstances): Narrated | undefined {
   switch (change.kind) {
     case 'unit':
-      return told('unit', change.name, unitSentence(change.name, change.before, change.after));
-    case 'placement': {
-      const where = nameMachine(change.machine);
-      return told('unit', change.unit, placementSentence(change, where));
-    }
-    case 'status': {
-      const where = nameMachine(change.machine);
-      return told('unit', change.unit, statusSentence(change.unit, where, change.before, change.after));
-    }
+      return unitChange(change);
+    case 'placement':
+      return placementChange(change, circumstances);
+    case 'status':
+      return statusChange(change, circumstances);
     case 'machine':
-      return told('machine', change.id, machineSentence(change.id, change.before, change.after));
+      return machineChange(change);
     case 'leader':
-      return leaderChange(change, nameMachine);
+      return leaderChange(change, circumstances);
   }
 }
 
-function told(subject: Narrated['subject'], name: string, sentence: string | undefined): Narrated | undefined {
-  return sentence === undefined ? undefined : { subject, name, sentence };
+/** A machine by all its names that are known. */
+export function machineName(id: string, machine: Machine | undefined): ApiMachineName {
+  const { name, address } = machine ?? {};
+  return { id, ...(name ? { hostname: name } : {}), ...(address ? { address } : {}) };
 }
 
-function unitSentence(name: string, before: Unit | undefined, after: Unit | undefined): string | undefined {
-  if (after === undefined) return `${name} was destroyed`;
-  if (before === undefined) return `${name} was submitted, to be ${after.desired}`;
-  const file = before.hash === after.hash ? [] : [`got a new unit file (${shortHash(before)} to ${shortHash(after)})`];
-  const desired = before.desired === after.desired ? [] : [`is to be ${after.desired} instead of ${before.desired}`];
-  const news = [...file, ...desired];
-  return news.length === 0 ? undefined : `${name} ${news.join(' and ')}`;
+function unitChange({ name, before, after }: Extract<Change, { kind: 'unit' }>): Narrated | undefined {
+  const unit = { subject: 'unit', name, unit: name } as const;
+  if (after === undefined) return { ...unit, kind: 'unit-destroyed', sentence: `${name} was destroyed` };
+  const desired = { ...unit, desiredState: after.desired };
+  if (before === undefined)
+    return { ...desired, kind: 'unit-submitted', sentence: `${name} was submitted, to be ${after.desired}` };
+  const news = [
+    ...(before.hash === after.hash ? [] : [`got a new unit file (${shortHash(before)} to ${shortHash(after)})`]),
+    ...(before.desired === after.desired ? [] : [`is to be ${after.desired} instead of ${before.desired}`]),
+  ];
+  return news.length === 0
+    ? undefined
+    : { ...desired, kind: 'unit-changed', sentence: `${name} ${news.join(' and ')}` };
 }
 
 function shortHash(unit: Unit): string {
   return unit.hash.slice(0, 7);
 }
 
-function placementSentence(change: Extract<Change, { kind: 'placement' }>, where: string): string | undefined {
-  const { unit, before, after } = change;
-  if (after === undefined) return `${unit} was taken off ${where}`;
-  if (before === undefined) return `${unit} was placed on ${where}: ${after.reason}`;
-  return undefined;
+/** What events of a unit on a machine have in common, and the machine in words. */
+function unitOn(unit: string, id: string, { machine }: Circumstances) {
+  const known = machine(id);
+  const head = { subject: 'unit', name: unit, unit, machine: machineName(id, known) } as const;
+  return { head, where: shortMachine(id, known?.address) };
 }
 
-function statusSentence(
-  unit: string,
-  where: string,
-  before: UnitStatus | undefined,
-  after: UnitStatus | undefined,
-): string | undefined {
-  if (after === undefined) return `${unit} is no longer reported by ${where}`;
-  const note = after.note === undefined || after.note === before?.note ? '' : `: ${after.note}`;
-  if (before === undefined) return `${unit} is ${stateOf(after)} on ${where}${note}`;
-  if (stateOf(before) !== stateOf(after))
-    return `${unit} went from ${stateOf(before)} to ${stateOf(after)} on ${where}${note}`;
-  return note === '' ? undefined : `${unit} is ${stateOf(after)} on ${where}${note}`;
+function placementChange(
+  { unit, machine, before, after }: Extract<Change, { kind: 'placement' }>,
+  circumstances: Circumstances,
+): Narrated | undefined {
+  const { head, where } = unitOn(unit, machine, circumstances);
+  if (after === undefined) return { ...head, kind: 'unit-unplaced', sentence: `${unit} was taken off ${where}` };
+  if (before !== undefined) return undefined;
+  const { reason } = after;
+  return { ...head, kind: 'unit-placed', reason, sentence: `${unit} was placed on ${where}: ${reason}` };
+}
+
+function statusChange(
+  { unit, machine, before, after }: Extract<Change, { kind: 'status' }>,
+  circumstances: Circumstances,
+): Narrated | undefined {
+  const { head, where } = unitOn(unit, machine, circumstances);
+  if (after === undefined) {
+    const reason = circumstances.reason(unit, machine, 'gone');
+    const why = reason === undefined ? {} : { reason };
+    const sentence = `${unit} is no longer reported by ${where}${because(reason)}`;
+    return { ...head, ...why, kind: 'unit-unreported', sentence };
+  }
+  const note = after.note === before?.note ? undefined : after.note;
+  const moved = before === undefined || stateOf(before) !== stateOf(after);
+  if (!moved && note === undefined) return undefined;
+  const down = after.active !== 'active' && after.active !== 'activating' && after.active !== 'reloading';
+  const stopped = moved && before !== undefined && down ? circumstances.reason(unit, machine, 'reported') : undefined;
+  const exit = moved ? after.exit : undefined;
+  const reason = [note, stopped, exit && exitText(exit)].filter((text) => text !== undefined).join('; ') || undefined;
+  const { load, active, sub } = after;
+  const change = before !== undefined && moved ? `went from ${stateOf(before)} to` : 'is';
+  return {
+    ...head,
+    kind: 'unit-state',
+    state: { load, active, sub },
+    ...(reason === undefined ? {} : { reason }),
+    ...exitFields(exit),
+    sentence: `${unit} ${change} ${stateOf(after)} on ${where}${because(reason)}`,
+  };
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? '' : `: ${reason}`;
+}
+
+function exitFields(exit: UnitExit | undefined): Pick<Narrated, 'result' | 'exitStatus' | 'signal'> {
+  if (exit === undefined) return {};
+  const { result, status, signal } = exit;
+  return {
+    result,
+    ...(status === undefined ? {} : { exitStatus: status }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+function exitText({ result, status, signal }: UnitExit): string {
+  if (status !== undefined && result === 'exit-code') return `exit status ${status}`;
+  if (signal !== undefined && (result === 'signal' || result === 'core-dump')) return `ended by signal ${signal}`;
+  return result === 'success' ? `exit status ${status ?? 0}` : result;
 }
 
 function stateOf({ load, active, sub }: UnitStatus): string {
   return load === 'loaded' ? `${active} (${sub})` : `${load}, ${active} (${sub})`;
 }
 
-function machineSentence(id: string, before: Machine | undefined, after: Machine | undefined): string | undefined {
-  const name = shortMachine(id, (after ?? before)?.address);
-  if (after === undefined) return `${name} left the cluster`;
-  if (before === undefined) return `${name} joined the cluster${metadataOf(after)}`;
+function machineChange({ id, before, after }: Extract<Change, { kind: 'machine' }>): Narrated | undefined {
+  const machine = after ?? before;
+  const name = shortMachine(id, machine?.address);
+  const head = { subject: 'machine', name: id, machine: machineName(id, machine) } as const;
+  if (after === undefined) return { ...head, ...machineEnd(name, before?.leaving) };
+  const changed = (sentence: string): Narrated => ({ ...head, kind: 'machine-changed', sentence });
+  if (before === undefined)
+    return { ...head, kind: 'machine-joined', sentence: `${name} joined the cluster${metadataOf(after)}` };
   if (before.address !== after.address)
-    return `${shortMachine(id, before.address)} has the address ${after.address} now`;
-  if (metadataOf(before) === metadataOf(after)) return undefined;
-  return `${name} has ${metadataOf(after).replace(/^ with /, '') || 'no metadata'} now`;
+    return changed(`${shortMachine(id, before.address)} has the address ${after.address} now`);
+  if (metadataOf(before) !== metadataOf(after))
+    return changed(`${name} has ${metadataOf(after).replace(/^ with /, '') || 'no metadata'} now`);
+  return before.name !== after.name && after.name ? changed(`${name} has the name ${after.name} now`) : undefined;
+}
+
+export const LEASE_ENDED = 'its lease ended, as after a power cut, a crash or a loss of the network';
+
+function machineEnd(
+  name: string,
+  leaving: boolean | undefined,
+): Pick<Narrated, 'kind' | 'sentence'> & { reason?: string } {
+  const sentence = `${name} left the cluster`;
+  if (leaving === undefined) return { kind: 'machine-gone', sentence };
+  if (leaving) return { kind: 'machine-left', reason: 'its fleetd was stopped', sentence };
+  return { kind: 'machine-lost', reason: LEASE_ENDED, sentence: `${name} is gone: ${LEASE_ENDED}` };
 }
 
 function metadataOf({ metadata }: Machine): string {
@@ -93,13 +166,13 @@ function metadataOf({ metadata }: Machine): string {
 
 function leaderChange(
   { before, after }: Extract<Change, { kind: 'leader' }>,
-  nameMachine: NameMachine,
+  { machine }: Circumstances,
 ): Narrated | undefined {
-  if (after === undefined) {
-    const id = before?.machine ?? '';
-    return { subject: 'leader', name: id, sentence: `${nameMachine(id)} leads the cluster no longer` };
-  }
+  const id = (after ?? before)?.machine ?? '';
+  const known = machine(id);
+  const name = shortMachine(id, known?.address);
+  const head = { subject: 'leader', name: id, machine: machineName(id, known) } as const;
+  if (after === undefined) return { ...head, kind: 'leader-gone', sentence: `${name} leads the cluster no longer` };
   if (before?.machine === after.machine && before.sinceMs === after.sinceMs) return undefined;
-  const sentence = `${nameMachine(after.machine)} leads the cluster now`;
-  return { subject: 'leader', name: after.machine, sentence, atMs: after.sinceMs };
+  return { ...head, kind: 'leader-elected', sentence: `${name} leads the cluster now` };
 }

@@ -66,8 +66,8 @@ function apiPlacement(snapshot: Snapshot, placement: Placement): ApiPlacement {
   };
 }
 
-function apiStatus({ hash, state, load, active, sub, note }: UnitStatus): NonNullable<ApiPlacement['status']> {
-  return { hash, state, load, active, sub, ...(note === undefined ? {} : { note }) };
+function apiStatus({ hash, state, load, active, sub, note, exit }: UnitStatus): NonNullable<ApiPlacement['status']> {
+  return { hash, state, load, active, sub, ...(note === undefined ? {} : { note }), ...(exit ? { exit } : {}) };
 }
 
 /** The machine's address; empty when it is not there. */

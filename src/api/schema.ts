@@ -81,6 +81,8 @@ export interface ApiPlacement {
     readonly sub: string;
     /** Why the machine could not load or start it. */
     readonly note?: string;
+    /** How it ended; only while it has failed or waits for its restart. */
+    readonly exit?: { readonly result: string; readonly status?: number; readonly signal?: number };
   };
   /** The services that the unit declares; only in events with `services=true`, and absent when there are none. */
   readonly services?: readonly ApiUnitService[];
@@ -97,33 +99,97 @@ export interface ApiUnitService {
 }
 
 /**
+<<<<<<< HEAD
  * GET /events[?unit=A…][&after=REVISION][&history=N][&happened=true][&units=false][&services=true]: server-sent events, each
  * `data:` one ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
+=======
+ * GET /events[?unit=A…][&machine=ID][&after=REVISION][&history=N][&since=MS][&until=MS][&happened=true][&units=false]:
+ * server-sent events, each `data:` one ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
+>>>>>>> 66d84b8 (Give each event its own time, machine and reason)
  * named), then `ready`, then changes as they happen, many changes of one unit folded into its newest state.
  *
  * An `id:` is sent whenever the client is owed nothing up to that revision: resume with the last id (Last-Event-ID or
  * `after`), never with a `revision`. A resumed stream begins with the units changed since, then `ready`; or with
  * `reset` when the server cannot tell what changed, and then with everything.
  *
+<<<<<<< HEAD
  * `happened=true` adds `happened` events as they happen, `history=N` begins with the last N that the store remembers,
  * `units=false` leaves the `unit` events out. `services=true` adds to each placement the services that its unit declares.
+=======
+ * `happened=true` adds `happened` events as they happen, `history=N` begins with the last N that the store remembers (of
+ * those between `since` and `until`, in milliseconds since 1970; `machine=` leaves out those of other machines),
+ * `units=false` leaves the `unit` events out.
+>>>>>>> 66d84b8 (Give each event its own time, machine and reason)
  */
 export type ApiEvent =
   /** A unit as a whole, as it was at `revision`; `unit` is null when it is gone. */
   | { readonly type: 'unit'; readonly revision: number; readonly name: string; readonly unit: ApiUnitSummary | null }
   /** The snapshot, or what a resumed stream owed, is complete. `leader` is absent while there is none. */
-  | { readonly type: 'ready'; readonly revision: number; readonly machines: number; readonly leader?: string }
+  | {
+      readonly type: 'ready';
+      readonly revision: number;
+      readonly machines: number;
+      readonly leader?: string;
+      /** The history that was asked for is not whole: the store has been compacted up to this revision. */
+      readonly compactedAt?: number;
+    }
   /** Forget every unit seen before: a whole snapshot follows, ending in `ready`. */
   | { readonly type: 'reset'; readonly revision: number }
-  /** One thing that happened, in words, for `fleetctl events`. `atMs` is absent when nobody recorded a time. */
-  | {
-      readonly type: 'happened';
-      readonly revision: number;
-      readonly atMs?: number;
-      readonly subject: 'unit' | 'machine' | 'leader';
-      readonly name: string;
-      readonly sentence: string;
-    };
+  | ApiHappened;
+
+export type ApiEventKind =
+  | 'unit-submitted'
+  | 'unit-changed'
+  | 'unit-destroyed'
+  | 'unit-placed'
+  | 'unit-unplaced'
+  | 'unit-state'
+  | 'unit-unreported'
+  | 'machine-joined'
+  | 'machine-changed'
+  /** It left by itself: fleetd was stopped, or the machine powered off. */
+  | 'machine-left'
+  /** Its lease ended: power cut, crash, or no network. */
+  | 'machine-lost'
+  /** An older fleetd, which does not say whether it leaves. */
+  | 'machine-gone'
+  | 'leader-elected'
+  | 'leader-gone'
+  /** Events were left out of a stream that is read too slowly. */
+  | 'left-out';
+
+/** One thing that happened: as fields for programs, as a sentence for people. */
+export interface ApiHappened {
+  readonly type: 'happened';
+  readonly revision: number;
+  readonly kind: ApiEventKind;
+  /** Milliseconds since 1970; absent when nobody wrote the time down. */
+  readonly atMs?: number;
+  /** It happened at `atMs` or before: the time is that of the next record. */
+  readonly approximate?: true;
+  readonly subject: 'unit' | 'machine' | 'leader';
+  readonly name: string;
+  readonly sentence: string;
+  readonly unit?: string;
+  readonly machine?: ApiMachineName;
+  /** What the unit is to be from now on. */
+  readonly desiredState?: ApiState;
+  /** LOAD, ACTIVE and SUB from now on. */
+  readonly state?: { readonly load: string; readonly active: string; readonly sub: string };
+  readonly reason?: string;
+  /** systemd's Result of a unit that failed or is to be restarted, with its main process' exit status or signal. */
+  readonly result?: string;
+  readonly exitStatus?: number;
+  readonly signal?: number;
+}
+
+/** A machine, wherever one is named. */
+export interface ApiMachineName {
+  readonly id: string;
+  /** Absent where nobody knows it: of a machine that is gone, or of an older fleetd. */
+  readonly hostname?: string;
+  readonly address?: string;
+}
 
 /** GET /units/N/why. */
 export interface ApiWhy {

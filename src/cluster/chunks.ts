@@ -8,13 +8,16 @@ export function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
 /** What one commit may weigh: two thirds of what etcd takes in a request unless told otherwise. */
 const MAX_COMMIT_BYTES = 1_000_000;
 
+/** A commit that only deletes gets one more write, which says when. */
+const MAX_RUN = MAX_COMMIT_WRITES - 1;
+
 /** Writes in runs that one commit takes, in order. */
 export function* commitChunks(writes: readonly Write[]): Generator<Write[]> {
   let run: Write[] = [];
   let bytes = 0;
   for (const write of writes) {
     const weight = 'put' in write ? Buffer.byteLength(write.put) + Buffer.byteLength(write.value) : 0;
-    if (run.length === MAX_COMMIT_WRITES || (run.length > 0 && bytes + weight > MAX_COMMIT_BYTES)) {
+    if (run.length === MAX_RUN || (run.length > 0 && bytes + weight > MAX_COMMIT_BYTES)) {
       yield run;
       run = [];
       bytes = 0;

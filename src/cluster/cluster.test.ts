@@ -221,8 +221,8 @@ test('history tells what the store still remembers, oldest first', async () => {
   const { cluster } = newCluster();
   await cluster.putUnit(unit('a.service'), '', undefined);
   await cluster.setDesired('a.service', 'inactive');
-  const batches = await cluster.history(1000, closing.signal);
-  const [created, lowered] = batches.flatMap(({ changes }) => changes);
+  const { moments } = await cluster.history(1000, closing.signal);
+  const [created, lowered] = moments.flatMap(({ changes }) => changes);
   assert.deepEqual(created, { kind: 'unit', name: 'a.service', after: unit('a.service') });
   assert.ok(
     lowered?.kind === 'unit' && lowered.before?.desired === 'launched' && lowered.after?.desired === 'inactive',

@@ -9,14 +9,8 @@ import type {
   UnitStatus,
 } from '../model/index.ts';
 import type { Condition, Lease } from '../store/index.ts';
-import type {
-  CatalogChange,
-  CatalogRecords,
-  CertificateChange,
-  CertificateRecords,
-  ChangeBatch,
-  View,
-} from './snapshot.ts';
+import type { History } from './history.ts';
+import type { CatalogChange, CatalogRecords, CertificateChange, CertificateRecords, View } from './snapshot.ts';
 
 export type { Lease };
 
@@ -64,11 +58,8 @@ export interface Cluster {
   catalogView(signal: AbortSignal): Promise<View<CatalogRecords, CatalogChange>>;
   /** The certificates of all machines' routers. */
   certificateView(signal: AbortSignal): Promise<View<CertificateRecords, CertificateChange>>;
-  /**
-   * The changes of the last `limit` revisions that the store still keeps, oldest first, and how far they reach. Ends by
-   * itself; it is history, not a watch.
-   */
-  history(limit: number, signal: AbortSignal): Promise<readonly ChangeBatch[]>;
+  /** What the last `limit` revisions changed, as far as the store still keeps them. Ends by itself: it is no watch. */
+  history(limit: number, signal: AbortSignal): Promise<History>;
 
   // ---- a machine writes these under its lease
   /** Grants the lease that everything of a machine hangs on. */
@@ -151,6 +142,8 @@ export interface Leadership {
   readonly fence: Condition;
   /** Applies placements in one commit; false when no longer leader (nothing was written). */
   place(writes: readonly PlacementWrite[]): Promise<boolean>;
+  /** Writes down when a machine was found gone, which its lease does not tell. */
+  noteLost(machine: string): Promise<void>;
   /** Gives leadership up at once. */
   resign(): Promise<void>;
 }

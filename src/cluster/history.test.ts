@@ -27,13 +27,14 @@ test('history reaches back to the last compaction, when more of it is wanted', a
   assert.ok(await cluster.putUnit(unit, 'text', undefined));
   for (let round = 0; round < 60; round++)
     assert.ok(await cluster.setDesired('a.service', round % 2 === 0 ? 'loaded' : 'launched'));
-  const batches = await cluster.history(1_000_000, closing.signal);
+  const { moments, until, compactedAt } = await cluster.history(1_000_000, closing.signal);
   const revision = await store.revision();
   closing.abort();
   await store.close();
   await server.close();
   rmSync(directory, { recursive: true });
-  const told = batches.flatMap(({ changes }) => changes).length;
+  const told = moments.flatMap(({ changes }) => changes).length;
   assert.ok(told >= 30, `only ${told} of the last 40 changes`);
-  assert.equal(batches.at(-1)?.revision, revision);
+  assert.deepEqual([moments.at(-1)?.revision, until], [revision, revision]);
+  assert.ok(compactedAt !== undefined && compactedAt < moments[0]!.revision, 'what is missing is said to be');
 });

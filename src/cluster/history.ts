@@ -2,8 +2,8 @@ import { FlotillaError, isFlotillaError } from '../lib/index.ts';
 import type { Store, WatchEvent } from '../store/index.ts';
 import { Fold } from './fold.ts';
 import type { Keys } from './keys.ts';
-import { stampOf } from './records.ts';
-import type { Change, ChangeBatch } from './snapshot.ts';
+import { dated, type Moment, momentsOf } from './moments.ts';
+import type { Change } from './snapshot.ts';
 
 export interface HistoryOptions {
   readonly store: Store;
@@ -13,65 +13,58 @@ export interface HistoryOptions {
   readonly signal: AbortSignal;
 }
 
+export interface History {
+  /** One for each revision that changed something, in their order. */
+  readonly moments: readonly Moment[];
+  /** The newest revision it covers. */
+  readonly until: number;
+  /** More was asked for than the store remembers: it has been compacted up to this revision. */
+  readonly compactedAt?: number;
+}
+
 /** What the store still remembers of the last `limit` revisions: nothing is written to have a history. */
-export async function readHistory(options: HistoryOptions): Promise<readonly ChangeBatch[]> {
+export async function readHistory(options: HistoryOptions): Promise<History> {
   const { store, limit, signal } = options;
   const until = await store.revision();
   try {
-    return await replay(options, Math.max(0, until - limit), until);
+    return { moments: await replay(options, Math.max(0, until - limit), until), until };
   } catch (error) {
-    const kept = isFlotillaError(error, 'compacted') ? error.facts['compactRevision'] : undefined;
-    if (typeof kept !== 'number' || kept >= until || signal.aborted) {
-      if (isFlotillaError(error, 'compacted')) return [];
-      throw error;
-    }
-    return replay(options, kept, until);
+    if (!isFlotillaError(error, 'compacted') || signal.aborted) throw error;
+    const kept = error.facts['compactRevision'];
+    if (typeof kept !== 'number') throw error;
+    return { moments: kept < until ? await replay(options, kept, until) : [], until, compactedAt: kept };
   }
 }
 
-async function replay(options: HistoryOptions, after: number, until: number): Promise<readonly ChangeBatch[]> {
+async function replay(options: HistoryOptions, after: number, until: number): Promise<readonly Moment[]> {
   const { store, keys } = options;
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
-  const batches: ChangeBatch[] = [];
+  const moments: Moment[] = [];
   const fold = new Fold(keys, () => {});
   const watch = store.watch(keys.fullRange, after, signal);
   watch.requestProgress();
   try {
     for await (const { revision, events } of watch) {
-      const changes = events.map((event) => changeOf(fold, event)).filter((change) => change !== undefined);
-      if (changes.length > 0) batches.push({ revision, changes, ...writtenAt(events) });
-      if (revision >= until) return dated(batches);
+      const steps = events.map((event) => ({ event, change: changeOf(fold, event) }));
+      moments.push(...momentsOf({ revision, changes: [], steps }));
+      if (revision >= until) break;
       if (events.length === 0) watch.requestProgress();
     }
   } finally {
     ending.abort(new FlotillaError('unavailable', 'history has been read'));
   }
-  return dated(batches);
-}
-
-/** A revision that only deletes tells no time: the next one's is the latest at which it can have happened. */
-function dated(batches: readonly ChangeBatch[]): ChangeBatch[] {
-  let next: number | undefined;
-  return batches
-    .toReversed()
-    .map((batch) => {
-      next = batch.atMs ?? next;
-      return next === undefined ? batch : { ...batch, atMs: next };
-    })
-    .toReversed();
-}
-
-/** When the youngest record of a revision was written; nothing when it only deletes. */
-function writtenAt(events: readonly WatchEvent[]): { atMs?: number } {
-  const stamps = events.map((event) => (event.type === 'put' ? (stampOf(event.entry.value) ?? 0) : 0));
-  const atMs = Math.max(...stamps);
-  return atMs > 0 ? { atMs } : {};
+  return dated(moments).filter(({ changes }) => changes.length > 0);
 }
 
 /** The event's change, with what stood there before it as the store remembers it. */
 function changeOf(fold: Fold, event: WatchEvent): Change | undefined {
   const key = event.type === 'put' ? event.entry.key : event.key;
+  // What stood there has been compacted away: nobody knows what this changed.
+  if (!event.previous && (event.type === 'delete' || event.entry.createRevision < event.entry.modRevision)) {
+    fold.set(key, event.type === 'put' ? event.entry : undefined);
+    return undefined;
+  }
   if (event.previous) fold.set(key, event.previous);
   return fold.set(key, event.type === 'put' ? event.entry : undefined);
 }

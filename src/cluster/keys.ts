@@ -1,5 +1,8 @@
 import { prefixRange, type Range } from '../store/index.ts';
 
+/** How the key of a note ends. */
+export const NOTE = '/cluster/note';
+
 /**
  * The key layout, the one place that knows it (docs/store-layout.md shows it as a table). Every reader's records lie in
  * one contiguous range, so that one watch gives it whole revisions and no view is ever torn:
@@ -16,6 +19,13 @@ export class Keys {
 
   get leader(): string {
     return `${this.#root}cluster/leader`;
+  }
+  /**
+   * Says when a revision was made that only deletes, and of what: its history is in the store's revisions, the key itself
+   * is overwritten each time.
+   */
+  get note(): string {
+    return `${this.#root.slice(0, -1)}${NOTE}`;
   }
   get secret(): string {
     return `${this.#root}vault/secret`;

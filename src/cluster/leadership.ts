@@ -2,7 +2,7 @@ import { FlotillaError } from '../lib/index.ts';
 import { type Condition, type Lease, MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
 import type { Leadership, PlacementWrite } from './cluster.ts';
 import { encodeLeader, encodePlacement } from './record-codec.ts';
-import { type Records, unchanged } from './records.ts';
+import { type Records, unchanged, withTime } from './records.ts';
 
 /** See Cluster.campaign. */
 export async function campaign(records: Records, machine: string, lease: Lease): Promise<Leadership | undefined> {
@@ -27,18 +27,25 @@ function leadership(records: Records, fence: Condition): Leadership {
       assertCommitSize(writes);
       const { ok } = await records.store.commit(
         [fence],
-        writes.map((write) => toWrite(records, write)),
+        withTime(
+          records,
+          writes.map((write) => toWrite(records, write)),
+        ),
       );
       return ok;
     },
     async resign() {
-      await records.store.commit([fence], [{ delete: records.keys.leader }]);
+      await records.store.commit([fence], withTime(records, [{ delete: records.keys.leader }]));
+    },
+    async noteLost(machine) {
+      await records.store.commit([fence], [records.put(records.keys.note, JSON.stringify({ lost: machine }))]);
     },
   };
 }
 
 function assertCommitSize(writes: readonly PlacementWrite[]): void {
-  if (writes.length > MAX_COMMIT_WRITES)
+  // One more when all of them delete: the note.
+  if (writes.length >= MAX_COMMIT_WRITES)
     throw new FlotillaError('internal', `a commit of ${writes.length} placements is more than the store takes`);
 }
 

@@ -5,7 +5,7 @@ import { commitChunks } from './chunks.ts';
 import type { Announcement, Published } from './cluster.ts';
 import { decodeInstance, decodeNodeCheck, encodeInstance, encodeNodeCheck } from './instance-codec.ts';
 import { decodeMachine, decodeStatus, encodeMachine, encodeStatus, machineToken } from './record-codec.ts';
-import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
+import { COMPARE_AND_SET_TRIES, type Records, unchanged, withTime } from './records.ts';
 
 /** See Cluster.announce. */
 export async function announce(
@@ -115,7 +115,7 @@ async function commitAnnounced(
   writes: readonly Write[],
 ): Promise<void> {
   for (const batch of commitChunks(writes)) {
-    const { ok } = await records.store.commit([fence], batch);
+    const { ok } = await records.store.commit([fence], withTime(records, batch));
     if (!ok) throw new FlotillaError('conflict', `machine ${machine} has been announced anew, or is no longer present`);
   }
 }

@@ -37,8 +37,8 @@ export function openCluster(options: ClusterOptions): Cluster {
   const records = new Records({ store, prefix: options.prefix, clock, onUnreadable });
   const { keys } = records;
   const common = { store, clock, random, log };
-  const viewOf = (range: Range, signal: AbortSignal): Promise<View> =>
-    openView({ ...common, fold: new Fold(keys, onUnreadable), range, signal });
+  const viewOf = (range: Range, signal: AbortSignal, more: { readonly tellsAll?: boolean } = {}): Promise<View> =>
+    openView({ ...common, fold: new Fold(keys, onUnreadable), range, signal, ...more });
   return {
     putUnit: (unit, text, existing) => putUnit(records, unit, text, existing),
     setDesired: (name, desired) => setDesired(records, name, desired),
@@ -51,7 +51,7 @@ export function openCluster(options: ClusterOptions): Cluster {
     secret: () => readSecret(records, random),
     engineView: (signal) => viewOf(keys.engineRange, signal),
     candidateView: (signal) => viewOf(keys.candidateRange, signal),
-    fullView: (signal) => viewOf(keys.fullRange, signal),
+    fullView: (signal) => viewOf(keys.fullRange, signal, { tellsAll: true }),
     agentView: (machine, signal) => viewOf(keys.agentRange(machine), signal),
     catalogView: (signal) =>
       openView({ ...common, fold: new CatalogFold(keys, onUnreadable), range: keys.catalogRange, signal }),

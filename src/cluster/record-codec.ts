@@ -6,6 +6,7 @@ import type {
   PlacedState,
   Placement,
   Unit,
+  UnitExit,
   UnitStatus,
 } from '../model/index.ts';
 import { externalNodeId, NO_NEEDS } from '../model/index.ts';
@@ -43,13 +44,14 @@ export function decodeMachine(id: string, value: string): Machine | undefined {
     ...(typeof endpoint === 'string' ? { endpoint } : {}),
     resources: { cores: numberOf(resources['cores']), memoryBytes: numberOf(resources['memoryBytes']) },
     version: typeof record['version'] === 'string' ? record['version'] : '',
+    ...(typeof record['leaving'] === 'boolean' ? { leaving: record['leaving'] } : {}),
   };
 }
 
 /** `token` tells a machine that has come back from another one that wrongly has the same id. */
 export function encodeMachine(machine: Machine, token: string): string {
-  const { id: _, ...record } = machine;
-  return JSON.stringify({ ...record, token });
+  const { id: _, leaving = false, ...record } = machine;
+  return JSON.stringify({ ...record, leaving, token });
 }
 
 export function machineToken(value: string): string | undefined {
@@ -88,11 +90,26 @@ export function decodeStatus(machine: string, unit: string, value: string): Unit
   if (typeof hash !== 'string' || !isPlaced(state)) return undefined;
   if (typeof load !== 'string' || typeof active !== 'string' || typeof sub !== 'string') return undefined;
   const note = record?.['note'];
-  return { machine, unit, hash, state, load, active, sub, ...(typeof note === 'string' ? { note } : {}) };
+  const exit = decodeExit(record?.['exit']);
+  return {
+    ...{ machine, unit, hash, state, load, active, sub },
+    ...(typeof note === 'string' ? { note } : {}),
+    ...(exit ? { exit } : {}),
+  };
 }
 
-export function encodeStatus({ hash, state, load, active, sub, note }: UnitStatus): string {
-  return JSON.stringify({ hash, state, load, active, sub, note });
+export function encodeStatus({ hash, state, load, active, sub, note, exit }: UnitStatus): string {
+  return JSON.stringify({ hash, state, load, active, sub, note, exit });
+}
+
+function decodeExit(value: unknown): UnitExit | undefined {
+  const { result, status, signal } = asObject(value);
+  if (typeof result !== 'string') return undefined;
+  return {
+    result,
+    ...(typeof status === 'number' ? { status } : {}),
+    ...(typeof signal === 'number' ? { signal } : {}),
+  };
 }
 
 export function decodeLeader(value: string): Leader | undefined {

@@ -2,6 +2,7 @@ import { type Clock, FlotillaError } from '../lib/index.ts';
 import type { Condition, Entry, Lease, Store, Write } from '../store/index.ts';
 import { Keys } from './keys.ts';
 
+const NOTHING_BUT_TIME = JSON.stringify({ deleted: true });
 const STAMP = /,"at":(\d+)\}$/;
 
 /** What all writers of records share: the store, the layout of its keys, and the time they stamp on what they write. */
@@ -29,6 +30,13 @@ export class Records {
     const value = `${record.slice(0, -1)},"at":${Math.round(this.clock.now())}}`;
     return lease ? { put: key, value, lease: lease.id } : { put: key, value };
   }
+}
+
+/** `writes` with the time at which they are made: a commit that only deletes gets a note, which holds one. */
+export function withTime(records: Records, writes: readonly Write[]): readonly Write[] {
+  return writes.length === 0 || writes.some((write) => 'put' in write)
+    ? writes
+    : [...writes, records.put(records.keys.note, NOTHING_BUT_TIME)];
 }
 
 /** How often a write that only depends on its own key is tried again when somebody else changed that key. */

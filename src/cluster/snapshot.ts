@@ -1,4 +1,5 @@
 import type { ExternalNode, Machine, NodeCheck, Placement, ServiceInstance, Unit, UnitStatus } from '../model/index.ts';
+import type { WatchEvent } from '../store/index.ts';
 
 /** By unit name, then by machine id. */
 export type ByUnit<T> = ReadonlyMap<string, ReadonlyMap<string, T>>;
@@ -87,8 +88,8 @@ export interface CertificateChange {
 export interface ChangeBatch<C = Change> {
   readonly revision: number;
   readonly changes: readonly C[];
-  /** Milliseconds since 1970 at which it was written, or at the latest (nothing but deletions); in history only. */
-  readonly atMs?: number;
+  /** The store's own events, each with what it changed, if anything; absent when the range had to be listed again. */
+  readonly steps?: readonly { readonly event: WatchEvent; readonly change: C | undefined }[];
 }
 
 /** A watch-fed copy of a part of the cluster. */

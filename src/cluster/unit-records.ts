@@ -3,7 +3,7 @@ import { MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
 import { chunks } from './chunks.ts';
 import { REMOVED } from './fold-steps.ts';
 import { decodeUnit, encodeUnit, parseObject } from './record-codec.ts';
-import { compareAndSet, type Records, unchanged } from './records.ts';
+import { compareAndSet, type Records, unchanged, withTime } from './records.ts';
 
 /** See Cluster.putUnit. */
 export async function putUnit(
@@ -43,7 +43,11 @@ export function setDesired(records: Records, name: string, desired: DesiredState
 /** See Cluster.destroyUnit. */
 export function destroyUnit(records: Records, name: string): Promise<boolean> {
   const key = records.keys.unit(name);
-  return compareAndSet(records, key, (entry) => entry && [{ delete: key }, { delete: records.keys.text(name) }]);
+  return compareAndSet(
+    records,
+    key,
+    (entry) => entry && withTime(records, [{ delete: key }, { delete: records.keys.text(name) }]),
+  );
 }
 
 /** See Cluster.texts. */

@@ -12,6 +12,8 @@ export interface ViewOptions<F> {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Listeners also hear of revisions that change nothing in the fold: they may tell the time of others. */
+  readonly tellsAll?: boolean;
   /** How long `sync` waits for the store, in milliseconds. */
   readonly syncTimeoutMs?: number;
 }
@@ -79,7 +81,7 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
     for (const key of gone) if (isSetBack || !this.#present.has(key)) changes.push(this.#fold.set(key, undefined));
     for (const entry of entries) changes.push(this.#fold.set(entry.key, entry));
     this.#fold.revision = revision;
-    this.#advance(revision, changes);
+    this.#advance({ revision, changes: changes.filter((change) => change !== undefined) });
   }
 
   async #follow(): Promise<void> {
@@ -104,10 +106,9 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
     this.#watch = store.watch(range, this.#fold.revision, this.#signal);
     if (this.#waiting.size > 0) this.#watch.requestProgress();
     for await (const { revision, events } of this.#watch) {
-      this.#advance(
-        revision,
-        events.map((event) => this.#apply(event)),
-      );
+      const steps = events.map((event) => ({ event, change: this.#apply(event) }));
+      const changes = steps.flatMap(({ change }) => (change === undefined ? [] : [change]));
+      this.#advance({ revision, changes, steps });
     }
   }
 
@@ -120,10 +121,10 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
     return this.#fold.set(event.key, undefined);
   }
 
-  #advance(revision: number, maybeChanges: readonly (C | undefined)[]): void {
-    this.#fold.revision = Math.max(this.#fold.revision, revision);
-    const changes = maybeChanges.filter((change) => change !== undefined);
-    if (changes.length > 0) for (const listener of this.#listeners) listener({ revision, changes });
+  #advance(batch: ChangeBatch<C>): void {
+    this.#fold.revision = Math.max(this.#fold.revision, batch.revision);
+    if (batch.changes.length > 0 || (this.#options.tellsAll && batch.steps?.length))
+      for (const listener of this.#listeners) listener(batch);
     for (const waiter of this.#waiting) if (waiter.revision <= this.#fold.revision) waiter.resolve();
   }
 

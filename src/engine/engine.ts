@@ -170,6 +170,7 @@ export class Engine {
 
   #onChange(term: Term, batch: ChangeBatch, beats: Beats): void {
     for (const change of batch.changes) {
+      if (change.kind === 'machine' && !change.after && !change.before?.leaving) this.#noteLost(term, change.id);
       if (change.kind !== 'machine') {
         term.scheduler.apply(change);
       } else if (change.after) {
@@ -183,6 +184,13 @@ export class Engine {
       }
     }
     this.#loop.wake();
+  }
+
+  /** For whoever reads the history; placing its units elsewhere does not wait for that. */
+  #noteLost({ leadership }: Term, id: string): void {
+    leadership.noteLost(id).catch((error) => {
+      this.#options.log.debug('When a machine was lost is not written down', { machine: id, error: messageOf(error) });
+    });
   }
 
   /** One round of the leader. Answers when to look again: soon while some machine is still given time to come back. */

@@ -49,6 +49,8 @@ export interface Machine {
   readonly endpoint?: string;
   readonly resources: { readonly cores: number; readonly memoryBytes: number };
   readonly version: string;
+  /** True in its last word before it leaves by itself; absent in the record of an older fleetd, which does not say. */
+  readonly leaving?: boolean;
 }
 
 /** The leader's decision that a machine shall hold a unit. Written by the leader only, fenced. */
@@ -76,6 +78,15 @@ export interface UnitStatus {
   readonly sub: string;
   /** Why the machine could not load or start it, in one sentence; absent when all is well. */
   readonly note?: string;
+  /** How its main process ended; only of a unit that failed or is about to be started again. */
+  readonly exit?: UnitExit;
+}
+
+/** How a service ended: systemd's Result= (exit-code, signal, timeout…), and its main process' exit status or signal. */
+export interface UnitExit {
+  readonly result: string;
+  readonly status?: number;
+  readonly signal?: number;
 }
 
 export const NO_NEEDS: Needs = {

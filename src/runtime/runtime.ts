@@ -1,3 +1,5 @@
+import type { UnitExit } from '../model/index.ts';
+
 /** Whatever runs units on one machine: systemd, or the built-in supervisor. Only the agent drives it. */
 export interface UnitRuntime {
   /** Units this runtime holds for Flotilla, also those an earlier fleetd loaded. */
@@ -49,6 +51,8 @@ export interface RuntimeState {
   readonly load: string;
   readonly active: string;
   readonly sub: string;
+  /** How it ended; only while it has failed or waits for its restart, and where the runtime knows. */
+  readonly exit?: UnitExit;
 }
 
 export interface LogsOptions {

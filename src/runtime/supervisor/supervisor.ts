@@ -123,7 +123,7 @@ export class Supervisor implements UnitHost {
 
   stateOf(name: string): RuntimeState | undefined {
     const unit = this.units.get(name);
-    return unit && { load: 'loaded', active: unit.active, sub: unit.memory.state };
+    return unit && { load: 'loaded', active: unit.active, sub: unit.memory.state, ...exitOf(unit.memory) };
   }
 
   /** One batch after the other; within a batch, units stop side by side. */
@@ -370,6 +370,14 @@ export class Supervisor implements UnitHost {
       this.#flushSoon();
     });
   }
+}
+
+/** How a unit ended that failed, or that is about to be started again. */
+function exitOf({ state, result, mainExit }: UnitMemory): Pick<RuntimeState, 'exit'> {
+  if (state !== 'failed' && state !== 'auto-restart') return {};
+  if (mainExit === null || mainExit.code === 'unknown') return { exit: { result } };
+  const { code, status } = mainExit;
+  return { exit: { result, ...(code === 'exited' ? { status } : { signal: status }) } };
 }
 
 function isService(spec: UnitSpec): spec is UnitSpec & { readonly service: NonNullable<UnitSpec['service']> } {

@@ -1,3 +1,4 @@
+import type { UnitExit } from '../../model/index.ts';
 import type { LoadedUnit, RuntimeState } from '../runtime.ts';
 
 /** One unit as ListUnitsByNames tells it. */
@@ -64,21 +65,35 @@ export class HeldUnits {
     for (const { name, state, jobId, jobType } of list) {
       const unit = this.#units.get(name);
       if (unit === undefined) continue;
-      unit.state = state;
+      const { exit } = unit.state;
+      unit.state = exit !== undefined && hasEnded(state) ? { ...state, exit } : state;
       unit.job = jobId === 0 ? undefined : { id: jobId, type: jobType };
     }
     this.#changed();
   }
 
-  /** Properties of the unit that changed, under systemd's names. */
-  properties(name: string, changed: Readonly<Record<string, unknown>>): void {
+  /**
+   * Properties of the unit that changed, under systemd's names. True when the unit has failed or waits for its restart:
+   * nobody hears of that before `ended` says how.
+   */
+  properties(name: string, changed: Readonly<Record<string, unknown>>): boolean {
     const unit = this.#units.get(name);
-    if (unit === undefined) return;
+    if (unit === undefined) return false;
     const read = (key: string, before: string) => (typeof changed[key] === 'string' ? changed[key] : before);
     const { load, active, sub } = unit.state;
     const state = { load: read('LoadState', load), active: read('ActiveState', active), sub: read('SubState', sub) };
-    if (state.load === load && state.active === active && state.sub === sub) return;
+    if (state.load === load && state.active === active && state.sub === sub) return false;
     unit.state = state;
+    if (hasEnded(state)) return true;
+    this.#changed();
+    return false;
+  }
+
+  /** How a unit ended, where that is known, unless it has gone on since. */
+  ended(name: string, exit: UnitExit | undefined): void {
+    const unit = this.#units.get(name);
+    if (unit === undefined) return;
+    if (exit !== undefined && hasEnded(unit.state)) unit.state = { ...unit.state, exit };
     this.#changed();
   }
 
@@ -148,6 +163,10 @@ export class HeldUnits {
 }
 
 const STARTS: ReadonlySet<string> = new Set(['start', 'restart', 'try-restart', 'reload-or-start', 'verify-active']);
+
+function hasEnded({ active, sub }: RuntimeState): boolean {
+  return active === 'failed' || sub === 'auto-restart';
+}
 
 /** True for states in which nothing of a unit runs. */
 export function isOver(state: RuntimeState): boolean {

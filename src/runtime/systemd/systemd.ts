@@ -1,6 +1,6 @@
 import type { Message } from 'dbus-native';
 import { isFlotillaError, type Log, messageOf } from '../../lib/index.ts';
-import { isTemplateName } from '../../model/index.ts';
+import { isTemplateName, type UnitExit } from '../../model/index.ts';
 import type { RuntimeState } from '../runtime.ts';
 import { HeldUnits, type ListedUnit } from './held-units.ts';
 import { MANAGER, type ManagerCall, ManagerLink, type ManagerLinkOptions, SYSTEMD } from './manager-link.ts';
@@ -133,7 +133,8 @@ export class Systemd {
 
   #onSignal({ interface: interfaceName, member, path, body = [] }: Message): void {
     if (member === 'PropertiesChanged') {
-      this.units.properties(unitOfPath(path!), body[1] as Record<string, unknown>);
+      const name = unitOfPath(path!);
+      if (this.units.properties(name, body[1] as Record<string, unknown>)) void this.#readExit(path!, name);
     } else if (interfaceName === MANAGER && member === 'JobNew') {
       this.#onJobNew(body as [number, string, string]);
     } else if (interfaceName === MANAGER && member === 'JobRemoved') {
@@ -141,6 +142,15 @@ export class Systemd {
     } else if (interfaceName === MANAGER && member === 'Reloading' && body[0] === false) {
       this.refresh().catch((error) => this.#log.warn('Units cannot be read', { error: messageOf(error) }));
     }
+  }
+
+  /** Asked of those alone that ended badly: a start costs no call more. */
+  async #readExit(path: string, name: string): Promise<void> {
+    const property = (key: string) => this.#link.property(path, `${SYSTEMD}.Service`, key);
+    const read = Promise.all(['Result', 'ExecMainCode', 'ExecMainStatus'].map(property));
+    // Not a service, or gone again: then nobody knows.
+    const exit = await read.then(([result, code, status]) => exitOf(result, code, status)).catch(() => undefined);
+    this.units.ended(name, exit);
   }
 
   #onJobNew([id, path, name]: readonly [number, string, string]): void {
@@ -161,6 +171,14 @@ export class Systemd {
     if (!QUIET.has(result)) this.#log.warn('A job of a unit came to nothing', { unit: name, job: type, result });
     this.units.jobOver(name, id);
   }
+}
+
+const CLD_EXITED = 1;
+
+/** systemd's Result, with the code (see waitid(2)) and status of the main process; the code is 0 when there was none. */
+function exitOf(result: unknown, code: unknown, status: unknown): UnitExit {
+  if (Number(code) === 0) return { result: String(result) };
+  return { result: String(result), [Number(code) === CLD_EXITED ? 'status' : 'signal']: Number(status) };
 }
 
 /** Results of jobs that nobody has to hear of. */

@@ -1,0 +1,66 @@
+import { type ChangeBatch, dated, type Moment, momentsOf, type Snapshot } from '../cluster/index.ts';
+import type { Clock } from '../lib/index.ts';
+import type { Machine } from '../model/index.ts';
+import type { ApiHappened } from './schema.ts';
+import { tellMoments } from './tell-moments.ts';
+
+/** The leader writes down within milliseconds that a machine is lost; without a leader nobody does. */
+const WAIT_FOR_TIME_MS = 2000;
+
+export interface LiveEventsOptions {
+  readonly clock: Clock;
+  /** Takes what happened, in the order of revisions. */
+  readonly tell: (happened: readonly ApiHappened[]) => void;
+}
+
+/**
+ * What happens, told as it will stand in the history: with the time at which it was written down. A revision without one
+ * waits for the next that has one, and so does all behind it.
+ */
+export class LiveEvents {
+  readonly #options: LiveEventsOptions;
+  #waiting: { readonly moment: Moment; readonly happened: readonly ApiHappened[] }[] = [];
+  /** Machines as they were when they were last there, for what is told of them later. */
+  readonly #gone = new Map<string, Machine>();
+  #cancel: (() => void) | undefined;
+
+  constructor(options: LiveEventsOptions) {
+    this.#options = options;
+  }
+
+  /** The first revision that still waits. */
+  get firstWaiting(): number | undefined {
+    return this.#waiting[0]?.moment.revision;
+  }
+
+  add(batch: ChangeBatch, snapshot: Snapshot): void {
+    const moments = momentsOf(batch);
+    const told = tellMoments(moments, snapshot, this.#gone);
+    for (const change of batch.changes)
+      if (change.kind === 'machine' && change.before) this.#gone.set(change.id, change.before);
+    this.#waiting.push(...moments.map((moment, i) => ({ moment, happened: told[i]! })));
+    // A list that was read anew tells no time, and none will come.
+    if (batch.steps === undefined) this.#release(this.#waiting.length);
+    else this.#release(this.#waiting.findLastIndex(({ moment }) => moment.atMs !== undefined) + 1);
+  }
+
+  clear(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#waiting = [];
+  }
+
+  #release(count: number): void {
+    const ready = this.#waiting.splice(0, count);
+    const times = dated(ready.map(({ moment }) => moment));
+    const happened = ready.flatMap((waiting, i) => {
+      const { atMs, approximate } = times[i]!;
+      const time = { ...(atMs === undefined ? {} : { atMs }), ...(approximate ? { approximate } : {}) };
+      return waiting.happened.map((event) => ({ ...event, ...time }));
+    });
+    if (happened.length > 0) this.#options.tell(happened);
+    this.#cancel?.();
+    const late = () => this.#release(this.#waiting.length);
+    this.#cancel = this.#waiting.length === 0 ? undefined : this.#options.clock.after(WAIT_FOR_TIME_MS, late);
+  }
+}
