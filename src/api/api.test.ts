@@ -156,7 +156,7 @@ test('PATCH /machines sets metadata that outlives the machine', async () => {
   );
   await expectAnswer('~/machines', patch(), { status: 204 });
   const { lease } = await joinMachine(api.cluster, M1, { metadata: { disk: 'ssd' }, address: '10.0.0.1' });
-  const machine = { id: M1, primaryIP: '10.0.0.1', metadata: { disk: 'ssd', region: 'eu' } };
+  const machine = { id: M1, primaryIP: '10.0.0.1', metadata: { disk: 'ssd', region: 'eu' }, version: '9.9.9' };
   await expectAnswer('~/machines', {}, { status: 200, json: { machines: [machine] } });
   await expectAnswer('~/machines', patch({ op: 'remove', path }), { status: 204 });
   await expectAnswer(

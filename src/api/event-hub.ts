@@ -118,7 +118,7 @@ export class EventHub {
   #followServices(stream: EventStream, health: UnitHealth, signal: AbortSignal): void {
     if (signal.aborted) return;
     const end = health.onChange((units) => {
-      stream.owe(units, this.#revision, []);
+      stream.owe(units, this.#revision);
       this.#wakeSoon();
     });
     signal.addEventListener('abort', end, { once: true });

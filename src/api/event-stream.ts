@@ -2,7 +2,7 @@ import type { Snapshot } from '../cluster/index.ts';
 import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import { summaryOf } from './present.ts';
-import type { ApiEvent, ApiHappened } from './schema.ts';
+import type { ApiEvent, ApiHappened, ApiMachineName } from './schema.ts';
 import { declaresServices, type UnitHealth } from './unit-health.ts';
 
 /** Comments keep proxies and idle timeouts from ending a quiet stream. */
@@ -124,7 +124,7 @@ export class EventStream {
   /** True for what this stream was opened for. */
   tells({ subject, name, machine }: ApiHappened): boolean {
     const { units, machine: wanted } = this.#options;
-    if (wanted !== undefined && machine?.id !== wanted) return false;
+    if (wanted !== undefined && !(machine && isMeant(machine, wanted))) return false;
     return units === undefined || (subject === 'unit' && units.has(name));
   }
 
@@ -228,4 +228,9 @@ export class EventStream {
       this.#notify = () => done(true);
     });
   }
+}
+
+/** A machine that is gone is known by its last name and address, too. */
+function isMeant({ id, hostname, address }: ApiMachineName, wanted: string): boolean {
+  return id.startsWith(wanted) || hostname === wanted || address === wanted;
 }

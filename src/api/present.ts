@@ -104,8 +104,12 @@ export function machinesOf(snapshot: Snapshot): ApiMachine[] {
   return sortedValues(snapshot.machines).map(apiMachine);
 }
 
-function apiMachine({ id, address, metadata }: Machine): ApiMachine {
-  return { id, primaryIP: address, metadata };
+function apiMachine({ id, address, metadata, name, version }: Machine): ApiMachine {
+  return {
+    ...{ id, primaryIP: address, metadata },
+    ...(name ? { hostname: name } : {}),
+    ...(version ? { version } : {}),
+  };
 }
 
 /** Texts in the order of their characters, as all lists of the API are. */

@@ -39,6 +39,9 @@ export interface ApiMachine {
   readonly id: string;
   readonly primaryIP: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Ours; absent of a machine with an older fleetd. */
+  readonly hostname?: string;
+  readonly version?: string;
 }
 
 /** `nextPageToken` is absent on the last page, and always with `?all=true` (ours: the whole list at once). */
@@ -99,27 +102,18 @@ export interface ApiUnitService {
 }
 
 /**
-<<<<<<< HEAD
- * GET /events[?unit=A…][&after=REVISION][&history=N][&happened=true][&units=false][&services=true]: server-sent events, each
- * `data:` one ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
-=======
- * GET /events[?unit=A…][&machine=ID][&after=REVISION][&history=N][&since=MS][&until=MS][&happened=true][&units=false]:
- * server-sent events, each `data:` one ApiEvent. Without `after` the stream begins with one `unit` event for every unit asked for (`unit=`; all when none is
->>>>>>> 66d84b8 (Give each event its own time, machine and reason)
+ * GET /events[?unit=A…][&machine=ID][&after=REVISION][&history=N][&since=MS][&until=MS][&happened=true][&units=false]
+ * [&services=true]: server-sent events, each `data:` one ApiEvent. Without `after` the stream begins with one `unit` event
+ * for every unit asked for (`unit=`; all when none is
  * named), then `ready`, then changes as they happen, many changes of one unit folded into its newest state.
  *
  * An `id:` is sent whenever the client is owed nothing up to that revision: resume with the last id (Last-Event-ID or
  * `after`), never with a `revision`. A resumed stream begins with the units changed since, then `ready`; or with
  * `reset` when the server cannot tell what changed, and then with everything.
  *
-<<<<<<< HEAD
- * `happened=true` adds `happened` events as they happen, `history=N` begins with the last N that the store remembers,
- * `units=false` leaves the `unit` events out. `services=true` adds to each placement the services that its unit declares.
-=======
  * `happened=true` adds `happened` events as they happen, `history=N` begins with the last N that the store remembers (of
  * those between `since` and `until`, in milliseconds since 1970; `machine=` leaves out those of other machines),
- * `units=false` leaves the `unit` events out.
->>>>>>> 66d84b8 (Give each event its own time, machine and reason)
+ * `units=false` leaves the `unit` events out. `services=true` adds to each placement the services that its unit declares.
  */
 export type ApiEvent =
   /** A unit as a whole, as it was at `revision`; `unit` is null when it is gone. */

@@ -61,6 +61,11 @@ export class Flags {
     return parseDuration(this.#read(name) ?? '0');
   }
 
+  /** True when the command has such a flag. */
+  knows(name: string): boolean {
+    return this.#specs.has(name);
+  }
+
   /** True when the user gave it, on the command line or in the environment. */
   has(name: string): boolean {
     return this.#values.has(name);

@@ -10,6 +10,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   inIsTerminal(): boolean;
   outIsTerminal(): boolean;
+  /** How wide that terminal is, where that is known. */
+  columns?(): number | undefined;
   errIsTerminal(): boolean;
 }
 
@@ -29,6 +31,7 @@ export const processIo: Io = {
   env: process.env,
   inIsTerminal: () => isTerminal(0),
   outIsTerminal: () => isTerminal(1),
+  columns: () => process.stdout.columns,
   errIsTerminal: () => isTerminal(2),
 };
 

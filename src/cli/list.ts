@@ -1,13 +1,14 @@
 import { FlotillaError } from '../lib/index.ts';
 import type { Context } from './context.ts';
 import { nearest } from './nearest.ts';
-import { formatTable } from './table.ts';
+import { fitTable, formatTable } from './table.ts';
 
 /** A column of a list: how it shows one row. */
 export type Columns<Row> = Readonly<Record<string, (row: Row, full: boolean) => string>>;
 
-/** The columns asked for with --fields, checked. */
-export function chosenFields<Row>(context: Context, columns: Columns<Row>): string[] {
+/** The columns asked for with --fields, checked; without it all of `wide` for -o wide. */
+export function chosenFields<Row>(context: Context, columns: Columns<Row>, wide?: readonly string[]): string[] {
+  if (wide && !context.flags.has('fields') && context.flags.text('output') === 'wide') return [...wide];
   const text = context.flags.text('fields');
   if (text === '') throw new FlotillaError('invalid', 'Must define output format');
   const fields = text.split(',').map((field) => field.trim());
@@ -47,12 +48,24 @@ export function printRows(
   paint?: (cell: string, column: number) => string,
 ): void {
   if (!context.flags.bool('no-legend')) {
-    context.io.out(formatTable([headings, ...cells], paint));
+    context.io.out(formatTable(fitted(context, [headings, ...cells]), paint));
     return;
   }
   // For scripts: one tab between cells whatever their width, so that `cut -f2` is the second column of every line.
   const aligned = context.io.outIsTerminal();
-  context.io.out(aligned ? formatTable(cells, paint) : cells.map((row) => `${row.join('\t')}\n`).join(''));
+  context.io.out(
+    aligned ? formatTable(fitted(context, cells), paint) : cells.map((row) => `${row.join('\t')}\n`).join(''),
+  );
+}
+
+const USUAL_COLUMNS = 80;
+
+/** Lines fit the terminal, unless all was asked for; what goes to a program or a file is always whole. */
+function fitted(context: Context, rows: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  const { flags, io } = context;
+  const whole =
+    (flags.knows('full') && flags.bool('full')) || (flags.knows('output') && flags.text('output') === 'wide');
+  return whole || !io.outIsTerminal() ? rows : fitTable(rows, Math.max(io.columns?.() ?? 0, USUAL_COLUMNS));
 }
 
 const COLOURS: Readonly<Record<string, number>> = {

@@ -163,6 +163,19 @@ test('wait', async () => {
   assert.equal((await gone).out, 'Unit later.service gone\n');
 });
 
+test('machines go by their names, addresses and the beginnings of their ids', async () => {
+  const [first] = lab.machines;
+  for (const name of ['m1', first!.address, first!.id.slice(0, 8), `${first!.id.slice(0, 8)}...`])
+    assert.equal(await lab.ok(`list-machines --no-legend --full --fields machine ${name}`), `${first!.id}\n`, name);
+  assert.match(await lab.ok('list-machines -o wide m1'), /^MACHINE\t+HOSTNAME\t+IP\t+VERSION\t+METADATA\n\S+\t+m1\t/);
+  assert.match(await lab.ok('list-units -o wide talk'), /^UNIT\t+MACHINE\t+HOSTNAME\t+LOAD\t+ACTIVE\t+SUB\t+HASH\n/);
+  const { machineID } = JSON.parse(await lab.ok('list-units -o json talk'))[0];
+  const { number } = lab.machines.find(({ id }) => id === machineID)!;
+  assert.match(await lab.ok(`status --machine m${number} talk`), /Active: active/);
+  await lab.ok(`journal --machine m${number} talk`);
+  assert.match((await lab.run('list-machines m7')).err, /^no machine of the cluster is m7: give its name/);
+});
+
 test('events', async () => {
   const past = await lab.ok('events -n 200 talk');
   assert.match(lab.anonymous(past), /\ttalk\.service was placed on MACHINE/);
@@ -170,6 +183,17 @@ test('events', async () => {
   assert.equal((await lab.ok('events -n 1')).split('\n').length, 2);
   for (const line of (await lab.ok('events -o json')).trim().split('\n'))
     assert.equal(JSON.parse(line).type, 'happened');
+  const last = JSON.parse((await lab.ok('events -n 1 -o json --unit talk')).trim());
+  assert.deepEqual([last.unit, typeof last.atMs, typeof last.revision], ['talk.service', 'number', 'number']);
+  assert.equal(await lab.ok(`events --since 1h -o json talk`), await lab.ok('events -n 1000 -o json talk'));
+  assert.equal(await lab.ok('events --until 1h talk'), '');
+  assert.match(await lab.ok('events --since today --machine m1'), /joined the cluster/);
+  assert.deepEqual(await lab.run('events nosuch'), {
+    status: 1,
+    out: '',
+    err: 'Unit nosuch.service does not exist, and no event of it is remembered: see fleetctl list-unit-files\n',
+  });
+  assert.match((await lab.run('events --since soon')).err, /--since "soon" is no time/);
   const child = lab.spawn('events', '-f', '-n', '0', 'evt');
   let out = '';
   child.stdout!.on('data', (chunk) => {

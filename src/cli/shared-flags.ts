@@ -16,6 +16,13 @@ export const OUTPUT: FlagSpec = {
   about: 'table, or json for programs',
 };
 
+/** The `-o` of a list that has more columns than it usually shows. */
+export const LIST_OUTPUT: FlagSpec = {
+  ...OUTPUT,
+  choices: ['table', 'wide', 'json'],
+  about: 'table, wide with all columns, or json for programs',
+};
+
 export const REPLACE: FlagSpec = {
   name: 'replace',
   kind: 'bool',
@@ -49,7 +56,7 @@ export const MACHINE: FlagSpec = {
   name: 'machine',
   kind: 'text',
   value: 'MACHINE',
-  about: 'Ask this machine only; a prefix of its id is enough',
+  about: 'Ask this machine only: its name, IP or beginning of its id',
 };
 
 export const SIGN: FlagSpec = {

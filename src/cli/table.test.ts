@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatTable } from './table.ts';
+import { fitTable, formatTable } from './table.ts';
 
 test('columns are aligned by tabs as text/tabwriter does it', () => {
   const table = formatTable([
@@ -71,3 +71,42 @@ function startsOfCells(line: string): number[] {
   }
   return starts;
 }
+
+/** As a terminal shows it, whose tabs stand at every eighth column. */
+function widest(text: string): number {
+  const widths = text
+    .split('\n')
+    .map((line) =>
+      line.split('\t').reduce((at, cell, i) => (i === 0 ? 0 : Math.floor(at / 8) * 8 + 8) + [...cell].length, 0),
+    );
+  return Math.max(...widths);
+}
+
+test('long cells are shortened in the middle, so that lines fit the terminal', () => {
+  const rows = [
+    ['UNIT', 'MACHINE', 'ACTIVE', 'SUB'],
+    [
+      'a-service-with-a-very-long-name-indeed@8080.service',
+      '85c0c595.../2001:db8:85a3::8a2e:370:7334',
+      'active',
+      'running',
+    ],
+    ['b.service', '85c0c595.../10.0.0.1', 'failed', 'failed'],
+  ];
+  const fitted = fitTable(rows, 80);
+  assert.ok(widest(formatTable(rows)) > 80);
+  assert.ok(widest(formatTable(fitted)) <= 80, formatTable(fitted));
+  assert.match(fitted[1]![0]!, /^a-serv.*….*service$/);
+  assert.deepEqual(fitted[2], rows[2]);
+  assert.deepEqual(fitTable(rows, 200), rows);
+});
+
+test('a fitted table fits, whatever it holds, unless it has too many columns', () => {
+  const cell = fc.string({ maxLength: 120, unit: fc.constantFrom('a', 'b', 'é', '🙂') });
+  const table = fc
+    .integer({ min: 1, max: 5 })
+    .chain((columns) =>
+      fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 6 }),
+    );
+  fc.assert(fc.property(table, (rows) => widest(formatTable(fitTable(rows, 80))) <= 80));
+});

@@ -27,6 +27,36 @@ export function formatTable(
   return text;
 }
 
+/** What takes the place of what is left out. */
+const GAP = '…';
+const SHORTEST = 8;
+
+/**
+ * The rows with their longest cells shortened in the middle, the widest columns first, so that `formatTable` makes lines of
+ * at most `width` of them. The first row is kept whole when it holds the headings. Too many columns stay too wide.
+ */
+export function fitTable(rows: readonly (readonly string[])[], width: number): readonly (readonly string[])[] {
+  const limits = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));
+  while (tableWidth(limits) > width) {
+    const widest = limits.indexOf(Math.max(...limits));
+    if (limits[widest]! <= SHORTEST) break;
+    limits[widest]!--;
+  }
+  return rows.map((row) => row.map((cell, column) => shortened(cell, limits[column]!)));
+}
+
+function tableWidth(widths: readonly number[]): number {
+  const stops = widths.slice(0, -1).map((width) => Math.ceil((width + 1) / TAB_WIDTH) * TAB_WIDTH);
+  return stops.reduce((sum, stop) => sum + stop, widths.at(-1) ?? 0);
+}
+
+function shortened(cell: string, limit: number): string {
+  if (widthOf(cell) <= limit) return cell;
+  const characters = [...cell];
+  const head = Math.ceil((limit - 1) / 2);
+  return [...characters.slice(0, head), GAP, ...characters.slice(characters.length - (limit - 1 - head))].join('');
+}
+
 function widthOf(cell: string): number {
   // Only characters outside the basic plane take two units of a string.
   return /[\ud800-\udbff]/.test(cell) ? [...cell].length : cell.length;

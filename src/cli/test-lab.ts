@@ -16,6 +16,7 @@ export interface Ran {
 }
 
 export interface TestMachine {
+  readonly number: number;
   readonly id: string;
   readonly address: string;
   readonly endpoint: string;

@@ -29,7 +29,14 @@ export interface EventsOptions {
   /** Unit names; none means all. */
   readonly units?: readonly string[];
   /** Leave out what units are, and tell of what happens instead, beginning with this many past happenings. */
-  readonly happenings?: { readonly history: number };
+  readonly happenings?: {
+    readonly history: number;
+    /** Of the past only what happened between these times, in milliseconds since 1970. */
+    readonly sinceMs?: number | undefined;
+    readonly untilMs?: number | undefined;
+    /** Only what happened to this machine, or to units there. */
+    readonly machine?: string | undefined;
+  };
   /** Tell of the services that units declare as well. */
   readonly services?: boolean;
   readonly signal: AbortSignal;
@@ -259,7 +266,11 @@ export class FleetClient {
     if (options.happenings) {
       query.set('units', 'false');
       query.set('happened', 'true');
-      if (after === undefined) query.set('history', String(options.happenings.history));
+      const { history, sinceMs, untilMs, machine } = options.happenings;
+      if (machine) query.set('machine', machine);
+      if (after === undefined) query.set('history', String(history));
+      if (sinceMs !== undefined) query.set('since', String(sinceMs));
+      if (untilMs !== undefined) query.set('until', String(untilMs));
     }
     if (options.services) query.set('services', 'true');
     if (after !== undefined) query.set('after', after);

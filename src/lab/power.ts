@@ -9,12 +9,14 @@ import { forgetStore, startStore } from './lab-store.ts';
 import { startOnPort, whileChoosingPorts } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
-/** The machines named by their numbers or by a prefix of their ids. */
+/** The machines that are meant, each by its number, its name (m1), its address or the beginning of its id. */
 export function pickMachines(state: LabState, names: readonly string[]): LabMachine[] {
   return names.map((name) => {
     const found = /^\d{1,4}$/.test(name)
       ? state.machines.filter((machine) => machine.number === Number(name))
-      : state.machines.filter((machine) => machine.id.startsWith(name));
+      : state.machines.filter(
+          ({ id, address, number }) => id.startsWith(name) || address === name || `m${number}` === name,
+        );
     if (found.length === 1) return found[0]!;
     const known = state.machines.map((machine) => machine.number).join(', ');
     throw new FlotillaError(

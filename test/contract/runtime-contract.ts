@@ -79,6 +79,19 @@ export function runtimeContract(name: string, open: () => Promise<ContractHarnes
       assert.match(text, /^ +Active: failed \(Result: exit-code\) since .*; \S+ ago$/m);
       assert.match(text, /code=exited, status=3\/NOTIMPLEMENTED/);
       assert.match(text, /a\.service: Failed with result 'exit-code'\.$/m);
+      assert.deepEqual((await unitOf(runtime, 'a.service'))?.state.exit, { result: 'exit-code', status: 3 });
+    });
+
+    test('a unit that is killed tells the signal, and nothing of it once it runs again', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      await load(runtime, { 'a.service': service('ExecStart=/bin/sleep infinity') });
+      await startAndWait(runtime, 'a.service');
+      process.kill(await mainPid(runtime, 'a.service'), 'SIGKILL');
+      await waitForStates(runtime, (states) => states.get('a.service')?.exit !== undefined);
+      assert.deepEqual((await unitOf(runtime, 'a.service'))?.state.exit, { result: 'signal', signal: 9 });
+      await startAndWait(runtime, 'a.service');
+      assert.equal((await unitOf(runtime, 'a.service'))?.state.exit, undefined);
     });
 
     test('a unit whose binary is missing fails with 203/EXEC', async () => {

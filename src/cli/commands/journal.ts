@@ -46,10 +46,12 @@ async function run(context: Context): Promise<number> {
   const client = await context.client();
   const names = unitNames(await unitArguments(context, client));
   const units = new Map((await client.summaries(names)).map((unit) => [unit.name, unit]));
+  const { machineIdFor } = await import('../pick-machine.ts');
+  const wanted = await machineIdFor(client, context.flags.text('machine'));
   const sources: Source[] = [];
   let missing = 0;
   for (const name of names) {
-    const found = sourcesOf(context, name, units.get(name));
+    const found = sourcesOf(context, { name, wanted }, units.get(name));
     sources.push(...found);
     if (found.length === 0) missing++;
   }
@@ -65,17 +67,20 @@ interface Source {
 }
 
 /** Where the unit has a journal; none when it runs nowhere, or not there, which has been said then. */
-function sourcesOf(context: Context, name: string, unit: ApiUnitSummary | undefined): Source[] {
+function sourcesOf(
+  context: Context,
+  { name, wanted }: { readonly name: string; readonly wanted: string },
+  unit: ApiUnitSummary | undefined,
+): Source[] {
   const problem = unit ? notRunning(unit) : `Unit ${name} does not exist.`;
   if (!unit || problem !== undefined) {
     warn(context, problem!);
     return [];
   }
-  const wanted = context.flags.text('machine');
   const placements = unit.placements.filter((placement) => placement.machineID.startsWith(wanted));
   if (placements.length === 0) {
     const where = unit.placements.map(legend).join(', ');
-    warn(context, `Unit ${name} is on no machine ${wanted}; it is on ${where}`);
+    warn(context, `Unit ${name} is on no machine ${context.flags.text('machine')}; it is on ${where}`);
   }
   return placements.map((placement) => ({ name, placement }));
 }

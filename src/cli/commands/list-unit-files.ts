@@ -3,7 +3,9 @@ import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson, warn } from '../context.ts';
 import { hashLegend, machineLegend } from '../legend.ts';
 import { type Columns, chosenFields, printList } from '../list.ts';
-import { FULL, fieldsFlag, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+import { FULL, fieldsFlag, LIST_OUTPUT, NO_LEGEND } from '../shared-flags.ts';
+
+const WIDE = ['unit', 'hash', 'dstate', 'state', 'target', 'global', 'desc'];
 
 const COLUMNS: Columns<ApiUnitSummary> = {
   unit: (unit) => unit.name,
@@ -24,13 +26,13 @@ export const listUnitFiles: CommandSpec = {
     { line: 'fleetctl list-unit-files', about: 'Every unit, what it shall be (DSTATE) and what it is (STATE)' },
     { line: 'fleetctl list-unit-files --fields unit,desc', about: 'With their descriptions' },
   ],
-  flags: [FULL, NO_LEGEND, fieldsFlag('unit,hash,dstate,state,target', Object.keys(COLUMNS)), OUTPUT],
+  flags: [FULL, NO_LEGEND, fieldsFlag('unit,hash,dstate,state,target', Object.keys(COLUMNS)), LIST_OUTPUT],
   arguments: 'units',
   run,
 };
 
 async function run(context: Context): Promise<number> {
-  const fields = chosenFields(context, COLUMNS);
+  const fields = chosenFields(context, COLUMNS, WIDE);
   if (fields.includes('tmachine')) {
     warn(context, 'WARNING: The "tmachine" field is deprecated. Use "target" instead');
   }

@@ -3,9 +3,9 @@ import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson } from '../context.ts';
 import { hashLegend, machineLegend } from '../legend.ts';
 import { type Columns, chosenFields, printList } from '../list.ts';
-import { FULL, fieldsFlag, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+import { FULL, fieldsFlag, LIST_OUTPUT, NO_LEGEND } from '../shared-flags.ts';
 
-type Row = ApiUnitState & { readonly address: string };
+type Row = ApiUnitState & { readonly address: string; readonly hostname: string };
 
 const COLUMNS: Columns<Row> = {
   unit: (row) => row.name,
@@ -14,7 +14,10 @@ const COLUMNS: Columns<Row> = {
   sub: (row) => `${row.systemdSubState || '-'}${row.destroyed ? ' (destroyed)' : ''}`,
   load: (row) => row.systemdLoadState || '-',
   hash: (row, full) => hashLegend(row.hash, full) || '-',
+  hostname: (row) => row.hostname || '-',
 };
+
+const WIDE = ['unit', 'machine', 'hostname', 'load', 'active', 'sub', 'hash'];
 
 export const listUnits: CommandSpec = {
   name: 'list-units',
@@ -27,22 +30,26 @@ A unit that was destroyed is among them until its machine has stopped it, and ma
     { line: 'fleetctl list-units --no-legend --fields unit,sub', about: 'Two columns, for a script' },
     { line: 'fleetctl list-units -o json', about: 'For a program' },
   ],
-  flags: [FULL, NO_LEGEND, fieldsFlag('unit,machine,active,sub', Object.keys(COLUMNS)), OUTPUT],
+  flags: [FULL, NO_LEGEND, fieldsFlag('unit,machine,active,sub', Object.keys(COLUMNS)), LIST_OUTPUT],
   arguments: 'units',
   run,
 };
 
 async function run(context: Context): Promise<number> {
-  const fields = chosenFields(context, COLUMNS);
+  const fields = chosenFields(context, COLUMNS, WIDE);
   const client = await context.client();
   if (context.flags.text('output') === 'json') {
     sayJson(context, await select(context, await client.states()));
     return 0;
   }
-  const [all, machines] = await Promise.all([client.states(), fields.includes('machine') ? client.machines() : []]);
+  const names = fields.includes('machine') || fields.includes('hostname');
+  const [all, list] = await Promise.all([client.states(), names ? client.machines() : []]);
   const states = await select(context, all);
-  const addresses = new Map(machines.map((machine) => [machine.id, machine.primaryIP]));
-  const rows = states.map((state) => ({ ...state, address: addresses.get(state.machineID) ?? '' }));
+  const machines = new Map(list.map((machine) => [machine.id, machine]));
+  const rows = states.map((state) => {
+    const { primaryIP: address = '', hostname = '' } = machines.get(state.machineID) ?? {};
+    return { ...state, address, hostname };
+  });
   printList(context, rows, { columns: COLUMNS, fields });
   return 0;
 }

@@ -3,7 +3,7 @@ import { FlotillaError } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson, warn } from '../context.ts';
 import { printRows } from '../list.ts';
-import { NO_LEGEND, OUTPUT } from '../shared-flags.ts';
+import { FULL, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
 import { certificates } from './router-certificates.ts';
 
 export const router: CommandSpec = {
@@ -25,7 +25,7 @@ every machine that takes HTTPS (router_listen_tls), from the next moment on; the
     { line: 'fleetctl router certificates add example.com example.com.pem', about: 'Serve https://example.com' },
     { line: 'fleetctl router certificates', about: 'What expires when' },
   ],
-  flags: [NO_LEGEND, OUTPUT],
+  flags: [FULL, NO_LEGEND, OUTPUT],
   arguments: ['routes', 'backends', 'certificates', 'add', 'remove', 'render', 'nginx'],
   run,
 };

@@ -47,7 +47,8 @@ async function run(context: Context): Promise<number> {
 /** The unit's report, or undefined when there is none, which has been said then. */
 async function ask(context: Context, client: FleetClient, name: string): Promise<ApiUnitStatusReport | undefined> {
   const { isFlotillaError } = await import('../../lib/index.ts');
-  const machine = context.flags.text('machine');
+  const { machineIdFor } = await import('../pick-machine.ts');
+  const machine = await machineIdFor(client, context.flags.text('machine'));
   const lines = context.flags.count('lines');
   try {
     const report = await client.status(name, { lines, ...(machine ? { machine } : {}) });

@@ -1,10 +1,11 @@
-import type { ApiMachine, FleetClient } from '../../client/index.ts';
+import type { FleetClient } from '../../client/index.ts';
 import { FlotillaError } from '../../lib/index.ts';
 import { isTemplateName } from '../../model/index.ts';
 import { cliUnitName } from '../../unitfile/index.ts';
 import { machineIdLegend, machineLegend } from '../legend.ts';
+import { pickMachine } from '../pick-machine.ts';
 
-/** What the user wrote to name a machine: the beginning of its id, or a unit on it, or either. */
+/** What the user wrote to name a machine: its name, address or the beginning of its id; a unit on it; or either. */
 export interface MachineWords {
   readonly machine?: string;
   readonly unit?: string;
@@ -15,14 +16,10 @@ export interface MachineWords {
 export async function findMachine(client: FleetClient, words: MachineWords): Promise<string> {
   const machine = words.machine ?? words.either;
   const unit = words.unit ?? words.either;
-  const machines = machine === undefined ? [] : matching(await client.machines(), machine);
-  if (machines.length > 1) {
-    throw invalid(`ambiguous machine ${machine}: it may be ${machines.map(({ id }) => id).join(' or ')}`);
-  }
-  const [found] = machines;
+  const found = machine === undefined ? undefined : pickMachine(await client.machines(), machine);
   if (unit === undefined) {
     if (found) return addressOf({ id: found.id, address: found.primaryIP });
-    throw invalid(`no machine's id begins with ${machine}: see fleetctl list-machines`);
+    throw invalid(`no machine is ${machine}, by name, address or the beginning of its id: see fleetctl list-machines`);
   }
   const name = cliUnitName(unit);
   if (found && (await client.summaries([name])).length === 0) {
@@ -30,13 +27,6 @@ export async function findMachine(client: FleetClient, words: MachineWords): Pro
   }
   if (found) throw invalid(`${unit} is a machine as well as a unit: say which with --machine or --unit`);
   return addressOf(await machineOfUnit(client, name, words.either));
-}
-
-function matching(machines: readonly ApiMachine[], prefix: string): ApiMachine[] {
-  // As list-machines prints it: 85c0c595...
-  const start = prefix.replace(/\.{3}$/, '');
-  if (start === '') return [];
-  return machines.filter(({ id }) => id.startsWith(start));
 }
 
 async function machineOfUnit(client: FleetClient, name: string, either?: string): Promise<Place> {

@@ -255,7 +255,7 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
       const wrong: readonly [args: readonly string[], status: number, err: RegExp][] = [
         [[], 2, /^Name a machine, by the beginning of its id or by a unit on it\.\n/],
         [['nothing'], 1, /^nothing is neither a machine nor a unit/],
-        [['--machine', 'nothing'], 1, /^no machine's id begins with nothing/],
+        [['--machine', 'nothing'], 1, /^no machine is nothing, by name, address or the beginning of its id/],
         [['--unit', 'nothing'], 1, /^Unit nothing\.service does not exist/],
         [
           ['everywhere'],

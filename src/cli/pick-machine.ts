@@ -1,0 +1,39 @@
+import type { ApiMachine, FleetClient } from '../client/index.ts';
+import { FlotillaError } from '../lib/index.ts';
+import { matchesGlob } from '../model/index.ts';
+
+/**
+ * The machines that a user means: by host name, address, id or its beginning, or as a table shows it (`85c0c595...`, and
+ * with `/` its address).
+ */
+export function matchingMachines(machines: readonly ApiMachine[], text: string): readonly ApiMachine[] {
+  const start = text.replace(/\.{3}(?=$|\/)/, '').replace(/(?<=^[0-9a-f]{8,32})\/.*$/, '');
+  if (start === '') return [];
+  return machines.filter(
+    ({ id, hostname, primaryIP }) => id.startsWith(start) || hostname === text || primaryIP === text,
+  );
+}
+
+/** The same, where `text` may also be a pattern. */
+export function machinesLike(machines: readonly ApiMachine[], text: string): readonly ApiMachine[] {
+  const found = new Set(matchingMachines(machines, text));
+  return machines.filter(
+    (machine) =>
+      found.has(machine) ||
+      [machine.id, machine.primaryIP, machine.hostname ?? ''].some((name) => name !== '' && matchesGlob(text, name)),
+  );
+}
+
+/** The one machine that is meant, or undefined when there is none. Throws a sentence that lists them when there are several. */
+export function pickMachine(machines: readonly ApiMachine[], text: string): ApiMachine | undefined {
+  const found = matchingMachines(machines, text);
+  if (found.length < 2) return found[0];
+  const names = found.map(({ id, hostname, primaryIP }) => `${id} (${hostname ?? '-'}, ${primaryIP || '-'})`);
+  throw new FlotillaError('invalid', `ambiguous machine ${text}: it may be ${names.join(' or ')}`);
+}
+
+/** The id for `--machine`; empty without the flag. What is no machine of the cluster now may have been one: it is its id. */
+export async function machineIdFor(client: FleetClient, text: string): Promise<string> {
+  if (text === '') return '';
+  return pickMachine(await client.machines(), text)?.id ?? text.replace(/\.{3}$/, '');
+}
