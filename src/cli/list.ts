@@ -10,6 +10,12 @@ export type Columns<Row> = Readonly<Record<string, (row: Row, full: boolean) => 
 export function chosenFields<Row>(context: Context, columns: Columns<Row>, wide?: readonly string[]): string[] {
   if (wide && !context.flags.has('fields') && context.flags.text('output') === 'wide') return [...wide];
   const text = context.flags.text('fields');
+  if (context.flags.has('fields') && context.flags.text('output') === 'json') {
+    throw new FlotillaError(
+      'usage',
+      '--fields chooses columns of a table, and -o json prints all there is: give one of them',
+    );
+  }
   if (text === '') throw new FlotillaError('invalid', 'Must define output format');
   const fields = text.split(',').map((field) => field.trim());
   for (const field of fields) {

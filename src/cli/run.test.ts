@@ -78,6 +78,7 @@ const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
   ['--endpoint unix://var/run/x.sock list-units', 1, /^unable to connect to host "var" with scheme "unix"/],
   ['--endpoint nonsense list-units', 1, /^endpoint "nonsense" has no scheme/],
   ['list-units --fields unit,subb', 1, /^Invalid key in output format: "subb" .*did you mean sub\?/],
+  ['list-units --fields unit -o json', 2, /^--fields chooses columns of a table, and -o json prints all there is/],
   ['list-units --fields=', 1, /^Must define output format\n$/],
   [
     `--endpoint ${GONE} list-units`,

@@ -6,7 +6,7 @@ import { cliUnitName } from '../unitfile/index.ts';
 import { type Context, warn } from './context.ts';
 
 /** True when the argument is a pattern of unit names: no unit's name holds one of these characters. */
-function isPattern(arg: string): boolean {
+export function isPattern(arg: string): boolean {
   return /[*?[]/.test(arg);
 }
 

@@ -1,6 +1,9 @@
+import type { FleetClient } from '../../client/index.ts';
 import { FlotillaError } from '../../lib/index.ts';
+import { isTemplateName } from '../../model/index.ts';
 import type { Context } from '../context.ts';
-import { findMachine } from './find-machine.ts';
+import { isPattern, meansUnit } from '../unit-arguments.ts';
+import { findMachine, type MachineWords } from './find-machine.ts';
 import { SshConnection } from './ssh-connection.ts';
 import { parseSshHost } from './ssh-host.ts';
 import { sshSettings } from './ssh-settings.ts';
@@ -17,13 +20,25 @@ export async function runSsh(context: Context): Promise<number> {
     );
   }
   const { words, command } = takeApart(context);
-  const address = await findMachine(await context.client(), words);
+  const client = await context.client();
+  const address = await findMachine(client, await withOneUnit(client, words));
   const host = parseSshHost(address, flags.text('ssh-username'));
   const port = flags.has('ssh-port') ? { port: flags.count('ssh-port') } : {};
   const settings = { ...sshSettings(flags, io), forwardAgent };
   const tunnel = flags.text('tunnel') === '' ? undefined : await openTunnel(flags, io);
   const connection = await SshConnection.open({ ...host, ...port }, settings, tunnel);
   return connection.run(command);
+}
+
+/** A pattern may stand for a unit where it matches just one: a shell is on one machine. */
+async function withOneUnit(client: FleetClient, words: MachineWords): Promise<MachineWords> {
+  const pattern = words.unit ?? words.either;
+  if (pattern === undefined || !isPattern(pattern)) return words;
+  const found = (await client.summaries()).filter(({ name }) => !isTemplateName(name) && meansUnit(pattern, name));
+  if (found.length === 1) return { unit: found[0]!.name };
+  const names = found.map(({ name }) => name).join(', ');
+  const matches = found.length === 0 ? 'no unit' : `${found.length} units, ${names}`;
+  throw new FlotillaError('invalid', `ssh goes to one machine, and ${pattern} matches ${matches}: name one unit`);
 }
 
 /** Which machine is meant, and what is to be run there. */

@@ -206,7 +206,14 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
 
     test('finds the machine by its id, its beginning, and a unit on it', async () => {
       const { id } = first();
-      for (const name of [[id], [id.slice(0, 8)], ['hello'], ['--machine', id], ['--unit', 'hello.service']]) {
+      for (const name of [
+        [id],
+        [id.slice(0, 8)],
+        ['hello'],
+        ['hel*'],
+        ['--machine', id],
+        ['--unit', 'hello.service'],
+      ]) {
         const { status, out, err } = await ssh(...name, 'echo', 'here', '$SSH_CONNECTION');
         assert.deepEqual([status, err], [0, ''], name.join(' '));
         assert.match(out, new RegExp(`^here \\S+ \\d+ ${first().address} ${sshd.port}\n$`));
@@ -261,6 +268,12 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
           ['everywhere'],
           1,
           /^Unit everywhere\.service is global, .* choose with --machine of \S+\/127\.0\.1\.\d, \S+\/127\.0\.1\.\d\n/,
+        ],
+        [['every*', 'true'], 1, /^Unit everywhere\.service is global/],
+        [
+          ['*'],
+          1,
+          /^ssh goes to one machine, and \* matches 2 units, everywhere\.service, hello\.service: name one unit\n/,
         ],
         [['web@'], 1, /^web@\.service is a template, which runs nowhere: .* web@1\.service/],
         [['--machine', first().id, '--unit', 'hello'], 2, /give only one of them/],
