@@ -2,7 +2,7 @@
  * Bundles src/ into dist/: one CommonJS file per program, since one file starts fastest. Skips itself when dist/ is newer
  * than all sources, unless called with --force.
  */
-import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
@@ -79,6 +79,9 @@ async function bundle(): Promise<void> {
     });
     mkdirSync(path.join(dist, '.cache'), { recursive: true });
     for (const name of Object.keys(PROGRAMS)) writeFileSync(path.join(work, `${name}.cjs`), launcher(name));
+    // Node by another name: `pidof fleetd` goes by the first argument.
+    symlinkSync(process.execPath, path.join(work, 'fleetd'));
+    renameSync(path.join(work, 'fleetd'), path.join(dist, 'fleetd'));
     for (const file of globSync('*.cjs', { cwd: work })) renameSync(path.join(work, file), path.join(dist, file));
     renameSync(path.join(work, '.built'), stamp);
   } finally {

@@ -37,6 +37,11 @@ const SYSCTL = 'net/ipv4/tcp_migrate_req';
 /** Units that are started at boot. */
 const ENABLED: readonly string[] = ['fleet.socket', 'fleetd.service'];
 const PROGRAMS: readonly string[] = ['fleetctl', 'fleetd'];
+/** How Node is called for each; see bin/fleetd for why. */
+const LAUNCH: Readonly<Record<string, string>> = {
+  fleetctl: 'bin/node --disable-sigusr1',
+  fleetd: 'dist/fleetd --inspect-port=192.0.2.1:9229',
+};
 /** The bundles need it beside them; nothing else of node_modules. */
 const PACKAGE = 'lmdb';
 const START_LIMIT_MS = 30_000;
@@ -87,13 +92,14 @@ function installPrograms(prefix: string): void {
   for (const leftover of [fresh, old]) rmSync(leftover, { recursive: true, force: true });
   for (const directory of ['bin', 'dist']) mkdirSync(path.join(fresh, directory), { recursive: true });
   cpSync(process.execPath, path.join(fresh, 'bin/node'), { dereference: true });
+  symlinkSync('../bin/node', path.join(fresh, 'dist/fleetd'));
   for (const file of globSync('*.cjs', { cwd: path.join(root, 'dist') }))
     cpSync(path.join(root, 'dist', file), path.join(fresh, 'dist', file));
   for (const name of withDependencies(PACKAGE))
     cpSync(path.join(root, 'node_modules', name), path.join(fresh, 'node_modules', name), { recursive: true });
   for (const name of PROGRAMS) {
     const file = path.join(fresh, 'bin', name);
-    writeFileSync(file, `#!/bin/sh\nexec ${prefix}/bin/node ${prefix}/dist/${name}.cjs "$@"\n`);
+    writeFileSync(file, `#!/bin/sh\nexec ${prefix}/${LAUNCH[name]} ${prefix}/dist/${name}.cjs "$@"\n`);
     chmodSync(file, 0o755);
   }
   cpSync(path.join(root, 'bin/fleetd-guard'), path.join(fresh, 'bin/fleetd-guard'));

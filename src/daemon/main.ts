@@ -4,6 +4,7 @@
  * store; `fleetd supervisor` and `fleetd router` are started by fleetd itself: the first where there is no systemd, the
  * second where HTTP is routed.
  */
+import './begin-process.ts';
 import { parseArgs } from 'node:util';
 import { createLog, FlotillaError, type Log, messageOf, systemClock, VERSION } from '../lib/index.ts';
 import { loadConfig } from './config.ts';
@@ -43,7 +44,7 @@ async function runDaemon(file: string | undefined): Promise<void> {
   const { env, pid, execPath, argv } = process;
   const notifier = openServiceNotifier({ env, pid, clock: systemClock, log });
   // Not with the flags that Node was given for fleetd (see bin/fleetd): a router is the faster for more memory.
-  const self = { command: execPath, args: [argv[1]!] };
+  const self = { command: execPath, args: ['--disable-sigusr1', argv[1]!] };
   // systemd starts it again; what it holds of the old id is another machine's.
   const onAnotherId = () => fail(new FlotillaError('conflict', 'this machine has another id now: start fleetd again'));
   const starting = startFleetd({ config, env, pid, self, log, notifier, onAnotherId });

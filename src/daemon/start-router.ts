@@ -49,7 +49,9 @@ export function startRouter({ config, self, directory, ...rest }: StartRouterOpt
     clientTimeoutMs: CLIENT_TIMEOUT_MS,
   };
   const spawn = { command: self.command, args: [...self.args, 'router', '--dir', directory] };
-  return openRouter({ ...rest, settings, directory, spawn });
+  const router = openRouter({ ...rest, settings, directory, spawn });
+  rest.signal.addEventListener('abort', () => router.letGo());
+  return router;
 }
 
 /** Where the router reads certificates. Those of the store are kept here only where they are needed. */

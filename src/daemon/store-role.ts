@@ -29,7 +29,11 @@ export async function runStoreRole(args: readonly string[], log: Log): Promise<v
   });
   log.info('Embedded store serving', { endpoint: store.endpoint, directory: values['data-dir'], pid: process.pid });
   if (values.ready !== undefined) writeFileSync(values.ready, JSON.stringify({ pid: process.pid }));
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => void store.close().then(() => process.exit(0)));
-  }
+  let isClosing = false;
+  const close = () => {
+    if (isClosing) return;
+    isClosing = true;
+    void store.close().then(() => process.exit(0));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, close);
 }

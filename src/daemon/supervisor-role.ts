@@ -11,11 +11,14 @@ export async function runSupervisorRole(args: readonly string[], log: Log): Prom
   });
   if (!values.dir || !values['machine-id'])
     throw new FlotillaError('usage', 'fleetd supervisor needs --dir and --machine-id; fleetd itself starts it');
+  const retire = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => retire.abort());
   const ended = await runSupervisor({
     directory: values.dir,
     machineId: values['machine-id'],
     hostname: hostname(),
     log,
+    signal: retire.signal,
   });
   log.info('Supervisor ends', { because: ended });
   process.exit(0);

@@ -12,7 +12,7 @@ const FLEETD: string = import.meta.filename.endsWith('.cjs')
 
 /** As bin/fleetd starts it: all but the store. */
 const nodeFlags = (args: readonly string[]): readonly string[] =>
-  args[0] === 'store' ? [] : ['--max-semi-space-size=2'];
+  args[0] === 'store' ? ['--disable-sigusr1'] : ['--inspect-port=192.0.2.1:9229', '--max-semi-space-size=2'];
 
 /** What daemons inherit: settings of the person's shell for fleet or npm must not leak into a machine. */
 const INHERITED: readonly string[] = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
@@ -32,6 +32,8 @@ export async function spawnDaemon(args: readonly string[], log: string, env: Nod
   let child: ChildProcess;
   try {
     child = spawn(process.execPath, [...nodeFlags(args), FLEETD, ...args], {
+      // For `pidof fleetd`.
+      ...(args[0] === 'store' ? {} : { argv0: 'fleetd' }),
       detached: true,
       stdio: ['ignore', output, output],
       cwd: path.dirname(log),

@@ -33,6 +33,8 @@ export interface Router {
   caughtUp(): Promise<void>;
   /** No new requests for that backend; resolves when the router has heard. */
   drain(backendId: string): Promise<void>;
+  /** From now on a router process that ends is not started again: fleetd stops, and its service manager may end all at once. */
+  letGo(): void;
   /** Ends the router process. */
   close(): Promise<void>;
 }
@@ -55,6 +57,7 @@ class RouterClient implements Router {
   readonly #closing = new AbortController();
   readonly #calls = new Map<number, (backends: readonly BackendReport[]) => void>();
   #unsubscribe: () => void = () => {};
+  #isWanted = true;
   #settling = false;
   #child: ChildProcess | undefined;
   #calling = 0;
@@ -130,7 +133,7 @@ class RouterClient implements Router {
   }
 
   #startAgain(): void {
-    if (!this.#closing.signal.aborted) void this.#start();
+    if (this.#isWanted && !this.#closing.signal.aborted) void this.#start();
   }
 
   #failed(because: string): void {
@@ -169,7 +172,8 @@ class RouterClient implements Router {
     if (this.#child !== child) return;
     this.#child = undefined;
     if (this.#closing.signal.aborted) return;
-    if (this.listening.length > 0) this.#options.log.warn('The router process went away and is started again');
+    if (!this.#isWanted) this.failure = 'fleetd is stopping';
+    else if (this.listening.length > 0) this.#options.log.warn('The router process went away and is started again');
     this.listening = [];
     this.failure ??= 'its process went away';
     this.#options.clock.after(this.#backoff.next(), () => this.#startAgain());
@@ -211,6 +215,10 @@ class RouterClient implements Router {
       });
       this.#send(message(call));
     });
+  }
+
+  letGo(): void {
+    this.#isWanted = false;
   }
 
   async close(): Promise<void> {

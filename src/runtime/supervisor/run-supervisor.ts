@@ -26,7 +26,10 @@ export interface RunSupervisorOptions {
   readonly log: Log;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Ends the process without harm to any unit, as `retire` does. */
+  /**
+   * Ends the process without harm to any unit, as `retire` does, once fleetd has let go of it: a stop of all processes of a
+   * service at once leaves fleetd time to stop its units.
+   */
   readonly signal?: AbortSignal;
   /** Bytes of a unit's log file before it is put aside; two are kept. 8 MB unless said otherwise. */
   readonly maxLogFileBytes?: number;
@@ -70,7 +73,8 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
     units: supervisor.units.size,
     groups: supervisor.groups.kind,
   });
-  options.signal?.addEventListener('abort', () => service.end('retired'), { once: true });
+  if (options.signal?.aborted) service.retireUnused();
+  options.signal?.addEventListener('abort', () => service.retireUnused(), { once: true });
   const how = await service.ended;
   supervisor.flush();
   if (how === 'idle') leaveCgroupTree(directory.path);
@@ -87,6 +91,7 @@ class SupervisorService {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   #cancelIdle: (() => void) | undefined;
+  #retiring = false;
   #end: (how: 'retired' | 'idle') => void = () => {};
   readonly ended: Promise<'retired' | 'idle'>;
 
@@ -115,8 +120,15 @@ class SupervisorService {
     this.#end(how);
   }
 
+  /** Ends as soon as nobody is connected. */
+  retireUnused(): void {
+    this.#retiring = true;
+    if (this.#clients.size === 0) this.end('retired');
+  }
+
   #watchIdle(): void {
     this.#cancelIdle?.();
+    if (this.#retiring) this.retireUnused();
     if (this.#clients.size > 0 || this.#supervisor.units.size > 0) return;
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => this.end('idle'));
   }
