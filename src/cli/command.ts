@@ -1,6 +1,16 @@
 import type { Context } from './context.ts';
 import type { FlagSpec } from './flags.ts';
 
+/** `fleetctl COMMAND NAME …`, as data for help and completion. */
+export interface Subcommand {
+  readonly name: string;
+  readonly usage: string;
+  readonly about: string;
+  /** Names of those of the command's flags that it takes. */
+  readonly flags: readonly string[];
+  readonly examples: readonly { readonly line: string; readonly about: string }[];
+}
+
 /** A command as data: dispatch, help and completion are made from the table of these. */
 export interface CommandSpec {
   readonly name: string;
@@ -12,6 +22,8 @@ export interface CommandSpec {
   readonly about?: string;
   readonly examples: readonly { readonly line: string; readonly about: string }[];
   readonly flags: readonly FlagSpec[];
+  /** What its first argument may be, each with help of its own. */
+  readonly subcommands?: readonly Subcommand[];
   /** What completion offers for arguments. */
   readonly arguments: 'none' | 'units' | 'files' | 'machines' | 'services' | 'commands' | readonly string[];
   /** Left out of the list of commands. */

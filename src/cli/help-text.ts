@@ -1,5 +1,5 @@
-import { VERSION } from '../lib/index.ts';
-import type { CommandSpec } from './command.ts';
+import { VERSION, wrapText } from '../lib/index.ts';
+import type { CommandSpec, Subcommand } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import type { FlagSpec } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
@@ -8,29 +8,74 @@ import { GLOBAL_FLAGS } from './global-flags.ts';
 export function globalHelp(): string {
   const commands = COMMANDS.filter((command) => !command.hidden);
   return [
-    section('NAME', ['fleetctl - make many machines behave as one: submit systemd units, the cluster runs them']),
+    section(
+      'NAME',
+      wrapped('fleetctl - make many machines behave as one: submit systemd units, the cluster runs them'),
+    ),
     section('USAGE', ['fleetctl [global options] <command> [command options] [arguments...]']),
     section('VERSION', [VERSION]),
     section('COMMANDS', aligned(commands.map((command) => [command.name, command.summary]))),
     section('GLOBAL OPTIONS', aligned(GLOBAL_FLAGS.filter(isShown).map(flagRow))),
-    `Global options can also be set in the environment: --some-flag is FLEETCTL_SOME_FLAG.
-Flags take one dash or two, and stand before or behind the command, which may be shortened (fleetctl list-m).
+    `Global options can also be set in the environment: --some-flag is
+FLEETCTL_SOME_FLAG. Flags take one dash or two, and stand before or behind the
+command, which may be shortened (fleetctl list-m).
 
 Run "fleetctl help <command>" for more on one command.
 `,
   ].join('\n');
 }
 
-/** What `fleetctl help COMMAND` and `fleetctl COMMAND --help` print. */
-export function commandHelp(command: CommandSpec): string {
-  const flags = command.flags.filter(isShown);
-  const examples = aligned(command.examples.map(({ line, about }) => [line, `# ${about}`]));
+/** What `fleetctl help COMMAND` and `fleetctl COMMAND --help` print, or with a subcommand the same of that alone. */
+export function helpOf(command: CommandSpec, part?: string): string {
+  const subcommand = command.subcommands?.find(({ name }) => name === part);
+  return subcommand ? subcommandHelp(command, subcommand) : commandHelp(command);
+}
+
+function commandHelp(command: CommandSpec): string {
+  const parts = command.subcommands ?? [];
+  return helpPage({
+    ...command,
+    title: `${command.name} - ${command.summary}`,
+    usages:
+      parts.length === 0 || command.usage !== ''
+        ? [`${command.name} ${command.usage}`]
+        : parts.map(({ name, usage }) => `${command.name} ${name} ${usage}`),
+  });
+}
+
+function subcommandHelp(command: CommandSpec, { name, usage, about, flags, examples }: Subcommand): string {
+  return helpPage({
+    title: `${command.name} ${name} - ${about}`,
+    usages: [`${command.name} ${name} ${usage}`],
+    about: undefined,
+    flags: command.flags.filter((flag) => flags.includes(flag.name)),
+    examples,
+    subcommands: undefined,
+  });
+}
+
+interface Page extends Pick<CommandSpec, 'flags' | 'examples'> {
+  readonly title: string;
+  readonly usages: readonly string[];
+  readonly about?: string | undefined;
+  readonly subcommands?: readonly Subcommand[] | undefined;
+}
+
+function helpPage({ title, usages, about, subcommands = [], flags, examples }: Page): string {
+  const shown = flags.filter(isShown);
+  const parts = subcommands.map((part): [string, string] => [`${part.name} ${part.usage}`.trim(), part.about]);
   return [
-    section('NAME', [`fleetctl ${command.name} - ${command.summary}`]),
-    section('USAGE', [`fleetctl ${command.name} ${command.usage}`.trim()]),
-    ...(command.about ? [section('DESCRIPTION', command.about.split('\n'))] : []),
-    ...(flags.length > 0 ? [section('OPTIONS', aligned(flags.map(flagRow)))] : []),
-    ...(examples.length > 0 ? [section('EXAMPLES', examples)] : []),
+    section('NAME', wrapped(`fleetctl ${title}`)),
+    section(
+      'USAGE',
+      usages.flatMap((usage) => wrapped(`fleetctl ${usage}`.trim(), '    ')),
+    ),
+    ...(about ? [section('DESCRIPTION', paragraphs(about))] : []),
+    ...(parts.length > 0 ? [section('SUBCOMMANDS', aligned(parts))] : []),
+    ...(shown.length > 0 ? [section('OPTIONS', aligned(shown.map(flagRow)))] : []),
+    ...(examples.length > 0
+      ? [section('EXAMPLES', aligned(examples.map(({ line, about: what }) => [line, `# ${what}`])))]
+      : []),
     'For help on global options run "fleetctl help"\n',
   ].join('\n');
 }
@@ -47,10 +92,38 @@ function flagRow(flag: FlagSpec): [string, string] {
 }
 
 function section(title: string, lines: readonly string[]): string {
-  return `${title}:\n${lines.map((line) => `\t${line}\n`).join('')}`;
+  return `${title}:\n${lines.map((line) => (line === '' ? '\n' : `\t${line}\n`)).join('')}`;
 }
 
+/** What is left of 80 columns behind a tab. */
+const WIDTH = 72;
+const LEFT_AT_MOST = 30;
+
+/** Two columns; a left cell that is long stands on a line of its own. */
 function aligned(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(0, ...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`);
+  const lefts = rows.map(([left]) => left.length);
+  const width = Math.max(0, ...lefts.filter((length) => length <= LEFT_AT_MOST));
+  return rows.flatMap(([left, right]) => {
+    const whole = `${left.padEnd(width)}  ${right}`;
+    if (whole.length <= WIDTH && left.length <= Math.max(width, WIDTH - right.length - 2)) return [whole];
+    const indent = ' '.repeat(width + 2);
+    if (left.length <= width) return wrapped(whole, indent);
+    return [...wrapped(left, '    '), ...wrapped(`${indent}${right}`, indent)];
+  });
+}
+
+/** Prose is broken anew, paragraph by paragraph; a line that has two columns stays a line. */
+function paragraphs(text: string): string[] {
+  const lines: { text: string; left: number }[] = [];
+  for (const line of text.split('\n')) {
+    const left = /^\s*\S+(?: \S+)*\s{2,}(?=\S)/.exec(line)?.[0].length ?? 0;
+    const last = lines.at(-1);
+    if (left === 0 && line !== '' && last && last.left === 0 && last.text !== '') last.text += ` ${line}`;
+    else lines.push({ text: line, left });
+  }
+  return lines.flatMap(({ text: whole, left }) => wrapped(whole, ' '.repeat(Math.min(left, LEFT_AT_MOST))));
+}
+
+function wrapped(text: string, indent = ''): string[] {
+  return wrapText(text, WIDTH, indent);
 }

@@ -47,7 +47,31 @@ test('every command that works is listed, and explains itself', async () => {
     for (const flag of command.flags.filter((one) => !one.deprecated))
       assert.ok(out.includes(`--${flag.name}`), flag.name);
     assert.equal(list.includes(`\t${command.name} `), !command.hidden, command.name);
-    if (!command.raw) assert.deepEqual(await run(`${command.name} --help`), { status: 0, out, err: '' });
+    assert.deepEqual(await run(`${command.name} --help`), { status: 0, out, err: '' });
+  }
+});
+
+test('every part of a command has help of its own', async () => {
+  for (const command of COMMANDS) {
+    for (const { name } of command.subcommands ?? []) {
+      const { out, status } = await run(`help ${command.name} ${name}`);
+      assert.equal(status, 0);
+      assert.match(out, new RegExp(`^NAME:\n\tfleetctl ${command.name} ${name} - `));
+      for (const flag of ['-h', '--help'])
+        assert.deepEqual(await run(`${command.name} ${name} ${flag}`), { status: 0, out, err: '' });
+    }
+  }
+});
+
+test('no line of help is wider than 80 columns', async () => {
+  const lines = ['help'];
+  for (const { name, subcommands = [] } of COMMANDS)
+    lines.push(`help ${name}`, ...subcommands.map((part) => `help ${name} ${part.name}`));
+  for (const line of lines) {
+    const { out } = await run(line);
+    const wide = out.split('\n').filter((text) => text.replace(/^\t/, '        ').length > 80);
+    assert.deepEqual(wide, [], line);
+    assert.ok(!out.slice(1).includes('\t\t'));
   }
 });
 

@@ -29,7 +29,7 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const name = line.words[0];
   if (wants('version', 'v')) return findCommand('version').run(contextOf([], io, resolve('version', [])));
   if (name === undefined || wants('help', 'h')) {
-    return findCommand('help').run(contextOf(name === undefined ? [] : [name], io, resolve('help', [])));
+    return findCommand('help').run(contextOf(line.words.slice(0, 2), io, resolve('help', [])));
   }
   const command = findCommand(name);
   const flags = resolve(command.name, command.flags);

@@ -8,6 +8,8 @@ export interface Setting<T> {
   readonly default: T;
   readonly description: string;
   readonly parse: (text: string) => T;
+  /** A value as a person writes it into the file, which `parse` reads back. */
+  write(value: T): string;
   /** What is passed over in a value that is taken all the same, if anything, in words. */
   readonly passedOver?: (text: string) => string | undefined;
   /** Accepted for old configuration files, without effect. */
@@ -20,7 +22,7 @@ const DEFAULT_SERVERS: readonly string[] = ['http://127.0.0.1:2379', 'http://127
 
 export const SETTINGS = {
   verbosity: number(0, 'Log more when greater than 0.'),
-  etcd_servers: list(DEFAULT_SERVERS, 'The etcd endpoints; any of them will do.'),
+  etcd_servers: list(DEFAULT_SERVERS, 'The etcd endpoints, any of which will do: URL,URL or ["URL", "URL"].'),
   etcd_username: text('', 'User name for etcd.'),
   etcd_password: text('', 'Password for etcd.'),
   etcd_cafile: text('', "File with the certificate authority of etcd's certificates."),
@@ -120,7 +122,7 @@ export function changedForLater(before: Config, after: Config): SettingName[] {
 }
 
 function text(value: string, description: string, ignored = false): Setting<string> {
-  return { default: value, description, parse: (input) => input, ignored };
+  return { default: value, description, parse: (input) => input, write: (given) => given, ignored };
 }
 
 function orEmpty<T>(setting: Setting<T>): Setting<T> {
@@ -134,7 +136,7 @@ function number(value: number, description: string): Setting<number> {
       throw new Error(`${JSON.stringify(input)} is not a number`);
     return parsed;
   };
-  return { default: value, description, parse };
+  return { default: value, description, parse, write: String };
 }
 
 function flag(value: boolean, description: string, ignored = false): Setting<boolean> {
@@ -143,7 +145,7 @@ function flag(value: boolean, description: string, ignored = false): Setting<boo
     if (/^(0|f|false|no|off|)$/i.test(input)) return false;
     throw new Error(`${JSON.stringify(input)} is neither true nor false`);
   };
-  return { default: value, description, parse, ignored };
+  return { default: value, description, parse, write: String, ignored };
 }
 
 /** One of a few words, the first of them unless set. */
@@ -152,7 +154,7 @@ function choice<const T extends readonly [string, ...string[]]>(words: T, descri
     if (words.includes(input)) return input;
     throw new Error(`${JSON.stringify(input)} is none of ${words.join(', ')}`);
   };
-  return { default: words[0], description, parse };
+  return { default: words[0], description, parse, write: (given) => given };
 }
 
 /** `["a", "b"]`, or `a, b`. */
@@ -163,7 +165,7 @@ function list(value: readonly string[], description: string): Setting<readonly s
       .split(',')
       .map((item) => unquote(item.trim()))
       .filter((item) => item !== '');
-  return { default: value, description, parse };
+  return { default: value, description, parse, write: (given) => given.join(',') };
 }
 
 /** As fleet has it, one pair that is none is no reason not to start. */
@@ -179,7 +181,11 @@ function metadata(description: string): Setting<Readonly<Record<string, string>>
     const others = items(input).filter((item) => item !== '' && !isPair(item));
     return others.length === 0 ? undefined : `${JSON.stringify(others.join(','))} is not key=value and is ignored`;
   };
-  return { default: {}, description, parse, passedOver };
+  const write = (given: Readonly<Record<string, string>>) =>
+    Object.entries(given)
+      .map((pair) => pair.join('='))
+      .join(',');
+  return { default: {}, description, parse, write, passedOver };
 }
 
 /** Go durations: 30s, 1m30s, 500ms; a bare number is taken as seconds. In milliseconds. */
@@ -189,7 +195,12 @@ function duration(value: number, description: string): Setting<number> {
     if (ms === undefined) throw new Error(`${JSON.stringify(input)} is not a duration like 30s`);
     return ms;
   };
-  return { default: value, description, parse };
+  return { default: value, description, parse, write: durationText };
+}
+
+function durationText(ms: number): string {
+  if (ms % 60_000 === 0 && ms > 0) return `${ms / 60_000}m`;
+  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 
 /** The value without one pair of 'single' or "double" quotes around it. */

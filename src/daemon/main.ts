@@ -8,8 +8,8 @@ import './begin-process.ts';
 import { parseArgs } from 'node:util';
 import { createLog, FlotillaError, type Log, messageOf, systemClock, VERSION } from '../lib/index.ts';
 import { loadConfig } from './config.ts';
-import { SETTINGS } from './config-schema.ts';
 import type { Fleetd } from './fleetd.ts';
+import { helpText } from './help-text.ts';
 import { openServiceNotifier, type ServiceNotifier } from './service-notifier.ts';
 
 const ROLES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
@@ -31,7 +31,7 @@ async function main(argv: readonly string[]): Promise<void> {
     },
   });
   if (values.version) return print(`fleetd version ${VERSION}`);
-  if (values.help) return print(help());
+  if (values.help) return print(helpText());
   await runDaemon(values.config);
 }
 
@@ -101,29 +101,6 @@ function openLog(verbosity: number): Log {
   // The journal stamps lines itself.
   const stamp = process.env['JOURNAL_STREAM'] ? () => '' : () => `${new Date(systemClock.now()).toISOString()} `;
   return createLog((line) => process.stderr.write(`${stamp()}${line}\n`), verbosity > 0 ? 'debug' : 'info');
-}
-
-function help(): string {
-  const rows = Object.entries(SETTINGS).map(
-    ([name, { default: value, description }]) =>
-      `  ${name.padEnd(26)} ${description} [${typeof value === 'string' ? value : JSON.stringify(value)}]`,
-  );
-  return [
-    `fleetd ${VERSION}: the daemon of one machine of a Flotilla cluster`,
-    '',
-    'Usage:',
-    '  fleetd [--config FILE]                      run this machine; default file /etc/fleet/fleet.conf',
-    '  fleetd store --data-dir DIR [--listen H:P]  serve the embedded store, in place of etcd on one computer',
-    '  fleetd --version | --help',
-    '',
-    'Examples:',
-    '  fleetd --config /etc/fleet/fleet.conf',
-    '  FLEET_METADATA=region=eu,disk=ssd fleetd',
-    '  fleetd store --data-dir /var/lib/flotilla-store --listen 127.0.0.1:2379',
-    '',
-    'Settings, as key=value lines of the file or as FLEET_<KEY> in the environment [default]:',
-    ...rows,
-  ].join('\n');
 }
 
 function print(text: string): void {

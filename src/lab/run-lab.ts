@@ -13,25 +13,6 @@ import { readMachineMetadata, readMetadata, readSetting } from './settings.ts';
 import { labStatus, printStatus } from './status.ts';
 import { type UpOptions, up } from './up.ts';
 
-const LAB_USAGE = `A cluster on this computer: an embedded store and machines at 127.0.1.1, 127.0.1.2, …, each a fleetd of its own.
-
-Usage:
-  fleetctl lab up [--machines 3] [--detach] [--port 49153] [--agent-ttl 5s] [--port-base PORT]
-                  [--metadata KEY=VALUE,…] [--machine N:KEY=VALUE,…] [--set [N:]SETTING=VALUE]
-                                        start it; Ctrl-C stops it unless --detach
-  fleetctl lab status [-o json]         machines, their state and addresses, and who leads
-  fleetctl lab kill N… [--daemon-only]  cut the power of machines, or kill only their fleetd
-  fleetctl lab revive N…                bring killed machines back
-  fleetctl lab outage                   cut the power of everything at once
-  fleetctl lab restore [N…]             bring the store and all machines back, or only those named
-  fleetctl lab down [--wipe]            stop it cleanly; --wipe also deletes its units and data
-
---metadata is of all machines, --machine adds some to one; --set is any other setting of fleetd. They are kept for the next
-start; an empty VALUE takes one back. With --port-base the API, the store, Consul's API, DNS, HTTP and HTTPS take six ports from
-there on. A port that is taken is replaced by the one from before, or a free one, and that is told.
-N is a machine's number or a prefix of its id. The lab lives in $FLOTILLA_LAB, by default ~/.local/state/flotilla/lab.
-`;
-
 type Verb = (lab: string, args: Arguments, io: LabIo) => Promise<number>;
 
 interface Arguments {
@@ -51,7 +32,6 @@ const OPTIONS = {
   'daemon-only': { type: 'boolean' },
   wipe: { type: 'boolean' },
   output: { type: 'string', short: 'o' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
 interface VerbEntry {
@@ -104,20 +84,11 @@ export async function runLab(argv: readonly string[], io: LabIo): Promise<number
 }
 
 async function dispatch(argv: readonly string[], io: LabIo): Promise<number> {
-  const [verb = 'help', ...args] = argv.map((arg) => arg.replace(/^-(?=[a-z-]{2})(?!-)/, '--'));
-  if (['help', '--help', '-h'].includes(verb)) {
-    io.out(LAB_USAGE);
-    return 0;
-  }
+  const [verb = '', ...args] = argv.map((arg) => arg.replace(/^-(?=[a-z-]{2})(?!-)/, '--'));
   const entry = VERBS[verb];
   if (entry === undefined)
     throw new FlotillaError('usage', `unknown lab command ${verb}; there are ${Object.keys(VERBS).join(', ')}`);
-  const parsed = parse(verb, entry, args);
-  if (parsed.values['help']) {
-    io.out(LAB_USAGE);
-    return 0;
-  }
-  return await entry.run(labDirectory(io.env), parsed, io);
+  return await entry.run(labDirectory(io.env), parse(verb, entry, args), io);
 }
 
 function parse(verb: string, entry: VerbEntry, args: readonly string[]): Arguments {
@@ -125,9 +96,9 @@ function parse(verb: string, entry: VerbEntry, args: readonly string[]): Argumen
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: entry.names !== 'none',
-      options: Object.fromEntries([...entry.options, 'help' as const].map((name) => [name, OPTIONS[name]])),
+      options: Object.fromEntries(entry.options.map((name) => [name, OPTIONS[name]])),
     });
-    if (entry.names === 'some' && positionals.length === 0 && !values['help'])
+    if (entry.names === 'some' && positionals.length === 0)
       throw new Error(`name the machines: fleetctl lab ${verb} N`);
     return { names: positionals, values: values as Arguments['values'] };
   } catch (error) {

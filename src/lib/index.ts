@@ -12,3 +12,4 @@ export * from './process-stat.ts';
 export * from './random.ts';
 export * from './sync-directory.ts';
 export * from './version.ts';
+export * from './wrap-text.ts';

@@ -4,17 +4,20 @@ import type { Context } from '../context.ts';
 export const help: CommandSpec = {
   name: 'help',
   summary: 'Print the commands there are, or how to use one',
-  usage: '[COMMAND]',
-  examples: [{ line: 'fleetctl help start', about: 'All about one command' }],
+  usage: '[COMMAND [SUBCOMMAND]]',
+  examples: [
+    { line: 'fleetctl help start', about: 'All about one command' },
+    { line: 'fleetctl help lab kill', about: 'All about a part of one' },
+  ],
   flags: [],
   arguments: 'commands',
   run: async (context: Context) => {
-    const { commandHelp, globalHelp } = await import('../help-text.ts');
-    const [name] = context.args;
+    const { globalHelp, helpOf } = await import('../help-text.ts');
+    const [name, part] = context.args;
     if (name === undefined) context.io.out(globalHelp());
     else {
       const { findCommand } = await import('../run.ts');
-      context.io.out(commandHelp(findCommand(name)));
+      context.io.out(helpOf(findCommand(name), part));
     }
     return 0;
   },

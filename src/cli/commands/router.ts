@@ -1,23 +1,56 @@
 import type { ApiRouter, ApiRouterBackend } from '../../client/index.ts';
 import { FlotillaError } from '../../lib/index.ts';
-import type { CommandSpec } from '../command.ts';
+import type { CommandSpec, Subcommand } from '../command.ts';
 import { type Context, sayJson, warn } from '../context.ts';
 import { printRows } from '../list.ts';
 import { FULL, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
 import { certificates } from './router-certificates.ts';
 
+const TABLE = ['full', 'no-legend', 'output'];
+
+const PARTS: readonly Subcommand[] = [
+  {
+    name: 'routes',
+    usage: '[-o json]',
+    about: 'Print hosts and paths, and the instances that share their requests',
+    flags: TABLE,
+    examples: [{ line: 'fleetctl router routes', about: 'Which host leads where' }],
+  },
+  {
+    name: 'backends',
+    usage: '[-o json]',
+    about:
+      'Print each instance as the router sees it: requests under way and so far, and whether it rests after failures',
+    flags: TABLE,
+    examples: [{ line: 'fleetctl router backends -o json', about: 'For a program' }],
+  },
+  {
+    name: 'render',
+    usage: 'nginx',
+    about: "Print the routes as a file for nginx's conf.d",
+    flags: [],
+    examples: [{ line: 'fleetctl router render nginx > /etc/nginx/conf.d/services.conf', about: 'Let nginx do it' }],
+  },
+  {
+    name: 'certificates',
+    usage: '[add NAME FILE|remove NAME]',
+    about:
+      'Print the certificates in the store, their hosts and the day on which they expire; add NAME FILE stores one with its chain and key, all in one PEM file, in the place of the one of that name; remove NAME takes it away again',
+    flags: TABLE,
+    examples: [
+      { line: 'fleetctl router certificates', about: 'What expires when' },
+      { line: 'fleetctl router certificates add example.com example.com.pem', about: 'Serve https://example.com' },
+    ],
+  },
+];
+
 export const router: CommandSpec = {
   name: 'router',
   summary: 'Show where HTTP requests go, and keep the certificates for HTTPS',
   usage: 'routes|backends|render nginx|certificates [add NAME FILE|remove NAME]',
-  about: `routes         hosts and paths, and the instances that share their requests
-backends       each instance as the router sees it: requests under way and so far, and whether it rests after failures
-render nginx   the routes as a file for nginx's conf.d
-certificates   those in the store, with the hosts they are for and the day on which they expire
-  add NAME FILE   store a certificate with its chain and key, all in one PEM file, in the place of the one of that name
-  remove NAME     take it away again
-The routes are the same on all machines; backends are those of the machine that fleetctl talks to. Certificates are used by
+  about: `The routes are the same on all machines; backends are those of the machine that fleetctl talks to. Certificates are used by
 every machine that takes HTTPS (router_listen_tls), from the next moment on; their keys go in, and never come out again.`,
+  subcommands: PARTS,
   examples: [
     { line: 'fleetctl router routes', about: 'Which host leads where' },
     { line: 'fleetctl router backends -o json', about: 'For a program' },
