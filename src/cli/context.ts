@@ -1,13 +1,13 @@
 import type { FleetClient } from '../client/index.ts';
 import type { Clock } from '../lib/index.ts';
 import type { Flags } from './flags.ts';
-import type { Io } from './io.ts';
+import type { ShownIo } from './io.ts';
 
 /** What a command gets to run with. */
 export interface Context {
   readonly flags: Flags;
   readonly args: readonly string[];
-  readonly io: Io;
+  readonly io: ShownIo;
   readonly clock: Clock;
   /** The client of the API which the flags choose; loaded and made on the first call. */
   client(): Promise<FleetClient>;

@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
-import { FlotillaError, systemReason } from '../lib/index.ts';
+import { FlotillaError, shownText, systemReason } from '../lib/index.ts';
 
 /** What a command may touch of the process it runs in. */
 export interface Io {
@@ -13,6 +13,21 @@ export interface Io {
   /** How wide that terminal is, where that is known. */
   columns?(): number | undefined;
   errIsTerminal(): boolean;
+}
+
+/** What commands print to: nothing that comes from outside reaches a terminal as more than text. */
+export interface ShownIo extends Io {
+  /** For bytes that are the result itself, and for fleetctl's own colours around text that was made fit to be shown. */
+  readonly raw: Io;
+}
+
+export function shownIo(raw: Io): ShownIo {
+  return {
+    ...raw,
+    out: (text) => raw.out(shownText(text)),
+    err: (text) => raw.err(shownText(text)),
+    raw,
+  };
 }
 
 /** Thrown by `out` when whoever read our output has gone; the command ends quietly. */

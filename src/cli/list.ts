@@ -1,4 +1,4 @@
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError, shownCell } from '../lib/index.ts';
 import type { Context } from './context.ts';
 import { nearest } from './nearest.ts';
 import { fitTable, formatTable } from './table.ts';
@@ -54,24 +54,24 @@ export function printRows(
   paint?: (cell: string, column: number) => string,
 ): void {
   if (!context.flags.bool('no-legend')) {
-    context.io.out(formatTable(fitted(context, [headings, ...cells]), paint));
+    context.io.raw.out(formatTable(fitted(context, [headings, ...cells]), paint));
     return;
   }
   // For scripts: one tab between cells whatever their width, so that `cut -f2` is the second column of every line.
   const aligned = context.io.outIsTerminal();
-  context.io.out(
-    aligned ? formatTable(fitted(context, cells), paint) : cells.map((row) => `${row.join('\t')}\n`).join(''),
-  );
+  const text = () => cells.map((row) => `${row.map(shownCell).join('\t')}\n`).join('');
+  context.io.raw.out(aligned ? formatTable(fitted(context, cells), paint) : text());
 }
 
 const USUAL_COLUMNS = 80;
 
 /** Lines fit the terminal, unless all was asked for; what goes to a program or a file is always whole. */
 function fitted(context: Context, rows: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  const shown = rows.map((row) => row.map(shownCell));
   const { flags, io } = context;
   const whole =
     (flags.knows('full') && flags.bool('full')) || (flags.knows('output') && flags.text('output') === 'wide');
-  return whole || !io.outIsTerminal() ? rows : fitTable(rows, Math.max(io.columns?.() ?? 0, USUAL_COLUMNS));
+  return whole || !io.outIsTerminal() ? rows : fitTable(shown, Math.max(io.columns?.() ?? 0, USUAL_COLUMNS));
 }
 
 const COLOURS: Readonly<Record<string, number>> = {

@@ -18,13 +18,13 @@ export class Progress {
     const line = `${done} of ${this.#total} units there`;
     if (line === this.#onScreen) return;
     this.#onScreen = line;
-    this.#context.io.err(`\r\x1b[K${line}`);
+    this.#context.io.raw.err(`\r\x1b[K${line}`);
   }
 
   /** Makes room for an ordinary line. */
   clear(): void {
     if (this.#onScreen === '') return;
     this.#onScreen = '';
-    this.#context.io.err('\r\x1b[K');
+    this.#context.io.raw.err('\r\x1b[K');
   }
 }

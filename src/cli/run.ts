@@ -4,12 +4,13 @@ import { BEYOND_FLEET, COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
 import { type Flags, type Found, resolveFlags, splitLine } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
-import { type Io, OutputClosed } from './io.ts';
+import { type Io, OutputClosed, type ShownIo, shownIo } from './io.ts';
 import { nearest } from './nearest.ts';
 import { ALIASES, ourWord } from './other-words.ts';
 
 /** Runs one command line, without the program's name, and answers the exit status. */
-export async function runFleetctl(argv: readonly string[], io: Io): Promise<number> {
+export async function runFleetctl(argv: readonly string[], raw: Io): Promise<number> {
+  const io = shownIo(raw);
   try {
     return await dispatch(argv, io);
   } catch (error) {
@@ -21,7 +22,7 @@ export async function runFleetctl(argv: readonly string[], io: Io): Promise<numb
   }
 }
 
-async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
   const specs = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
   const line = splitLine(argv, specs, isForeignFrom);
   const wants = (...names: string[]) =>
@@ -77,7 +78,7 @@ export function findCommand(word: string): CommandSpec {
   );
 }
 
-function contextOf(args: readonly string[], io: Io, flags: Flags): Context {
+function contextOf(args: readonly string[], io: ShownIo, flags: Flags): Context {
   let client: ReturnType<Context['client']> | undefined;
   return {
     args,

@@ -1,13 +1,16 @@
+import { shownCell } from '../lib/index.ts';
+
 const TAB_WIDTH = 8;
 
 /**
  * Rows as text with columns aligned by tabs, exactly as Go's text/tabwriter does it with tab width 8 and padding 1:
- * one or more tabs between cells, none behind the last. `paint` may wrap a cell in colours; it does not count as width.
+ * one or more tabs between cells, none behind the last. Cells become text fit to be shown first. `paint` may wrap a cell in colours; it does not count as width.
  */
 export function formatTable(
-  rows: readonly (readonly string[])[],
+  written: readonly (readonly string[])[],
   paint: (cell: string, column: number, row: number) => string = (cell) => cell,
 ): string {
+  const rows = written.map((row) => row.map(shownCell));
   const stops: number[] = [];
   for (const row of rows) {
     for (let column = 0; column < row.length - 1; column++) {

@@ -10,6 +10,7 @@ export * from './log.ts';
 export * from './loop.ts';
 export * from './process-stat.ts';
 export * from './random.ts';
+export * from './shown-text.ts';
 export * from './sync-directory.ts';
 export * from './version.ts';
 export * from './wrap-text.ts';

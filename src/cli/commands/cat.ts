@@ -33,7 +33,7 @@ async function run(context: Context): Promise<number> {
       continue;
     }
     if (names.length > 1) context.io.out(`${i > 0 ? '\n' : ''}# ${name}\n`);
-    context.io.out(serializeUnitFile(unit.options));
+    context.io.raw.out(serializeUnitFile(unit.options));
   }
   return missing > 0 ? 1 : 0;
 }

@@ -107,7 +107,8 @@ async function print(
       for await (const text of read(context, client, { name, machine: placement.machineID })) {
         if (heading && last !== place) context.io.out(`${last === '' ? '' : '\n'}==> ${place}\n`);
         last = place;
-        context.io.out(text);
+        // journalctl says so of what it cannot print, but for formats that are meant for programs.
+        (context.io.outIsTerminal() ? context.io : context.io.raw).out(text);
       }
     } catch (error) {
       const { isFlotillaError } = await import('../../lib/index.ts');

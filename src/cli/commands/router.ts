@@ -70,7 +70,8 @@ async function run(context: Context): Promise<number> {
   if (what === 'routes' && context.args.length === 1) return showRoutes(context, await client.router());
   if (what === 'backends' && context.args.length === 1) return showBackends(context, await client.routerBackends());
   if (what === 'render' && kind === 'nginx' && context.args.length === 2) {
-    context.io.out(await client.routerConfig(kind));
+    const io = context.io.outIsTerminal() ? context.io : context.io.raw;
+    io.out(await client.routerConfig(kind));
     return 0;
   }
   throw new FlotillaError('usage', 'say what to show: fleetctl router routes, backends, certificates or render nginx');

@@ -88,7 +88,8 @@ const ANSI = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))/g;
 /** As journalctl without --all: colours go, tabs become blanks, what cannot be printed is told by its size. */
 function printable(message: Buffer): string {
   const text = decodeUtf8(message)?.replace(ANSI, '').replaceAll('\t', '        ');
-  if (text === undefined || /[\x00-\x09\x0b-\x1f\x7f]/.test(text)) return `[${formatBytes(message.length)} blob data]`;
+  if (text === undefined || /[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(text))
+    return `[${formatBytes(message.length)} blob data]`;
   return text;
 }
 
