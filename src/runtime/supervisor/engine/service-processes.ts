@@ -17,7 +17,7 @@ import {
   commandText,
   type ExecCommand,
   type ExecPhase,
-  expandArgs,
+  expandArgv,
   type ProcessExit,
   type ServiceSpec,
   signalName,
@@ -100,11 +100,12 @@ export class ServiceProcesses {
 
   #prepare(command: ExecCommand, environment: Readonly<Record<string, string>>): { plan: LaunchPlan; stdio: Stdio } {
     const { context } = this.#spec;
+    const [argv0 = '', ...args] = expandArgv(command, environment);
     try {
       const plan = planLaunch({
         path: command.path,
-        args: expandArgs(command, environment),
-        argv0: command.argv0,
+        args,
+        argv0: command.argv0 === undefined ? undefined : argv0,
         privileged: command.privileged,
         context,
         entry: this.#group.entry,

@@ -4,6 +4,10 @@ import { findUser, SEARCH_PATH } from '../process/index.ts';
 import { type ExecContext, type ProcessExit, parseEnvironmentFile, signalName } from '../spec/index.ts';
 import type { UnitMemory } from './unit-memory.ts';
 
+/** What stands for no home and no shell in /etc/passwd: get_user_creds() of systemd leaves them out of the environment. */
+const NO_HOMES: ReadonlySet<string> = new Set(['/', '/nonexistent']);
+const NO_SHELL = /^(?:\/usr)?\/(?:s?bin\/nologin|bin\/(?:false|true))$/;
+
 /**
  * The environment of a unit's process, built from nothing as systemd does: what it sets for everybody, the unit's
  * user, the run, then Environment= and the environment files. Throws when a file that must be there is not.
@@ -16,7 +20,9 @@ export function environmentOf(
   const environment: Record<string, string> = { PATH: SEARCH_PATH, INVOCATION_ID: memory.invocationId };
   const user = context.user === undefined ? undefined : findUser(context.user);
   if (user !== undefined) {
-    Object.assign(environment, { HOME: user.home, LOGNAME: user.name, USER: user.name, SHELL: user.shell });
+    Object.assign(environment, { LOGNAME: user.name, USER: user.name });
+    if (!NO_HOMES.has(user.home)) environment['HOME'] = user.home;
+    if (!NO_SHELL.test(user.shell)) environment['SHELL'] = user.shell;
   }
   Object.assign(environment, extra);
   for (const [name, value] of context.environment) environment[name] = value;

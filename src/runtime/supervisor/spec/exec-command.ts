@@ -1,5 +1,5 @@
 import type { ExpandSpecifiers } from './specifiers.ts';
-import { splitWords, type Word } from './words.ts';
+import { readWords, splitWords, type Word } from './words.ts';
 
 /** One command of an Exec line. Variables are still to be expanded: their values are known only when it runs. */
 export interface ExecCommand {
@@ -60,26 +60,33 @@ export function commandText(command: ExecCommand): string {
 }
 
 /**
- * The arguments with variables expanded as systemd does: `${NAME}` anywhere in a word as it is, `$NAME` as a whole
- * word split at blanks into none or more words, `$$` is a dollar; unset variables are empty.
+ * argv as the process gets it, argv[0] first, with variables expanded as systemd does: `${NAME}` anywhere in a word as it
+ * is, `$NAME` as a whole word split at blanks into none or more words, `$$` is a dollar; unset variables are empty.
  */
-export function expandArgs(command: ExecCommand, environment: Readonly<Record<string, string>>): readonly string[] {
-  if (command.literal) return command.args;
-  return command.args.flatMap((word) => expandWord(word, environment));
+export function expandArgv(command: ExecCommand, environment: Readonly<Record<string, string>>): readonly string[] {
+  const argv = [command.argv0 ?? command.path, ...command.args];
+  return command.literal ? argv : argv.flatMap((word) => expandWord(word, environment));
 }
 
 function expandWord(word: string, environment: Readonly<Record<string, string>>): readonly string[] {
   if (/^\$(?![${])/.test(word)) {
     // As systemd: a word that begins with a bare dollar is a variable as a whole, and nothing when there is none.
-    const value = environment[word.slice(1)] ?? '';
-    return splitWords(value)?.map((part) => part.text) ?? value.split(/\s+/).filter(Boolean);
+    return readWords(variable(environment, word.slice(1)), 'bare').words.map(({ text }) => text);
   }
-  return [
-    word.replace(/\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (all, name?: string) => expandOne(all, name, environment)),
-  ];
+  return [expandWithin(word, environment)];
 }
 
-function expandOne(all: string, name: string | undefined, environment: Readonly<Record<string, string>>): string {
-  if (name !== undefined) return environment[name] ?? '';
-  return all === '$$' ? '$' : all;
+/**
+ * replace_env() of systemd: braces hold everything up to `}`, name or not; with a colon among it, it is no variable and
+ * stays as written. Behind a dollar that begins nothing, the next character is passed over.
+ */
+function expandWithin(word: string, environment: Readonly<Record<string, string>>): string {
+  return word.replace(/\$(?:\{([^}:]*)(\}|:)|.|$)/gs, (all, name: string | undefined, end: string | undefined) => {
+    if (name !== undefined) return end === '}' ? variable(environment, name) : all;
+    return all === '$$' ? '$' : all;
+  });
+}
+
+function variable(environment: Readonly<Record<string, string>>, name: string): string {
+  return Object.hasOwn(environment, name) ? environment[name]! : '';
 }

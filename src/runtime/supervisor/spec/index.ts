@@ -1,4 +1,5 @@
 export * from './environment.ts';
+export * from './environment-file.ts';
 export * from './exec-command.ts';
 export * from './exit-status.ts';
 export * from './read-unit.ts';

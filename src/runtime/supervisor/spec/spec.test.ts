@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseEnvironmentFile } from './environment.ts';
-import { type ExecCommand, expandArgs, parseExecLine } from './exec-command.ts';
+import { parseEnvironmentFile } from './environment-file.ts';
+import { type ExecCommand, expandArgv, parseExecLine } from './exec-command.ts';
 import { describeExit, isCleanExit } from './exit-status.ts';
 import { specifiersOf, unescapeUnitName } from './specifiers.ts';
 import { parseBoolean, parseSignal, parseTimeSpanMs, signalName } from './values.ts';
@@ -116,7 +116,20 @@ describe('Exec lines', () => {
     const environment = { ONE: '1', WORDS: 'a  "b c"', EMPTY: '' };
     const [command] = parseExecLine(LINE, same);
     const expected = ['1', 'a', 'b c', 'a  "b c"', 'a1b', '', '$ONE', 'a$ONE'];
-    assert.deepEqual(expandArgs(command!, environment), expected);
+    assert.deepEqual(expandArgv(command!, environment).slice(1), expected);
+  });
+
+  test('variables are expanded as systemd 252 expands them', () => {
+    const environment = { RE: '--m=^\\d+\\s', HALF: '"a b', END: 'a\\', 'A B': 'never', X: '1' };
+    const argsOf = (line: string) => expandArgv(parseExecLine(`/x ${line}`, same)[0]!, environment).slice(1);
+    // biome-ignore-start lint/suspicious/noTemplateCurlyInString: it is systemd's notation
+    assert.deepEqual(argsOf('$RE'), ['--m=^d+s']);
+    assert.deepEqual(argsOf('$HALF $END'), ['a b', 'a']);
+    assert.deepEqual(argsOf('"a${NO NAME}b" a${1-2}b a${}b'), ['ab', 'ab', 'ab']);
+    assert.deepEqual(argsOf('a${X:-y}b a${:X}b ${X'), ['a${X:-y}b', 'a${:X}b', '${X']);
+    assert.deepEqual(argsOf('a$-${X} ${X}$$${X}'), ['a$-1', '1$1']);
+    // biome-ignore-end lint/suspicious/noTemplateCurlyInString: it is systemd's notation
+    assert.deepEqual(expandArgv(parseExecLine('@/x $X a', same)[0]!, environment), ['1', 'a']);
   });
 });
 
@@ -163,6 +176,39 @@ test('environment files are read line by line, as systemd does', () => {
     J: 'over\nlines',
   };
   assert.deepEqual(Object.fromEntries(parseEnvironmentFile(text)), expected);
+});
+
+test('quotes in environment files open at a value’s start or behind a closing quote alone', () => {
+  const cases: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
+    [
+      "GREETING=Don't panic\nNEXT=1\n",
+      [
+        ['GREETING', "Don't panic"],
+        ['NEXT', '1'],
+      ],
+    ],
+    ['J={"a":"b"}\n', [['J', '{"a":"b"}']]],
+    ['T="w" # n\n', [['T', 'w# n']]],
+    [`A="a b" 'c d' e\n`, [['A', 'a bc de']]],
+    [
+      'A=a\\\\ \nB=\\\nb\r\nC= \\ x \n',
+      [
+        ['A', 'a\\'],
+        ['B', 'b'],
+        ['C', ' x'],
+      ],
+    ],
+    [
+      'A="\\n\\"\\\nx"\nB=\x01\nC=\t\tx\ty\n',
+      [
+        ['A', '\\n"x'],
+        ['C', 'x\ty'],
+      ],
+    ],
+    ['A="never closed\nB=1', [['A', 'never closed\nB=1']]],
+    ['A B=1\nÄ=1\n=1\nC =1', [['C', '1']]],
+  ];
+  for (const [text, expected] of cases) assert.deepEqual(parseEnvironmentFile(text), expected, text);
 });
 
 test('any environment file is read without harm', () => {

@@ -4,6 +4,13 @@ export interface Word {
   readonly raw: string;
 }
 
+/**
+ * What becomes of backslashes, as the callers of extract_first_word() in systemd choose it. `strict`: C escapes are
+ * undone, and an unknown one is wrong. `lenient`: an unknown one stays as written (Exec lines). `bare`: a backslash is
+ * dropped and what follows is taken as it is, also at an open quote (values of variables).
+ */
+export type Escapes = 'strict' | 'lenient' | 'bare';
+
 const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   a: '\x07',
   b: '\b',
@@ -18,54 +25,98 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   s: ' ',
 };
 
-const BLANK = /\s/;
-const BARE_RUN = /^[^\s"'\\]+/;
-const QUOTED_RUN: Readonly<Record<string, RegExp>> = { '"': /^[^"\\]+/, "'": /^[^'\\]+/ };
+const BLANKS = ' \t\n\r';
+const BARE_RUN = /[^ \t\n\r"'\\]+/y;
+const QUOTED_RUN: Readonly<Record<string, RegExp>> = { '"': /[^"\\]+/y, "'": /[^'\\]+/y };
 
-/**
- * Splits a line into words with systemd's quoting: single and double quotes hold blanks, C escapes are undone inside
- * and outside of quotes, unknown escapes stay as written. Undefined when a quote is not closed.
- */
-export function splitWords(line: string): readonly Word[] | undefined {
+/** The words up to the end or to the first one that is wrong; `complete` says which. */
+export function readWords(
+  line: string,
+  escapes: Escapes,
+): { readonly words: readonly Word[]; readonly complete: boolean } {
   const words: Word[] = [];
   let at = 0;
   while (at < line.length) {
-    if (BLANK.test(line[at]!)) {
+    if (BLANKS.includes(line[at]!)) {
       at++;
       continue;
     }
-    const word = readWord(line, at);
-    if (word === undefined) return undefined;
+    const word = readWord(line, at, escapes);
+    if (word === undefined) return { words, complete: false };
     words.push({ text: word.text, raw: line.slice(at, word.end) });
     at = word.end;
   }
-  return words;
+  return { words, complete: true };
 }
 
-function readWord(line: string, start: number): { readonly text: string; readonly end: number } | undefined {
+/** Splits an Exec line; undefined when a quote is not closed. */
+export function splitWords(line: string): readonly Word[] | undefined {
+  const { words, complete } = readWords(line, 'lenient');
+  return complete ? words : undefined;
+}
+
+interface ReadWord {
+  readonly text: string;
+  readonly end: number;
+}
+
+function readWord(line: string, start: number, escapes: Escapes): ReadWord | undefined {
   const bytes: Buffer[] = [];
   let quote: string | undefined;
   let at = start;
-  for (; at < line.length; at++) {
+  while (at < line.length) {
     const char = line[at]!;
-    if (char === '\\' && at + 1 < line.length) {
-      const undone = readEscape(line, at + 1);
+    if (char === '\\') {
+      const undone = readBackslash(line, at + 1, { escapes, quoted: quote !== undefined });
+      if (undone === undefined) return undefined;
       bytes.push(undone.bytes);
-      at = undone.end - 1;
-    } else if (char === quote) quote = undefined;
-    else if (quote === undefined && (char === '"' || char === "'")) quote = char;
-    else if (quote === undefined && BLANK.test(char)) break;
+      at = undone.end;
+    } else if (char === quote) {
+      quote = undefined;
+      at++;
+    } else if (quote === undefined && (char === '"' || char === "'")) {
+      quote = char;
+      at++;
+    } else if (quote === undefined && BLANKS.includes(char)) break;
     else {
       // Whole runs at once keep surrogate pairs together.
-      const run = (quote === undefined ? BARE_RUN : QUOTED_RUN[quote]!).exec(line.slice(at))?.[0] ?? char;
+      const run = runFrom(line, at, quote === undefined ? BARE_RUN : QUOTED_RUN[quote]!);
       bytes.push(Buffer.from(run));
-      at += run.length - 1;
+      at += run.length;
     }
   }
-  return quote === undefined ? { text: Buffer.concat(bytes).toString(), end: at } : undefined;
+  return quote === undefined || escapes === 'bare' ? { text: Buffer.concat(bytes).toString(), end: at } : undefined;
 }
 
-function readEscape(line: string, at: number): { readonly bytes: Buffer; readonly end: number } {
+function runFrom(line: string, at: number, pattern: RegExp): string {
+  pattern.lastIndex = at;
+  return pattern.exec(line)?.[0] ?? line[at]!;
+}
+
+interface Undone {
+  readonly bytes: Buffer;
+  readonly end: number;
+}
+
+/** What a backslash before `at` stands for; undefined when it makes its word wrong. */
+function readBackslash(
+  line: string,
+  at: number,
+  { escapes, quoted }: { readonly escapes: Escapes; readonly quoted: boolean },
+): Undone | undefined {
+  if (at >= line.length) {
+    if (escapes === 'bare') return { bytes: Buffer.alloc(0), end: at };
+    return escapes === 'lenient' && !quoted ? { bytes: Buffer.from('\\'), end: at } : undefined;
+  }
+  const other = String.fromCodePoint(line.codePointAt(at)!);
+  const end = at + other.length;
+  if (escapes === 'bare') return { bytes: Buffer.from(other), end };
+  const undone = readEscape(line, at);
+  if (undone !== undefined) return undone;
+  return escapes === 'lenient' ? { bytes: Buffer.from(`\\${other}`), end } : undefined;
+}
+
+function readEscape(line: string, at: number): Undone | undefined {
   const rest = line.slice(at, at + 9);
   const simple = SIMPLE_ESCAPES[rest[0]!];
   if (simple !== undefined) return { bytes: Buffer.from(simple), end: at + 1 };
@@ -77,9 +128,8 @@ function readEscape(line: string, at: number): { readonly bytes: Buffer; readonl
   const unicode = /^u([0-9a-fA-F]{4})/.exec(rest) ?? /^U([0-9a-fA-F]{8})/.exec(rest);
   if (unicode) {
     const value = Number.parseInt(unicode[1]!, 16);
-    if (value > 0 && value <= 0x10ffff)
+    if (value > 0 && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff))
       return { bytes: Buffer.from(String.fromCodePoint(value)), end: at + unicode[0].length };
   }
-  const other = String.fromCodePoint(line.codePointAt(at)!);
-  return { bytes: Buffer.from(`\\${other}`), end: at + other.length };
+  return undefined;
 }
