@@ -67,7 +67,7 @@ const REFUSED: readonly [line: string, message: RegExp][] = [
   ['list-units --frobnicate=3', /unknown flag: --frobnicate\. Run 'fleetctl help'/],
   ['list-units --replace', /unknown flag for list-units: --replace/],
   ['list-units --full=maybe', /invalid value "maybe" for --full: write true or false/],
-  ['list-units -o yaml', /invalid value "yaml" for -o: write one of table, json/],
+  ['list-units -o yaml', /invalid value "yaml" for -o: write one of table, wide, json/],
   [
     'start --timeout 30x x',
     /invalid value "30x" for --timeout: write a duration, as in 30s, 1m30s or 500ms; 30 is seconds/,

@@ -169,7 +169,11 @@ describe('a corrupted lab directory', () => {
   test('a machine whose directory cannot be used does not keep the others back', async () => {
     rmSync(at('m1'), { recursive: true });
     writeFileSync(at('m1'), 'in the way');
-    await lab.refused(['lab', 'up', '--detach'], 1, /machine 1 cannot use .*m1 \(ENOTDIR.*move away what is there/);
+    await lab.refused(
+      ['lab', 'up', '--detach'],
+      1,
+      /machine 1 cannot use .*m1 \(not a directory\): move away what is there/,
+    );
     await until('the unit is back', () => lab.whereActive('tick.service'));
     rmSync(at('m1'));
     await lab.ok('lab', 'revive', '1');

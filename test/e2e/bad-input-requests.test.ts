@@ -32,7 +32,9 @@ describe('mistaken files, command lines and requests', () => {
       [
         'long.service',
         `[Service]\nExecStart=${'a'.repeat(2100)}\n`,
-        [':2: line is too long: 2110 bytes, at most 2047 fit'],
+        [
+          ':2: line is too long: 2110 bytes, at most 2047 fit, as in fleet: end it in a backslash and go on in the next one',
+        ],
       ],
       ['nul.service', '[Service]\nExecStart=/bin/a\0b\n', [':2: line holds a NUL byte']],
       ['latin1.service', Buffer.from('[Unit]\nDescription=Caf\xe9\n', 'latin1'), [':2: not text in UTF-8']],
@@ -80,7 +82,7 @@ describe('mistaken files, command lines and requests', () => {
         1,
         /Invalid key in output format: "actve" \(valid .*did you mean active\?\)/,
       ],
-      [['list-units', '-o', 'xml'], 2, /invalid value "xml" for -o: write one of table, json/],
+      [['list-units', '-o', 'xml'], 2, /invalid value "xml" for -o: write one of table, wide, json/],
       [['--request-timeout', 'soon', 'list-units'], 2, /invalid value "soon" for --request-timeout: write a duration/],
       [
         ['--endpoint', unreachable, 'list-units'],
