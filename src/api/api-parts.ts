@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import type { Cluster } from '../cluster/index.ts';
-import type { Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
+import type { AdmitPeer, Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
 import type { Router } from '../router/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import type { Catalog } from '../services/index.ts';
@@ -33,6 +33,8 @@ export interface ApiOptions {
   readonly metrics: Metrics;
   /** Refuses requests of web pages; unless given, with no names besides this machine's own. */
   readonly pages?: RefuseForeignPages;
+  /** Asked once per connection; without, everybody may connect. */
+  readonly admitPeer?: AdmitPeer | undefined;
   /** Asked about every request after the built-in checks; throws FlotillaError to refuse it. */
   readonly authorize?: Authorize;
   /**

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import {
+  type AdmitPeer,
   type Clock,
   type ErrorCode,
   FlotillaError,
@@ -37,6 +38,8 @@ export interface Api {
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /** Value of the Server header. */
   readonly server: string;
+  /** Asked once per connection. */
+  readonly admitPeer: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends event streams and journals at once and answers 503 from now on. */
@@ -60,6 +63,7 @@ export function createApi(options: ApiOptions): Api {
   return {
     fetch: (request, env) => app.fetch(request, env),
     server: `fleetd/${options.version}`,
+    admitPeer: options.admitPeer,
     clock: options.clock,
     log: options.log,
     close: () => {

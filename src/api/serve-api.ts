@@ -2,7 +2,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { FlotillaError, messageOf } from '../lib/index.ts';
+import { askAboutPeers, FlotillaError, messageOf } from '../lib/index.ts';
 import { answerError, errorBody } from './answers.ts';
 import type { Api } from './api.ts';
 import { assertBodySize } from './request-body.ts';
@@ -67,7 +67,9 @@ function createApiServer(api: Api, limits: ServeLimits): Server {
   });
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     outgoing.setHeader('Server', api.server);
-    void handle(incoming, outgoing);
+    const asked = verdictOn(incoming.socket);
+    if (asked === undefined) return void handle(incoming, outgoing);
+    void asked.then((refusal) => (refusal === undefined ? handle(incoming, outgoing) : refuseUser(outgoing, refusal)));
   };
   const server = createServer(
     {
@@ -84,6 +86,7 @@ function createApiServer(api: Api, limits: ServeLimits): Server {
     answer,
   );
   server.timeout = limits.idleTimeoutMs;
+  const verdictOn = askAboutPeers(server, api.admitPeer);
   // Programs like socat close their side once they have sent the request; Node's own types do not know the setting.
   Object.assign(server, { httpAllowHalfOpen: true });
   // A body that announces itself as too large is answered before it is sent.
@@ -93,6 +96,10 @@ function createApiServer(api: Api, limits: ServeLimits): Server {
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(api, error, socket));
   return server;
+}
+
+function refuseUser(outgoing: ServerResponse, refusal: string): void {
+  outgoing.writeHead(403, { 'Content-Type': 'application/json', Connection: 'close' }).end(errorBody(403, refusal));
 }
 
 function fits(incoming: IncomingMessage): boolean {

@@ -1,8 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { FlotillaError, formatHostPort, type HostPort, listenWhenFree } from '../lib/index.ts';
-import type { Answer, ConsulParts } from './exchange.ts';
+import {
+  type AdmitPeer,
+  askAboutPeers,
+  FlotillaError,
+  formatHostPort,
+  type HostPort,
+  listenWhenFree,
+} from '../lib/index.ts';
+import { type Answer, type ConsulParts, text } from './exchange.ts';
 import { createRespond, type Respond } from './respond.ts';
 
 export interface ConsulOptions extends ConsulParts {
@@ -29,7 +36,7 @@ export async function serveConsul(options: ConsulOptions): Promise<ConsulServer>
   const respond = createRespond(options);
   const servers: { readonly server: Server; readonly address: HostPort }[] = [];
   const open = async (wanted: HostPort) => {
-    const server = await start(wanted, respond, stopping.signal);
+    const server = await start(wanted, { respond, stopping: stopping.signal, admitPeer: options.admitPeer });
     const address = { host: wanted.host, port: (server.address() as AddressInfo).port };
     servers.push({ server, address });
     log.info("Consul's API answers", { address: formatHostPort(address) });
@@ -47,7 +54,13 @@ export async function serveConsul(options: ConsulOptions): Promise<ConsulServer>
   };
 }
 
-async function start({ host, port }: HostPort, respond: Respond, stopping: AbortSignal): Promise<Server> {
+interface Serving {
+  readonly respond: Respond;
+  readonly stopping: AbortSignal;
+  readonly admitPeer: AdmitPeer | undefined;
+}
+
+async function start({ host, port }: HostPort, { respond, stopping, admitPeer }: Serving): Promise<Server> {
   const server = createServer(
     {
       headersTimeout: HEAD_TIMEOUT_MS,
@@ -56,8 +69,16 @@ async function start({ host, port }: HostPort, respond: Respond, stopping: Abort
       requireHostHeader: false,
       noDelay: true,
     },
-    (incoming, outgoing) => void handle(incoming, outgoing, { respond, stopping }),
+    (incoming, outgoing) => {
+      const asked = verdictOn(incoming.socket);
+      if (asked === undefined) return void handle(incoming, outgoing, { respond, stopping });
+      void asked.then((refusal) => {
+        if (refusal === undefined) void handle(incoming, outgoing, { respond, stopping });
+        else send(incoming, outgoing, text(403, refusal));
+      });
+    },
   );
+  const verdictOn = askAboutPeers(server, admitPeer);
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
   // One connection that cannot be accepted is no reason to end.

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Kv } from '../kv/index.ts';
-import type { Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
+import type { AdmitPeer, Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
 import type { Catalog, ExternalNodes, LocalServices } from '../services/index.ts';
 
 /** What all answers are made of. */
@@ -18,6 +18,8 @@ export interface ConsulParts {
   readonly leader: () => Promise<string | undefined>;
   /** Refuses requests of web pages; unless given, with no names besides this machine's own. */
   readonly pages?: RefuseForeignPages;
+  /** Asked once per connection; without, everybody may connect. */
+  readonly admitPeer?: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

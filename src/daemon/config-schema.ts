@@ -67,6 +67,10 @@ export const SETTINGS = {
       'Who is asked for DNS names outside consul.: ADDRESS, ADDRESS:PORT, or a file like /etc/resolv.conf; empty: nobody.',
     ),
   ),
+  local_users: choice(
+    ['all', 'own'],
+    "Which users of this computer may use the API and Consul's API by TCP on loopback: all, or fleetd's own user and root.",
+  ),
   http_names: list(
     [],
     "Names by which clients may ask the API and Consul's API, besides addresses, names without a dot, this machine's host name and *.consul, *.local, *.internal: web pages may use none.",

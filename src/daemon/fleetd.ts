@@ -8,6 +8,7 @@ import {
   FlotillaError,
   type Log,
   messageOf,
+  ownUserOnly,
   systemRandom as random,
   refuseForeignPages,
   systemReason,
@@ -17,7 +18,7 @@ import { openCatalog } from '../services/index.ts';
 import { openEtcdStore } from '../store/index.ts';
 import { type Config, changedForLater, reloadable } from './config-schema.ts';
 import { meterStore, observeEngine } from './feed-metrics.ts';
-import { listenersOf, tcpEndpoint } from './listeners.ts';
+import { listenersOf, openToNetwork, tcpEndpoint } from './listeners.ts';
 import { bootId, describeMachine, lookUpRarely, machineId, machineIdNow } from './machine.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openServices, type Services } from './open-services.ts';
@@ -66,8 +67,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const metered = meterStore(store, metrics, clock);
   const cluster = openCluster({ store: metered, prefix: config.etcd_key_prefix, clock, random, log });
   const runtime = await openRuntime({ config, machineId: id, env, self, log });
-  const pages = refuseForeignPages(config.http_names);
-  const parts = { cluster, pages, clock, random, log, signal };
+  const parts = { cluster, ...gatesOf(config), clock, random, log, signal };
   const catalog = openCatalog(parts);
   const router = startRouter({ ...parts, config, directory: state.routerDirectory, catalog, self });
   let presence: Presence | undefined;
@@ -86,6 +86,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
     metrics,
   });
   const server = await serveApi(api, listeners);
+  const warning = warnIfOpen(server.addresses, log);
   const endpoint = (address: string) => tcpEndpoint(server.addresses, address);
   const machine = () => describeMachine({ config, id, version: VERSION, endpoint });
   const common = { ...parts, ttlMs, machine: id };
@@ -99,7 +100,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const served = await serveCatalog({ ...parts, config, store: metered, catalog, local: services.local, machine: id });
   const tellStatus = (leading: boolean) => {
     served.lead(leading);
-    if (!signal.aborted) notifier.status(statusLine(present, leading, config.etcd_servers));
+    if (!signal.aborted) notifier.status(`${statusLine(present, leading, config.etcd_servers)}${warning}`);
   };
   const observer = observeEngine(metrics, tellStatus);
   const engine = config.disable_engine ? undefined : new Engine({ ...common, presence, reconcileIntervalMs, observer });
@@ -145,6 +146,21 @@ function statusLine(presence: Presence, leading: boolean, servers: readonly stri
   if (presence.state === 'present') return leading ? 'In the cluster, leading it' : 'In the cluster';
   if (presence.state === 'taken') return 'Not joining: another machine with the same id is in the cluster';
   return `Waiting for etcd at ${servers.join(', ')}`;
+}
+
+/** Until the API asks for a password: tells loudly where others reach it. Returns what belongs behind each status line. */
+function warnIfOpen(addresses: readonly string[], log: Log): string {
+  const address = openToNetwork(addresses).join(', ');
+  if (address === '') return '';
+  log.warn('The API asks for no password: whoever reaches it runs units as root. Keep it in a trusted network', {
+    address,
+  });
+  return `; the API at ${address} asks for no password`;
+}
+
+/** Who may use the TCP listeners of the API and of Consul's API. */
+function gatesOf({ http_names: names, local_users: users }: Config) {
+  return { pages: refuseForeignPages(names), admitPeer: users === 'own' ? ownUserOnly() : undefined };
 }
 
 function openStore(config: Config, log: Log) {

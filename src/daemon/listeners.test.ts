@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listenersOf, tcpEndpoint } from './listeners.ts';
+import { listenersOf, openToNetwork, tcpEndpoint } from './listeners.ts';
 
 const pid = 17;
 const passed = { LISTEN_PID: '17', LISTEN_FDS: '2' };
@@ -38,6 +38,13 @@ for (const [addresses, endpoint] of ENDPOINTS) {
   test(`others reach ${addresses.join(' and ')} at ${endpoint}`, () =>
     assert.equal(tcpEndpoint(addresses, '10.0.0.9'), endpoint));
 }
+
+test('whether other computers can reach the API, which asks for no password', () => {
+  const own = ['unix:///run/fleet.sock', 'http://127.0.0.1:49153', 'http://127.0.1.2:80', 'http://[::1]:49153'];
+  assert.deepEqual(openToNetwork(own), []);
+  const all = ['http://0.0.0.0:49153', 'http://10.0.0.7:80', 'http://[::]:49153'];
+  assert.deepEqual(openToNetwork([...own, ...all]), ['0.0.0.0:49153', '10.0.0.7:80', '[::]:49153']);
+});
 
 test('a machine without an address has no endpoint on all of them', () => {
   assert.equal(tcpEndpoint(['http://[::]:49153'], ''), undefined);

@@ -33,6 +33,14 @@ export function parseTcpAddress(setting: string, text: string, not = 'not'): Hos
   return address;
 }
 
+/** The TCP addresses of the API, which asks for no password, that other computers may reach. */
+export function openToNetwork(addresses: readonly string[]): readonly string[] {
+  const tcp = addresses.filter((address) => address.startsWith('http://'));
+  return tcp
+    .map((address) => new URL(address))
+    .flatMap(({ hostname, port }) => (/^(127\.|\[::1\]$)/.test(hostname) ? [] : [`${hostname}:${port || 80}`]));
+}
+
 /**
  * Where other machines reach the API, of the addresses on which it answers: the first TCP one. One that stands for all
  * addresses of this machine is told by the machine's own.

@@ -2,7 +2,14 @@ import type { Cluster, View } from '../cluster/index.ts';
 import { SessionKeeper, serveConsul } from '../consul/index.ts';
 import { recursorsOf, serveDns } from '../dns/index.ts';
 import { openKv } from '../kv/index.ts';
-import { type Clock, formatHostPort, type Log, type Random, type RefuseForeignPages } from '../lib/index.ts';
+import {
+  type AdmitPeer,
+  type Clock,
+  formatHostPort,
+  type Log,
+  type Random,
+  type RefuseForeignPages,
+} from '../lib/index.ts';
 import { type Catalog, ExternalNodes, type LocalServices } from '../services/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Config } from './config-schema.ts';
@@ -17,6 +24,7 @@ export interface ServeCatalogOptions {
   /** Id of this machine. */
   readonly machine: string;
   readonly pages: RefuseForeignPages;
+  readonly admitPeer: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

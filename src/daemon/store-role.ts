@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
-import { systemClock as clock, FlotillaError, type Log, systemRandom as random } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError, type Log, ownUserOnly, systemRandom as random } from '../lib/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 
 /**
- * `fleetd store --data-dir DIR --listen HOST:PORT [--ready FILE]`: serves the embedded store until told to stop. The
+ * `fleetd store --data-dir DIR --listen HOST:PORT [--own-user] [--ready FILE]`: serves the embedded store until told to stop.
+ * With `--own-user` other users of this computer are refused. The
  * file is written with the process id once it serves: on the port alone somebody else might answer.
  */
 export async function runStoreRole(args: readonly string[], log: Log): Promise<void> {
@@ -15,6 +16,7 @@ export async function runStoreRole(args: readonly string[], log: Log): Promise<v
       'data-dir': { type: 'string', default: '/var/lib/flotilla-store' },
       listen: { type: 'string', default: '127.0.0.1:2379' },
       ready: { type: 'string' },
+      'own-user': { type: 'boolean', default: false },
     },
   });
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(values.listen) ?? [];
@@ -23,6 +25,7 @@ export async function runStoreRole(args: readonly string[], log: Log): Promise<v
     directory: values['data-dir'],
     host,
     port: Number(port),
+    admitPeer: values['own-user'] ? ownUserOnly() : undefined,
     clock,
     random,
     log,

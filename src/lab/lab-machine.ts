@@ -84,6 +84,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
     `machine_id=${machine.id}`,
     `node_name=m${machine.number}`,
     'docker_containers=units',
+    'local_users=own',
     `state_directory=${machinePaths.state(machine.directory)}`,
     `listen=${JSON.stringify(listen)}`,
     ...listening('consul_listen', machine.consulPort),

@@ -32,7 +32,7 @@ async function startStoreAt(port: number, lab: string, state: LabState, io: LabI
   const log = labPaths.storeLog(lab);
   const ready = labPaths.storeReady(lab);
   rmSync(ready, { force: true });
-  const args = ['store', '--data-dir', directory, '--listen', host, '--ready', ready];
+  const args = ['store', '--data-dir', directory, '--listen', host, '--own-user', '--ready', ready];
   const daemon = await spawnDaemon(args, log, io.env);
   state.store = { endpoint: `http://${host}`, pid: daemon.pid, startTime: daemon.startTime };
   writeLab(lab, state);

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AGENT_TTL_MS, Fleet, fleetProblem, mainPid } from './fleet.ts';
 import type { Machine } from './machine.ts';
 
+/** What the status line says of a TCP port beside it. */
+const OPEN = '; the API at [::]:49153 asks for no password';
 const SLEEPER = '[Service]\nExecStart=/bin/sleep infinity\n';
 const WATCHDOG = '[Service]\nWatchdogSec=4s\n';
 /** Clock ticks in a second, as /proc counts processor time. */
@@ -31,7 +33,7 @@ describe('fleetd as a service of systemd', { skip: fleetProblem() ?? false }, ()
     const statuses = async () => (await Promise.all(fleet.machines.map(status))).sort();
     await fleet.until(
       'both in the cluster',
-      async () => (await statuses()).join() === 'In the cluster,In the cluster, leading it',
+      async () => (await statuses()).join() === `In the cluster, leading it${OPEN},In the cluster${OPEN}`,
     );
     assert.equal(await show(first, 'Id', 'fleet.service').catch(() => ''), 'fleet.service');
   });
@@ -155,7 +157,7 @@ describe('fleetd as a service of systemd', { skip: fleetProblem() ?? false }, ()
   test('it starts before etcd and waits at rest, then joins by itself', async () => {
     const machine = fleet.machines[(await show(first, 'ActiveState')) === 'active' ? 1 : 0]!;
     await machine.ok('systemctl', 'start', 'fleetd.service');
-    assert.equal(await status(machine), 'Waiting for etcd at http://172.18.0.1:2379');
+    assert.equal(await status(machine), `Waiting for etcd at http://172.18.0.1:2379${OPEN}`);
     await sleep(2000);
     const daemon = await mainPid(machine, 'fleetd.service');
     const [ticks, lines] = [await ticksOf(machine, daemon), (await journal(machine)).split('\n').length];

@@ -1,4 +1,4 @@
-import type { Clock, Log, Random } from '../../lib/index.ts';
+import type { AdmitPeer, Clock, Log, Random } from '../../lib/index.ts';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
 import { type GrpcServer, serveGrpc } from '../grpc/index.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -13,10 +13,12 @@ import { WatchHub } from './watch-hub.ts';
 export interface EmbeddedStoreOptions {
   /** Made when it does not exist; belongs to one process at a time. */
   readonly directory: string;
-  /** Address to listen on; there is no authentication, so anybody who can reach it can read and write everything. */
+  /** Address to listen on; whoever can reach it, and is admitted, can read and write everything. */
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Who may connect; without, everybody. */
+  readonly admitPeer?: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -89,6 +91,7 @@ function serve(parts: StoreParts, options: EmbeddedStoreOptions): Promise<GrpcSe
   return serveGrpc(storeService(parts), {
     host: options.host,
     port: options.port,
+    admitPeer: options.admitPeer,
     maxRequestBytes: options.maxRequestBytes ?? 1.5 * 1024 * 1024,
     onBug: (path, error) => {
       options.log.error('A request failed by a fault of the store', {

@@ -1,5 +1,6 @@
 import http2 from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
+import type { AdmitPeer } from '../../lib/index.ts';
 import { FrameReader, frame } from './frame.ts';
 import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
 
@@ -35,6 +36,8 @@ export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxRequestBytes: number;
+  /** Asked once per connection; every call on one that is refused gets the sentence. */
+  readonly admitPeer?: AdmitPeer | undefined;
   /** Hears of errors that are not GrpcErrors: bugs. */
   onBug(path: string, error: unknown): void;
 }
@@ -57,6 +60,7 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
   });
   const sockets = new Set<Socket>();
+  const asked = new WeakMap<http2.Http2Session, Promise<string | undefined>>();
   server.on('connection', (socket: Socket) => {
     socket.setKeepAlive(true, KEEPALIVE_MS);
     sockets.add(socket);
@@ -65,8 +69,22 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
   server.on('session', (session) => {
     session.setLocalWindowSize(WINDOW_BYTES * 4);
     session.on('error', () => session.destroy());
+    const answer = options.admitPeer?.(session.socket);
+    if (answer === undefined) return;
+    asked.set(session, answer);
+    // Of one that may, later calls need not wait.
+    void answer.then((refusal) => refusal === undefined && asked.delete(session));
   });
-  server.on('stream', (stream, headers) => dispatch(service, options, stream, String(headers[':path'])));
+  server.on('stream', (stream, headers) => {
+    const go = () => dispatch(service, options, stream, String(headers[':path']));
+    const answer = stream.session && asked.get(stream.session);
+    if (answer === undefined) return go();
+    stream.on('error', () => {});
+    void answer.then((refusal) => {
+      if (refusal === undefined) go();
+      else refuse(stream, new GrpcError(STATUS.permissionDenied, refusal));
+    });
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);
@@ -90,10 +108,13 @@ function dispatch(service: Service, options: ServerOptions, stream: http2.Server
   const open = service.streams[path];
   if (unary) serveUnary(unary, options, stream, path);
   else if (open) serveStream(open, options, stream, path);
-  else {
-    stream.resume();
-    new Answer(stream).end(new GrpcError(STATUS.unimplemented, `this store does not have the method ${path}`));
-  }
+  else refuse(stream, new GrpcError(STATUS.unimplemented, `this store does not have the method ${path}`));
+}
+
+function refuse(stream: http2.ServerHttp2Stream, error: GrpcError): void {
+  stream.on('error', () => {});
+  stream.resume();
+  new Answer(stream).end(error);
 }
 
 function serveUnary(
