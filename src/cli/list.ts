@@ -1,4 +1,4 @@
-import { FlotillaError, shownCell } from '../lib/index.ts';
+import { FlotillaError, rowOf, shownCell } from '../lib/index.ts';
 import type { Context } from './context.ts';
 import { nearest } from './nearest.ts';
 import { fitTable, formatTable } from './table.ts';
@@ -91,7 +91,7 @@ const COLOURED_FIELDS = new Set(['active', 'sub', 'load', 'dstate', 'state']);
 function painter(context: Context, fields: readonly string[]): ((cell: string, column: number) => string) | undefined {
   if (!hasColours(context)) return undefined;
   return (cell, column) => {
-    const colour = COLOURED_FIELDS.has(fields[column]!) ? COLOURS[cell] : undefined;
+    const colour = COLOURED_FIELDS.has(fields[column]!) ? rowOf(COLOURS, cell) : undefined;
     return colour === undefined ? cell : `\x1b[${colour}m${cell}\x1b[0m`;
   };
 }

@@ -1,8 +1,17 @@
 import type { IncomingMessage } from 'node:http';
-import { FlotillaError, messageOf, type RefuseForeignPages, refuseForeignPages } from '../lib/index.ts';
+import { FlotillaError, messageOf, type RefuseForeignPages, refuseForeignPages, rowOf } from '../lib/index.ts';
 import { agentRoutes } from './agent-routes.ts';
 import { catalogRoutes } from './catalog-routes.ts';
-import { type Answer, ConsulError, type ConsulParts, isSet, type Route, requireDatacenter, text } from './exchange.ts';
+import {
+  type Answer,
+  ConsulError,
+  type ConsulParts,
+  type Handler,
+  isSet,
+  type Route,
+  requireDatacenter,
+  text,
+} from './exchange.ts';
 import { healthRoutes } from './health-routes.ts';
 import { kvRoutes } from './kv-routes.ts';
 import { sessionRoutes } from './session-routes.ts';
@@ -67,7 +76,7 @@ async function respond(asked: {
   pages({ method, writes: writes || found?.route.getWrites === true, header });
   if (!found) return text(404, `Invalid URL path: not a recognized HTTP API endpoint`);
   const { methods } = found.route;
-  const handler = method !== undefined && method in methods ? methods[method as keyof typeof methods] : undefined;
+  const handler = rowOf(methods as Readonly<Record<string, Handler>>, method);
   if (!handler) {
     const answer = text(405, `method ${method} not allowed`);
     return { ...answer, headers: { ...answer.headers, Allow: Object.keys(methods).join(',') } };
@@ -116,7 +125,13 @@ function indented(text: string): string {
   });
 }
 
-function errorAnswer(error: unknown, { method, url }: IncomingMessage, { log }: ConsulParts): Answer {
+function errorAnswer(error: unknown, incoming: IncomingMessage, { log }: ConsulParts): Answer {
+  const { method, url } = incoming;
+  // The client has gone before its body was here: nobody reads the response.
+  if (incoming.destroyed && !incoming.complete) {
+    log.debug('Client of Consul gone', { method, url });
+    return text(400, 'the request did not arrive whole');
+  }
   if (error instanceof ConsulError) return text(error.status, error.message);
   if (error instanceof FlotillaError) {
     if (error.code === 'invalid') return text(400, error.message);

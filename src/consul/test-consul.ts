@@ -1,7 +1,7 @@
 /** What the tests of Consul's API share: real machines on a real store, each with its API on a free port. */
 import { request } from 'node:http';
 import { openKv } from '../kv/index.ts';
-import { systemClock as clock, silentLog as log, systemRandom as random } from '../lib/index.ts';
+import { systemClock as clock, type Log, systemRandom as random, silentLog } from '../lib/index.ts';
 import { type Catalog, ExternalNodes, openCatalog } from '../services/index.ts';
 import { machine, openTestStore, TestMachine } from '../services/test-services.ts';
 import { type ConsulServer, SessionKeeper, serveConsul } from './index.ts';
@@ -23,7 +23,7 @@ export interface TestConsulCluster {
 }
 
 /** A cluster of machines named `m1`, `m2`, …, the first of which leads; closed after the tests of the file. */
-export async function openTestConsul(count = 1): Promise<TestConsulCluster> {
+export async function openTestConsul(count = 1, log: Log = silentLog): Promise<TestConsulCluster> {
   const store = await openTestStore();
   const cluster = store.newCluster();
   const machines: TestConsul[] = [];

@@ -20,7 +20,7 @@ export function loadConfig(file: string | undefined, env: Readonly<Record<string
   const notices: string[] = [];
   const values = new Map<string, { value: string; where: string }>();
   for (const { key, value, line } of parseConfigText(text, path)) {
-    if (key in SETTINGS) values.set(key, { value, where: `${path}:${line}` });
+    if (Object.hasOwn(SETTINGS, key)) values.set(key, { value, where: `${path}:${line}` });
     else notices.push(`${path}:${line}: unknown setting ${key} is ignored`);
   }
   for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {

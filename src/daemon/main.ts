@@ -6,7 +6,7 @@
  */
 import './begin-process.ts';
 import { parseArgs } from 'node:util';
-import { createLog, FlotillaError, type Log, messageOf, systemClock, VERSION } from '../lib/index.ts';
+import { createLog, FlotillaError, type Log, messageOf, rowOf, systemClock, VERSION } from '../lib/index.ts';
 import { loadConfig } from './config.ts';
 import type { Fleetd } from './fleetd.ts';
 import { helpText } from './help-text.ts';
@@ -19,7 +19,7 @@ const ROLES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>
 };
 
 async function main(argv: readonly string[]): Promise<void> {
-  const role = ROLES[argv[0] ?? ''];
+  const role = rowOf(ROLES, argv[0]);
   if (role) return role(argv.slice(1));
   const { values } = parseArgs({
     // fleet took long flags with one dash as well, and the version without any.

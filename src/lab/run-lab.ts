@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ERRORS, FlotillaError, messageOf } from '../lib/index.ts';
+import { ERRORS, FlotillaError, messageOf, rowOf } from '../lib/index.ts';
 import { PORTS_OF_LAB } from './choose-ports.ts';
 import { commandName } from './command-name.ts';
 import { removeIfEmpty, stopLab, wipeLab } from './down.ts';
@@ -71,7 +71,7 @@ export async function runLab(argv: readonly string[], io: LabIo): Promise<number
     return await dispatch(argv, io);
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
-    if (code !== undefined && code in DISK_ADVICE) {
+    if (code !== undefined && Object.hasOwn(DISK_ADVICE, code)) {
       io.err(
         `cannot use the lab's directory${path === undefined ? '' : ` ${path}`}: ${DISK_ADVICE[code]}; what was written before is unharmed\n`,
       );
@@ -85,7 +85,7 @@ export async function runLab(argv: readonly string[], io: LabIo): Promise<number
 
 async function dispatch(argv: readonly string[], io: LabIo): Promise<number> {
   const [verb = '', ...args] = argv.map((arg) => arg.replace(/^-(?=[a-z-]{2})(?!-)/, '--'));
-  const entry = VERBS[verb];
+  const entry = rowOf(VERBS, verb);
   if (entry === undefined)
     throw new FlotillaError('usage', `unknown lab command ${verb}; there are ${Object.keys(VERBS).join(', ')}`);
   return await entry.run(labDirectory(io.env), parse(verb, entry, args), io);

@@ -1,3 +1,4 @@
+import { rowOf } from '../lib/index.ts';
 import { killProcess } from './daemon-process.ts';
 import { allProcesses, argumentsOf, type ProcessIdentity, signalProcess } from './process-identity.ts';
 
@@ -37,7 +38,7 @@ export async function killStrays(lab: string, under: string = lab): Promise<numb
 /** True when a flag of fleetd is followed by one of the lab's own paths. */
 function belongsTo(lab: string, under: string, args: readonly string[]): boolean {
   return args.some((path, index) => {
-    const pattern = OF_A_LAB[args[index - 1] ?? ''];
+    const pattern = rowOf(OF_A_LAB, args[index - 1]);
     return pattern !== undefined && path.startsWith(`${under}/`) && pattern.test(path.slice(lab.length));
   });
 }

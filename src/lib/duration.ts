@@ -1,3 +1,5 @@
+import { rowOf } from './row-of.ts';
+
 const UNITS_MS: Readonly<Record<string, number>> = {
   ms: 1,
   msec: 1,
@@ -18,7 +20,7 @@ export function parseDuration(text: string): number | undefined {
   let ms = 0;
   const parts = [...text.matchAll(/\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*/gy)];
   for (const [, amount, unit] of parts) {
-    const unitMs = UNITS_MS[unit!];
+    const unitMs = rowOf(UNITS_MS, unit);
     if (unitMs === undefined) return undefined;
     ms += Number(amount) * unitMs;
   }

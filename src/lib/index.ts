@@ -12,6 +12,7 @@ export * from './peer-owner.ts';
 export * from './process-stat.ts';
 export * from './random.ts';
 export * from './refused-connections.ts';
+export * from './row-of.ts';
 export * from './shown-text.ts';
 export * from './sync-directory.ts';
 export * from './version.ts';

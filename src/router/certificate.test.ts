@@ -9,7 +9,12 @@ describe('a certificate', { skip: noOpenssl }, () => {
   const other = noOpenssl ? { cert: '', key: '' } : makeCertificate('other.com');
 
   test('is read with its key before or behind it, and its chain', () => {
-    for (const pem of [own.cert + own.key, own.key + own.cert, own.cert + other.cert + own.key]) {
+    for (const pem of [
+      own.cert + own.key,
+      own.key + own.cert,
+      own.cert + other.cert + own.key,
+      own.cert + other.cert.repeat(9) + own.key,
+    ]) {
       const { hosts, expiresMs } = readCertificate(pem);
       assert.deepEqual(hosts, ['www.example.com', '*.example.com']);
       const days = (expiresMs - Date.now()) / 86_400_000;
@@ -27,6 +32,7 @@ describe('a certificate', { skip: noOpenssl }, () => {
       [other.cert + own.cert + own.key, /key does not belong to its first certificate/],
       [own.cert + locked, /protected by a password/],
       [own.cert.replace(/\n[^\n]{10}/, '\n!!!!') + own.key, /cannot be read as a certificate/],
+      [own.cert.repeat(900) + own.key, /bytes with its chain of 900, and clients take 64000: leave out/],
       [own.cert + own.key.replace(/\n[^\n]{10}/, '\n!!!!'), /key cannot be read/],
     ];
     for (const [pem, message] of cases) assert.throws(() => readCertificate(pem), { code: 'invalid', message });

@@ -9,6 +9,12 @@ export interface CertificateFacts {
   readonly expiresMs: number;
 }
 
+/**
+ * Most bytes of a certificate with its chain. Longer ones break the handshake: clients limit the message that carries them,
+ * Go before 1.20 to 65,536 bytes (crypto/tls maxHandshake), OpenSSL to 102,400 (SSL_CTX_set_max_cert_list(3)).
+ */
+const MAX_CHAIN_BYTES = 64_000;
+
 /** True for what may name a certificate in the store: it is the name of a file as well. */
 export function isCertificateName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name);
@@ -16,9 +22,10 @@ export function isCertificateName(name: string): boolean {
 
 /**
  * Reads a certificate, its chain and its key from one PEM text. Throws FlotillaError `invalid` that says what is wrong with
- * it: no certificate, no key, or a key that belongs to another one. It may have expired.
+ * it: no certificate, no key, a key that belongs to another one, or a chain too long for clients. It may have expired.
  */
 export function readCertificate(pem: string): CertificateFacts {
+  assertShort(pem);
   const certificate = readLeaf(pem);
   if (!certificate.checkPrivateKey(readKey(pem)))
     throw wrong('its key does not belong to its first certificate; put that before its chain, and its own key with it');
@@ -30,6 +37,15 @@ export function assertFresh({ expiresMs }: CertificateFacts, nowMs: number): voi
   if (expiresMs <= nowMs)
     throw wrong(
       `it expired on ${new Date(expiresMs).toISOString().slice(0, 10)}; get a new one from whoever issued it`,
+    );
+}
+
+function assertShort(pem: string): void {
+  const blocks = [...pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g)];
+  const bytes = blocks.reduce((sum, [, base64]) => sum + Buffer.byteLength(base64!.replace(/\s/g, ''), 'base64'), 0);
+  if (bytes > MAX_CHAIN_BYTES)
+    throw wrong(
+      `it has ${bytes} bytes with its chain of ${blocks.length}, and clients take ${MAX_CHAIN_BYTES}: leave out what does not lead from it to its issuer`,
     );
 }
 

@@ -1,4 +1,4 @@
-import { parseDuration } from '../lib/index.ts';
+import { parseDuration, rowOf } from '../lib/index.ts';
 import type { RouteRule } from '../model/index.ts';
 import { awaitsInstance, expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
@@ -54,7 +54,7 @@ interface Draft {
   named: boolean;
   port?: number;
   readonly tags: string[];
-  readonly meta: Record<string, string>;
+  readonly meta: Map<string, string>;
   readonly hosts: string[];
   readonly paths: string[];
   check?: DeclaredCheck;
@@ -87,7 +87,7 @@ const OPTIONS: Readonly<Record<string, Set>> = {
     for (const pair of splitQuoted(value)) {
       const at = pair.indexOf('=');
       if (at < 1) return 'is not key=value';
-      draft.meta[pair.slice(0, at)] = pair.slice(at + 1);
+      draft.meta.set(pair.slice(0, at), pair.slice(at + 1));
     }
     return undefined;
   },
@@ -156,7 +156,7 @@ class ServicesReader {
   }
 
   read({ name, value }: UnitOption, line: number): void {
-    const set = OPTIONS[name];
+    const set = rowOf(OPTIONS, name);
     if (set === undefined) {
       this.#problem('warning', line, `unknown option ${name}= in [X-Service] is ignored`);
       return;
@@ -209,7 +209,7 @@ class ServicesReader {
 
 function newDraft(line: number): Draft {
   const times = { intervalMs: DEFAULT_INTERVAL_MS, timeoutMs: DEFAULT_TIMEOUT_MS };
-  return { line, name: '', named: false, tags: [], meta: {}, hosts: [], paths: [], ...times, broken: false };
+  return { line, name: '', named: false, tags: [], meta: new Map(), hosts: [], paths: [], ...times, broken: false };
 }
 
 function toService(draft: Draft): DeclaredService {
@@ -218,7 +218,7 @@ function toService(draft: Draft): DeclaredService {
     name,
     port,
     tags: [...new Set(tags)],
-    meta,
+    meta: Object.fromEntries(meta),
     routes: routesOf(draft),
     ...(check ? { check } : {}),
     intervalMs,

@@ -1,3 +1,4 @@
+import { rowOf } from '../../lib/index.ts';
 import { fullTime } from './journal/index.ts';
 import { describeExit } from './spec/index.ts';
 import type { UnitDescription } from './unit-description.ts';
@@ -13,7 +14,7 @@ export function renderStatus(
 ): { readonly text: string; readonly exitCode: number } {
   const title = unit.description === unit.name ? unit.name : `${unit.name} - ${unit.description}`;
   const lines = [
-    `${DOTS[unit.active] ?? '●'} ${title}`,
+    `${rowOf(DOTS, unit.active) ?? '●'} ${title}`,
     labelled('Loaded', `loaded (${unit.path}; linked-runtime)`),
     labelled('Active', activeText(unit, now)),
     ...durationLines(unit),

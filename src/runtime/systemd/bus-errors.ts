@@ -1,4 +1,4 @@
-import { type ErrorCode, FlotillaError, isFlotillaError, messageOf } from '../../lib/index.ts';
+import { type ErrorCode, FlotillaError, isFlotillaError, messageOf, rowOf } from '../../lib/index.ts';
 
 const SYSTEMD = 'org.freedesktop.systemd1.';
 const BUS = 'org.freedesktop.DBus.Error.';
@@ -35,5 +35,5 @@ export function toFlotillaError(error: unknown, facts: Readonly<Record<string, u
   const name = busErrorName(error);
   if (name === '' || ABSENT.has(name) || name.startsWith(`${BUS}Spawn`))
     return new FlotillaError('unavailable', `systemd does not answer: ${messageOf(error)}`, facts, error);
-  return new FlotillaError(CODES[name] ?? 'invalid', messageOf(error), facts, error);
+  return new FlotillaError(rowOf(CODES, name) ?? 'invalid', messageOf(error), facts, error);
 }

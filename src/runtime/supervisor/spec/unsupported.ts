@@ -1,3 +1,4 @@
+import { rowOf } from '../../../lib/index.ts';
 import { parseBoolean } from './values.ts';
 
 /**
@@ -94,7 +95,7 @@ const TAKE_BOOLEANS =
 /** True when the value asks for nothing beyond what happens without the directive. */
 function isDefault(name: string, value: string): boolean {
   if (value === '') return true;
-  if (DEFAULTS[name]?.includes(value)) return true;
+  if (rowOf(DEFAULTS, name)?.includes(value)) return true;
   if (/(Action)$/.test(name)) return value === 'none';
   if (/(Max|High|Limit|MaxSec|Sec)$/.test(name)) return value === 'infinity';
   // A subtree may always be delegated: here nobody else meddles with a unit's cgroup.

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { rowOf } from '../../../lib/index.ts';
 
 const SPAN_UNITS_MS: Readonly<Record<string, number>> = {
   us: 0.001,
@@ -39,7 +40,7 @@ export function parseTimeSpanMs(text: string): number | undefined {
   if (!/^(?:\s*\d+(?:\.\d*)?\s*[A-Za-zµ]*)+$/.test(trimmed)) return undefined;
   let total = 0;
   for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d*)?)\s*([A-Za-zµ]*)/g)) {
-    const scale = SPAN_UNITS_MS[unit || 's'];
+    const scale = rowOf(SPAN_UNITS_MS, unit || 's');
     if (scale === undefined) return undefined;
     total += Number(amount) * scale;
   }
