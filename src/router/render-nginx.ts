@@ -41,8 +41,8 @@ function upstream(name: string, { service, backends }: Route): string[] {
 function server(host: string, routes: readonly Route[], names: ReadonlyMap<Route, string>): string[] {
   const locations = routes.flatMap((route) =>
     // Whole segments only: `/api` and what is below it.
-    (route.path.endsWith('/') ? [route.path] : [`= ${route.path}`, `${route.path}/`]).flatMap((place) =>
-      location(place, route, names.get(route)!),
+    (route.path.endsWith('/') ? [quote(route.path)] : [`= ${quote(route.path)}`, quote(`${route.path}/`)]).flatMap(
+      (place) => location(place, route, names.get(route)!),
     ),
   );
   const limits = ['client_max_body_size 0;', 'proxy_request_buffering off;', 'proxy_buffering off;'];
@@ -56,6 +56,11 @@ function location(place: string, { backends }: Route, name: string): string[] {
       ? ['return 503;']
       : [`proxy_pass http://${name};`, ...HEADERS, 'proxy_next_upstream error timeout;', 'proxy_connect_timeout 3s;'];
   return [`    location ${place} {`, ...lines.map((line) => `        ${line}`), '    }'];
+}
+
+/** A path may hold what ends a directive or opens a block; within quotes nginx takes it for what it is. */
+function quote(path: string): string {
+  return `"${path.replace(/["\\]/g, '\\$&')}"`;
 }
 
 function addressOf({ address, port }: Backend): string {

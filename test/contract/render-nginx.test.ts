@@ -9,6 +9,18 @@ import { type TestContext, test } from 'node:test';
 import { type RouteTable, renderNginx } from '../../src/router/index.ts';
 import { ask, closedPort, startBackend, until } from './data-plane-harness.ts';
 
+/** Paths that mean something else to nginx unless they are quoted. */
+const ODD: readonly string[] = [
+  '/semi;',
+  '/a;}deny',
+  '/open{',
+  '/close}',
+  '/$host',
+  '/"quoted"',
+  "/it's",
+  '/~tilde',
+  '/back\\slash',
+];
 const hasNginx = spawnSync('nginx', ['-v']).status === 0;
 
 /** A real nginx with the routes as its conf.d file; answers its port. */
@@ -53,6 +65,7 @@ test('nginx takes the routes as they are rendered', {
       { host: '*.shop.com', path: '/', service: 'shop', backends: [b.backend] },
       { host: 'down.*', path: '/', service: 'down', backends: [] },
       { host: 'web.*', path: '/', service: 'web', backends: [a.backend] },
+      ...ODD.map((path) => ({ host: 'web.*', path, service: 'api', backends: [api.backend] })),
       { host: 'web.*', path: '/api', service: 'api', backends: [api.backend] },
     ],
   });
@@ -61,6 +74,11 @@ test('nginx takes the routes as they are rendered', {
   assert.match(await body('web.example.com', '/apix'), /^a /);
   assert.match(await body('web.example.com', '/api'), /^api /);
   assert.match(await body('web.example.com', '/api/x'), /^api /);
+  for (const path of ODD) {
+    assert.match(await body('web.example.com', path), /^api /, path);
+    assert.match(await body('web.example.com', `${path}/x`), /^api /, path);
+    assert.match(await body('web.example.com', `${path}x`), /^a /, path);
+  }
   assert.match(await body('eu.shop.com', '/'), /^b /);
   assert.equal((await ask(port, { headers: { host: 'down.x' } })).status, 503);
   const socket = net.connect({ host: '127.0.0.1', port }).setEncoding('latin1');
