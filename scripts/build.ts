@@ -80,7 +80,8 @@ async function bundle(): Promise<void> {
     mkdirSync(path.join(dist, '.cache'), { recursive: true });
     for (const name of Object.keys(PROGRAMS)) writeFileSync(path.join(work, `${name}.cjs`), launcher(name));
     // Node by another name: `pidof fleetd` goes by the first argument.
-    symlinkSync(process.execPath, path.join(work, 'fleetd'));
+    // Relative: a clone may stand elsewhere in a container or on another machine.
+    symlinkSync(path.relative(dist, process.execPath), path.join(work, 'fleetd'));
     renameSync(path.join(work, 'fleetd'), path.join(dist, 'fleetd'));
     for (const file of globSync('*.cjs', { cwd: work })) renameSync(path.join(work, file), path.join(dist, file));
     renameSync(path.join(work, '.built'), stamp);

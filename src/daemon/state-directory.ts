@@ -24,7 +24,9 @@ export class StateDirectory {
     try {
       this.#write('token', token, 'durable');
     } catch (error) {
-      throw new FlotillaError('usage', `cannot write to state_directory ${this.path}: ${systemReason(error)}`);
+      const { path: file = '' } = error as NodeJS.ErrnoException;
+      const where = `state_directory ${this.path}: ${systemReason(error)}`;
+      throw new FlotillaError('usage', `cannot write to ${where}${file === '' ? '' : ` (${file})`}`);
     }
     return token;
   }
