@@ -12,6 +12,7 @@ import { accessOf, admit } from './access.ts';
 import { answerError, answerJson } from './answers.ts';
 import { type ApiOptions, type ApiParts, DEFAULT_PEER_TIMEOUT_MS } from './api-parts.ts';
 import { certificateRoutes } from './certificate-routes.ts';
+import { observeCluster } from './cluster-metrics.ts';
 import { ClusterReader } from './cluster-reader.ts';
 import { discoveryDocument } from './discovery.ts';
 import { EventHub } from './event-hub.ts';
@@ -123,7 +124,8 @@ function createApp(parts: ApiParts): Hono {
   });
   app.onError((error) => answerFailure(error, options.log));
   app.notFound(() => answerError(new FlotillaError('not-found', 'no such resource: the API is at /fleet/v1')));
-  app.get('/metrics', () => answerMetrics(options));
+  const countCluster = observeCluster({ ...options, runtime: options.runtime, catalog: options.catalog });
+  app.get('/metrics', () => answerMetrics(options, countCluster));
   app.all('/metrics', () => refuseMethod('only GET', ['GET']));
   app.all('/', () => refuseMethod('no method is', []));
   for (const prefix of PREFIXES) app.route(prefix, createVersion(prefix, parts));
@@ -191,6 +193,7 @@ function visitOf(c: Context) {
   return { access: accessOf(method, path), method, path, header: (name: string) => c.req.header(name) };
 }
 
-function answerMetrics({ metrics }: ApiOptions): Response {
+async function answerMetrics({ metrics }: ApiOptions, countCluster: () => Promise<void>): Promise<Response> {
+  await countCluster();
   return new Response(metrics.text(), { headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' } });
 }

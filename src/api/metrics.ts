@@ -54,6 +54,13 @@ export class Metrics {
     this.#families.set(name, { kind, help, lines });
   }
 
+  /** The same with one label, and a value for each of its values. */
+  observedBy(name: string, help: string, label: string, read: () => ReadonlyMap<string, number> | undefined): void {
+    const lines = () =>
+      (read() ?? new Map()).entries().map(([key, value]) => `${name}{${labelText({ [label]: key })}} ${value}`);
+    this.#families.set(name, { kind: 'gauge', help, lines });
+  }
+
   histogram(name: string, help: string, buckets: readonly number[] = SECONDS_BUCKETS): Histogram {
     return this.#figure(name, () => {
       const series = new Map<string, Distribution>();
