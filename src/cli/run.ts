@@ -28,18 +28,28 @@ async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
   const wants = (...names: string[]) =>
     line.found.some(({ written, value }) => names.includes(written) && value !== 'false');
   const name = line.words[0];
-  if (wants('version', 'v')) return findCommand('version').run(contextOf([], io, resolve('version', [])));
+  if (wants('version', 'v')) return findCommand('version').run(contextOf([], io, resolveVersion()));
   if (name === undefined || wants('help', 'h')) {
     return findCommand('help').run(contextOf(line.words.slice(0, 2), io, resolve('help', [])));
   }
   const command = findCommand(name);
-  const flags = resolve(command.name, command.flags);
+  const flags = command.name === 'version' ? resolveVersion() : resolve(command.name, command.flags);
   if (wants('sign')) return findCommand('verify').run(contextOf([], io, flags));
   const args = [...line.words.slice(1), ...line.rest];
   if (command.arguments === 'none' && !command.hidden && args.length > 0) {
     throw new FlotillaError('usage', `${command.name} takes no arguments: leave out ${args.join(' ')}`);
   }
   return command.run(contextOf(args, io, flags));
+
+  /** Of all that stands on the line only how it shall be printed. */
+  function resolveVersion(): Flags {
+    const own = line.found.filter(({ written }) => written === 'output' || written === 'o');
+    const { flags } = findCommand('version');
+    return resolveFlags(name === undefined || findCommand(name).name === 'version' ? own : [], flags, GLOBAL_FLAGS, {
+      command: 'version',
+      env: {},
+    });
+  }
 
   function resolve(command: string, own: CommandSpec['flags']): Flags {
     // Help and version work whatever else stands on the line or in the environment.

@@ -4,6 +4,7 @@ import type { CommandSpec } from '../command.ts';
 import { type Context, sayJson } from '../context.ts';
 import { machineIdLegend } from '../legend.ts';
 import { type Columns, chosenFields, printList } from '../list.ts';
+import { machineJson } from '../machine-json.ts';
 import { machinesLike } from '../pick-machine.ts';
 import { FULL, fieldsFlag, LIST_OUTPUT, NO_LEGEND } from '../shared-flags.ts';
 
@@ -34,7 +35,11 @@ export const listMachines: CommandSpec = {
 async function run(context: Context): Promise<number> {
   const fields = chosenFields(context, COLUMNS, WIDE);
   const machines = select(context.args, await (await context.client()).machines());
-  if (context.flags.text('output') === 'json') sayJson(context, machines);
+  if (context.flags.text('output') === 'json')
+    sayJson(
+      context,
+      machines.map((machine) => ({ ...machine, ...machineJson(machine.id, machines) })),
+    );
   else printList(context, machines, { columns: COLUMNS, fields });
   return 0;
 }

@@ -1,8 +1,9 @@
 import type { ApiUnitSummary } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { type Context, sayJson, warn } from '../context.ts';
+import { type Context, warn } from '../context.ts';
 import { hashLegend, machineLegend } from '../legend.ts';
 import { type Columns, chosenFields, printList } from '../list.ts';
+import { sayWithMachines } from '../machine-json.ts';
 import { FULL, fieldsFlag, LIST_OUTPUT, NO_LEGEND } from '../shared-flags.ts';
 
 const WIDE = ['unit', 'hash', 'dstate', 'state', 'target', 'global', 'desc'];
@@ -36,9 +37,10 @@ async function run(context: Context): Promise<number> {
   if (fields.includes('tmachine')) {
     warn(context, 'WARNING: The "tmachine" field is deprecated. Use "target" instead');
   }
-  const all = await (await context.client()).summaries();
+  const client = await context.client();
+  const all = await client.summaries();
   const units = context.args.length === 0 ? all : (await import('../unit-arguments.ts')).selectUnits(context.args, all);
-  if (context.flags.text('output') === 'json') sayJson(context, units);
+  if (context.flags.text('output') === 'json') await sayWithMachines(context, client, units);
   else printList(context, units, { columns: COLUMNS, fields });
   return 0;
 }

@@ -1,8 +1,9 @@
 import type { ApiUnitState } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { type Context, sayJson } from '../context.ts';
+import type { Context } from '../context.ts';
 import { hashLegend, machineLegend } from '../legend.ts';
 import { type Columns, chosenFields, printList } from '../list.ts';
+import { sayWithMachines } from '../machine-json.ts';
 import { FULL, fieldsFlag, LIST_OUTPUT, NO_LEGEND } from '../shared-flags.ts';
 
 type Row = ApiUnitState & { readonly address: string; readonly hostname: string };
@@ -39,7 +40,7 @@ async function run(context: Context): Promise<number> {
   const fields = chosenFields(context, COLUMNS, WIDE);
   const client = await context.client();
   if (context.flags.text('output') === 'json') {
-    sayJson(context, await select(context, await client.states()));
+    await sayWithMachines(context, client, await select(context, await client.states()));
     return 0;
   }
   const names = fields.includes('machine') || fields.includes('hostname');

@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../command.ts';
-import { type Context, say, sayJson, warn } from '../context.ts';
+import { type Context, say, warn } from '../context.ts';
+import { sayWithMachines } from '../machine-json.ts';
 import { OUTPUT } from '../shared-flags.ts';
 import { noSuchService } from './services.ts';
 
@@ -20,10 +21,11 @@ async function run(context: Context): Promise<number> {
     warn(context, 'One service must be named.');
     return 2;
   }
-  const service = await (await context.client()).service(name);
+  const client = await context.client();
+  const service = await client.service(name);
   if (service === undefined) return noSuchService(context, name);
   const well = service.instances.filter(({ health }) => health !== 'critical');
-  if (context.flags.text('output') === 'json') sayJson(context, well);
+  if (context.flags.text('output') === 'json') await sayWithMachines(context, client, well);
   else
     for (const { address, port } of well) say(context, `${address.includes(':') ? `[${address}]` : address}:${port}`);
   if (well.length > 0) return 0;

@@ -1,8 +1,9 @@
-import type { ApiService, ApiServiceInstance } from '../../client/index.ts';
+import type { ApiService, ApiServiceInstance, FleetClient } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { type Context, sayJson, warn } from '../context.ts';
+import { type Context, warn } from '../context.ts';
 import { machineIdLegend } from '../legend.ts';
 import { printRows } from '../list.ts';
+import { sayWithMachines } from '../machine-json.ts';
 import { FULL, NO_LEGEND, OUTPUT } from '../shared-flags.ts';
 
 export const services: CommandSpec = {
@@ -26,11 +27,11 @@ async function run(context: Context): Promise<number> {
     return 2;
   }
   const client = await context.client();
-  if (name === undefined) showAll(context, await client.services());
+  if (name === undefined) await showAll(context, client, await client.services());
   else {
     const service = await client.service(name);
     if (service === undefined) return noSuchService(context, name);
-    showOne(context, service);
+    await showOne(context, client, service);
   }
   return 0;
 }
@@ -45,9 +46,9 @@ function isJson(context: Context): boolean {
   return context.flags.text('output') === 'json';
 }
 
-function showAll(context: Context, all: readonly ApiService[]): void {
+async function showAll(context: Context, client: FleetClient, all: readonly ApiService[]): Promise<void> {
   if (isJson(context)) {
-    sayJson(context, all);
+    await sayWithMachines(context, client, all);
     return;
   }
   const rows = all.map(({ name, instances }) => [
@@ -59,9 +60,9 @@ function showAll(context: Context, all: readonly ApiService[]): void {
   printRows(context, ['SERVICE', 'INSTANCES', 'PASSING', 'TAGS'], rows);
 }
 
-function showOne(context: Context, service: ApiService): void {
+async function showOne(context: Context, client: FleetClient, service: ApiService): Promise<void> {
   if (isJson(context)) {
-    sayJson(context, service);
+    await sayWithMachines(context, client, service);
     return;
   }
   const full = context.flags.bool('full');

@@ -1,7 +1,8 @@
 import type { ApiUnitStatusReport, FleetClient } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { type Context, sayJson, warn } from '../context.ts';
+import { type Context, warn } from '../context.ts';
 import { machineLegend } from '../legend.ts';
+import { sayWithMachines } from '../machine-json.ts';
 import { MACHINE, OUTPUT, SSH_PORT } from '../shared-flags.ts';
 
 export const status: CommandSpec = {
@@ -36,12 +37,28 @@ async function run(context: Context): Promise<number> {
   const args = await unitArguments(context, client);
   const reports = await Promise.all(args.map((arg) => ask(context, client, cliUnitName(arg))));
   const found = reports.filter((report) => report !== undefined);
-  if (context.flags.text('output') === 'json') sayJson(context, found);
+  if (context.flags.text('output') === 'json') await sayFields(context, client, found);
   else for (const [i, report] of found.entries()) print(context, report, i === 0);
   if (found.length < reports.length) return 1;
   return Math.max(
     ...found.flatMap(({ reports }) => reports.map((one) => (one.error === undefined ? one.exitCode : 1))),
   );
+}
+
+/** What the machines say as fields, too, and not as text alone. */
+async function sayFields(context: Context, client: FleetClient, found: readonly ApiUnitStatusReport[]): Promise<void> {
+  const summaries = await client.summaries(found.map(({ name }) => name));
+  const units = found.map(({ name, reports }) => {
+    const { hash, description, desiredState, placements = [] } = summaries.find((unit) => unit.name === name) ?? {};
+    const fields = reports.map((report) => {
+      const placement = placements.find(({ machineID }) => machineID === report.machineID);
+      const { load, active, sub, note, exit } = placement?.status ?? {};
+      const { machineID, address, ...said } = report;
+      return { machineID, address, load, active, sub, note, exit, ...said };
+    });
+    return { name, hash, description, desiredState, reports: fields };
+  });
+  await sayWithMachines(context, client, units);
 }
 
 /** The unit's report, or undefined when there is none, which has been said then. */

@@ -1,7 +1,8 @@
 import type { ApiWhy, FleetClient } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { type Context, say, sayJson, warn } from '../context.ts';
+import { type Context, say, warn } from '../context.ts';
 import { machineLegend } from '../legend.ts';
+import { sayWithMachines } from '../machine-json.ts';
 import { NO_LEGEND, OUTPUT } from '../shared-flags.ts';
 import { formatTable } from '../table.ts';
 
@@ -32,7 +33,8 @@ async function run(context: Context): Promise<number> {
   const names = unitNames(await unitArguments(context, client, { templates: true }));
   const answers = await Promise.all(names.map((name) => ask(context, client, name)));
   const found = answers.filter((answer) => answer !== undefined);
-  if (context.flags.text('output') === 'json') for (const answer of found) sayJson(context, answer);
+  if (context.flags.text('output') === 'json')
+    for (const answer of found) await sayWithMachines(context, client, answer);
   else
     for (const [i, answer] of found.entries()) {
       if (i > 0) context.io.out('\n');

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { JSON_SHAPES, jsonSchemaText } from './json-shapes.ts';
+import { TestLab, until } from './test-lab.ts';
+
+const SCHEMA = new URL('../../docs/reference/json-schema.json', import.meta.url);
+const EXIT_CODES = new URL('../../docs/reference/exit-codes.md', import.meta.url);
+const SERVICE = '[Service]\nExecStart=/bin/sleep infinity\n\n[X-Service]\nName=web\nPort=8080\n';
+
+let lab: TestLab;
+before(async () => {
+  lab = await TestLab.start(2);
+  lab.write('web.service', SERVICE);
+  lab.write('stopped.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  lab.write('broken.service', '[Service]\nExecStart=/bin/sh -c "exit 3"\n');
+  await lab.ok('start --no-wait-healthy ~/web.service');
+  await lab.ok('load ~/stopped.service');
+  await lab.run('start --no-block ~/broken.service');
+  await lab.ok('wait web');
+});
+after(() => lab?.close());
+
+test('each command prints what its schema says', async () => {
+  const lines: Readonly<Record<keyof typeof JSON_SHAPES, string>> = {
+    version: 'version',
+    'list-machines': 'list-machines',
+    'list-units': 'list-units',
+    'list-unit-files': 'list-unit-files',
+    status: 'status web stopped broken',
+    events: 'events -n 1000',
+    why: 'why web',
+    services: 'services',
+    resolve: 'resolve web',
+    'router routes': 'router routes',
+    'router backends': 'router backends',
+    'router certificates': 'router certificates',
+  };
+  for (const [name, line] of Object.entries(lines)) {
+    const { out, err } = await lab.run(`${line} -o json`);
+    const values =
+      name === 'events'
+        ? out
+            .trim()
+            .split('\n')
+            .map((text) => JSON.parse(text))
+        : [JSON.parse(out)];
+    for (const value of values) {
+      const { error } = JSON_SHAPES[name as keyof typeof JSON_SHAPES].safeParse(value);
+      assert.equal(error, undefined, `${line}: ${error?.message}\n${JSON.stringify(value)}\n${err}`);
+    }
+  }
+});
+
+test('a machine has one shape wherever it stands', async () => {
+  const [first] = JSON.parse(await lab.ok('list-units -o json web'));
+  const number = lab.machines.find(({ id }) => id === first.machineID)!.number;
+  const address = lab.machines.find(({ id }) => id === first.machineID)!.address;
+  const machine = { id: first.machineID, hostname: `m${number}`, address };
+  assert.deepEqual(first.machine, machine);
+  const [unit] = JSON.parse(await lab.ok('list-unit-files -o json web'));
+  assert.deepEqual(unit.placements[0].machine, machine);
+  const [{ reports }] = JSON.parse((await lab.run('status -o json web')).out);
+  assert.deepEqual([reports[0].machine, reports[0].active, reports[0].sub], [machine, 'active', 'running']);
+});
+
+test('status tells how a unit failed, in fields', async () => {
+  let exit: unknown;
+  await until('the unit has failed', async () => {
+    const { out } = await lab.run('status -o json broken');
+    exit = JSON.parse(out)[0]?.reports[0]?.exit;
+    return exit !== undefined;
+  });
+  assert.deepEqual(exit, { result: 'exit-code', status: 3 });
+  const event = JSON.parse((await lab.ok('events -n 1 -o json broken')).trim());
+  assert.deepEqual([event.kind, event.result, event.exitStatus], ['unit-state', 'exit-code', 3]);
+});
+
+test('the schema in the documents is that of the code', () => {
+  const text = jsonSchemaText();
+  // After a change of a shape: FLOTILLA_WRITE_DOCS=1 npm test -- src/cli/json-output.test.ts
+  if (process.env['FLOTILLA_WRITE_DOCS']) writeFileSync(SCHEMA, text);
+  assert.equal(readFileSync(SCHEMA, 'utf8'), text);
+});
+
+test('exit codes are those of the documents', async () => {
+  const rows = readFileSync(EXIT_CODES, 'utf8').matchAll(/^\| (\d+) \|.*\| `fleetctl ([^`]+)` \|$/gm);
+  const checked = [...rows].map(([, code, line]) => [line!, Number(code)] as const);
+  assert.deepEqual(
+    checked.map(([, code]) => code),
+    [0, 1, 2, 3],
+  );
+  for (const [line, code] of checked) assert.equal((await lab.run(line)).status, code, line);
+});
