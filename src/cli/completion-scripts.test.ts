@@ -67,7 +67,7 @@ test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => 
     ['start --re', ['--replace', '--request-timeout']],
     ['status h', ['hello.service']],
     ['start lo', ['local.service']],
-    ['list-units --output ', ['json', 'table']],
+    ['list-units --output ', ['json', 'table', 'wide']],
     ['wait --for g', ['gone']],
     ['lab k', ['kill']],
     ['ssh 8', ['85c0c595']],
