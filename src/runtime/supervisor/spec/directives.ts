@@ -2,6 +2,7 @@ import type { UnitDraft } from './draft.ts';
 import { parseEnvironment, wordsOf } from './environment.ts';
 import { parseExecLine } from './exec-command.ts';
 import { type ExitSet, NO_EXITS, parseExitWord } from './exit-status.ts';
+import { UnknownSpecifier } from './specifiers.ts';
 import { DEPENDENCIES, type Dependency, EXEC_PHASES, type Output } from './unit-spec.ts';
 import { parseBoolean, parseSignal, parseTimeSpanMs } from './values.ts';
 
@@ -24,7 +25,8 @@ export const UNIT_DIRECTIVES: Readonly<Record<string, Directive>> = {
   RequiresOverridable: dependency('Requires'),
   RequisiteOverridable: dependency('Requisite'),
   Description: (draft, value) => {
-    draft.unit.description = value === '' ? draft.unit.name : draft.expand(value);
+    if (value === '') draft.unit.description = draft.unit.name;
+    else for (const text of unlessUnknown(draft, value)) draft.unit.description = text;
   },
   Documentation: (draft, value) => {
     draft.unit.documentation = value === '' ? [] : [...draft.unit.documentation, ...wordsOf(draft.expand(value))];
@@ -129,7 +131,8 @@ export const SERVICE_DIRECTIVES: Readonly<Record<string, Directive>> = {
   },
   Environment: (draft, value) => {
     if (value === '') draft.context.environment = [];
-    const { assignments, invalid } = parseEnvironment(wordsOf(value).map(draft.expand));
+    const words = wordsOf(value).flatMap((word) => unlessUnknown(draft, word));
+    const { assignments, invalid } = parseEnvironment(words);
     for (const word of invalid) draft.notes.push(`Invalid environment assignment, ignoring: ${word}`);
     draft.context.environment = [...draft.context.environment, ...assignments];
   },
@@ -196,6 +199,17 @@ export const SERVICE_DIRECTIVES: Readonly<Record<string, Directive>> = {
   },
   ...limitDirectives(),
 };
+
+/** The text with its specifiers expanded; none, and a note, where systemd ignores it for a specifier that is none. */
+function unlessUnknown(draft: UnitDraft, text: string): readonly string[] {
+  try {
+    return [draft.expand(text)];
+  } catch (error) {
+    if (!(error instanceof UnknownSpecifier)) throw error;
+    draft.notes.push(`Failed to resolve unit specifiers in ${text}, ignoring: ${error.message}`);
+    return [];
+  }
+}
 
 /** Limits as ulimit(1) of the shell sets them: its letter and the bytes of its unit. */
 function limitDirectives(): Readonly<Record<string, Directive>> {

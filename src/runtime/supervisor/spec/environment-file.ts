@@ -16,12 +16,10 @@ const NEWLINES = '\n\r';
 /** What a backslash within double quotes takes its meaning from; before anything else it stays. */
 const UNESCAPED = '"\\`$';
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** systemd lets no control character into an environment but these two. */
-const CONTROL = /[\x00-\x08\x0b-\x1f\x7f]/;
 
 /** An assignment that a unit's process may be given; others are left out, as systemd does, with a note. */
 export function isAssignment(name: string, value: string): boolean {
-  return NAME.test(name) && !CONTROL.test(value);
+  return NAME.test(name) && !value.includes('\0');
 }
 
 /**
@@ -111,7 +109,7 @@ class EnvironmentFileReader {
   };
 
   #push(): State {
-    this.assignments.push([this.#name.trim(), this.#value.slice(0, this.#kept)]);
+    this.assignments.push([this.#name.replace(/[ \t\n\r]+$/, ''), this.#value.slice(0, this.#kept)]);
     this.#value = '';
     this.#kept = undefined;
     return 'before-name';

@@ -37,6 +37,9 @@ function parseCommand(words: readonly Word[], expand: ExpandSpecifiers): ExecCom
   const prefix = /^[-@:+!]*/.exec(first!.text)![0];
   const path = expand(first!.text.slice(prefix.length));
   if (path === '') throw new RangeError(`names no program: ${first!.raw}`);
+  // string_is_safe() of systemd.
+  if (/[\x00-\x1f\x7f"'\\]/.test(path))
+    throw new RangeError(`has special characters in a program's name: ${first!.raw}`);
   if (path.includes('/') && !path.startsWith('/')) {
     throw new RangeError(`takes an absolute path or a bare name, not "${path}"`);
   }
@@ -77,11 +80,11 @@ function expandWord(word: string, environment: Readonly<Record<string, string>>)
 }
 
 /**
- * replace_env() of systemd: braces hold everything up to `}`, name or not; with a colon among it, it is no variable and
- * stays as written. Behind a dollar that begins nothing, the next character is passed over.
+ * replace_env() of systemd: braces hold everything up to `}`, name or not; with a colon among it, or not closed, it is
+ * no variable and stays as written. Behind a dollar that begins nothing, the next character is passed over.
  */
 function expandWithin(word: string, environment: Readonly<Record<string, string>>): string {
-  return word.replace(/\$(?:\{([^}:]*)(\}|:)|.|$)/gs, (all, name: string | undefined, end: string | undefined) => {
+  return word.replace(/\$(?:\{([^}:]*)(\}|:|$)|.|$)/gs, (all, name: string | undefined, end: string | undefined) => {
     if (name !== undefined) return end === '}' ? variable(environment, name) : all;
     return all === '$$' ? '$' : all;
   });

@@ -86,6 +86,11 @@ describe('what needs systemd is refused by name', () => {
     ['a.service', service('WatchdogSec=5'), /WatchdogSec=5 needs systemd/],
     ['a.service', `[Unit]\nConditionPathExists=/x\n${service('')}`, /ConditionPathExists=\/x needs systemd/],
     ['a.service', service('ExecStop=/bin/echo %y'), /line 3: ExecStop= the specifier %y needs systemd/],
+    [
+      'a.service',
+      service('ExecStop=/bin/date +%F'),
+      /ExecStop= there is no specifier %F: write %%F for a percent sign/,
+    ],
     ['a.service', service('Restart=sometimes'), /line 3: Restart= takes one of/],
     ['a.service', service('TimeoutStopSec=soon'), /takes a time span/],
     ['a.service', service('KillSignal=SIGNOPE'), /takes a signal/],

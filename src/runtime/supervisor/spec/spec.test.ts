@@ -95,6 +95,7 @@ describe('Exec lines', () => {
     ],
     ['/bin/a \\; ";"', [{ args: [';', ';'] }]],
     ['"/with blank/x" y', [{ path: '/with blank/x', args: ['y'] }]],
+    ['/bin/x ; \\q', /special characters/],
     ['bin/x', /absolute path or a bare name/],
     ['/bin/', /names a directory/],
     ['-', /names no program/],
@@ -127,7 +128,7 @@ describe('Exec lines', () => {
     assert.deepEqual(argsOf('$HALF $END'), ['a b', 'a']);
     assert.deepEqual(argsOf('"a${NO NAME}b" a${1-2}b a${}b'), ['ab', 'ab', 'ab']);
     assert.deepEqual(argsOf('a${X:-y}b a${:X}b ${X'), ['a${X:-y}b', 'a${:X}b', '${X']);
-    assert.deepEqual(argsOf('a$-${X} ${X}$$${X}'), ['a$-1', '1$1']);
+    assert.deepEqual(argsOf('a$-${X} ${X}$$${X} ${$$'), ['a$-1', '1$1', '${$$']);
     // biome-ignore-end lint/suspicious/noTemplateCurlyInString: it is systemd's notation
     assert.deepEqual(expandArgv(parseExecLine('@/x $X a', same)[0]!, environment), ['1', 'a']);
   });
@@ -139,7 +140,8 @@ test('specifiers know the unit’s name in all its parts', () => {
   assert.equal(expand('%n %N %p %P %i %I'), 'a-b@x-\\x2dy.service a-b@x-\\x2dy a-b a/b x-\\x2dy x/-y');
   assert.equal(expand('%H %l %m %b %t %% 100%%n'), 'host.example host m1 b1 /run % 100%n');
   assert.equal(specifiersOf('plain.service', facts)('%i|%I|%p|%j'), '||plain|plain');
-  assert.equal(expand('+%F %z 50%'), '+%F %z 50%');
+  assert.equal(expand('50% %- %'), '50% %- %');
+  assert.throws(() => expand('+%F'), /no specifier %F: write %%F/);
   assert.throws(() => expand('%y'), /specifier %y needs systemd/);
   assert.equal(unescapeUnitName('caf\\xc3\\xa9-1'), 'caf\u00e9/1');
 });
@@ -202,10 +204,12 @@ test('quotes in environment files open at a value’s start or behind a closing 
       'A="\\n\\"\\\nx"\nB=\x01\nC=\t\tx\ty\n',
       [
         ['A', '\\n"x'],
+        ['B', '\x01'],
         ['C', 'x\ty'],
       ],
     ],
     ['A="never closed\nB=1', [['A', 'never closed\nB=1']]],
+    ['\ufeffA=1\nB=1', [['B', '1']]],
     ['A B=1\nÄ=1\n=1\nC =1', [['C', '1']]],
   ];
   for (const [text, expected] of cases) assert.deepEqual(parseEnvironmentFile(text), expected, text);

@@ -13,7 +13,13 @@ export interface SpecifierFacts {
 /** Specifiers of systemd which nothing here stands for. */
 const NEEDS_SYSTEMD = 'ABcdDMorRwWyY';
 
-/** Expands %-specifiers for one unit; a `%` before anything else stays. Throws a RangeError for those of systemd alone. */
+/** Says that there is no such specifier, which systemd does not run a command with. */
+export class UnknownSpecifier extends RangeError {}
+
+/**
+ * Expands %-specifiers for one unit; a `%` before anything but a letter or digit stays. Throws a RangeError for those of
+ * systemd alone, and for letters that are none.
+ */
 export type ExpandSpecifiers = (text: string) => string;
 
 /** Specifiers of systemd.unit(5) as the system manager expands them, for the unit called `name`. */
@@ -25,6 +31,8 @@ export function specifiersOf(name: string, facts: SpecifierFacts): ExpandSpecifi
       if (value !== undefined) return value();
       if (letter !== '' && NEEDS_SYSTEMD.includes(letter))
         throw new RangeError(`the specifier %${letter} needs systemd`);
+      if (/[A-Za-z0-9]/.test(letter))
+        throw new UnknownSpecifier(`there is no specifier %${letter}: write %%${letter} for a percent sign`);
       return `%${letter}`;
     });
 }

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemRandom } from '../../src/lib/index.ts';
+import { FLOTILLA, MachineSet, machinesProblem, NODE } from './machine-set.ts';
+
+/** UNITS=5000 compares more of them, SEED=7 the same as another run. */
+const COUNT = Number(process.env['UNITS'] ?? 1000);
+const SEED = Number(process.env['SEED'] ?? Number.parseInt(systemRandom.hex(3), 16));
+
+test('the supervisor reads units as systemd does', { skip: machinesProblem() ?? false }, async () => {
+  await using set = await MachineSet.open();
+  const machine = await set.create();
+  await machine.boot();
+  const command = [NODE, `${FLOTILLA}/test/machines/inside/compare-units.ts`, String(SEED), String(COUNT)];
+  const { stdout, stderr, status } = await machine.exec(command, 200_000 + COUNT * 100);
+  assert.equal(status, 0, `SEED=${SEED} UNITS=${COUNT}\n${stdout}${stderr}`);
+  console.log(`SEED=${SEED}: ${stdout.trim()}`);
+});
