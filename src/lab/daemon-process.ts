@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock as clock, FlotillaError } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError, readStat } from '../lib/index.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
 
 /** fleetd beside this program: the bundle when this is the bundle, the source when this is the source. */
@@ -26,12 +26,19 @@ export interface Daemon extends ProcessIdentity {
  * Starts fleetd with these arguments as a process of its own that outlives this one. Its output goes to `log`; the log
  * of the run before stands beside it as `log`.1.
  */
-export async function spawnDaemon(args: readonly string[], log: string, env: NodeJS.ProcessEnv): Promise<Daemon> {
+export async function spawnDaemon(
+  args: readonly string[],
+  log: string,
+  env: NodeJS.ProcessEnv,
+  /** A command that runs another one, which is added to it. */
+  keeper: readonly string[] = [],
+): Promise<Daemon> {
   keepPrevious(log);
   const output = openSync(log, 'a');
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [...nodeFlags(args), FLEETD, ...args], {
+    const [command, ...rest] = [...keeper, process.execPath, ...nodeFlags(args), FLEETD, ...args];
+    child = spawn(command!, rest, {
       // For `pidof fleetd`.
       ...(args[0] === 'store' ? {} : { argv0: 'fleetd' }),
       detached: true,
@@ -50,10 +57,10 @@ export async function spawnDaemon(args: readonly string[], log: string, env: Nod
   return { ...identity, ended: ended.signal };
 }
 
-/** What was wrong, in words that follow the daemon's name; undefined once it has written its process id to the file. */
+/** What was wrong, in words that follow the daemon's name; undefined once it, or what it keeps, has written its process id to the file. */
 export async function waitUntilReady(file: string, daemon: Daemon, withinMs: number): Promise<string | undefined> {
   const deadline = clock.monotonic() + withinMs;
-  while (readyPid(file) !== daemon.pid) {
+  while (!isReady(file, daemon)) {
     if (daemon.ended.aborted) return 'did not start';
     if (clock.monotonic() > deadline) return `was not ready within ${withinMs / 1000} s`;
     await clock.sleep(10);
@@ -61,11 +68,12 @@ export async function waitUntilReady(file: string, daemon: Daemon, withinMs: num
   return undefined;
 }
 
-function readyPid(file: string): number | undefined {
+function isReady(file: string, daemon: Daemon): boolean {
   try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as { pid?: number }).pid;
+    const { pid = 0 } = JSON.parse(readFileSync(file, 'utf8')) as { pid?: number };
+    return pid === daemon.pid || readStat(pid)?.ppid === daemon.pid;
   } catch {
-    return undefined;
+    return false;
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { FlotillaError, messageOf, systemReason } from '../lib/index.ts';
 import { LAB_NAMES, labPaths } from './lab-directory.ts';
 import { bootId, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { keptStore } from './store-keeper.ts';
 
 /** `dead`: without power. `daemon-dead`: fleetd does not run, the machine's units may. */
 export type MachineState = 'up' | 'daemon-dead' | 'dead';
@@ -50,7 +51,8 @@ export interface LabState {
   stopped?: true;
   /** Who is starting the lab right now; left behind when that process was killed half-way. */
   starting?: ProcessIdentity;
-  store: { endpoint: string; pid: number; startTime: number };
+  /** `keeper` starts it again when it ends by itself. */
+  store: { endpoint: string; pid: number; startTime: number; keeper?: ProcessIdentity };
   machines: LabMachine[];
 }
 
@@ -71,6 +73,7 @@ export function readLab(lab: string): LabState | undefined {
   }
   const state = parseState(text, file);
   if (state.bootId !== bootId()) forgetProcesses(state);
+  if (!isAlive(state.store)) Object.assign(state.store, keptStore(lab, state.store.keeper));
   for (const machine of state.machines) machine.state = actualState(machine);
   return state;
 }
@@ -85,7 +88,9 @@ export function writeLab(lab: string, state: LabState): void {
 
 /** True while the store or any fleetd of the lab runs. */
 export function isRunning(state: LabState): boolean {
-  return isAlive(state.store) || state.machines.some((machine) => machine.state === 'up');
+  return (
+    isAlive(state.store) || isAlive(state.store.keeper) || state.machines.some((machine) => machine.state === 'up')
+  );
 }
 
 /** The computer itself was started anew: nothing recorded before that can run. */
@@ -93,6 +98,7 @@ function forgetProcesses(state: LabState): void {
   for (const target of [state.store, ...state.machines]) Object.assign(target, { pid: 0, startTime: 0 });
   for (const machine of state.machines) machine.state = 'dead';
   delete state.starting;
+  delete state.store.keeper;
   state.bootId = bootId();
 }
 

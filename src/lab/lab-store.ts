@@ -7,6 +7,7 @@ import type { LabIo } from './lab-io.ts';
 import { type LabState, WIPE_HINT, writeLab } from './lab-state.ts';
 import { freePort, startOnPort } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
+import { KEEPER, keptStore, killKept } from './store-keeper.ts';
 
 const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 20_000;
@@ -15,6 +16,8 @@ const STOP_TIMEOUT_MS = 10_000;
 /** Starts the lab's store, at the endpoint recorded in the state unless that is taken; resolves once it serves. */
 export async function startStore(lab: string, state: LabState, io: LabIo): Promise<void> {
   if (isAlive(state.store)) return;
+  // One whose store does not come up is no help.
+  await killStore(state);
   const before = Number(new URL(state.store.endpoint).port);
   const wanted = storePort(state);
   // Machines that run look for it where it was.
@@ -33,12 +36,16 @@ async function startStoreAt(port: number, lab: string, state: LabState, io: LabI
   const ready = labPaths.storeReady(lab);
   rmSync(ready, { force: true });
   const args = ['store', '--data-dir', directory, '--listen', host, '--own-user', '--ready', ready];
-  const daemon = await spawnDaemon(args, log, io.env);
-  state.store = { endpoint: `http://${host}`, pid: daemon.pid, startTime: daemon.startTime };
+  const daemon = await spawnDaemon(args, log, io.env, ['sh', '-c', KEEPER, 'fleetd-keeper', ready]);
+  const keeper = { pid: daemon.pid, startTime: daemon.startTime };
+  state.store = { endpoint: `http://${host}`, pid: 0, startTime: 0, keeper };
   writeLab(lab, state);
   const failure = await waitUntilReady(ready, daemon, START_TIMEOUT_MS);
-  if (failure === undefined) return;
-  await killProcess(daemon);
+  if (failure === undefined) {
+    Object.assign(state.store, keptStore(lab, keeper));
+    return writeLab(lab, state);
+  }
+  await killStore(state);
   throw new FlotillaError('unavailable', `the store ${failure}; the end of ${log}:\n${lastLines(log)}`);
 }
 
@@ -52,14 +59,16 @@ function assertNothingLost(directory: string, { machines }: LabState): void {
 
 /** Stops the store cleanly, and at once if it does not answer. */
 export async function stopStore(state: LabState): Promise<void> {
-  const store = state.store;
-  signalProcess(store, 'SIGTERM');
-  if (!(await hasEnded(store, STOP_TIMEOUT_MS))) await killProcess(store);
-  forgetStore(state);
+  const { store } = state;
+  signalProcess(isAlive(store.keeper) ? store.keeper : store, 'SIGTERM');
+  await Promise.all([hasEnded(store.keeper, STOP_TIMEOUT_MS), hasEnded(store, STOP_TIMEOUT_MS)]);
+  await killStore(state);
 }
 
-/** Records that the store does not run. */
-export function forgetStore(state: LabState): void {
+/** Ends the store at once, with its keeper. */
+export async function killStore(state: LabState): Promise<void> {
+  for (const one of [...killKept(state.store.keeper), state.store]) await killProcess(one);
+  delete state.store.keeper;
   state.store.pid = 0;
   state.store.startTime = 0;
 }

@@ -1,11 +1,10 @@
 import { FlotillaError, messageOf } from '../lib/index.ts';
 import { choosePorts } from './choose-ports.ts';
 import { commandName } from './command-name.ts';
-import { killProcess } from './daemon-process.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
 import { type LabMachine, type LabState, writeLab } from './lab-state.ts';
-import { forgetStore, startStore } from './lab-store.ts';
+import { killStore, startStore } from './lab-store.ts';
 import { startOnPort, whileChoosingPorts } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 
@@ -47,9 +46,8 @@ export async function kill(
 
 /** `lab outage`: everything loses its power at the same moment. */
 export async function outage(lab: string, state: LabState, io: LabIo): Promise<void> {
-  for (const target of [state.store, ...state.machines]) signalProcess(target, 'SIGKILL');
-  await killProcess(state.store);
-  forgetStore(state);
+  for (const target of state.machines) signalProcess(target, 'SIGKILL');
+  await killStore(state);
   await Promise.all(state.machines.map((machine) => cutPower(machine)));
   writeLab(lab, state);
   io.out(

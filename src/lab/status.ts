@@ -1,8 +1,10 @@
 import http from 'node:http';
 import { commandName } from './command-name.ts';
+import { labPaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import type { LabState } from './lab-state.ts';
 import { isAlive } from './process-identity.ts';
+import { countRestarts } from './store-keeper.ts';
 
 export interface MachineStatus {
   readonly number: number;
@@ -22,7 +24,14 @@ export interface MachineStatus {
 
 export interface LabStatus {
   readonly directory: string;
-  readonly store: { readonly endpoint: string; readonly state: 'up' | 'dead'; readonly pid?: number };
+  readonly store: {
+    readonly endpoint: string;
+    /** `starting`: it ended by itself and is started again. */
+    readonly state: 'up' | 'starting' | 'dead';
+    readonly pid?: number;
+    /** How often it was started again since the lab was. */
+    readonly restarts: number;
+  };
   readonly machines: readonly MachineStatus[];
 }
 
@@ -34,7 +43,8 @@ export async function labStatus(lab: string, state: LabState): Promise<LabStatus
     directory: lab,
     store: {
       endpoint: state.store.endpoint,
-      state: storeUp ? 'up' : 'dead',
+      state: storeUp ? 'up' : isAlive(state.store.keeper) ? 'starting' : 'dead',
+      restarts: countRestarts(lab),
       ...(storeUp ? { pid: state.store.pid } : {}),
     },
     machines: state.machines.map(({ startTime: _, pid, ...machine }) => ({
@@ -95,6 +105,10 @@ export function printStatus({ directory, store, machines }: LabStatus, io: LabIo
         .trimEnd()}\n`,
     );
   io.out(`store: ${store.state}, ${store.endpoint} (etcd v3 API); directory: ${directory}\n`);
+  if (store.restarts > 0)
+    io.out(
+      `The store ended by itself and was started again (${store.restarts}×): see ${labPaths.storeLog(directory)}\n`,
+    );
   printOffers(machines, io);
   const hint = whatToDo({ directory, store, machines }, commandName(io.env));
   if (hint !== undefined) io.out(`${hint}\n`);

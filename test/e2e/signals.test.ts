@@ -56,7 +56,7 @@ class Targets extends LabFixture {
 
   /** As a shell's job, which is what a terminal stops. */
   async #startFleetctl(): Promise<number> {
-    await this.run('lab', 'restore');
+    await this.find('fleetd-store');
     const line = [path.join(root, 'bin/fleetctl'), 'journal', '-f', 'tick'];
     const shell = spawn('sh', ['-c', 'set -m; "$@" & echo "pid $!"; wait', 'sh', ...line], {
       env: this.env,

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { readStat } from '../lib/index.ts';
+import { labPaths } from './lab-directory.ts';
+import { allProcesses, identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
+
+/**
+ * Runs the store for as long as the lab runs, and again when it ends by itself, later each time it does so soon: for `sh -c`,
+ * with the file by which the store says that it serves, and the command. What has never served is the starter's to explain.
+ */
+export const KEEPER = `
+printf fleetd-keeper >/proc/$$/comm
+ready=$1; shift
+trap 'ending=1; kill "$child" 2>/dev/null' TERM INT
+trap '' HUP USR1 USR2 ALRM PIPE
+await() {
+  [ -z "$ending" ] || kill "$child" 2>/dev/null
+  wait "$child"; status=$?
+  while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
+  [ -z "$ending" ] || exit 0
+}
+ending= delay=0
+while :; do
+  began=$(date +%s)
+  "$@" & child=$!
+  await
+  [ -e "$ready" ] || exit "$status"
+  [ $(($(date +%s) - began)) -lt 10 ] || delay=0
+  echo "$(date -u +%FT%TZ) WARN The store ended and is started again status=$status delay_s=$delay"
+  sleep "$delay" & child=$!
+  await
+  delay=$((delay < 8 ? delay * 2 + 1 : 15))
+done`;
+
+/** How often the store was started again since the lab was started, by its log. */
+export function countRestarts(lab: string): number {
+  try {
+    return readFileSync(labPaths.storeLog(lab), 'utf8').split(' WARN The store ended and is started again ').length - 1;
+  } catch {
+    return 0;
+  }
+}
+
+/** The store that its keeper runs at the moment and that serves; undefined while there is none. */
+export function keptStore(lab: string, keeper: ProcessIdentity | undefined): ProcessIdentity | undefined {
+  if (!isAlive(keeper)) return undefined;
+  try {
+    const { pid } = JSON.parse(readFileSync(labPaths.storeReady(lab), 'utf8')) as { pid: number };
+    return readStat(pid)?.ppid === keeper!.pid ? identify(pid) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Kills the keeper and what it runs; answers who that was. */
+export function killKept(keeper: ProcessIdentity | undefined): readonly ProcessIdentity[] {
+  if (!isAlive(keeper)) return [];
+  // Stopped first, so that it starts nothing meanwhile.
+  signalProcess(keeper, 'SIGSTOP');
+  const kept = [keeper!, ...allProcesses().filter(({ parent }) => parent === keeper!.pid)];
+  for (const one of kept) signalProcess(one, 'SIGKILL');
+  return kept;
+}
