@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { FlotillaError, isZombie, messageOf, readStat } from '../lib/index.ts';
@@ -12,6 +12,7 @@ export interface RouterProcess {
 }
 
 const ROUTER_PID = 'router.pid';
+const RECORD_BYTES = 128;
 /** What HAProxy, where that carries the requests, is found by. */
 export const HAPROXY_PID = 'haproxy.pid';
 
@@ -43,15 +44,29 @@ export function recordRouter(directory: string): void {
 /** Names a process in a file of the directory. */
 export function recordProcess(directory: string, name: string, pid: number): void {
   const found: RouterProcess = { pid, startTime: startTimeOf(pid)! };
-  const file = path.join(directory, name);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(`${file}.new`, JSON.stringify(found));
-  renameSync(`${file}.new`, file);
+  overwrite(directory, name, JSON.stringify(found));
 }
 
-/** Asks the router process of a directory to end what it has begun, and itself. */
-export function retireRouter(directory: string): void {
-  signal(findRouter(directory), 'SIGTERM');
+/** Makes sure that a later record finds room: on a full disk, before anything is given up for what could not be found. */
+export function reserveRecord(directory: string, name: string): void {
+  const found = findProcess(directory, name);
+  overwrite(directory, name, found === undefined ? '' : JSON.stringify(found));
+}
+
+/** Over what is there, in one write of always the same length: a full disk has room for it once the file exists. */
+function overwrite(directory: string, name: string, text: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const fd = openSync(path.join(directory, name), constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    if (writeSync(fd, text.padEnd(RECORD_BYTES), 0) < RECORD_BYTES) throw new Error('the disk is full');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Asks a router process to end what it has begun, and itself. */
+export function retireRouter(router: RouterProcess | undefined): void {
+  signal(router, 'SIGTERM');
 }
 
 /** The same of HAProxy, which may have outlived its router process. */

@@ -78,9 +78,15 @@ class RouterRole {
     moveWaitingConnections();
     this.#plane = await this.#open(settings, table);
     this.#table = table;
-    if (before !== undefined) retireRouter(directory);
+    try {
+      recordRouter(directory);
+    } catch (error) {
+      // Nobody would find this one: the router before it, which can be found, goes on.
+      await this.#plane.close(0);
+      throw error;
+    }
+    retireRouter(before);
     if (settings.plane === 'process') retireHaproxy(directory);
-    recordRouter(directory);
     log.info('Routing', { pid: process.pid, listening: this.#plane.listening.join(' ') });
     channel.send({ type: 'listening', addresses: this.#plane.listening });
   }

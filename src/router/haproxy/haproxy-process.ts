@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
-import { findProcess, HAPROXY_PID, recordProcess } from '../predecessor.ts';
+import { findProcess, HAPROXY_PID, recordProcess, reserveRecord } from '../predecessor.ts';
 import { askHaproxy } from './runtime-api.ts';
 
 export interface HaproxyOptions {
@@ -36,6 +36,7 @@ export async function checkConfiguration(file: string): Promise<void> {
 export async function startHaproxy(file: string, options: HaproxyOptions): Promise<ChildProcess> {
   const { directory, socket, accessLog, clock } = options;
   const before = findProcess(directory, HAPROXY_PID);
+  reserveRecord(directory, HAPROXY_PID);
   const takeOver = before === undefined ? [] : ['-x', socket, '-sf', String(before.pid)];
   const output = accessLog === '' ? undefined : openSync(accessLog, 'a', 0o640);
   const child = spawn('haproxy', ['-db', '-f', file, ...takeOver], {
