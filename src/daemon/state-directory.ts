@@ -1,7 +1,15 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guardAtMs, type LeaseMemory, type PromiseMemory } from '../agent/index.ts';
-import { type Clock, FlotillaError, type Random, syncDirectory, systemReason, uptimeMs } from '../lib/index.ts';
+import {
+  type Clock,
+  FlotillaError,
+  makePrivateDirectory,
+  type Random,
+  syncDirectory,
+  systemReason,
+  uptimeMs,
+} from '../lib/index.ts';
 
 /** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
 export class StateDirectory {
@@ -10,7 +18,7 @@ export class StateDirectory {
   constructor(path: string) {
     this.path = path;
     try {
-      mkdirSync(path, { recursive: true, mode: 0o755 });
+      makePrivateDirectory(path);
     } catch (error) {
       throw new FlotillaError('usage', `cannot use state_directory ${path}: ${systemReason(error)}`);
     }

@@ -1,5 +1,5 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { systemClock as clock, FlotillaError } from '../lib/index.ts';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { systemClock as clock, FlotillaError, makePrivateDirectory } from '../lib/index.ts';
 import { labPaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
@@ -19,7 +19,7 @@ export async function withLabLock<T>(
   const file = labPaths.lock(lab);
   const own = `${file}.${process.pid}`;
   try {
-    mkdirSync(lab, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(lab);
     try {
       writeFileSync(own, JSON.stringify(identify(process.pid)));
     } catch (error) {

@@ -9,6 +9,7 @@ export * from './listen-when-free.ts';
 export * from './log.ts';
 export * from './loop.ts';
 export * from './peer-owner.ts';
+export * from './private-directory.ts';
 export * from './process-stat.ts';
 export * from './random.ts';
 export * from './refused-connections.ts';

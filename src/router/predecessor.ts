@@ -1,7 +1,7 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { FlotillaError, isZombie, messageOf, readStat } from '../lib/index.ts';
+import { FlotillaError, isZombie, makePrivateDirectory, messageOf, readStat } from '../lib/index.ts';
 import type { ListenAddress } from './data-plane.ts';
 
 /** Which process routes for a machine, by the file that it leaves in its directory. */
@@ -55,7 +55,7 @@ export function reserveRecord(directory: string, name: string): void {
 
 /** Over what is there, in one write of always the same length: a full disk has room for it once the file exists. */
 function overwrite(directory: string, name: string, text: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(directory);
   const fd = openSync(path.join(directory, name), constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
     if (writeSync(fd, text.padEnd(RECORD_BYTES), 0) < RECORD_BYTES) throw new Error('the disk is full');

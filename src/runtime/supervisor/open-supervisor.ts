@@ -1,8 +1,17 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, openSync, realpathSync, statSync } from 'node:fs';
 import { hostname as osHostname } from 'node:os';
 import { resolve } from 'node:path';
-import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
+import {
+  Backoff,
+  type Clock,
+  FlotillaError,
+  type Log,
+  makePrivateDirectory,
+  messageOf,
+  type Random,
+  readStat,
+} from '../../lib/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
 import { Connection, ConnectionLost } from './connection.ts';
 import { formatEntry, LOG_FORMATS, readLog } from './journal/index.ts';
@@ -27,6 +36,7 @@ export interface OpenSupervisorOptions {
 /** How long the supervisor process may take to come up or to come back. */
 const CONNECT_TIMEOUT_MS = 15_000;
 const SPAWN_AGAIN_MS = 2000;
+const SAY_AFTER_MS = 900;
 const MAX_OWN_LOG_BYTES = 1 << 20;
 
 /**
@@ -34,7 +44,7 @@ const MAX_OWN_LOG_BYTES = 1 << 20;
  * when it is not running, now or later. Rejects when it does not come up.
  */
 export async function openSupervisor(options: OpenSupervisorOptions): Promise<UnitRuntime> {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(options.directory);
   const client = new SupervisorClient(options);
   await client.connected();
   return client;
@@ -65,7 +75,12 @@ class SupervisorClient implements UnitRuntime {
     return this.#connecting;
   }
 
-  async #connect(): Promise<Connection> {
+  #connect(): Promise<Connection> {
+    const unsay = this.#options.clock.after(SAY_AFTER_MS, () => this.#sayWaiting());
+    return this.#seek().finally(unsay);
+  }
+
+  async #seek(): Promise<Connection> {
     const { clock, random } = this.#options;
     const backoff = new Backoff({ minMs: 5, maxMs: 100 }, random);
     const deadline = clock.monotonic() + CONNECT_TIMEOUT_MS;
@@ -81,6 +96,19 @@ class SupervisorClient implements UnitRuntime {
       }
       await clock.sleep(backoff.next(), this.#closing.signal);
     }
+  }
+
+  /** Once for each time that a connection is sought: nobody should have to guess what fleetd waits for. */
+  #sayWaiting(): void {
+    const holder = this.#directory.readHolder();
+    const { state } = (holder !== undefined && readStat(holder.pid)) || {};
+    const reason =
+      state === 'T'
+        ? `it was stopped by a signal: kill -CONT ${holder!.pid} lets it go on`
+        : holder === undefined || state === undefined
+          ? `it is not up yet: see ${this.#directory.ownLog}`
+          : `it does not respond: see ${this.#directory.ownLog}`;
+    this.#options.log.warn('Waiting for the supervisor process', { pid: holder?.pid, reason });
   }
 
   #notComing(): FlotillaError {

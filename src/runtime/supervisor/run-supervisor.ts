@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, realpathSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import {
@@ -6,6 +6,7 @@ import {
   FlotillaError,
   isFlotillaError,
   type Log,
+  makePrivateDirectory,
   messageOf,
   type Random,
   systemClock,
@@ -51,7 +52,7 @@ const IDLE_MS = 10_000;
 export async function runSupervisor(options: RunSupervisorOptions): Promise<'taken' | 'retired' | 'idle'> {
   const { machineId, hostname, log, clock = systemClock, random = systemRandom } = options;
   const path = resolve(options.directory);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(path);
   const directory = new StateDirectory(realpathSync(path));
   const lock = await takeLock(directory, random);
   if (lock === undefined) return 'taken';

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import {
-  chmodSync,
   closeSync,
   constants,
   mkdirSync,
@@ -15,14 +14,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Random } from '../../lib/index.ts';
+import { makePrivateDirectory, type Random } from '../../lib/index.ts';
 import type { UnitMemory } from './engine/index.ts';
 import { type ProcessId, readBootMark } from './process/index.ts';
 
 /**
  * The files of one machine's supervisor:
  *
- *   lock, supervisor.pid   the name of the lock, and who took it last.
+ *   lock-key, supervisor.pid   what the lock's names are made of, and who took it last.
  *   run/      what is true until the next boot, as /run under systemd: the boot it belongs to, units/ (the unit files),
  *             memory/ (what each unit knows of itself), fifo/, notify/, the socket. Written by the supervisor process.
  *   log/      logs of units; they stay over a boot.
@@ -65,15 +64,18 @@ export class StateDirectory {
     return holder?.boot === readBootMark() ? holder : undefined;
   }
 
-  /** A name nobody outside can guess, the same for every process which opens this directory. */
-  lockName(random: Random): string {
-    const path = join(this.path, 'lock');
+  /** Names nobody outside can guess, nor one by another; the same for every process which opens this directory. */
+  lockNames(random: Random): readonly string[] {
+    const path = join(this.path, 'lock-key');
     try {
-      writeFileSync(path, random.hex(16), { mode: 0o600, flag: 'wx' });
-    } catch {
-      // It has one already.
+      writeFileSync(path, random.hex(32), { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      // It has one already, unless it cannot have any.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    return `flotilla/supervisor/${readText(path)}`;
+    const key = readFileSync(path);
+    const nameOf = (number: number) => createHmac('sha256', key).update(String(number)).digest('hex').slice(0, 32);
+    return Array.from({ length: LOCK_NAMES }, (_, number) => `flotilla/supervisor/${nameOf(number)}`);
   }
 
   /** Where the supervisor process itself writes what does not belong into a unit's log. */
@@ -95,8 +97,7 @@ export class StateDirectory {
 
   /** Makes what is missing, and empties what belongs to an earlier boot: its processes are gone. */
   open(): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
-    chmodSync(this.path, 0o700);
+    makePrivateDirectory(this.path);
     const boot = join(this.run, 'boot');
     const mark = readBootMark();
     if (readText(boot) !== mark) rmSync(this.run, { recursive: true, force: true });
@@ -151,6 +152,8 @@ export class StateDirectory {
   }
 }
 
+/** As many runs of a supervisor as a stranger has to watch before none of its names is left. */
+const LOCK_NAMES = 64;
 const BLOCK_BYTES = 4096;
 
 function overwriteFile(path: string, text: string): void {

@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -11,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FlotillaError, messageOf, syncDirectory } from '../../lib/index.ts';
+import { FlotillaError, makePrivateDirectory, makePrivateFile, messageOf, syncDirectory } from '../../lib/index.ts';
 import { findDamage } from './data-file-check.ts';
 import { Database } from './database.ts';
 import { lockFile } from './process-lock.ts';
@@ -36,10 +35,14 @@ export interface DataDirectory {
  * uses it, `damaged` when it is not whole, was written by a newer version, or is not a store's directory.
  */
 export function openDataDirectory(directory: string): DataDirectory {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(directory);
+  // An older store made them readable by everybody, with all keys and values in them.
+  for (const name of [DATA_FILE, `${DATA_FILE}-lock`]) makePrivateFile(join(directory, name));
   const unlock = lockFile(join(directory, LOCK_FILE), `the store's directory ${directory}`);
   try {
     const database = openDatabase(directory);
+    makePrivateFile(join(directory, DATA_FILE));
+    makePrivateFile(join(directory, `${DATA_FILE}-lock`));
     return {
       database,
       async close() {
