@@ -6,6 +6,8 @@ export interface Subcommand {
   readonly name: string;
   readonly usage: string;
   readonly about: string;
+  /** Its arguments are machines of the lab. */
+  readonly ofLab?: true;
   /** Names of those of the command's flags that it takes. */
   readonly flags: readonly string[];
   readonly examples: readonly { readonly line: string; readonly about: string }[];

@@ -17,6 +17,7 @@ writeFileSync(
 [ "$*" = "--request-timeout=1 list-unit-files --no-legend --fields=unit" ] && echo hello.service
 [ "$*" = "--request-timeout=1 list-machines --no-legend --full --fields=machine" ] && echo 85c0c595
 [ "$*" = "--request-timeout=1 services --no-legend" ] && printf 'web\\t1\\n'
+[ "$*" = "lab status" ] && printf 'NUMBER  MACHINE\\n1  85c0c595...\\n2  8b2e...\\nstore: up\\n'
 echo noise >&2
 `,
 );
@@ -53,8 +54,14 @@ test('bash completes commands, flags, units, files and the values of flags', {
   assert.deepEqual(complete('status', 'h'), ['hello.service']);
   assert.deepEqual(complete('start', 'lo'), ['local.service']);
   assert.deepEqual(complete('--endpoint', 'http://x', 'cat', ''), ['hello.service']);
-  assert.deepEqual(complete('list-units', '--output', ''), ['table', 'json']);
+  assert.deepEqual(complete('list-units', '--output', ''), ['table', 'wide', 'json']);
   assert.deepEqual(complete('wait', '--for', 'g'), ['gone']);
+  assert.deepEqual(complete('list-units', '-o', ''), ['table', 'wide', 'json']);
+  assert.deepEqual(complete('services', '-o', ''), ['table', 'json']);
+  assert.deepEqual(complete('list-machines', '--fields', 'h'), ['hostname']);
+  assert.deepEqual(complete('list-machines', '--fields', 'machine,ver'), ['machine,version']);
+  assert.deepEqual(complete('status', '--machine', ''), ['85c0c595']);
+  assert.deepEqual(complete('lab', 'kill', ''), ['1', '2']);
   assert.deepEqual(complete('lab', 'k'), ['kill']);
   assert.deepEqual(complete('help', 'unl'), ['unload']);
 });
@@ -69,6 +76,10 @@ test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => 
     ['start lo', ['local.service']],
     ['list-units --output ', ['json', 'table', 'wide']],
     ['wait --for g', ['gone']],
+    ['list-units -o ', ['json', 'table', 'wide']],
+    ['status --machine ', ['85c0c595']],
+    ['list-machines --fields ver', ['version']],
+    ['lab kill ', ['1', '2']],
     ['lab k', ['kill']],
     ['ssh 8', ['85c0c595']],
     ['resolve w', ['web']],

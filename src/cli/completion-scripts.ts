@@ -8,6 +8,9 @@ const UNITS = 'fleetctl --request-timeout=1 list-unit-files --no-legend --fields
 
 const MACHINES = 'fleetctl --request-timeout=1 list-machines --no-legend --full --fields=machine 2>/dev/null';
 
+// Nothing is started for it, and a lab that does not run has machines too.
+const LAB_MACHINES = "fleetctl lab status 2>/dev/null | grep -o '^[0-9][0-9]*'";
+
 const SERVICES = 'fleetctl --request-timeout=1 services --no-legend 2>/dev/null | cut -f1';
 
 const SHOWN: readonly CommandSpec[] = COMMANDS.filter((command) => !command.hidden);
@@ -22,10 +25,30 @@ function longNames(flags: readonly FlagSpec[]): string {
     .join(' ');
 }
 
-/** Words that may follow a flag, for those that have a fixed set. */
-function choices(): Map<string, string> {
-  const all = [...GLOBAL_FLAGS, ...SHOWN.flatMap((command) => command.flags)].filter((flag) => flag.choices);
-  return new Map(all.map((flag) => [`--${flag.name}`, flag.choices!.join(' ')]));
+/** How bash completes the value of each flag for which something is offered: the same name may mean another in each command. */
+function bashValues(): string[] {
+  const owned = SHOWN.flatMap((command) => command.flags.map((flag) => [command.name, flag] as const));
+  const globals = GLOBAL_FLAGS.map((flag) => ['*', flag] as const);
+  return [...owned, ...globals].flatMap(([command, flag]) => {
+    const reply = bashReply(flag);
+    if (reply === undefined) return [];
+    const names = [`--${flag.name}`, ...(flag.short ? [`-${flag.short}`] : [])];
+    return [`    ${names.map((name) => `${command}:${name}`).join('|')}) ${reply}; return ;;`];
+  });
+}
+
+function bashReply({ choices, offers }: FlagSpec): string | undefined {
+  if (choices) return `COMPREPLY=($(compgen -W "${choices.join(' ')}" -- "$cur"))`;
+  if (offers === 'machines') return `COMPREPLY=($(compgen -W "$(${MACHINES})" -- "$cur"))`;
+  if (offers) {
+    return `COMPREPLY=($(compgen -P "\${cur%"\${cur##*,}"}" -W "${offers.join(' ')}" -- "\${cur##*,}"))`;
+  }
+  return undefined;
+}
+
+/** The subcommands whose arguments are machines of a lab. */
+function ofLab({ subcommands = [] }: CommandSpec): string[] {
+  return subcommands.filter((part) => part.ofLab).map(({ name }) => name);
 }
 
 function commandNames(): string {
@@ -46,8 +69,12 @@ function bashArguments(command: CommandSpec): string {
       return `words="$(${SERVICES})"`;
     case 'files':
       return `words="$(${UNITS})"; files=1`;
-    default:
-      return `words="${command.arguments.join(' ')}"`;
+    default: {
+      const parts = `words="${command.arguments.join(' ')}"`;
+      const named = ofLab(command);
+      if (named.length === 0) return parts;
+      return `case \${COMP_WORDS[i+1]} in ${named.join('|')}) ((COMP_CWORD > i + 1)) && words="$(${LAB_MACHINES})" || ${parts} ;; *) ${parts} ;; esac`;
+    }
   }
 }
 
@@ -57,9 +84,6 @@ export function bashCompletion(): string {
     const flags = longNames(command.flags);
     return `    ${command.name}) flags="${flags}"; [[ $cur == -* ]] || { ${bashArguments(command) || ':'}; } ;;`;
   });
-  const values = [...choices()].map(
-    ([flag, words]) => `    ${flag}) COMPREPLY=($(compgen -W "${words}" -- "$cur")); return ;;`,
-  );
   const valueFlags = [...GLOBAL_FLAGS, ...SHOWN.flatMap((command) => command.flags)].filter(
     (flag) => flag.kind !== 'bool',
   );
@@ -75,8 +99,8 @@ _fleetctl() {
     *) command=\${COMP_WORDS[i]}; break ;;
     esac
   done
-  case $prev in
-${values.join('\n')}
+  case $command:$prev in
+${bashValues().join('\n')}
   esac
   case $command in
     '') words="${commandNames()}" ;;
@@ -110,6 +134,17 @@ _fleetctl_machines_or_units() {
   compadd -a machines
   _fleetctl_units
 }
+_fleetctl_machines() {
+  local -a machines
+  machines=(\${(f)"$(${MACHINES})"})
+  compadd -a machines
+}
+_fleetctl_lab_machines() {
+  local -a machines
+  case $words[2] in
+    ${SHOWN.flatMap(ofLab).join('|')}) machines=(\${(f)"$(${LAB_MACHINES})"}); compadd -a machines ;;
+  esac
+}
 _fleetctl_services() {
   local -a services
   services=(\${(f)"$(${SERVICES})"})
@@ -135,11 +170,18 @@ if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _fleetctl "$@"; else compde
 `;
 }
 
+/** Written long, and with its letter where it has one. */
 function zshFlag(flag: FlagSpec): string {
   const about = flag.about.replace(/[[\]:]/g, ' ');
-  const value =
-    flag.kind === 'bool' ? '' : `:${flag.value ?? 'value'}:${flag.choices ? `(${flag.choices.join(' ')})` : ''}`;
-  return zshQuote(`--${flag.name}${flag.kind === 'bool' ? '' : '='}[${about}]${value}`);
+  const value = flag.kind === 'bool' ? '' : `:${(flag.value ?? 'value').replaceAll(':', ' ')}:${zshOffers(flag)}`;
+  const long = zshQuote(`--${flag.name}${flag.kind === 'bool' ? '' : '='}[${about}]${value}`);
+  return flag.short ? `${long} ${zshQuote(`-${flag.short}[${about}]${value}`)}` : long;
+}
+
+function zshOffers({ choices, offers }: FlagSpec): string {
+  if (choices) return `(${choices.join(' ')})`;
+  if (offers === 'machines') return '_fleetctl_machines';
+  return offers ? `_values -s , column ${offers.join(' ')}` : '';
 }
 
 function zshArguments(command: CommandSpec): string[] {
@@ -157,7 +199,10 @@ function zshArguments(command: CommandSpec): string[] {
     case 'files':
       return ["'*:unit:_fleetctl_units_or_files'"];
     default:
-      return [`'1:argument:(${command.arguments.join(' ')})'`];
+      return [
+        `'1:argument:(${command.arguments.join(' ')})'`,
+        ...(ofLab(command).length > 0 ? ["'*:machine:_fleetctl_lab_machines'"] : []),
+      ];
   }
 }
 
@@ -174,7 +219,17 @@ export function fishCompletion(): string {
     lines.push(`complete -c fleetctl -n __fish_use_subcommand -a ${command.name} -d ${fishQuote(command.summary)}`);
     for (const flag of shownFlags(command.flags)) lines.push(fishFlag(flag, inside));
     const words = fishArguments(command);
-    if (words) lines.push(`complete -c fleetctl ${inside}${words}`);
+    const { subcommands = [] } = command;
+    const first =
+      subcommands.length === 0
+        ? ''
+        : `; and not __fish_seen_subcommand_from ${subcommands.map(({ name }) => name).join(' ')}`;
+    if (words) lines.push(`complete -c fleetctl -n '__fish_seen_subcommand_from ${command.name}${first}' ${words}`);
+    const parts = ofLab(command);
+    if (parts.length > 0) {
+      const condition = `__fish_seen_subcommand_from ${command.name}; and __fish_seen_subcommand_from ${parts.join(' ')}`;
+      lines.push(`complete -c fleetctl -n '${condition}' -a ${fishQuote(`(${LAB_MACHINES})`)}`);
+    }
   }
   return `${lines.join('\n')}\n`;
 }
@@ -182,8 +237,15 @@ export function fishCompletion(): string {
 function fishFlag(flag: FlagSpec, condition: string): string {
   const short = flag.short ? ` -s ${flag.short}` : '';
   const takes = flag.kind === 'bool' ? '' : flag.value === 'FILE' ? ' -r -F' : ' -x';
-  const values = flag.choices ? ` -a ${fishQuote(flag.choices.join(' '))}` : '';
+  const offers = fishOffers(flag);
+  const values = offers === '' ? '' : ` -a ${fishQuote(offers)}`;
   return `complete -c fleetctl ${condition}-l ${flag.name}${short}${takes}${values} -d ${fishQuote(flag.about)}`;
+}
+
+function fishOffers({ choices, offers }: FlagSpec): string {
+  if (choices) return choices.join(' ');
+  if (offers === 'machines') return `(${MACHINES})`;
+  return offers ? `(__fish_complete_list , "string split , ${offers.join(',')}")` : '';
 }
 
 function fishArguments(command: CommandSpec): string {

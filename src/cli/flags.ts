@@ -16,6 +16,8 @@ export interface FlagSpec {
   readonly about: string;
   /** The values there are, for checking and completion. */
   readonly choices?: readonly string[];
+  /** What completion offers for a value: some of these with commas, or machines. */
+  readonly offers?: readonly string[] | 'machines';
   /** Accepted for old scripts and not shown; sets the flag named here, or nothing. */
   readonly deprecated?: { readonly insteadUse?: string };
 }

@@ -57,6 +57,7 @@ export const MACHINE: FlagSpec = {
   kind: 'text',
   value: 'MACHINE',
   about: 'Ask this machine only: its name, IP or beginning of its id',
+  offers: 'machines',
 };
 
 export const SIGN: FlagSpec = {
@@ -85,5 +86,6 @@ export function fieldsFlag(defaults: string, fields: readonly string[]): FlagSpe
     value: 'A,B',
     default: defaults,
     about: `Columns to print, of ${fields.join(',')}`,
+    offers: fields,
   };
 }

@@ -28,6 +28,7 @@ const PARTS: readonly Subcommand[] = [
   },
   {
     name: 'kill',
+    ofLab: true,
     usage: 'N... [--daemon-only]',
     about: 'Cut the power of machines; with --daemon-only kill just their fleetd',
     flags: ['daemon-only'],
@@ -35,6 +36,7 @@ const PARTS: readonly Subcommand[] = [
   },
   {
     name: 'revive',
+    ofLab: true,
     usage: 'N...',
     about: 'Bring killed machines back',
     flags: [],
@@ -43,6 +45,7 @@ const PARTS: readonly Subcommand[] = [
   { name: 'outage', usage: '', about: 'Cut the power of everything at once', flags: [], examples: [] },
   {
     name: 'restore',
+    ofLab: true,
     usage: '[N...]',
     about: 'Bring the store and all machines back, or only those named',
     flags: [],

@@ -5,7 +5,7 @@ export const ssh: CommandSpec = {
   name: 'ssh',
   summary: 'Open a shell on a machine, or run a command there',
   usage: '[-A|--forward-agent] [--ssh-port PORT] [--machine M|--unit U] {M|U} [--] [COMMAND...]',
-  about: `The machine is named by the beginning of its id, or by a unit on it. The exit status is the command's; 255 when the
+  about: `The machine is named by its name, its IP or the beginning of its id, or by a unit on it. The exit status is the command's; 255 when the
 connection broke. Keys, agent, ~/.ssh/config and jump hosts are OpenSSH's, except that --known-hosts-file holds the
 keys of machines. With --tunnel, the machine is reached by way of that host.`,
   examples: [
@@ -18,7 +18,13 @@ keys of machines. With --tunnel, the machine is reached by way of that host.`,
   flags: [
     { name: 'forward-agent', short: 'A', kind: 'bool', about: 'Lend the keys of the ssh agent here to the machine' },
     { name: 'ssh-port', kind: 'count', value: 'PORT', default: '22', about: "Port of the machine's sshd" },
-    { name: 'machine', kind: 'text', value: 'MACHINE', about: 'Name the machine by the beginning of its id' },
+    {
+      name: 'machine',
+      kind: 'text',
+      value: 'MACHINE',
+      about: 'Name the machine: its name, IP or beginning of its id',
+      offers: 'machines',
+    },
     { name: 'unit', kind: 'text', value: 'UNIT', about: 'Name the machine by a unit on it' },
   ],
   arguments: 'machines',
