@@ -16,6 +16,7 @@ import {
   type UnitProblem,
   unitNameProblem,
 } from '../unitfile/index.ts';
+import { checkDirectives } from './check-directives.ts';
 import { type Context, say, warn } from './context.ts';
 import { explainMissing } from './missing-unit.ts';
 
@@ -194,7 +195,13 @@ class Finder {
   }
 
   #checked(name: string, file: LocalFile): readonly UnitOption[] {
-    report(this.#context, file.path, [...file.warnings, ...checkUnit(name, file.options, file.lines)]);
+    const { options, lines } = file;
+    const problems = [...checkUnit(name, options, lines), ...checkDirectives(name, options, lines)];
+    report(
+      this.#context,
+      file.path,
+      [...file.warnings, ...problems].sort((a, b) => a.line - b.line),
+    );
     return file.options;
   }
 
