@@ -8,6 +8,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Sentences to log: settings without effect, unknown keys, what is passed over. */
   readonly notices: readonly string[];
+  /** Settings that are known, and have no effect any more. */
+  readonly ignored: readonly string[];
 }
 
 /**
@@ -28,7 +30,11 @@ export function loadConfig(file: string | undefined, env: Readonly<Record<string
     const value = env[name];
     if (value || (value === '' && setting.mayBeEmpty)) values.set(key, { value, where: name });
   }
-  return { config: settle(values, notices), notices };
+  const ignored = [...values].flatMap(([name, { where }]) => {
+    const setting: Setting<unknown> = SETTINGS[name as SettingName];
+    return setting.ignored ? [`${where}: ${name} has no effect any more`] : [];
+  });
+  return { config: settle(values, notices), notices, ignored };
 }
 
 function settle(values: ReadonlyMap<string, { value: string; where: string }>, notices: string[]): Config {
@@ -39,7 +45,6 @@ function settle(values: ReadonlyMap<string, { value: string; where: string }>, n
     config[name] = given ? parseSetting(name, setting, given) : setting.default;
     const passedOver = given && setting.passedOver?.(unquote(given.value.trim()));
     if (passedOver) notices.push(`${given.where}: ${name}: ${passedOver}`);
-    if (given && setting.ignored) notices.push(`${given.where}: ${name} has no effect any more`);
   }
   return config as Config;
 }

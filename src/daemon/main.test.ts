@@ -34,3 +34,11 @@ test('a named file that is not there, and what is no flag, end it with a sentenc
     assert.match(stderr, message);
   }
 });
+
+test('fleetd does not start where NODE_OPTIONS opens the inspector', () => {
+  const main = join(import.meta.dirname, 'main.ts');
+  const env = { ...process.env, NODE_OPTIONS: '--inspect=127.0.0.1:0' };
+  const { status, stderr } = spawnSync(process.execPath, [main, '--version'], { encoding: 'utf8', env });
+  assert.equal(status, 1);
+  assert.match(stderr, /^fleetd: NODE_OPTIONS opens the inspector of Node, .*: take --inspect out of it$/m);
+});

@@ -37,9 +37,11 @@ async function main(argv: readonly string[]): Promise<void> {
 
 async function runDaemon(file: string | undefined): Promise<void> {
   const { startFleetd } = await import('./fleetd.ts');
-  const { config, notices } = loadConfig(file, process.env);
+  const loaded = loadConfig(file, process.env);
+  const { config } = loaded;
   const log = openLog(config.verbosity);
-  tell(notices, log);
+  tell(loaded, log);
+  for (const notice of loaded.ignored) log.info('Configuration', { notice });
   log.info('Starting fleetd', { version: VERSION, pid: process.pid });
   const { env, pid, execPath, argv } = process;
   const notifier = openServiceNotifier({ env, pid, clock: systemClock, log });
@@ -54,7 +56,7 @@ async function runDaemon(file: string | undefined): Promise<void> {
   notifier.ready();
 }
 
-function tell(notices: readonly string[], log: Log): void {
+function tell({ notices }: { readonly notices: readonly string[] }, log: Log): void {
   for (const notice of notices) log.warn('Configuration', { notice });
 }
 
@@ -72,9 +74,9 @@ function obeySignals({ file, starting, notifier, log }: Signalled): void {
     log.info('Reloading configuration');
     notifier.reloading();
     try {
-      const { config, notices } = loadConfig(file, process.env);
-      tell(notices, log);
-      fleetd.reload(config);
+      const loaded = loadConfig(file, process.env);
+      tell(loaded, log);
+      fleetd.reload(loaded.config);
     } catch (error) {
       log.error('Configuration not reloaded', { error: messageOf(error) });
     }

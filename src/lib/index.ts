@@ -13,6 +13,7 @@ export * from './private-directory.ts';
 export * from './process-stat.ts';
 export * from './random.ts';
 export * from './refused-connections.ts';
+export * from './repeated-failure.ts';
 export * from './row-of.ts';
 export * from './shown-text.ts';
 export * from './sync-directory.ts';

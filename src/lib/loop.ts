@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Random } from './random.ts';
+import { RepeatedFailure } from './repeated-failure.ts';
 
 export interface LoopOptions {
   readonly name: string;
@@ -23,6 +24,7 @@ export class Loop {
   readonly #options: LoopOptions;
   readonly #turn: () => Promise<number | undefined>;
   readonly #backoff: Backoff;
+  readonly #failure: RepeatedFailure;
   #due = true;
   #notify: (() => void) | undefined;
   /** Settles when the signal aborts and the last turn is over. */
@@ -31,6 +33,13 @@ export class Loop {
   constructor(options: LoopOptions, turn: () => Promise<number | undefined>) {
     this.#options = options;
     this.#turn = turn;
+    this.#failure = new RepeatedFailure({
+      clock: options.clock,
+      log: options.log,
+      sentence: 'Turn failed, trying again',
+      over: 'Turn succeeded again',
+      fields: { loop: options.name },
+    });
     this.#backoff = new Backoff({ minMs: 50, maxMs: options.maxBackoffMs ?? 2000 }, options.random);
     this.done = this.#run();
   }
@@ -52,15 +61,16 @@ export class Loop {
 
   /** One turn; answers the milliseconds until the next unless woken before, or undefined to wait for a wake. */
   async #attempt(): Promise<number | undefined> {
-    const { name, log, signal } = this.#options;
+    const { signal } = this.#options;
     try {
       const again = await this.#turn();
       this.#backoff.reset();
+      this.#failure.succeeded();
       return again;
     } catch (error) {
       if (signal.aborted) return undefined;
       const delayMs = this.#backoff.next();
-      log.warn('Turn failed, trying again', { loop: name, error: messageOf(error), delayMs: Math.round(delayMs) });
+      this.#failure.failed(messageOf(error));
       // A wake must not shorten the backoff, or a busy watch would turn a failing turn into a spin.
       await this.#options.clock.sleep(delayMs, signal).catch(() => {});
       return 0;

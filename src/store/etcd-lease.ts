@@ -1,4 +1,4 @@
-import { FlotillaError, isFlotillaError } from '../lib/index.ts';
+import { FlotillaError, isFlotillaError, messageOf, RepeatedFailure } from '../lib/index.ts';
 import { LEASE_REVOKE } from './etcd-calls.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import type { ChannelStream } from './grpc/index.ts';
@@ -15,6 +15,7 @@ export class EtcdLease implements Lease {
   readonly since: number;
   readonly #client: EtcdClient;
   readonly #lost = new AbortController();
+  readonly #failure: RepeatedFailure;
   readonly #onEnd: (lease: EtcdLease) => void;
   #stream: ChannelStream | undefined;
   #opening = false;
@@ -31,6 +32,13 @@ export class EtcdLease implements Lease {
     this.id = id;
     this.ttlMs = ttlMs;
     this.#client = client;
+    this.#failure = new RepeatedFailure({
+      clock: client.clock,
+      log: client.log,
+      sentence: 'Cannot send a keep-alive',
+      over: 'Keep-alives are sent again',
+      fields: { lease: id },
+    });
     this.#onEnd = onEnd;
     this.since = sentAt;
     this.#deadline = sentAt + ttlMs;
@@ -115,10 +123,11 @@ export class EtcdLease implements Lease {
         ended: () => this.#broke(stream),
       });
       this.#stream = stream;
+      this.#failure.succeeded();
       if (this.#stopped) this.#dropStream();
       else this.#send(stream);
     } catch (error) {
-      this.#client.log.warn('Cannot send a keep-alive', { lease: this.id, error: (error as Error).message });
+      this.#failure.failed(messageOf(error));
       this.#beatSoon();
     } finally {
       this.#opening = false;

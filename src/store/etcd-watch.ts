@@ -93,7 +93,7 @@ export class EtcdWatch implements Watch {
       if (isFlotillaError(reason, 'compacted')) return this.end(reason);
       if (created) backoff.reset();
       const delayMs = backoff.next();
-      client.log.info('Watch broke, resuming', { after: this.#delivered, error: messageOf(reason) });
+      client.log.debug('Watch broke, resuming', { after: this.#delivered, error: messageOf(reason) });
       await client.clock.sleep(delayMs, this.#ending.signal).catch(() => {});
     }
   }

@@ -1,5 +1,5 @@
 import type { Clock, Log, Random } from '../../lib/index.ts';
-import { messageOf } from '../../lib/index.ts';
+import { messageOf, RepeatedFailure } from '../../lib/index.ts';
 import { GrpcError, STATUS } from '../grpc/index.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import type { Tables } from './database.ts';
@@ -40,11 +40,15 @@ const MAX_WAIT_MS = 60_000;
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #live = new Map<bigint, Live>();
+  readonly #failure: RepeatedFailure;
   #cancelTimer: () => void = () => {};
   #wakesAt = Number.POSITIVE_INFINITY;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
+    const { clock, log } = options;
+    const [sentence, over] = ['Cannot write the end of a lease, trying again', 'The ends of leases are written again'];
+    this.#failure = new RepeatedFailure({ clock, log, sentence, over });
     for (const { key, value } of options.tables.leases.getRange({})) {
       this.#start(key.readBigUInt64BE(), Number(value.readBigUInt64BE()));
     }
@@ -161,11 +165,14 @@ export class Leases {
   #expire(id: bigint, live: Live): void {
     live.ending = true;
     this.#end(id).then(
-      () => this.#options.log.info('Lease expired', { lease: String(id) }),
+      () => {
+        this.#failure.succeeded();
+        this.#options.log.info('Lease expired', { lease: String(id) });
+      },
       (error) => {
         if (this.#options.queue.closed) return;
         // It has ended for its holder already; only the deletion is still owed.
-        this.#options.log.error('Cannot write the end of a lease, trying again', { error: messageOf(error) });
+        this.#failure.failed(messageOf(error));
         this.#options.clock.after(RETRY_MS, () => this.#live.has(id) && this.#expire(id, live));
       },
     );

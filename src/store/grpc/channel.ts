@@ -1,4 +1,4 @@
-import { Backoff, type Clock, type Log, messageOf, type Random } from '../../lib/index.ts';
+import { Backoff, type Clock, type Log, messageOf, type Random, RepeatedFailure } from '../../lib/index.ts';
 import {
   type CallHeaders,
   type ClientStream,
@@ -29,6 +29,8 @@ export class Channel {
   #connection: Connection | undefined;
   #connecting: Promise<Connection> | undefined;
   #next = 0;
+  /** By endpoint. */
+  readonly #failures = new Map<string, RepeatedFailure>();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -96,18 +98,28 @@ export class Channel {
   }
 
   async #dialNext(): Promise<Connection> {
-    const { endpoints, clock, log, tls } = this.#options;
+    const { endpoints, clock, tls } = this.#options;
     const endpoint = endpoints[this.#next % endpoints.length]!;
     try {
       const connection = await connect({ endpoint, clock, tls, timeoutMs: CONNECT_TIMEOUT_MS });
+      this.#failures.get(endpoint)?.succeeded();
       if (this.closed) connection.destroy();
       else this.#use(connection);
       return connection;
     } catch (error) {
       this.#next++;
-      log.debug('Cannot reach a store endpoint', { endpoint, error: messageOf(error) });
+      this.#failureOf(endpoint).failed(messageOf(error));
       throw error;
     }
+  }
+
+  #failureOf(endpoint: string): RepeatedFailure {
+    const { clock, log } = this.#options;
+    const [sentence, over] = ['Cannot reach a store endpoint', 'Reached a store endpoint again'];
+    const known = this.#failures.get(endpoint);
+    const failure = known ?? new RepeatedFailure({ clock, log, sentence, over, fields: { endpoint } });
+    this.#failures.set(endpoint, failure);
+    return failure;
   }
 
   #use(connection: Connection): void {
