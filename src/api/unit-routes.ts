@@ -22,6 +22,10 @@ const SHOWN_IN_UNITS = ['unit', 'placement', 'status'] as const;
 const SHOWN_IN_SUMMARIES = [...SHOWN_IN_UNITS, 'machine'] as const;
 /** Each retry means that somebody else changed the very same unit in between. */
 const PUT_TRIES = 16;
+/** Options of a unit; each costs some microseconds of every request's time to check. */
+const MAX_OPTIONS = 2048;
+/** Problems named in one refusal. */
+const MAX_TOLD = 20;
 
 /** /units and /summaries. */
 export function unitRoutes(app: Hono, parts: ApiParts): void {
@@ -137,9 +141,15 @@ interface UnitFile {
  */
 function unitFile(name: string, given: readonly UnitOption[]): UnitFile | undefined {
   if (given.length === 0) return undefined;
+  if (given.length > MAX_OPTIONS) {
+    const what = `unit ${name} has ${given.length} options, at most ${MAX_OPTIONS} fit`;
+    throw new FlotillaError('invalid', `${what}: move what is long into a file that the unit reads`);
+  }
   const errors = checkUnit(name, given).filter(({ severity }) => severity === 'error');
   if (errors.length > 0) {
-    throw new FlotillaError('invalid', `unit ${name} is not acceptable: ${errors.map((e) => e.message).join('; ')}`);
+    const told = errors.slice(0, MAX_TOLD).map(({ message }) => message);
+    if (errors.length > MAX_TOLD) told.push(`and ${errors.length - MAX_TOLD} more`);
+    throw new FlotillaError('invalid', `unit ${name} is not acceptable: ${told.join('; ')}`);
   }
   const { options } = parseUnitFile(serializeUnitFile(given));
   return { options, text: serializeUnitFile(options), hash: hashUnit(options) };

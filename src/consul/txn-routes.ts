@@ -4,6 +4,8 @@ import { JsonFields, malformed } from './json-fields.ts';
 import { pairJson } from './kv-routes.ts';
 
 const MAX_OPERATIONS = 64;
+/** Characters of values in one response: operations may ask for the same large tree again and again. */
+const MAX_VALUE_CHARS = 16 << 20;
 const KV_FIELDS = 'Verb Key Value Flags Index Session Namespace'.split(' ');
 
 export function txnRoutes(): Route[] {
@@ -18,6 +20,9 @@ async function txn(request: ConsulRequest): Promise<Answer> {
     const errors = outcome.failures.map(({ operation, message }) => ({ OpIndex: operation, What: message }));
     return { status: 409, body: JSON.stringify({ Results: null, Errors: errors }), headers };
   }
+  const chars = outcome.pairs.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+  if (chars > MAX_VALUE_CHARS)
+    throw new ConsulError(413, `The response would hold more than ${MAX_VALUE_CHARS} bytes; read fewer keys at a time`);
   const results = outcome.pairs.map((pair) => `{"KV":${pairJson(pair)}}`);
   return { status: 200, body: `{"Results":[${results.join(',')}],"Errors":null}`, headers };
 }

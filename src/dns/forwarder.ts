@@ -73,8 +73,9 @@ export class Forwarder {
     const { recursors, clock, random, log } = this.#options;
     let failed: Buffer | undefined;
     for (const recursor of recursors()) {
-      // An id of our own: the client's could be guessed by whoever sent it.
-      packet.writeUInt16BE(Math.floor(random.float() * 0x10000), 0);
+      // An id of our own from the system's random source, and a port that the kernel draws: a forger who has seen some
+      // must not be able to tell the next (RFC 5452 §9.2). Math.random(), which float() is, can be told.
+      packet.writeUInt16BE(Number.parseInt(random.hex(2), 16), 0);
       const ask = transport === 'tcp' ? askTcp : askUdp;
       try {
         const answer = await ask(packet, { recursor, clock, timeoutMs: TIMEOUT_MS, signal: this.#closing.signal });

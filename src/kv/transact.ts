@@ -53,7 +53,7 @@ function assertSize(conditions: readonly Condition[], writes: readonly Write[]):
 }
 
 async function read({ store, keys }: KvStore, operations: readonly KvOperation[]): Promise<Reading> {
-  const trees = operations.filter(({ verb }) => verb.endsWith('-tree')).map(({ key }) => key);
+  const trees = new Set(operations.filter(({ verb }) => verb.endsWith('-tree')).map(({ key }) => key));
   const single = [...new Set(operations.filter(({ verb }) => !verb.endsWith('-tree')).map(({ key }) => key))];
   const locking = operations.filter((operation) => operation.verb === 'lock');
   const sessions = [...new Set(locking.map(({ session }) => session))].filter(isSessionId);

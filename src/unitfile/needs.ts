@@ -52,6 +52,12 @@ export function readNeeds(
   return { needs: { ...reader.needs, metadata: Object.fromEntries(reader.metadata) }, problems: reader.problems };
 }
 
+/** Most words of a list, and most characters of a word: each is held against every unit of the cluster. */
+const MAX_WORDS = 128;
+const MAX_WORD_CHARS = 1024;
+/** Specifiers make a value longer, by up to 128 times. */
+const MAX_VALUE_CHARS = 32_768;
+
 /** Needs while they are being gathered. */
 type GrowingNeeds = { -readonly [K in keyof Needs]: Needs[K] } & {
   machineOf: string[];
@@ -70,6 +76,8 @@ class NeedsReader {
   };
   readonly #name: string;
   readonly #firstLine = new Map<Key, number>();
+  readonly #strange = new Set<string>();
+  readonly #wordCounts = new Map<Key, number>();
   #bootId = false;
 
   constructor(name: string) {
@@ -82,12 +90,26 @@ class NeedsReader {
       this.#warn(line, `unknown option ${option.name}= in [X-Fleet] is ignored`);
       return;
     }
-    const values = splitQuoted(expandSpecifiers(this.#name, option.value));
-    if (values.length === 0 && key !== 'Global') return;
+    const values = this.#words(key, option.value, line);
+    if (values === undefined || (values.length === 0 && key !== 'Global')) return;
     if (!this.#firstLine.has(key)) this.#firstLine.set(key, line);
     const known = this.problems.length;
     this.#readers[key](values, line, option.name);
     if (awaitsInstance(this.#name, option.value)) this.problems.length = known;
+  }
+
+  /** The words of a value; undefined when they are too many, which is a problem once for each key. */
+  #words(key: Key, value: string, line: number): string[] | undefined {
+    const before = this.#wordCounts.get(key) ?? 0;
+    if (before > MAX_WORDS) return undefined;
+    const words = value.length > MAX_VALUE_CHARS ? undefined : splitQuoted(expandSpecifiers(this.#name, value));
+    const count = words === undefined ? Number.POSITIVE_INFINITY : before + words.length;
+    this.#wordCounts.set(key, count);
+    const long = words?.some((word) => word.length > MAX_WORD_CHARS) ?? false;
+    if (count <= MAX_WORDS && !long) return words;
+    const limits = `at most ${MAX_WORDS} words of ${MAX_WORD_CHARS} characters, ${MAX_VALUE_CHARS} characters in a value`;
+    this.#error(line, `${key}= says more than is looked at (${limits}): use fewer words, or globs`);
+    return undefined;
   }
 
   readonly #readers: Readonly<Record<Key, (values: string[], line: number, spelling: string) => void>> = {
@@ -152,7 +174,8 @@ class NeedsReader {
   /** A section that was surely meant to be ours must not be skipped in silence. */
   checkSection(section: string, line: number): void {
     if (section.toLowerCase().replace(/[^a-z]/g, '') === 'xfleet') {
-      const known = this.problems.some((problem) => problem.message.startsWith(`section [${section}]`));
+      const known = this.#strange.has(section);
+      this.#strange.add(section);
       if (!known) this.#warn(line, `section [${section}] is ignored: did you mean [X-Fleet]?`);
     }
   }

@@ -26,6 +26,9 @@ export type DeclaredCheck =
   | { readonly type: 'script'; readonly args: readonly string[] }
   | { readonly type: 'ttl'; readonly ttlMs: number };
 
+/** Hosts times paths of one service: each is a rule in every router of the cluster. */
+const MAX_ROUTES = 256;
+const MAX_VALUE_CHARS = 32_768;
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -149,6 +152,7 @@ function readCheck(value: string): DeclaredCheck | undefined {
 class ServicesReader {
   readonly problems: UnitProblem[] = [];
   readonly #drafts: Draft[] = [];
+  readonly #strange = new globalThis.Set<string>();
   readonly #name: string;
 
   constructor(name: string) {
@@ -166,6 +170,11 @@ class ServicesReader {
       draft = newDraft(line);
       this.#drafts.push(draft);
     }
+    if (value.length > MAX_VALUE_CHARS) {
+      draft.broken = true;
+      this.#problem('error', line, `${name}= is longer than ${MAX_VALUE_CHARS} characters: write less`);
+      return;
+    }
     const wrong = set(draft, expandSpecifiers(this.#name, value).trim());
     if (wrong === undefined || awaitsInstance(this.#name, value)) return;
     draft.broken = true;
@@ -175,7 +184,8 @@ class ServicesReader {
   /** A section that was surely meant to be ours must not be skipped in silence. */
   checkSection(section: string, line: number): void {
     if (section.toLowerCase().replace(/[^a-z]/g, '') !== 'xservice') return;
-    const known = this.problems.some((problem) => problem.message.startsWith(`section [${section}]`));
+    const known = this.#strange.has(section);
+    this.#strange.add(section);
     if (!known) this.#problem('warning', line, `section [${section}] is ignored: did you mean [X-Service]?`);
   }
 
@@ -185,6 +195,12 @@ class ServicesReader {
       if (!draft.named) this.#nameLikeUnit(draft);
       if (draft.port === undefined) this.#problem('error', draft.line, `the service ${draft.name} has no Port=`);
       draft.broken ||= draft.port === undefined;
+      const routes = Math.max(1, draft.hosts.length) * Math.max(1, draft.paths.length);
+      if (routes > MAX_ROUTES) {
+        const what = `the service ${draft.name} has ${routes} routes (hosts times paths), at most ${MAX_ROUTES} fit`;
+        this.#problem('error', draft.line, `${what}: declare another service`);
+        draft.broken = true;
+      }
       const same = `${draft.name}:${draft.port}`;
       if (seen.has(same) && !draft.broken)
         this.#problem('error', draft.line, `the service ${draft.name} stands here twice with the same Port=`);

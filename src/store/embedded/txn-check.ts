@@ -2,30 +2,35 @@ import { GrpcError, STATUS } from '../grpc/index.ts';
 import type { PutRequest, RequestOp, TxnRequest } from '../proto/index.ts';
 import { checkKey, inRange, type KeyRange, keyRange } from './keys.ts';
 
-/** What a branch of a transaction changes, to find keys that it would change twice. */
+/** What a branch of a transaction changes, to find keys that it would change twice. Keys of puts as latin1. */
 interface Touched {
-  readonly puts: readonly Buffer[];
+  readonly puts: readonly string[];
   readonly deletes: readonly KeyRange[];
 }
 
-/** Throws what etcd answers for a transaction that is too large, or that puts a key twice or also deletes it. */
+/**
+ * Throws what etcd returns for a transaction that is too large, or that puts a key twice or also deletes it. As in etcd a
+ * transaction counts as many operations as the longest of its three lists has. etcd adds those of transactions within it
+ * along a path only, so that 163 KB could ask for hours of work; here `maxOps` bounds the sum of all of them.
+ */
 export function checkTxn(request: TxnRequest, maxOps: number): void {
-  const counts = [request.compare.length, request.success.length, request.failure.length];
-  if (Math.max(...counts) > maxOps) {
-    throw new GrpcError(STATUS.invalidArgument, 'etcdserver: too many operations in txn request');
-  }
-  for (const compare of request.compare) keyRange(compare.key, compare.rangeEnd);
-  for (const branch of [request.success, request.failure]) {
-    for (const op of branch) checkOp(op, maxOps);
-    touchedBy(branch);
-  }
+  checkCount(request, maxOps);
+  checkShape(request);
 }
 
-function checkOp(op: RequestOp, maxOps: number): void {
-  if (op.range) keyRange(op.range.key, op.range.rangeEnd);
-  if (op.deleteRange) keyRange(op.deleteRange.key, op.deleteRange.rangeEnd);
-  if (op.put) checkPutShape(op.put);
-  if (op.txn) checkTxn(op.txn, maxOps);
+/** Returns how many operations are left of `left`. */
+function checkCount({ compare, success, failure }: TxnRequest, left: number): number {
+  let rest = left - Math.max(compare.length, success.length, failure.length);
+  // The count comes before the descent, so that no nesting is deeper than the limit.
+  if (rest < 0) throw new GrpcError(STATUS.invalidArgument, 'etcdserver: too many operations in txn request');
+  for (const { txn } of [...success, ...failure]) if (txn) rest = checkCount(txn, rest);
+  return rest;
+}
+
+/** Returns what both branches touch. */
+function checkShape({ compare, success, failure }: TxnRequest): readonly [Touched, Touched] {
+  for (const { key, rangeEnd } of compare) keyRange(key, rangeEnd);
+  return [touchedBy(success), touchedBy(failure)];
 }
 
 /**
@@ -34,24 +39,32 @@ function checkOp(op: RequestOp, maxOps: number): void {
  */
 function touchedBy(ops: readonly RequestOp[]): Touched {
   const parts = ops.map(touchedByOp);
-  parts.forEach((part, at) => {
-    const others = parts.filter((_, other) => other !== at);
-    const putElsewhere = others
-      .slice(at)
-      .some(({ puts }) => puts.some((key) => part.puts.some((own) => own.equals(key))));
-    const deletedElsewhere = others.some(({ deletes }) =>
-      part.puts.some((key) => deletes.some((range) => inRange(key, range))),
-    );
-    if (putElsewhere || deletedElsewhere) throw duplicate();
+  const putBy = new Map<string, number>();
+  parts.forEach(({ puts }, at) => {
+    for (const key of puts) {
+      if ((putBy.get(key) ?? at) !== at) throw duplicate();
+      putBy.set(key, at);
+    }
+  });
+  parts.forEach(({ deletes }, at) => {
+    if (deletes.length === 0) return;
+    for (const [key, by] of putBy) {
+      const bytes = by === at ? undefined : Buffer.from(key, 'latin1');
+      if (bytes && deletes.some((range) => inRange(bytes, range))) throw duplicate();
+    }
   });
   return { puts: parts.flatMap(({ puts }) => puts), deletes: parts.flatMap(({ deletes }) => deletes) };
 }
 
-function touchedByOp({ put, deleteRange, txn }: RequestOp): Touched {
-  if (put) return { puts: [put.key], deletes: [] };
+function touchedByOp({ range, put, deleteRange, txn }: RequestOp): Touched {
+  if (range) keyRange(range.key, range.rangeEnd);
+  if (put) {
+    checkPutShape(put);
+    return { puts: [put.key.toString('latin1')], deletes: [] };
+  }
   if (deleteRange) return { puts: [], deletes: [keyRange(deleteRange.key, deleteRange.rangeEnd)] };
   if (!txn) return { puts: [], deletes: [] };
-  const [success, failure] = [touchedBy(txn.success), touchedBy(txn.failure)];
+  const [success, failure] = checkShape(txn);
   return { puts: [...success.puts, ...failure.puts], deletes: [...success.deletes, ...failure.deletes] };
 }
 

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { AdmitPeer } from '../../lib/index.ts';
 import { FrameReader, frame } from './frame.ts';
 import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
+import { UnreadBudget } from './unread-budget.ts';
 
 /** Answers one request; a thrown GrpcError becomes the call's status. */
 export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer>;
@@ -52,6 +53,8 @@ const MAX_STREAMS = 10_000;
 // Node's own limit of 10 MB would refuse requests beside a few large answers; what waits is limited per stream.
 const SESSION_MEMORY_MB = 1000;
 const KEEPALIVE_MS = 30_000;
+/** A two-way stream whose answers wait unread beyond this is not read from. */
+const STREAM_BACKLOG_BYTES = 4 << 20;
 
 /** Serves gRPC without TLS; resolves when it listens. */
 export async function serveGrpc(service: Service, options: ServerOptions): Promise<GrpcServer> {
@@ -60,6 +63,7 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
   });
   const sockets = new Set<Socket>();
+  const budget = new UnreadBudget();
   const asked = new WeakMap<http2.Http2Session, Promise<string | undefined>>();
   server.on('connection', (socket: Socket) => {
     socket.setKeepAlive(true, KEEPALIVE_MS);
@@ -67,6 +71,7 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     socket.on('close', () => sockets.delete(socket));
   });
   server.on('session', (session) => {
+    budget.open(session);
     session.setLocalWindowSize(WINDOW_BYTES * 4);
     session.on('error', () => session.destroy());
     const answer = options.admitPeer?.(session.socket);
@@ -76,7 +81,7 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     void answer.then((refusal) => refusal === undefined && asked.delete(session));
   });
   server.on('stream', (stream, headers) => {
-    const go = () => dispatch(service, options, stream, String(headers[':path']));
+    const go = () => dispatch(service, { ...options, budget }, stream, String(headers[':path']));
     const answer = stream.session && asked.get(stream.session);
     if (answer === undefined) return go();
     stream.on('error', () => {});
@@ -101,7 +106,11 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
   };
 }
 
-function dispatch(service: Service, options: ServerOptions, stream: http2.ServerHttp2Stream, path: string): void {
+interface CallOptions extends ServerOptions {
+  readonly budget: UnreadBudget;
+}
+
+function dispatch(service: Service, options: CallOptions, stream: http2.ServerHttp2Stream, path: string): void {
   // A reset by the other side is an everyday end of a call; 'close' follows.
   stream.on('error', () => {});
   const unary = service.unary[path];
@@ -117,36 +126,62 @@ function refuse(stream: http2.ServerHttp2Stream, error: GrpcError): void {
   new Answer(stream).end(error);
 }
 
-function serveUnary(
-  handler: UnaryHandler,
-  options: ServerOptions,
-  stream: http2.ServerHttp2Stream,
-  path: string,
-): void {
+function serveUnary(handler: UnaryHandler, options: CallOptions, stream: http2.ServerHttp2Stream, path: string): void {
+  const { budget } = options;
+  const { session } = stream;
   const reader = new FrameReader(options.maxRequestBytes);
   const response = new Answer(stream);
   let request: Buffer | undefined;
+  let requestBytes = 0;
+  let unreadBytes = 0;
   const fail = (error: unknown) => response.end(statusOf(error, path, options));
   stream.on('data', (chunk: Buffer) => {
     if (response.ended) return;
     try {
+      if (!budget.addRequest(session, chunk.length)) throw tooMuchAtOnce();
+      requestBytes += chunk.length;
       for (const message of reader.push(chunk)) request = message;
     } catch (error) {
       fail(error);
     }
   });
+  const respond = (message: Buffer) => {
+    if (stream.closed) return;
+    unreadBytes = message.length;
+    response.send(message);
+    response.end();
+    // The last: too much unread in all may end this very connection.
+    budget.addUnread(session, unreadBytes);
+  };
   stream.on('end', () => {
     if (response.ended) return;
-    if (!request) return fail(new GrpcError(STATUS.invalidArgument, 'the request has no message'));
-    answer(handler, request).then((message) => {
-      response.send(message);
-      response.end();
-    }, fail);
+    const message = request;
+    if (!message) return fail(new GrpcError(STATUS.invalidArgument, 'the request has no message'));
+    budget.whenRoom(session, () => stream.closed || answer(() => handler(message), respond, fail));
+  });
+  stream.on('close', () => {
+    budget.removeRequest(session, requestBytes);
+    budget.removeUnread(session, unreadBytes);
   });
 }
 
-async function answer(handler: UnaryHandler, request: Buffer): Promise<Buffer> {
-  return handler(request);
+/** Passes on at once what a handler has at once, so that the next request sees how much is unread. */
+function answer(
+  handle: () => Buffer | Promise<Buffer>,
+  respond: (message: Buffer) => void,
+  fail: (error: unknown) => void,
+): void {
+  try {
+    const message = handle();
+    if (Buffer.isBuffer(message)) respond(message);
+    else message.then(respond, fail);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function tooMuchAtOnce(): GrpcError {
+  return new GrpcError(STATUS.resourceExhausted, 'this connection has too many large requests under way: send fewer');
 }
 
 function serveStream(
@@ -170,6 +205,9 @@ function serveStream(
   stream.on('data', (chunk: Buffer) =>
     guarded(() => {
       for (const message of reader.push(chunk)) handler.message(message);
+      if (response.backlogBytes <= STREAM_BACKLOG_BYTES) return;
+      stream.pause();
+      response.whenDrained(() => stream.resume());
     }),
   );
   stream.on('end', () => guarded(() => handler.finished()));
