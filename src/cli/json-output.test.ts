@@ -76,6 +76,30 @@ test('status tells how a unit failed, in fields', async () => {
   assert.deepEqual([event.kind, event.result, event.exitStatus], ['unit-state', 'exit-code', 3]);
 });
 
+test('no table is wider than a terminal of 80 columns, and a pipe gets all of it', async () => {
+  const name = `a-unit-with-a-name-${'that-is-long-'.repeat(5)}indeed@8080.service`;
+  lab.write(
+    name,
+    `[Unit]\nDescription=${'Long '.repeat(30)}\n${SERVICE.replace('Name=web', `Name=${'long-'.repeat(10)}service`)}`,
+  );
+  await lab.ok(`start --no-wait-healthy ~/${name}`);
+  const lists = ['list-units', 'list-unit-files', 'list-unit-files --fields unit,hash,desc', 'list-machines'];
+  const service = `${'long-'.repeat(10)}service`;
+  await until('the service is in the catalog', async () => (await lab.ok('services')).includes(service));
+  for (const line of [...lists, 'services', `services ${service}`, 'router routes', 'router backends']) {
+    const { out } = await lab.run(line, { terminal: true });
+    for (const text of out.replace(/\x1b\[\d*m/g, '').split('\n')) assert.ok(columnsOf(text) <= 80, `${line}: ${text}`);
+  }
+  assert.ok((await lab.ok('list-units')).includes(name));
+  assert.ok((await lab.run('list-units --full', { terminal: true })).out.includes(name));
+  assert.ok((await lab.run('list-units -o wide', { terminal: true })).out.includes(name));
+});
+
+/** As a terminal counts them, whose tabs stand at every eighth column. */
+function columnsOf(text: string): number {
+  return text.split('\t').reduce((at, cell, i) => (i === 0 ? 0 : Math.floor(at / 8) * 8 + 8) + [...cell].length, 0);
+}
+
 test('the schema in the documents is that of the code', () => {
   const text = jsonSchemaText();
   // After a change of a shape: FLOTILLA_WRITE_DOCS=1 npm test -- src/cli/json-output.test.ts; npx biome check --write docs
@@ -91,4 +115,20 @@ test('exit codes are those of the documents', async () => {
     [0, 1, 2, 3],
   );
   for (const [line, code] of checked) assert.equal((await lab.run(line)).status, code, line);
+});
+
+test('a power cut is told as one, at the time at which the leader saw it', async () => {
+  await lab.spawned('lab', 'kill', '2');
+  await until('the machine is gone', async () => !(await lab.ok('list-machines -o json')).includes('"m2"'));
+  let lost: Record<string, unknown> = {};
+  await until('the loss is told', async () => {
+    const events = (await lab.ok('events -n 1000 -o json --machine m2')).trim().split('\n');
+    const event = events.map((text) => JSON.parse(text)).find(({ kind }) => kind === 'machine-lost');
+    if (event) lost = event;
+    return event !== undefined;
+  });
+  assert.equal(typeof lost['atMs'], 'number');
+  assert.equal(lost['approximate'], undefined);
+  assert.match(String(lost['reason']), /its lease ended/);
+  assert.equal((lost['machine'] as { hostname: string }).hostname, 'm2');
 });
