@@ -1,4 +1,4 @@
-import { type Cluster, type Lease, LeasedRecords, type View } from '../cluster/index.ts';
+import { type Announcement, type Cluster, type Lease, LeasedRecords, type View } from '../cluster/index.ts';
 import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
 import type { Placement, UnitStatus } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
@@ -50,6 +50,8 @@ export class Agent {
   #placements: ReadonlyMap<string, Placement> = new Map();
   readonly #draining: DrainingUnits;
   #acting = false;
+  /** By unit, the revision of the view by which it was started last; see UnitStatus. */
+  readonly #starts = new Map<string, number>();
   /** Some unit has to go, or to make room for another file: as soon as it has stopped there is more to do. */
   #leaving = false;
   /** Why nothing could be promised for units with OnPartition=stop. */
@@ -62,7 +64,7 @@ export class Agent {
     const { cluster, presence, runtime, signal } = options;
     this.#draining = new DrainingUnits(options.draining, options.log);
     this.#statuses = new LeasedRecords({
-      read: (announcement) => cluster.statusesOf(announcement),
+      read: (announcement) => this.#readStatuses(announcement),
       write: (announcement, changes) => cluster.putStatuses(announcement, changes),
       same: sameStatus,
     });
@@ -288,6 +290,7 @@ export class Agent {
       });
     }
     for (const unit of unload) log.info('Unloading unit', { unit });
+    for (const unit of [...unload, ...load.map(({ name }) => name)]) this.#starts.delete(unit);
     const none: ReadonlyMap<string, string> = new Map();
     const problems = unload.length + load.length === 0 ? none : await runtime.apply({ unload, load });
     for (const { name, hash } of load) {
@@ -307,12 +310,15 @@ export class Agent {
   async #start(steps: readonly Step[]): Promise<void> {
     if (steps.length === 0) return;
     const { runtime, log } = this.#options;
+    const { revision } = (await this.#openView()).snapshot;
     for (const { unit, reason } of steps) log.info('Starting unit', { unit, reason });
     const problems = await runtime.start(steps.map((step) => step.unit));
     for (const { unit } of steps) {
       const message = problems.get(unit);
-      if (message === undefined) this.#refusals.delete(unit);
-      else this.#refuse(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
+      if (message === undefined) {
+        this.#refusals.delete(unit);
+        this.#starts.set(unit, revision);
+      } else this.#refuse(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
     }
   }
 
@@ -336,13 +342,21 @@ export class Agent {
     }
   }
 
+  /** What an earlier fleetd of this machine has told of the starts of its units is known from then on. */
+  async #readStatuses(announcement: Announcement) {
+    const published = await this.#options.cluster.statusesOf(announcement);
+    for (const [unit, status] of published)
+      if (status?.start !== undefined && !this.#starts.has(unit)) this.#starts.set(unit, status.start);
+    return published;
+  }
+
   async #publish(): Promise<undefined> {
     const { presence, runtime, machine } = this.#options;
     // Half-way through its steps a unit is nothing worth telling: the turn wakes this loop when it is over.
     if (this.#acting) return;
     const announcement = presence.announcement;
     if (!announcement) return;
-    const current = currentStatuses(machine, await runtime.units(), this.#refusals);
+    const current = currentStatuses(machine, await runtime.units(), this.#refusals, this.#starts);
     if ((await this.#statuses.publish(announcement, current)) === 'announce') presence.announce();
   }
 }

@@ -25,12 +25,14 @@ export function currentStatuses(
   machine: string,
   held: Iterable<LoadedUnit>,
   refusals: ReadonlyMap<string, Refusal>,
+  starts: ReadonlyMap<string, number>,
 ): Map<string, UnitStatus> {
   const statuses = new Map<string, UnitStatus>();
   for (const unit of held) {
     const note = refusals.get(unit.name);
-    // Until its start job is over, a unit that is still inactive has not been launched in anybody's eyes.
-    const waiting = unit.starting && unit.state.active === 'inactive';
+    const start = starts.get(unit.name);
+    // Until its start job is over, a unit still shows how it ended before: it has not been launched in anybody's eyes.
+    const waiting = unit.starting && (unit.state.active === 'inactive' || unit.state.active === 'failed');
     statuses.set(unit.name, {
       machine,
       unit: unit.name,
@@ -38,6 +40,7 @@ export function currentStatuses(
       state: unit.launched && !waiting ? 'launched' : 'loaded',
       ...unit.state,
       ...(note ? { note: note.message } : {}),
+      ...(start === undefined ? {} : { start }),
     });
   }
   for (const [unit, { hash, step, message }] of refusals) {
@@ -48,9 +51,11 @@ export function currentStatuses(
   return statuses;
 }
 
-/** Two statuses that say the same. */
-export function sameStatus(a: UnitStatus, b: UnitStatus): boolean {
+/** True when `published` says what `current` does; a fleetd that has just begun does not know of which start it speaks. */
+export function sameStatus(published: UnitStatus, current: UnitStatus): boolean {
+  const [a, b] = [published, current];
   return (
+    (b.start === undefined || a.start === b.start) &&
     a.hash === b.hash &&
     a.state === b.state &&
     a.load === b.load &&

@@ -88,6 +88,7 @@ const SCHEMAS = {
     active: text,
     sub: text,
     note: text,
+    start: number,
   }),
   Why: object('Why', {
     name: text,

@@ -66,8 +66,8 @@ function apiPlacement(snapshot: Snapshot, placement: Placement): ApiPlacement {
   };
 }
 
-function apiStatus({ hash, state, load, active, sub, note, exit }: UnitStatus): NonNullable<ApiPlacement['status']> {
-  return { hash, state, load, active, sub, ...(note === undefined ? {} : { note }), ...(exit ? { exit } : {}) };
+function apiStatus({ machine, unit, ...status }: UnitStatus): NonNullable<ApiPlacement['status']> {
+  return status;
 }
 
 /** The machine's address; empty when it is not there. */

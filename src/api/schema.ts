@@ -86,6 +86,8 @@ export interface ApiPlacement {
     readonly note?: string;
     /** How it ended; only while it has failed or waits for its restart. */
     readonly exit?: { readonly result: string; readonly status?: number; readonly signal?: number };
+    /** Of which start it speaks: a later one has a greater number. Absent before the first. */
+    readonly start?: number;
   };
   /** The services that the unit declares; only in events with `services=true`, and absent when there are none. */
   readonly services?: readonly ApiUnitService[];

@@ -57,6 +57,19 @@ test('a one-shot is done when it has ended', () => {
   assert.ok(ended.kind === 'reached' && ended.ready);
 });
 
+test('how an earlier start ended is not taken for the end of the one that was ordered', () => {
+  const ordered = { ...LAUNCHED, before: 41 };
+  const kindOf = (status: Partial<NonNullable<ApiPlacement['status']>>, goal = ordered) =>
+    judge('a.service', goal, summary('launched', status), newMemory()).kind;
+  assert.equal(kindOf({ active: 'failed', sub: 'failed', start: 41 }), 'waiting');
+  assert.equal(kindOf({ active: 'inactive', sub: 'dead', start: 41 }), 'waiting');
+  assert.equal(kindOf({ active: 'failed', sub: 'failed', start: 57 }), 'failed');
+  // It was never stopped: nobody had seen that it should be.
+  assert.equal(kindOf({ start: 41 }), 'reached');
+  // A fleetd of an older version does not say of which start it speaks.
+  assert.equal(kindOf({ active: 'failed', sub: 'failed' }), 'failed');
+});
+
 test('a unit that its machine refuses to start has failed', () => {
   const refused = summary('launched', { state: 'loaded', active: 'inactive', note: 'Type=dbus needs systemd' });
   const verdict = judge('a.service', LAUNCHED, refused, newMemory());

@@ -6,6 +6,8 @@ export interface Goal {
   readonly state: ApiState;
   /** The file it must run; any when absent. */
   readonly hash?: string;
+  /** The start of which the unit's status spoke before this was ordered; how that one ended says nothing of the next. */
+  readonly before?: number | undefined;
   /** Asked of every machine that the unit is on; there is nothing to print then. */
   readonly global?: boolean;
 }
@@ -37,6 +39,11 @@ export function newMemory(): Memory {
   return { ordered: false, restarting: false };
 }
 
+/** Of which start a unit's status speaks, where that is known. */
+export function startOf(unit: ApiUnitSummary | undefined): number | undefined {
+  return unit?.placements[0]?.status?.start;
+}
+
 /** Judges a unit against what was ordered; `memory` is updated. */
 export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, memory: Memory): Verdict {
   const asOrdered = unit !== null && unit.desiredState === goal.state && (!goal.hash || unit.hash === goal.hash);
@@ -48,7 +55,7 @@ export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, mem
   }
   memory.ordered = true;
   if (goal.global) return judgeEverywhere(goal.state, unit);
-  return goal.state === 'inactive' ? judgeInactive(name, unit) : judgePlaced(goal.state, unit, memory);
+  return goal.state === 'inactive' ? judgeInactive(name, unit) : judgePlaced(goal, goal.state, unit, memory);
 }
 
 /** What is to be said of a unit that is there no more. */
@@ -70,7 +77,7 @@ function judgeInactive(name: string, unit: ApiUnitSummary): Verdict {
   return { kind: 'reached', line: `Unit ${name} inactive`, ready: true };
 }
 
-function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory: Memory): Verdict {
+function judgePlaced(goal: Goal, state: 'loaded' | 'launched', unit: ApiUnitSummary, memory: Memory): Verdict {
   const placement = unit.placements[0];
   if (!placement) return { kind: 'waiting', placed: false };
   const { status } = placement;
@@ -85,6 +92,9 @@ function judgePlaced(state: 'loaded' | 'launched', unit: ApiUnitSummary, memory:
     return { kind: 'failed', because, machineID: placement.machineID };
   }
   if (status.state !== state) return { kind: 'waiting', placed: true };
+  const isOver = status.active === 'failed' || status.active === 'inactive';
+  if (state === 'launched' && isOver && goal.before !== undefined && status.start === goal.before)
+    return { kind: 'waiting', placed: true };
   const line = `Unit ${unit.name} ${state} on ${where}`;
   if (state === 'loaded') return judgeLoaded(line, status.active);
   if (status.active === 'failed') {

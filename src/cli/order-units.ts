@@ -1,6 +1,7 @@
 import type { ApiState, FleetClient } from '../client/index.ts';
 import { type Context, say, warn } from './context.ts';
 import { Follow } from './follow.ts';
+import { type Goal, startOf } from './goals.ts';
 import { mapLimit, messageOfItem } from './map-limit.ts';
 import { unitArguments } from './unit-arguments.ts';
 import { type SourcedUnit, sourceUnits, unitNames } from './unit-sources.ts';
@@ -40,13 +41,19 @@ export async function orderUnits(
     }
     const orders: Order[] = ordered
       .filter((unit) => !unit.global)
-      .map(({ name, hash }) => ({ name, goal: { state: order.state, ...(hash ? { hash } : {}) } }));
+      .map((unit) => ({ name: unit.name, goal: goalOf(unit, order.state) }));
     if (!follow || orders.length === 0) return failed.size > 0 ? 1 : 0;
     const late = await waitForGoals(context, { client, follow, orders, timeoutMs: waitingTime(context), startedMs });
     return late.length + failed.size > 0 ? 1 : 0;
   } finally {
     follow?.close();
   }
+}
+
+/** A unit that was to be launched already is not started again: how its last start ended is what there is to know. */
+function goalOf({ hash, existing, options }: SourcedUnit, state: 'loaded' | 'launched'): Goal {
+  const starts = options !== undefined || existing?.desiredState !== state;
+  return { state, ...(hash ? { hash } : {}), before: starts ? startOf(existing) : undefined };
 }
 
 /** Replaces templates in the cluster, and says so: only their instances were named. False when one was refused. */

@@ -50,6 +50,23 @@ test('from a file to a running unit and back, with the lines fleet prints', asyn
   assert.deepEqual(await lab.run('destroy hello'), { status: 0, out: '', err: 'Units not found in registry\n' });
 });
 
+test('a unit that fails when it is stopped starts again, and the old failure is not told of the new start', async () => {
+  // No clean end: only four signals are.
+  lab.write(
+    'sore.service',
+    '[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\nKillSignal=SIGUSR1\n',
+  );
+  await lab.ok('start ~/sore.service');
+  for (let round = 0; round < 8; round++) {
+    assert.equal((await lab.run('stop sore')).status, 0);
+    assert.match(await lab.ok('list-units --no-legend --fields unit,active'), /^sore\.service\s+failed$/m);
+    assert.equal(lab.anonymous(await lab.ok('start sore')), 'Unit sore.service launched on MACHINE\n');
+    assert.match(await lab.ok('list-units --no-legend --fields unit,active'), /^sore\.service\s+active$/m);
+    await lab.ok('restart sore');
+  }
+  await lab.ok('destroy sore');
+});
+
 test('several units are told apart, and those that are not there are named', async () => {
   lab.write('a.service', HELLO);
   lab.write('b.service', HELLO);

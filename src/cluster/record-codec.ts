@@ -89,17 +89,18 @@ export function decodeStatus(machine: string, unit: string, value: string): Unit
   const { hash, state, load, active, sub } = record ?? {};
   if (typeof hash !== 'string' || !isPlaced(state)) return undefined;
   if (typeof load !== 'string' || typeof active !== 'string' || typeof sub !== 'string') return undefined;
-  const note = record?.['note'];
+  const { note, start } = record ?? {};
   const exit = decodeExit(record?.['exit']);
   return {
     ...{ machine, unit, hash, state, load, active, sub },
     ...(typeof note === 'string' ? { note } : {}),
     ...(exit ? { exit } : {}),
+    ...(typeof start === 'number' ? { start } : {}),
   };
 }
 
-export function encodeStatus({ hash, state, load, active, sub, note, exit }: UnitStatus): string {
-  return JSON.stringify({ hash, state, load, active, sub, note, exit });
+export function encodeStatus({ hash, state, load, active, sub, note, exit, start }: UnitStatus): string {
+  return JSON.stringify({ hash, state, load, active, sub, note, exit, start });
 }
 
 function decodeExit(value: unknown): UnitExit | undefined {

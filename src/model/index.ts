@@ -80,6 +80,11 @@ export interface UnitStatus {
   readonly note?: string;
   /** How its main process ended; only of a unit that failed or is about to be started again. */
   readonly exit?: UnitExit;
+  /**
+   * Of which start it speaks: the store's revision that the machine had seen when it started the unit last, so that a
+   * later start has a greater one. Absent before the first, and from a fleetd that does not tell it.
+   */
+  readonly start?: number;
 }
 
 /** How a service ended: systemd's Result= (exit-code, signal, timeout…), and its main process' exit status or signal. */

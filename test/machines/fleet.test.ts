@@ -40,6 +40,21 @@ describe('three machines with systemd, and etcd', { skip: fleetProblem() ?? fals
     );
   });
 
+  test('a unit that fails when it is stopped starts again, and the old failure is not told of the new start', async () => {
+    // No clean end: only four signals are.
+    await fleet.start(
+      'sore.service',
+      '[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\nKillSignal=SIGUSR1\n',
+    );
+    for (let round = 0; round < 4; round++) {
+      await fleet.ok('stop', 'sore.service');
+      await fleet.ok('start', 'sore.service');
+      await fleet.ok('restart', 'sore.service');
+    }
+    await fleet.active('sore.service');
+    await fleet.ok('destroy', 'sore.service');
+  });
+
   test('status and journal come from the machine that runs it, whoever asks', async () => {
     const [machine] = await fleet.active('hello.service');
     const asked = others(machine)[0]!;

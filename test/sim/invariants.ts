@@ -14,6 +14,11 @@ interface UnitRecord {
   readonly needs?: Partial<Needs>;
 }
 
+interface ClaimedStatus {
+  readonly state: string;
+  readonly active: string;
+}
+
 export class InvariantBroken extends Error {}
 
 /**
@@ -145,7 +150,14 @@ export class Invariants implements RuntimeObserver {
   #checkStatus(event: WatchEvent, key: string, by: string | undefined): void {
     const machine = key.split('/')[1]!;
     if (by !== undefined && by !== machine) this.#fail(`${by} wrote a status of ${machine}`);
+    if (event.type === 'put') this.#checkClaim(key, JSON.parse(event.entry.value) as ClaimedStatus);
     if (event.type === 'put' && event.entry.lease === undefined) this.#fail(`status ${key} hangs on no lease`);
+  }
+
+  /** No start fails here, only stops do: a status that speaks of a failed start tells the end of the one before it. */
+  #checkClaim(key: string, { state, active }: ClaimedStatus): void {
+    if (state === 'launched' && active === 'failed')
+      this.#fail(`${key} is said to be launched and failed, which is how it was stopped before`);
   }
 
   #checkLeases(commit: Commit): void {

@@ -51,8 +51,9 @@ async function become(
   client: FleetClient,
   order: { readonly unit: ApiUnitSummary; readonly state: 'loaded' | 'launched'; readonly startedMs: number },
 ): Promise<boolean> {
-  const [{ Follow }, { waitForGoals, waitingTime }] = await Promise.all([
+  const [{ Follow }, { startOf }, { waitForGoals, waitingTime }] = await Promise.all([
     import('../follow.ts'),
+    import('../goals.ts'),
     import('../wait-for-goals.ts'),
   ]);
   const { name, global } = order.unit;
@@ -61,7 +62,7 @@ async function become(
   try {
     await client.putUnit(name, { name, desiredState: order.state });
     if (global) say(context, `Triggered global unit ${name} stop`);
-    const orders = [{ name, goal: { state: order.state, global } }];
+    const orders = [{ name, goal: { state: order.state, global, before: startOf(order.unit) } }];
     const { startedMs } = order;
     return (
       (await waitForGoals(context, { client, follow, orders, timeoutMs: waitingTime(context), startedMs })).length === 0
