@@ -85,9 +85,7 @@ export class Agent {
   /** Stops and unloads everything here, for a fleetd that is told to stop; its statuses go with the lease. */
   async unloadAll(): Promise<void> {
     await this.done;
-    const { runtime } = this.#options;
-    const held = await runtime.units();
-    await runtime.apply({ unload: held.map((unit) => unit.name), load: [] });
+    await this.#options.runtime.unloadAll();
     this.#promises.forget();
   }
 

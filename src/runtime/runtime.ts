@@ -11,6 +11,11 @@ export interface UnitRuntime {
    */
   apply(batch: RuntimeBatch): Promise<ReadonlyMap<string, string>>;
   /**
+   * Stops and unloads all units, for a fleetd that is told to stop: also where the way to them is going away at the same
+   * time, as D-Bus does at shutdown.
+   */
+  unloadAll(): Promise<void>;
+  /**
    * Enqueues starts (systemd mode `replace`) with the units' dependencies, in the order that After= and Before= ask for
    * among them; resolves once they are accepted. Units whose start is refused are answered with the reason. How it went
    * is seen in `states`.

@@ -81,6 +81,11 @@ export class SimulatedRuntime implements UnitRuntime {
     return problems;
   }
 
+  async unloadAll(): Promise<void> {
+    const held = await this.units();
+    await this.apply({ unload: held.map(({ name }) => name), load: [] });
+  }
+
   async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const problems = new Map<string, string>();
     for (const name of names) {

@@ -197,6 +197,11 @@ class SupervisorClient implements UnitRuntime {
     return new Map(await this.#call('apply', batch));
   }
 
+  async unloadAll(): Promise<void> {
+    const held = await this.units();
+    await this.apply({ unload: held.map(({ name }) => name), load: [] });
+  }
+
   async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
     return new Map(await this.#call('start', names));
   }

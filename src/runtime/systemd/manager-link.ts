@@ -53,6 +53,7 @@ export class ManagerLink {
   readonly #options: ManagerLinkOptions;
   readonly #backoff: Backoff;
   readonly #closing = new AbortController();
+  readonly #onGone = new Set<() => void>();
   #connection: BusConnection | undefined;
   /** The same while systemd is there at its other end. */
   #current: BusConnection | undefined;
@@ -104,6 +105,20 @@ export class ManagerLink {
     const call = { destination: SYSTEMD, path, interface: PROPERTIES, member: 'Get' };
     const [value] = await connection.call({ ...call, signature: 'ss', body: [interfaceName, name] });
     return value;
+  }
+
+  /** Resolves as soon as systemd is away, or when the signal aborts. */
+  gone(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        this.#onGone.delete(end);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      if (this.#current === undefined || signal.aborted) return end();
+      this.#onGone.add(end);
+      signal.addEventListener('abort', end);
+    });
   }
 
   close(): void {
@@ -185,6 +200,7 @@ export class ManagerLink {
   #again(): void {
     this.#generation++;
     this.#current = undefined;
+    for (const tell of this.#onGone) tell();
     if (this.#comingBack) return;
     this.#ready = this.#comeBack();
     // Only closing ends the tries, and whoever waits then is told so by its own call.

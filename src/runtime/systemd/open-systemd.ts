@@ -92,6 +92,33 @@ class SystemdRuntime implements UnitRuntime {
     return result;
   }
 
+  async unloadAll(): Promise<void> {
+    const waiting = new AbortController();
+    const unload = this.#systemd.units.names;
+    const busLost = this.#systemd.gone(waiting.signal).then(() => 'lost' as const);
+    const done = this.apply({ unload, load: [] }).then(() => 'done' as const);
+    done.catch(() => {});
+    try {
+      if ((await Promise.race([done, busLost])) === 'lost') await this.#unloadWithoutBus(unload);
+    } finally {
+      waiting.abort();
+    }
+  }
+
+  /**
+   * At shutdown the bus may stop before fleetd does, where fleetd.service has no After=dbus.service. systemctl as root
+   * speaks to systemd through its own socket, /run/systemd/private, and `stop` waits until the units have stopped.
+   */
+  async #unloadWithoutBus(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    await runProgram('systemctl', [...this.#scope, 'stop', '--', ...names]);
+    await runProgram('systemctl', [...this.#scope, 'disable', '--runtime', '--', ...names]);
+    for (const name of names) {
+      this.#records.remove(name);
+      this.#systemd.units.forget(name);
+    }
+  }
+
   async start(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const refused = new Map<string, string>();
     const queue = async (name: string) => {

@@ -37,6 +37,11 @@ export class Systemd {
     await this.#link.ready();
   }
 
+  /** Resolves as soon as systemd cannot be reached over the bus; at once when it cannot be reached now. */
+  gone(signal: AbortSignal): Promise<void> {
+    return this.#link.gone(signal);
+  }
+
   /** Queues a job with mode `replace`; resolves once it is accepted. How it goes is seen in `units`. */
   async queue(type: JobType, name: string): Promise<void> {
     this.#asked.set(name, type);
