@@ -2,7 +2,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { askAboutPeers, FlotillaError, messageOf } from '../lib/index.ts';
+import { askAboutPeers, FlotillaError, messageOf, refuseConnection } from '../lib/index.ts';
 import { answerError, errorBody } from './answers.ts';
 import type { Api } from './api.ts';
 import { assertBodySize } from './request-body.ts';
@@ -113,20 +113,13 @@ function fits(incoming: IncomingMessage): boolean {
 
 /** Answers what is no HTTP request, or too slow or too much of one, as far as somebody is still there to read it. */
 function refuse(api: Api, error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  if (error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
-  const [code, message] = refusal(error);
-  const body = errorBody(code, message);
-  const head = [
-    `HTTP/1.1 ${code} ${STATUS_CODES[code]}`,
-    `Server: ${api.server}`,
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  const [status, message] = refusal(error);
+  const headers = [`Server: ${api.server}`, 'Content-Type: application/json'];
+  refuseConnection(socket, { status, reason: STATUS_CODES[status]!, headers, body: errorBody(status, message) });
 }
 
 function refusal(error: NodeJS.ErrnoException): [number, string] {

@@ -15,7 +15,11 @@ export function explainUnwell(context: Context, units: readonly Unwell[], left: 
     warn(context, `Unit ${name} runs and is waiting for its checks: ${describeUnwell(services)}; still trying${left}`);
   }
   const more = units.length - UNITS_AT_MOST;
-  if (more > 0) warn(context, `${more} more units run and are waiting for their checks`);
+  if (more > 0)
+    warn(
+      context,
+      `${more} more ${more === 1 ? 'unit runs and is' : 'units run and are'} waiting for ${more === 1 ? 'its' : 'their'} checks`,
+    );
 }
 
 /** `service web on port 8081 is critical (connection refused)`, for each. */

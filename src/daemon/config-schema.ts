@@ -105,6 +105,7 @@ export const SETTINGS = {
     'store: those of fleetctl router certificates; or a directory of *.pem, each a certificate with its chain and its key.',
   ),
   router_redirect: flag(false, 'Answer plain HTTP with the same address under https.'),
+  router_index: flag(false, 'Respond with 200, not 404, to / of a host that no service has.'),
   router_proxy_protocol: flag(false, "Every connection to the router begins with the PROXY protocol's header."),
   router_access_log: text('', 'File to which the router writes one line for each request; empty: none.'),
   router_timeout: duration(60_000, 'How long a service may take to begin its answer before the router gives up.'),

@@ -40,6 +40,7 @@ export function startRouter({ config, self, directory, ...rest }: StartRouterOpt
     listenTls: config.router_listen_tls.map((text) => parseTcpAddress('router_listen_tls', text)),
     certificates,
     redirectToTls: config.router_redirect,
+    index: config.router_index,
     proxyProtocol: config.router_proxy_protocol,
     accessLog: config.router_access_log,
     answerTimeoutMs: config.router_timeout,

@@ -12,6 +12,7 @@ export * from './peer-owner.ts';
 export * from './private-directory.ts';
 export * from './process-stat.ts';
 export * from './random.ts';
+export * from './refuse-connection.ts';
 export * from './refused-connections.ts';
 export * from './repeated-failure.ts';
 export * from './row-of.ts';

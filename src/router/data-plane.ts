@@ -6,6 +6,11 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Load balancers ask for this path, at any host, whether the router takes requests. */
+export const HEALTH_PATH = '/.well-known/flotilla/health';
+/** Seconds in `Retry-After` where a service has no healthy instance: about what a restart or a failover takes. */
+export const RETRY_AFTER_S = 5;
+
 /** How the router listens and what it promises its clients; the same for every data plane. */
 export interface RouterSettings {
   readonly plane: 'process' | 'haproxy';
@@ -16,6 +21,8 @@ export interface RouterSettings {
   readonly certificates: string;
   /** Answers plain HTTP with the same address under https. */
   readonly redirectToTls: boolean;
+  /** Responds with 200, not 404, to `/` of a host that no route takes. */
+  readonly index: boolean;
   /** Every connection begins with the PROXY protocol's header, version 1 or 2. */
   readonly proxyProtocol: boolean;
   /** A file to which each request is written as one line; empty: none. */

@@ -20,6 +20,7 @@ export const SETTINGS: RouterSettings = {
   listenTls: [],
   certificates: '',
   redirectToTls: false,
+  index: false,
   proxyProtocol: false,
   accessLog: '',
   answerTimeoutMs: 20_000,

@@ -16,6 +16,7 @@ import {
   until,
   upgrade,
 } from './data-plane-harness.ts';
+import { misbehavingBackends } from './data-plane-misbehaving.ts';
 import { unusualContract } from './data-plane-unusual.ts';
 
 /** What every data plane does alike. */
@@ -28,6 +29,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     upgradeContract(open);
     hostileContract(open);
     unusualContract(open);
+    misbehavingBackends(open);
   });
 }
 
@@ -50,7 +52,14 @@ function headersContract(open: OpenPlane): void {
         x_real_ip: '6.6.6.6',
         'x-forwarded-port': '1',
         'x-forwarded-proto': 'https',
+        'X-Forwarded_For': '6.6.6.6',
+        'X_Forwarded-Proto': 'https',
+        'x_forwarded-HOST': 'evil',
+        forwarded: 'for=6.6.6.6;proto=https',
+        'x-forwarded_ssl': 'on',
+        proxy: 'http://evil',
         'x-custom': 'kept',
+        x_custom: 'kept too',
       },
     });
     const { url, headers } = JSON.parse(answer.body) as { url: string; headers: http.IncomingHttpHeaders };
@@ -61,7 +70,12 @@ function headersContract(open: OpenPlane): void {
     assert.equal(headers['x-real-ip'], '127.0.0.1');
     assert.equal(headers['x-forwarded-proto'], 'http');
     assert.equal(headers['x-custom'], 'kept');
-    assert.ok(!('x_real_ip' in headers) && !('x-forwarded-port' in headers));
+    assert.equal(headers['x_custom'], 'kept too');
+    const known = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
+    const said = Object.keys(headers).filter(
+      (header) => /forwarded|real|proxy/.test(header) && !known.includes(header),
+    );
+    assert.deepEqual(said, []);
     assert.equal(answer.headers['x-two'], 'a, b');
   });
 
@@ -116,11 +130,33 @@ function balancingContract(open: OpenPlane): void {
     await route(backend);
     assert.equal((await ask(port)).status, 200);
     const index = await ask(port, { headers: { host: 'example.com' } });
-    assert.equal(index.status, 200);
+    assert.equal(index.status, 404);
     assert.match(index.body, /web\.\*/);
     await plane.use({ revision: 9, routes: [], machines: ['m1'], problems: [] });
-    assert.equal((await ask(port, { path: '/' })).status, 200);
+    assert.equal((await ask(port, { path: '/' })).status, 404);
     assert.equal((await ask(port, { path: '/other' })).status, 404);
+  });
+
+  test('an outage never looks like health: 503 says when to come back, and only the health path is always 200', async (t) => {
+    const { port, route } = await planeFor(t, open);
+    await route();
+    const { status, headers } = await ask(port);
+    assert.equal(status, 503);
+    assert.match(headers['retry-after'] ?? '', /^[1-9]\d*$/);
+    for (const host of ['web.example.com', 'nobody.example.com', '10.0.0.1']) {
+      const health = await ask(port, { path: '/.well-known/flotilla/health', headers: { host } });
+      assert.deepEqual([health.status, health.body], [200, 'ok\n']);
+    }
+    assert.equal((await ask(port, { path: '/.well-known/flotilla/healthy' })).status, 503);
+  });
+
+  test('router_index responds with 200 to the bare index, and to nothing else', async (t) => {
+    const { port, route } = await planeFor(t, open, { index: true });
+    await route();
+    const other = { host: 'example.com' };
+    assert.equal((await ask(port, { headers: other })).status, 200);
+    assert.equal((await ask(port, { path: '/other', headers: other })).status, 404);
+    assert.equal((await ask(port)).status, 503);
   });
 
   test('changing the backends under load fails no request, and a drained one ends what it has', async (t) => {

@@ -5,6 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { Backend } from '../../src/router/index.ts';
 import {
   ask,
   askRaw,
@@ -55,6 +56,7 @@ export function unusualContract(open: OpenPlane): void {
     writeFileSync(path.join(directory, 'web.pem'), makePem('web.example.com'));
     const listenTls = [{ host: '127.0.0.1', port: await closedPort() }];
     const { port } = await planeFor(t, open, { redirectToTls: true, listenTls, certificates: directory });
+    assert.equal((await ask(port, { path: '/.well-known/flotilla/health' })).status, 200);
     for (const host of ['web.example.com', 'web.example.com:8080']) {
       const { status, headers } = await ask(port, { path: '/a%20b?c=%2F', headers: { host } });
       assert.deepEqual([status, headers.location], [308, 'https://web.example.com/a%20b?c=%2F']);
@@ -64,7 +66,7 @@ export function unusualContract(open: OpenPlane): void {
 }
 
 /** A backend that answers every head with these bytes, passes over bodies, and may end the connection after it. */
-async function rawBackend(test: TestContext, answer: string, end = false) {
+export async function rawBackend(test: TestContext, answer: string, end = false): Promise<Backend> {
   const server = net.createServer((socket) => {
     let head = '';
     socket.on('error', () => {});

@@ -132,5 +132,7 @@ export function isAlive(pid: number): boolean {
 
 /** Without what `start` says while checks have not passed yet, which depends on how busy the computer is. */
 export function withoutWaits(err: string): string {
-  return err.replace(/^Unit \S+ runs and is waiting for its checks: .*\n/gm, '');
+  return err
+    .replace(/^Unit \S+ runs and is waiting for its checks: .*\n/gm, '')
+    .replace(/^\d+ more units? (runs and is|run and are) waiting for (its|their) checks\n/gm, '');
 }

@@ -105,7 +105,9 @@ test('a machine of another lab, whose store has gone, does not join the lab that
     const base = await freeBase();
     await left.ok('lab', 'up', '--detach', '--machines', '1', '--port-base', String(base));
     const { store } = JSON.parse(await left.ok('lab', 'status', '-o', 'json'));
-    process.kill(store.pid, 'SIGKILL');
+    // Its keeper, which would start it again, is its parent.
+    const keeper = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${store.pid}/status`, 'utf8'))![1];
+    for (const pid of [Number(keeper), store.pid]) process.kill(pid, 'SIGKILL');
     const [stranger] = await left.machines();
     await withLab(async (lab) => {
       await lab.ok('lab', 'up', '--detach', '--machines', '1', '--port-base', String(base));

@@ -1,5 +1,6 @@
-import type { ListenAddress, RouterSettings } from '../data-plane.ts';
+import { HEALTH_PATH, type ListenAddress, RETRY_AFTER_S, type RouterSettings } from '../data-plane.ts';
 import type { Backend, Route } from '../route-table.ts';
+import { UNTRUSTED_HEADERS } from '../untrusted-headers.ts';
 import type { Section } from './slots.ts';
 
 export interface HaproxyFiles {
@@ -9,16 +10,9 @@ export interface HaproxyFiles {
   readonly hasCertificates: boolean;
 }
 
-/** What the router says itself or nobody does; those that are set below are replaced. */
-const SPOKEN_FOR: readonly string[] = [
-  'http2-settings',
-  'x-forwarded-port',
-  'x_forwarded_for',
-  'x_forwarded_host',
-  'x_forwarded_port',
-  'x_forwarded_proto',
-  'x_real_ip',
-];
+/** All spellings of untrusted headers, but the one of `x-forwarded-for` to which the client is added. */
+const DROPPED = `^(?!x-forwarded-for$)(${['http2-settings', ...UNTRUSTED_HEADERS].join('|').replaceAll('-', '[-_]')})$`;
+const HTML = '"text/html; charset=utf-8"';
 /** As much as the router process takes, in as many headers as may be in it; HAProxy keeps room for what it adds itself. */
 const MAX_HEAD_BYTES = 32 * 1024;
 const RESERVED_BYTES = 1024;
@@ -44,8 +38,10 @@ export function renderHaproxy(settings: RouterSettings, sections: readonly Secti
       'http-request return status 404 content-type text/plain string "Nothing of that host is routed below that path.\\n"',
     ]),
     ...block('backend index', [
-      `http-request return status 200 content-type "text/html; charset=utf-8" lf-file ${quote(files.index)} if { path / }`,
-      `http-request return status 404 content-type "text/html; charset=utf-8" lf-file ${quote(files.index)}`,
+      ...(settings.index
+        ? [`http-request return status 200 content-type ${HTML} lf-file ${quote(files.index)} if { path / }`]
+        : []),
+      `http-request return status 404 content-type ${HTML} lf-file ${quote(files.index)}`,
     ]),
     ...sections.flatMap((section) => block(`backend ${section.name}`, backend(section))),
   ].join('\n');
@@ -54,14 +50,20 @@ export function renderHaproxy(settings: RouterSettings, sections: readonly Secti
 /** The index page, in HAProxy's log format: the host asked for is put into its links. */
 export function renderIndex(routes: readonly Route[]): string {
   const rows = routes.map(({ host, path, service }) => {
-    const shown = `${host}${path === '/' ? '' : path}`.replaceAll('%', '%%').replaceAll('&', '&amp;');
+    const shown = plain(`${host}${path === '/' ? '' : path}`);
+    const about = plain(service);
     const linked = host.endsWith('.*') ? `${shown.replace('.*', '.%[req.hdr(host)]')}` : shown;
     return host.startsWith('*.')
-      ? `<li>${shown} – ${service}</li>`
-      : `<li><a href="//${linked}">${shown}</a> – ${service}</li>`;
+      ? `<li>${shown} – ${about}</li>`
+      : `<li><a href="//${linked}">${shown}</a> – ${about}</li>`;
   });
   const list = rows.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
   return `<!doctype html>\n<meta charset="utf-8">\n<title>Services</title>\n<h1>Services</h1>\n${list}\n`;
+}
+
+/** Text that means nothing else in HTML or in HAProxy's log format. */
+function plain(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`).replaceAll('%', '%%');
 }
 
 function defaults(settings: RouterSettings): string[] {
@@ -96,12 +98,13 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
     ...settings.listen.map((address) => `bind ${addressOf(address)}${proxy}`),
     ...settings.listenTls.map((address) => `bind ${addressOf(address)}${proxy}${tls}`),
     'http-request deny deny_status 405 if METH_CONNECT',
+    `http-request return status 200 content-type text/plain string "ok\\n" if { path ${HEALTH_PATH} }`,
     // Of two that differ HAProxy has refused the request already, of two that do not it has dropped one.
     `http-request deny deny_status 400 unless { req.hdr(host) -m reg '${HOST}' } or HTTP_1.0 !{ req.hdr(host) -m found }`,
     ...(redirects ? [`http-request redirect code 308 location https://${ASKED_NAME}%[pathq] unless { ssl_fc }`] : []),
     // Nobody would see what is asked in it, nor for which host.
     'http-request del-header upgrade if { req.hdr(upgrade) -m reg -i ^h2c?$ }',
-    ...SPOKEN_FOR.map((name) => `http-request del-header ${name}`),
+    `http-request del-header ${quote(DROPPED)} -m reg`,
     'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
     `http-request set-header X-Forwarded-Proto ${settings.listenTls.length > 0 ? '%[ssl_fc,iif(https,http)]' : 'http'}`,
     'http-request set-header X-Real-IP %[src]',
@@ -141,13 +144,13 @@ function hostMatch(host: string): string {
 }
 
 function backend({ route, slots }: Section): string[] {
-  const sentence = (status: number, text: string) =>
-    `http-error status ${status} content-type text/plain string "${text}\\n"`;
+  const sentence = (status: number, text: string, more = '') =>
+    `http-error status ${status} content-type text/plain string ${quote(`${text}\n`)}${more}`;
   return [
     // What was sent may have been carried out.
     'http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }',
     sentence(502, `${route.service} could not be reached.`),
-    sentence(503, `No instance of ${route.service} is healthy.`),
+    sentence(503, `No instance of ${route.service} is healthy.`, ` hdr Retry-After ${RETRY_AFTER_S}`),
     sentence(504, `${route.service} did not answer in time.`),
     ...slots.map((slot, index) => `server s${index} ${slot ? serverOf(slot) : '127.0.0.1:1 disabled'}`),
   ];
@@ -166,7 +169,8 @@ function block(title: string, lines: readonly string[]): string[] {
   return [title, ...lines.map((line) => `    ${line}`), ''];
 }
 
-/** Nothing within is special to HAProxy. */
+/** One word of HAProxy's configuration, whatever is in the text; control characters by their code. */
 function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  const code = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return `"${text.replace(/["\\$]/g, '\\$&').replace(/[\x00-\x1f\x7f]/g, code)}"`;
 }

@@ -1,10 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Page } from './pages.ts';
 
 /** Answers with a page of the router's own, and reads no more of a body that nobody wants. */
-export function answerPage(request: IncomingMessage, response: ServerResponse, { status, type, body }: Page): void {
+export function answerPage(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, type, body, headers }: Page,
+): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, {
+  response.writeHead(status, STATUS_CODES[status]!, {
+    ...headers,
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',

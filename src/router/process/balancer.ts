@@ -25,16 +25,21 @@ export class Balancer {
   }
 
   #best(tried: readonly BackendState[], resting: boolean): BackendState | undefined {
-    const states = this.#states;
-    let best: BackendState | undefined;
-    // Each time from another place, so that equals take turns.
-    const start = this.#turn++;
-    for (let step = 0; step < states.length; step++) {
-      const state = states[(start + step) % states.length]!;
-      if (best !== undefined && state.load >= best.load) continue;
-      if (state.isDraining || state.isResting !== resting || tried.includes(state)) continue;
-      best = state;
+    let least = Number.POSITIVE_INFINITY;
+    let equals = 0;
+    for (const state of this.#states) {
+      const { load } = state;
+      if (load > least || !isFree(state)) continue;
+      equals = load < least ? 1 : equals + 1;
+      least = load;
     }
-    return best;
+    if (equals === 0) return undefined;
+    // Only the equals take turns: counted among all, the one behind a resting backend would get its share as well.
+    let turn = this.#turn++ % equals;
+    return this.#states.find((state) => state.load === least && isFree(state) && turn-- === 0);
+
+    function isFree(state: BackendState): boolean {
+      return !state.isDraining && state.isResting === resting && !tried.includes(state);
+    }
   }
 }

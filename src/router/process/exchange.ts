@@ -6,7 +6,8 @@ import { answerPage, hasBody } from './answer-page.ts';
 import type { BackendState, Waiting } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { answerHeaders } from './headers.ts';
-import { sentencePage } from './pages.ts';
+import { type Page, sentencePage, unavailablePage } from './pages.ts';
+import { reasonOf } from './reason.ts';
 
 export interface ExchangeOptions {
   readonly service: string;
@@ -39,6 +40,8 @@ const NO_ANSWER = 'UND_ERR_HEADERS_TIMEOUT';
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 304]);
 const MAX_TRIES = 3;
 const SMALL_BYTES = 16 * 1024;
+/** Of a request's body that its backend did not read, this much is dropped; a client that sends more is cut off. */
+const DROPPED_BYTES = 64 * 1024 * 1024;
 
 /** True when a request that failed in this way may go to another backend: nothing of it was sent, or it may be sent twice. */
 export function mayRepeat(method: string, error: Error | undefined): boolean {
@@ -105,10 +108,30 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
 
   /** The body, read only once a connection takes it, so that it can still go to another backend until then. */
   async *#body(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
-      this.#bodyTaken = true;
-      yield chunk as Buffer;
+    try {
+      for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
+        this.#bodyTaken = true;
+        yield chunk as Buffer;
+      }
+    } finally {
+      // A stream does not flow while an iterator reads it: only now does the rest of the body go.
+      if (this.#response.writableEnded) this.#dropBody();
     }
+  }
+
+  /**
+   * Reads what is left of the request's body: a client that reads no response before it has sent everything would wait for
+   * ever, and the next request on its connection with it.
+   */
+  #dropBody(): void {
+    const request = this.#request;
+    if (request.complete || request.destroyed) return;
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > DROPPED_BYTES) request.destroy();
+    });
+    request.resume();
   }
 
   onRequestStart(controller: Controller): void {
@@ -120,9 +143,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     if (status < 200) return;
     this.#missing = Number(parsed['content-length'] ?? Number.NaN);
     const headers = answerHeaders(controller.rawHeaders as Buffer[]);
-    // Its bytes go on as they came, whatever they stand for.
-    if (message) this.#response.writeHead(status, Buffer.from(message).toString('latin1'), headers);
-    else this.#response.writeHead(status, headers);
+    try {
+      // undici reads the phrase as UTF-8; its bytes go on as they came.
+      const phrase = message && Buffer.from(message).toString('latin1');
+      this.#response.writeHead(status, reasonOf(status, phrase), headers);
+    } catch (error) {
+      // Node refuses headers that its own parser would refuse: that is no response.
+      controller.abort(error as Error);
+      return;
+    }
     this.#state!.succeeded();
     // undici waits for as many bytes as the head names, and then takes the answer for broken.
     if (WITHOUT_BODY.has(status)) this.#response.end();
@@ -144,8 +173,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   onResponseEnd(): void {
     this.#over();
     if (!this.#response.writableEnded) this.#response.end();
-    // What the backend did not care to read must not stand in the way of the next request.
-    if (!this.#request.complete) this.#request.resume();
+    this.#dropBody();
   }
 
   onResponseError(_: unknown, error: Error): void {
@@ -180,14 +208,16 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   }
 
   #giveUp(error: Error | undefined): void {
+    answerPage(this.#request, this.#response, this.#failurePage(error));
+  }
+
+  #failurePage(error: Error | undefined): Page {
     const { service } = this.#options;
-    const [status, sentence] =
-      error === undefined
-        ? [503, `No instance of ${service} is healthy.`]
-        : codeOf(error) === NO_ANSWER
-          ? [504, `${service} did not answer in time.`]
-          : [502, `${service} could not be reached.`];
-    answerPage(this.#request, this.#response, sentencePage(status, sentence, this.#request.headers.accept));
+    const { accept } = this.#request.headers;
+    if (error === undefined) return unavailablePage(service, accept);
+    return codeOf(error) === NO_ANSWER
+      ? sentencePage(504, `${service} did not answer in time.`, accept)
+      : sentencePage(502, `${service} could not be reached.`, accept);
   }
 
   #clientGone(): void {

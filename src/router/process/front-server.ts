@@ -27,6 +27,8 @@ const MAX_HEAD_BYTES = 32 * 1024;
 /** Longer than load balancers keep a silent connection, so that it is they who close it. */
 const KEEP_ALIVE_MS = 75_000;
 const LINGER_MS = 1000;
+/** A whole request line, whatever its method. */
+const REQUEST_LINE = /^[\w!#$%&'*+.^`|~-]{1,64} \S+ HTTP\/1\.[01]\r?\n/;
 
 const clientAddresses = new WeakMap<object, string>();
 
@@ -184,16 +186,21 @@ function endIfStuck(socket: Socket, againMs: number): void {
 
 /** Answers what is no HTTP request, or too slow or too much of one. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex, clock: Clock): void {
-  // More of what was refused already.
+  // The client keeps sending after we refused it.
   if (socket.writableEnded) return;
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const [status, sentence] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, `The head of the request is larger than ${MAX_HEAD_BYTES} bytes.`]
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'The request did not arrive in time.']
-        : [400, 'That is no request this server understands.'];
-  writePage(socket, sentencePage(status, sentence, undefined));
-  // Closed at once, with bytes unread, the connection would be reset, and the answer lost on its way.
+  if (error.code === 'ECONNRESET') return void socket.destroy();
+  if (!writePage(socket, sentencePage(...refusalOf(error), undefined))) return;
+  // Linger: closing with unread bytes resets the connection and loses the response.
   clock.after(LINGER_MS, () => socket.destroy());
+}
+
+function refusalOf(error: NodeJS.ErrnoException): [status: number, sentence: string] {
+  if (error.code === 'HPE_HEADER_OVERFLOW')
+    return [431, `The head of the request is larger than ${MAX_HEAD_BYTES} bytes.`];
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'The request did not arrive in time.'];
+  // Node's parser knows a list of methods and refuses all others (RFC 9110, 9.1: 501).
+  const { rawPacket } = error as { rawPacket?: Buffer };
+  if (error.code === 'HPE_INVALID_METHOD' && rawPacket !== undefined && REQUEST_LINE.test(rawPacket.toString('latin1')))
+    return [501, 'This server does not know that method.'];
+  return [400, 'That is no request this server understands.'];
 }

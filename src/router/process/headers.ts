@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { foldHeaderName, UNTRUSTED_HEADERS } from '../untrusted-headers.ts';
 
 /** Headers that are about one connection (RFC 9110, 7.6.1), and what this end has answered by itself. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -13,21 +14,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/**
- * What the router says itself, and nobody before it: a client could otherwise tell a backend lies. Some servers take
- * `_` for `-`, so that spelling goes as well.
- */
-const SAID_BY_ROUTER: readonly string[] = [
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-port',
-  'x-real-ip',
-];
 const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
-  ...SAID_BY_ROUTER,
-  ...SAID_BY_ROUTER.map((name) => name.replaceAll('-', '_')),
+  ...UNTRUSTED_HEADERS,
   'host',
   'expect',
   'http2-settings',
@@ -48,7 +37,7 @@ export function requestHeaders(request: IncomingMessage, { host, clientAddress, 
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at]!.toLowerCase();
     if (name === 'x-forwarded-for') path += `${raw[at + 1]}, `;
-    if (DROPPED_FROM_REQUEST.has(name) || named?.has(name)) continue;
+    if (DROPPED_FROM_REQUEST.has(foldHeaderName(name)) || named?.has(name)) continue;
     headers.push(raw[at]!, raw[at + 1]!);
   }
   headers.push('x-forwarded-host', host, 'x-forwarded-for', path + clientAddress);

@@ -1,4 +1,5 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { RETRY_AFTER_S } from '../data-plane.ts';
 import type { Route } from '../route-table.ts';
 import type { Target } from './request-target.ts';
 
@@ -7,7 +8,10 @@ export interface Page {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
+
+export const HEALTH_PAGE: Page = { status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' };
 
 /** One sentence, as HTML for those who read it in a browser. */
 export function sentencePage(status: number, sentence: string, accept: string | undefined): Page {
@@ -16,9 +20,20 @@ export function sentencePage(status: number, sentence: string, accept: string | 
   return html(status, title, `<h1>${title}</h1>\n<p>${escapeHtml(sentence)}</p>`);
 }
 
-/** What there is to be had, for requests to a host that is nobody's. */
-export function indexPage(routes: readonly Route[], target: Target, request: IncomingMessage): Page {
-  const status = target.path === '/' ? 200 : 404;
+/** The response where a route has no backend that takes requests. */
+export function unavailablePage(service: string, accept: string | undefined): Page {
+  const page = sentencePage(503, `No instance of ${service} is healthy.`, accept);
+  return { ...page, headers: { 'retry-after': String(RETRY_AFTER_S) } };
+}
+
+export interface IndexPageOptions {
+  readonly routes: readonly Route[];
+  /** 404, or 200 for `/` where `router_index` asks for it. */
+  readonly status: number;
+}
+
+/** Lists every route, for requests to a host that no route takes. */
+export function indexPage(target: Target, request: IncomingMessage, { routes, status }: IndexPageOptions): Page {
   const rows = routes.map((route) => `<li>${describe(route, target, request)}</li>`);
   const list = rows.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
   return html(status, 'Services', `<h1>Services</h1>\n${list}`);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock, Log } from '../../lib/index.ts';
 import { watchCertificates } from '../certificate-files.ts';
-import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
+import { type BackendReport, type DataPlane, HEALTH_PATH, type RouterSettings } from '../data-plane.ts';
 import { RouteIndex } from '../route-index.ts';
 import { type Backend, NO_ROUTES, type Route, type RouteTable, routeKey } from '../route-table.ts';
 import { AccessLog } from './access-log.ts';
@@ -13,7 +13,7 @@ import { Certificates } from './certificates.ts';
 import { Exchange } from './exchange.ts';
 import { clientAddressOf, FrontServer } from './front-server.ts';
 import { requestHeaders } from './headers.ts';
-import { indexPage, type Page, sentencePage } from './pages.ts';
+import { HEALTH_PAGE, indexPage, type Page, sentencePage } from './pages.ts';
 import { type Target, targetOf } from './request-target.ts';
 import { tunnel, writePage } from './tunnel.ts';
 
@@ -192,13 +192,17 @@ class ProcessPlane implements DataPlane {
   }
 
   #find(request: IncomingMessage): Hit | { readonly page: Page } {
+    if (isHealthCheck(request)) return { page: HEALTH_PAGE };
     const target = targetOf(request);
     const { accept } = request.headers;
     if (target === undefined)
       return { page: sentencePage(400, 'The request names no host, or not a single valid one.', accept) };
     const { hostKnown, route } = this.#index.find(target.name, target.path);
     if (route !== undefined) return { target, route };
-    if (!hostKnown) return { page: indexPage(this.#table.routes, target, request) };
+    if (!hostKnown) {
+      const status = this.#settings.index && target.path === '/' ? 200 : 404;
+      return { page: indexPage(target, request, { routes: this.#table.routes, status }) };
+    }
     return { page: sentencePage(404, `Nothing of ${target.name} is routed below that path.`, accept) };
   }
 
@@ -221,13 +225,18 @@ interface Hit {
   readonly route: Route;
 }
 
+function isHealthCheck({ url }: IncomingMessage): boolean {
+  return url!.startsWith(HEALTH_PATH) && (url!.length === HEALTH_PATH.length || url![HEALTH_PATH.length] === '?');
+}
+
 function redirectToTls(request: IncomingMessage, response: ServerResponse): void {
+  answerPage(request, response, isHealthCheck(request) ? HEALTH_PAGE : redirectPage(request));
+}
+
+function redirectPage(request: IncomingMessage): Page {
   const target = targetOf(request);
   const { accept } = request.headers;
-  const page =
-    target === undefined
-      ? sentencePage(400, 'The request names no host.', accept)
-      : sentencePage(308, 'This site is served under https.', accept);
-  if (target !== undefined) response.setHeader('location', `https://${target.host.replace(/:\d*$/, '')}${target.path}`);
-  answerPage(request, response, page);
+  if (target === undefined) return sentencePage(400, 'The request names no host.', accept);
+  const location = `https://${target.host.replace(/:\d*$/, '')}${target.path}`;
+  return { ...sentencePage(308, 'This site is served under https.', accept), headers: { location } };
 }

@@ -1,11 +1,12 @@
 import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Clock, messageOf } from '../../lib/index.ts';
+import { type Clock, messageOf, refuseConnection } from '../../lib/index.ts';
 import type { BackendState } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { mayRepeat } from './exchange.ts';
 import { answerHeaders } from './headers.ts';
-import { type Page, sentencePage } from './pages.ts';
+import { type Page, sentencePage, unavailablePage } from './pages.ts';
+import { reasonOf } from './reason.ts';
 
 export interface TunnelOptions {
   readonly service: string;
@@ -33,15 +34,17 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
   const tried: BackendState[] = [];
   client.on('error', () => client.destroy());
 
-  const refuse = (status: number, sentence: string) => {
-    onAnswer(status, tried.at(-1));
-    writePage(client, sentencePage(status, sentence, request.headers.accept));
+  const { accept } = request.headers;
+  const refuse = (page: Page) => {
+    onAnswer(page.status, tried.at(-1));
+    writePage(client, page);
   };
+  const unreachable = () => refuse(sentencePage(502, `${service} could not be reached.`, accept));
   const attempt = (failure: boolean): void => {
     const state = tried.length < MAX_TRIES ? balancer()?.pick(tried) : undefined;
     if (state === undefined) {
-      if (failure) refuse(502, `${service} could not be reached.`);
-      else refuse(503, `No instance of ${service} is healthy.`);
+      if (failure) unreachable();
+      else refuse(unavailablePage(service, accept));
       return;
     }
     tried.push(state);
@@ -84,7 +87,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       if (client.destroyed) return;
       state.failed(messageOf(error));
       if (mayRepeat(request.method!, error)) attempt(true);
-      else refuse(502, `${service} could not be reached.`);
+      else unreachable();
     });
     outgoing.end();
   };
@@ -111,7 +114,7 @@ function writeHead(client: Duplex, answer: IncomingMessage, more: readonly strin
   const status = answer.statusCode!;
   const own = status === 101 ? answer.rawHeaders : answerHeaders(answer.rawHeaders);
   const headers = [...own, ...more];
-  const lines = [`HTTP/1.1 ${status} ${answer.statusMessage || STATUS_CODES[status] || ''}`];
+  const lines = [`HTTP/1.1 ${status} ${reasonOf(status, answer.statusMessage)}`];
   for (let at = 0; at < headers.length; at += 2) lines.push(`${headers[at]}: ${headers[at + 1]}`);
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
@@ -141,12 +144,7 @@ function join(
 }
 
 /** Answers on a bare connection and ends it. */
-export function writePage(client: Duplex, { status, type, body }: Page): void {
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `content-type: ${type}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  client.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+export function writePage(client: Duplex, { status, type, body, headers = {} }: Page): boolean {
+  const lines = Object.entries({ 'content-type': type, ...headers }).map(([name, value]) => `${name}: ${value}`);
+  return refuseConnection(client, { status, reason: STATUS_CODES[status]!, headers: lines, body });
 }
