@@ -54,14 +54,19 @@ class Targets extends LabFixture {
     return JSON.parse(readFileSync(path.join(state, 'supervisor/supervisor.pid'), 'utf8')).pid;
   }
 
-  /** As a shell's job, which is what a terminal stops. */
+  /**
+   * As a shell's job, which is what a terminal stops: the kernel passes over SIGTSTP for a process group without a parent in
+   * its session. Debian's sh has jobs only where there is a terminal.
+   */
   async #startFleetctl(): Promise<number> {
     await this.find('fleetd-store');
     const line = [path.join(root, 'bin/fleetctl'), 'journal', '-f', 'tick'];
-    const shell = spawn('sh', ['-c', 'set -m; "$@" & echo "pid $!"; wait', 'sh', ...line], {
+    const shell = spawn('bash', ['-c', 'set -m; "$@" </dev/null & echo "pid $!"; read -r', 'bash', ...line], {
       env: this.env,
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['pipe', 'pipe', 'ignore'],
     });
+    // Not `wait`, which returns when the job stops; and where the shell ends, the kernel hangs up on stopped jobs.
+    this.#ends.push(() => shell.stdin.end());
     let output = '';
     shell.stdout.on('data', (data: Buffer) => (output += data));
     await until('fleetctl prints', () => output.includes('tick\n'));
@@ -104,7 +109,8 @@ function caught(pid: number, mask: 'SigIgn' | 'SigBlk' | 'SigPnd' | 'ShdPnd'): S
 /** Inodes of the TCP sockets at which a process listens. */
 function listening(pid: number): string[] {
   const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)));
-  const sockets = ['tcp', 'tcp6'].flatMap((kind) => readFileSync(`/proc/${pid}/net/${kind}`, 'utf8').split('\n'));
+  // The lab is in this test's network; a process that ends has no list of its own any more.
+  const sockets = ['tcp', 'tcp6'].flatMap((kind) => readFileSync(`/proc/net/${kind}`, 'utf8').split('\n'));
   return sockets
     .map((line) => line.trim().split(/\s+/))
     .filter((words) => words[3] === '0A' && own.has(`socket:[${words[9]}]`))
@@ -164,8 +170,10 @@ describe('signals', { skip: process.platform !== 'linux' }, () => {
           await until(`${what} wakes`, () => readStat(pid)?.state !== 'T');
         } else if (outcomes[at] === 'lives') {
           await livesOn(pid, startTime);
-        } else await until(`${what} ends`, () => readStat(pid)?.startTime !== startTime || !isRunning(pid));
-        if (!isRunning(pid)) continue;
+        } else {
+          await until(`${what} ends`, () => readStat(pid)?.startTime !== startTime || !isRunning(pid));
+          continue;
+        }
         assert.deepEqual(listening(pid), ports, `${what} opens a port`);
       }
     });
