@@ -336,7 +336,7 @@ test('health, version, discovery and metrics', async () => {
   const openapi = (await ask(`${api.url}/fleet/v1/openapi.json`)).json;
   assert.deepEqual(Object.keys(openapi.paths['/units/{unitName}']), ['get', 'delete', 'put']);
   const body = openapi.paths['/units/{unitName}'].put.requestBody.content['application/json'].schema;
-  assert.deepEqual(Object.keys(body.properties), ['name', 'desiredState', 'options']);
+  assert.deepEqual(Object.keys(body.properties), ['name', 'desiredState', 'options', 'submitted']);
   for (const [, ref] of JSON.stringify(openapi).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
     assert.ok(ref! in openapi.components.schemas, ref);
   }

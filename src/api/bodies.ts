@@ -39,6 +39,7 @@ export const unitPutBody = membersOf({
     .array(membersOf({ section: text, name: text, value: text }))
     .nullish()
     .transform((options) => options ?? []),
+  submitted: text,
 });
 
 /** PATCH /machines: JSON Patch, its value a string or fleet's `{"value":"x"}`. */

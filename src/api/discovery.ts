@@ -53,6 +53,7 @@ const SCHEMAS = {
     desiredState: state,
     currentState: state,
     machineID: { ...text, required: true },
+    submitted: { ...text, description: 'The file that the options were read from, comments included.' },
   }),
   UnitPage: object('UnitPage', { units: listOf('Unit'), nextPageToken: text }),
   UnitState: object('UnitState', {
@@ -220,6 +221,9 @@ const RESOURCES = {
         id: 'fleet.Unit.Get',
         description: 'Retrieve a single Unit object.',
         path: 'units/{unitName}',
+        query: {
+          submitted: { ...flag, description: 'With its file as submitted, where that is not its options alone.' },
+        },
         response: 'Unit',
       }),
       Delete: method({

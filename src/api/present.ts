@@ -8,8 +8,9 @@ const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 const STATES: readonly ApiState[] = ['inactive', 'loaded', 'launched'];
 
 /** GET /units/N as JSON text: joined from parts, since the options are the bulk and already text. */
-export function unitJson(snapshot: Snapshot, unit: Unit, text: UnitText): string {
-  const head = `{"name":${JSON.stringify(unit.name)},"options":${text.optionsJson},"desiredState":"${unit.desired}"`;
+export function unitJson(snapshot: Snapshot, unit: Unit, text: UnitText, submitted?: string): string {
+  const own = submitted === undefined ? '' : `,"submitted":${JSON.stringify(submitted)}`;
+  const head = `{"name":${JSON.stringify(unit.name)},"options":${text.optionsJson},"desiredState":"${unit.desired}"${own}`;
   if (unit.needs.global) return `${head}}`;
   const placement = placementsOf(snapshot, unit.name)[0];
   const machine = placement === undefined ? '' : `,"machineID":${JSON.stringify(placement.machine)}`;

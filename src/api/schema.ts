@@ -15,6 +15,8 @@ export interface ApiUnit {
   readonly currentState?: ApiState;
   /** Absent while not placed, and for a global unit. */
   readonly machineID?: string;
+  /** Ours, of GET /units/N?submitted=true only: the file as submitted, where it differs from the options serialised. */
+  readonly submitted?: string;
 }
 
 /** PUT /units/N. `options` may be absent when only the desired state changes. */
@@ -22,6 +24,8 @@ export interface ApiUnitPut {
   readonly name?: string;
   readonly desiredState?: ApiState;
   readonly options?: readonly UnitOption[];
+  /** Ours: the file that `options` were read from, comments included, for people to read; 400 when it has other options. */
+  readonly submitted?: string;
 }
 
 export interface ApiUnitState {

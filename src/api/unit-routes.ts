@@ -24,6 +24,8 @@ const SHOWN_IN_SUMMARIES = [...SHOWN_IN_UNITS, 'machine'] as const;
 const PUT_TRIES = 16;
 /** Options of a unit; each costs some microseconds of every request's time to check. */
 const MAX_OPTIONS = 2048;
+/** Length of a file as submitted, which is read a second time here. */
+const MAX_SUBMITTED_BYTES = 128 * 1024;
 /** Problems named in one refusal. */
 const MAX_TOLD = 20;
 
@@ -68,13 +70,16 @@ function unitsNamed(snapshot: Snapshot, names: Iterable<string>): Unit[] {
   return [...names].map((name) => snapshot.units.get(name)).filter((unit) => unit !== undefined);
 }
 
-async function getUnit(c: Context, { reader }: ApiParts): Promise<Response> {
+async function getUnit(c: Context, { reader, options }: ApiParts): Promise<Response> {
   const name = unitName(c);
+  const asked = flag(c, 'submitted') ? (await reader.view.read()).units.get(name) : undefined;
+  const submitted = asked && (await reader.view.call(() => options.cluster.submittedText(asked)));
   const json = await reader.withTexts(
     (snapshot) => unitsNamed(snapshot, [name]),
     (snapshot, textOf) => {
       const unit = snapshot.units.get(name);
-      return unit === undefined ? undefined : unitJson(snapshot, unit, textOf(unit.hash));
+      if (unit === undefined) return undefined;
+      return unitJson(snapshot, unit, textOf(unit.hash), unit.hash === asked?.hash ? submitted : undefined);
     },
   );
   if (json === undefined) throw noSuchUnit();
@@ -121,7 +126,7 @@ async function putUnit(c: Context, parts: ApiParts): Promise<Response> {
   }
   const problem = unitNameProblem(name);
   if (problem !== undefined) throw new FlotillaError('invalid', problem);
-  const wish = { name, desired: body.desiredState, file: unitFile(name, body.options) };
+  const wish = { name, desired: body.desiredState, file: unitFile(name, body.options, body.submitted) };
   for (let tries = 0; tries < PUT_TRIES; tries++) {
     const status = await tryPut(parts, wish);
     if (status !== undefined) return answerEmpty(status);
@@ -133,14 +138,19 @@ interface UnitFile {
   readonly options: readonly UnitOption[];
   readonly text: string;
   readonly hash: string;
+  /** As the user wrote it, where that differs from `text`. */
+  readonly submitted?: string;
 }
 
 /**
  * The options checked, and in the form that reading their text back gives, so that what is shown has the hash that is
  * shown.
  */
-function unitFile(name: string, given: readonly UnitOption[]): UnitFile | undefined {
-  if (given.length === 0) return undefined;
+function unitFile(name: string, given: readonly UnitOption[], submitted: string): UnitFile | undefined {
+  if (given.length === 0) {
+    if (submitted !== '') assertSameOptions(name, canonical([]), submitted);
+    return undefined;
+  }
   if (given.length > MAX_OPTIONS) {
     const what = `unit ${name} has ${given.length} options, at most ${MAX_OPTIONS} fit`;
     throw new FlotillaError('invalid', `${what}: move what is long into a file that the unit reads`);
@@ -151,8 +161,30 @@ function unitFile(name: string, given: readonly UnitOption[]): UnitFile | undefi
     if (errors.length > MAX_TOLD) told.push(`and ${errors.length - MAX_TOLD} more`);
     throw new FlotillaError('invalid', `unit ${name} is not acceptable: ${told.join('; ')}`);
   }
+  const file = canonical(given);
+  if (submitted === '' || submitted === file.text) return file;
+  assertSameOptions(name, file, submitted);
+  return { ...file, submitted };
+}
+
+function canonical(given: readonly UnitOption[]): UnitFile {
   const { options } = parseUnitFile(serializeUnitFile(given));
   return { options, text: serializeUnitFile(options), hash: hashUnit(options) };
+}
+
+/** What people are shown as the file must be what machines run. */
+function assertSameOptions(name: string, file: UnitFile, submitted: string): void {
+  const bytes = Buffer.byteLength(submitted);
+  if (bytes > MAX_SUBMITTED_BYTES) {
+    const what = `the file of unit ${name} has ${bytes} bytes, at most ${MAX_SUBMITTED_BYTES} fit`;
+    throw new FlotillaError('invalid', `${what}: shorten its comments and options`);
+  }
+  const { options, problems } = parseUnitFile(submitted);
+  const isReadable = options.length <= MAX_OPTIONS && problems.every(({ severity }) => severity !== 'error');
+  if (!isReadable || canonical(options).text !== file.text) {
+    const what = `the text in "submitted" of unit ${name} does not have the options that were sent with it`;
+    throw new FlotillaError('invalid', `${what}: send those of this text, or leave "submitted" out`);
+  }
 }
 
 interface Wish {
@@ -176,7 +208,8 @@ async function tryPut({ reader, options }: ApiParts, wish: Wish): Promise<201 | 
       needs: readNeeds(name, file.options).needs,
     };
     assertMayActivate(name, unit.desired);
-    if (!(await reader.view.call(() => options.cluster.putUnit(unit, file.text, existing)))) return undefined;
+    if (!(await reader.view.call(() => options.cluster.putUnit(unit, file.text, existing, file.submitted))))
+      return undefined;
     const sentence = existing === undefined ? 'Unit created' : 'Unit replaced';
     options.log.info(sentence, { unit: name, hash: unit.hash, desired: unit.desired });
     return 201;

@@ -51,8 +51,8 @@ export async function orderUnits(
 }
 
 /** A unit that was to be launched already is not started again: how its last start ended is what there is to know. */
-function goalOf({ hash, existing, options }: SourcedUnit, state: 'loaded' | 'launched'): Goal {
-  const starts = options !== undefined || existing?.desiredState !== state;
+function goalOf({ hash, existing, file }: SourcedUnit, state: 'loaded' | 'launched'): Goal {
+  const starts = file !== undefined || existing?.desiredState !== state;
   return { state, ...(hash ? { hash } : {}), before: starts ? startOf(existing) : undefined };
 }
 
@@ -62,9 +62,9 @@ export async function sendTemplates(
   client: FleetClient,
   templates: readonly SourcedUnit[],
 ): Promise<boolean> {
-  for (const { name, options } of templates) {
+  for (const { name, file } of templates) {
     try {
-      await client.putUnit(name, { name, desiredState: 'inactive', options: options! });
+      await client.putUnit(name, { name, desiredState: 'inactive', ...file });
       warn(context, `The template ${name} was replaced in the cluster, too`);
     } catch (error) {
       warn(context, `Error creating units: failed creating unit ${name}: ${messageOfItem(error)}`);
@@ -81,14 +81,14 @@ async function send(
   order: { readonly units: readonly SourcedUnit[]; readonly state: ApiState; readonly verb: string },
 ): Promise<Set<string>> {
   const failed = new Set<string>();
-  const toSend = order.units.filter((unit) => unit.options || unit.existing?.desiredState !== order.state);
-  await mapLimit(toSend, REQUESTS_IN_FLIGHT, async ({ name, options }) => {
+  const toSend = order.units.filter((unit) => unit.file || unit.existing?.desiredState !== order.state);
+  await mapLimit(toSend, REQUESTS_IN_FLIGHT, async ({ name, file }) => {
     try {
-      await client.putUnit(name, { name, desiredState: order.state, ...(options ? { options } : {}) });
+      await client.putUnit(name, { name, desiredState: order.state, ...file });
     } catch (error) {
       const reason = messageOfItem(error);
       failed.add(name);
-      const doing = options
+      const doing = file
         ? `Error creating units: failed creating unit ${name}`
         : `Error ${order.verb}ing units: unit ${name}`;
       warn(context, `${doing}: ${reason}`);

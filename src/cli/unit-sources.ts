@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ApiState, ApiUnitSummary, FleetClient } from '../client/index.ts';
+import type { ApiState, ApiUnit, ApiUnitSummary, FleetClient } from '../client/index.ts';
 import { FlotillaError, systemReason } from '../lib/index.ts';
 import { isTemplateName } from '../model/index.ts';
 import {
@@ -11,8 +11,8 @@ import {
   parseUnitFile,
   parseUnitName,
   readNeeds,
+  serializeUnitFile,
   templateOf,
-  type UnitOption,
   type UnitProblem,
   unitNameProblem,
 } from '../unitfile/index.ts';
@@ -20,13 +20,16 @@ import { checkDirectives } from './check-directives.ts';
 import { type Context, say, warn } from './context.ts';
 import { explainMissing } from './missing-unit.ts';
 
+/** A unit's options, and its file as written where that differs from them serialised. */
+export type UnitFile = Pick<ApiUnit, 'options' | 'submitted'>;
+
 /** A unit a command works on: what the cluster has of it, and what has to be sent. */
 export interface SourcedUnit {
   readonly name: string;
   /** As the cluster has it; undefined when it has to be created. */
   readonly existing: ApiUnitSummary | undefined;
-  /** The text to send, when it is to be created or replaced. */
-  readonly options: readonly UnitOption[] | undefined;
+  /** What to send, when it is to be created or replaced. */
+  readonly file: UnitFile | undefined;
   /** Of the text that the unit will have; absent for a new unit, of which there is no other text. */
   readonly hash: string | undefined;
   readonly global: boolean;
@@ -54,9 +57,8 @@ export interface SourceOptions {
 const PROBLEMS_AT_MOST = 20;
 
 /** A unit file found on disk. */
-interface LocalFile {
+interface LocalFile extends UnitFile {
   readonly path: string;
-  readonly options: readonly UnitOption[];
   readonly lines: readonly number[];
   readonly warnings: readonly UnitProblem[];
 }
@@ -97,7 +99,7 @@ class Finder {
   readonly #client: FleetClient;
   readonly #registry: ReadonlyMap<string, ApiUnitSummary>;
   readonly #options: SourceOptions;
-  readonly #templates = new Map<string, Promise<readonly UnitOption[]>>();
+  readonly #templates = new Map<string, Promise<UnitFile>>();
   /** Templates of the cluster that differ from the local file which an instance was asked to be replaced by. */
   readonly replacedTemplates = new Map<string, SourcedUnit>();
 
@@ -120,15 +122,15 @@ class Finder {
   #kept(existing: ApiUnitSummary, path: string): SourcedUnit {
     this.#warnIfDifferent(existing, path);
     const { name, hash, global } = existing;
-    return { name, hash, global, existing, options: undefined };
+    return { name, hash, global, existing, file: undefined };
   }
 
   async #replaced(existing: ApiUnitSummary, path: string): Promise<SourcedUnit> {
     const { name, hash, global } = existing;
-    const kept = { name, hash, global, existing, options: undefined };
-    const options = await this.#newText(name, path);
-    if (!options) throw creating(`unable to find Unit(${name}) on filesystem, to replace the one in the cluster with`);
-    if (hashUnit(options) === hash) {
+    const kept = { name, hash, global, existing, file: undefined };
+    const file = await this.#newFile(name, path);
+    if (!file) throw creating(`unable to find Unit(${name}) on filesystem, to replace the one in the cluster with`);
+    if (hashUnit(file.options) === hash) {
       say(this.#context, `Found same Unit(${name}) in Registry, nothing to do`);
       return kept;
     }
@@ -141,12 +143,12 @@ class Finder {
       );
       return { ...kept, refused: true };
     }
-    return sourced(name, options, existing);
+    return sourced(name, file, existing);
   }
 
   async #created(name: string, { arg, path }: { readonly arg: string; readonly path: string }): Promise<SourcedUnit> {
-    const options = await this.#newText(name, path);
-    if (options) return sourced(name, options, undefined);
+    const file = await this.#newFile(name, path);
+    if (file) return sourced(name, file, undefined);
     const template = templateName(name);
     const nor = template === undefined ? '' : `, nor its template ${template}`;
     const known = (await this.#client.summaries()).map((unit) => unit.name);
@@ -155,7 +157,7 @@ class Finder {
   }
 
   /** The local file, else the cluster's template, else the local template. */
-  async #newText(name: string, path: string): Promise<readonly UnitOption[] | undefined> {
+  async #newFile(name: string, path: string): Promise<UnitFile | undefined> {
     const file = readLocal(path);
     if (file) return this.#checked(name, file);
     const template = templateName(name);
@@ -175,26 +177,26 @@ class Finder {
   }
 
   /** The local file of the template stands for both: else the next instance would be made of the old one. */
-  #replacedTemplate(registered: ApiUnitSummary, options: readonly UnitOption[]): readonly UnitOption[] {
+  #replacedTemplate(registered: ApiUnitSummary, file: UnitFile): UnitFile {
     const { name } = registered;
-    if (hashUnit(options) !== registered.hash) this.replacedTemplates.set(name, sourced(name, options, registered));
-    return options;
+    if (hashUnit(file.options) !== registered.hash) this.replacedTemplates.set(name, sourced(name, file, registered));
+    return file;
   }
 
   /** The cluster's template; fetched once for all its instances. */
-  #template(name: string): Promise<readonly UnitOption[]> {
-    let options = this.#templates.get(name);
-    if (!options) {
-      options = this.#client.unit(name).then((unit) => {
+  #template(name: string): Promise<UnitFile> {
+    let file = this.#templates.get(name);
+    if (!file) {
+      file = this.#client.unit(name).then((unit) => {
         if (!unit) throw creating(`template Unit(${name}) was destroyed just now`);
-        return unit.options;
+        return unit;
       });
-      this.#templates.set(name, options);
+      this.#templates.set(name, file);
     }
-    return options;
+    return file;
   }
 
-  #checked(name: string, file: LocalFile): readonly UnitOption[] {
+  #checked(name: string, file: LocalFile): UnitFile {
     const { options, lines } = file;
     const problems = [...checkUnit(name, options, lines), ...checkDirectives(name, options, lines)];
     report(
@@ -202,7 +204,7 @@ class Finder {
       file.path,
       [...file.warnings, ...problems].sort((a, b) => a.line - b.line),
     );
-    return file.options;
+    return file;
   }
 
   #warnIfDifferent(unit: ApiUnitSummary, path: string): void {
@@ -222,10 +224,10 @@ class Finder {
   }
 }
 
-function sourced(name: string, options: readonly UnitOption[], existing: ApiUnitSummary | undefined): SourcedUnit {
+function sourced(name: string, { options, submitted }: UnitFile, existing: ApiUnitSummary | undefined): SourcedUnit {
   return {
     name,
-    options,
+    file: { options, ...(submitted === undefined ? {} : { submitted }) },
     existing,
     hash: existing && hashUnit(options),
     global: readNeeds(name, options).needs.global,
@@ -250,10 +252,12 @@ function readLocal(path: string): LocalFile | undefined {
   }
   // Read as text, such bytes would turn into others.
   if (!isUtf8(bytes)) throw creating(`${place(path, { line: lineOutsideUtf8(bytes), message: 'not text in UTF-8' })}`);
-  const { options, lines, problems } = parseUnitFile(bytes.toString());
+  const text = bytes.toString();
+  const { options, lines, problems } = parseUnitFile(text);
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0) throw creating(lineList(path, errors));
-  return { path, options, lines, warnings: problems };
+  const submitted = text === serializeUnitFile(options) ? {} : { submitted: text };
+  return { path, options, ...submitted, lines, warnings: problems };
 }
 
 /** The first line, from 1, that is no UTF-8. */

@@ -93,9 +93,9 @@ export class FleetClient {
     return this.#list<ApiMachine>('/machines', 'machines');
   }
 
-  /** The unit with its text, or undefined when there is none. */
+  /** The unit with its options, and its file as submitted; undefined when there is none. */
   async unit(name: string): Promise<ApiUnit | undefined> {
-    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`);
+    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}?submitted=true`);
     return answer.status === 404 ? undefined : this.#json<ApiUnit>(answer);
   }
 

@@ -62,6 +62,21 @@ test('a unit is created once, replaced only when it is what the caller saw, and 
   assert.equal((await cluster.texts([{ name: 'a.service', hash: 'h2' }])).size, 0);
 });
 
+test('a text has the file as submitted beside it, and records of an older version are read without', async () => {
+  const { cluster, prefix } = newCluster();
+  const it = unit('a.service');
+  await cluster.putUnit(it, 'text', undefined, '# as submitted');
+  assert.equal(await cluster.submittedText(it), '# as submitted');
+  assert.equal(await cluster.submittedText({ ...it, hash: 'h2' }), undefined);
+  assert.deepEqual([...(await cluster.texts([it]))], [['h1', 'text']]);
+  const older = JSON.stringify({ hash: 'h1', text: 'older' });
+  await store.commit([], [{ put: `${prefix}text/a.service`, value: older }]);
+  assert.equal(await cluster.submittedText(it), undefined);
+  assert.deepEqual([...(await cluster.texts([it]))], [['h1', 'older']]);
+  await cluster.destroyUnit('a.service');
+  assert.equal(await cluster.submittedText(it), undefined);
+});
+
 test('whatever was written before sync is in what it answers', async () => {
   const { cluster } = newCluster();
   const view = await cluster.fullView(closing.signal);

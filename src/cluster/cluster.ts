@@ -23,8 +23,9 @@ export interface Cluster {
   /**
    * Creates the unit or replaces its file and desired state, text and record in one commit. `existing` is the record
    * the caller decided upon (undefined: must not exist); `false` when it has changed meanwhile: read again.
+   * `submitted` is the file as the user wrote it, where that differs from `text`: for people only, machines load `text`.
    */
-  putUnit(unit: Unit, text: string, existing: Unit | undefined): Promise<boolean>;
+  putUnit(unit: Unit, text: string, existing: Unit | undefined, submitted?: string): Promise<boolean>;
   /** Changes only the desired state; false when there is no such unit. */
   setDesired(name: string, desired: DesiredState): Promise<boolean>;
   /** Removes the unit and its text in one commit; false when there is no such unit. */
@@ -34,6 +35,8 @@ export interface Cluster {
    * out. Units of one template share a hash: name one of them per hash.
    */
   texts(units: readonly { readonly name: string; readonly hash: string }[]): Promise<ReadonlyMap<string, string>>;
+  /** The unit's file as submitted; undefined where that is the serialised form, and while the unit has another hash. */
+  submittedText(unit: { readonly name: string; readonly hash: string }): Promise<string | undefined>;
   /** Overrides (string) or removals (undefined) of machine metadata, which outlive the machine's presence. */
   setMetadata(changes: readonly { machine: string; key: string; value: string | undefined }[]): Promise<void>;
   /** Stores a certificate with its chain and key, in PEM, in the place of the one of that name; true when there was none. */

@@ -19,7 +19,7 @@ import {
 } from './machine-records.ts';
 import { Records } from './records.ts';
 import type { View } from './snapshot.ts';
-import { destroyUnit, putUnit, readTexts, setDesired, setMetadata } from './unit-records.ts';
+import { destroyUnit, putUnit, readSubmitted, readTexts, setDesired, setMetadata } from './unit-records.ts';
 import { openView } from './view.ts';
 
 export interface ClusterOptions {
@@ -40,10 +40,11 @@ export function openCluster(options: ClusterOptions): Cluster {
   const viewOf = (range: Range, signal: AbortSignal, more: { readonly tellsAll?: boolean } = {}): Promise<View> =>
     openView({ ...common, fold: new Fold(keys, onUnreadable), range, signal, ...more });
   return {
-    putUnit: (unit, text, existing) => putUnit(records, unit, text, existing),
+    putUnit: (...unit) => putUnit(records, ...unit),
     setDesired: (name, desired) => setDesired(records, name, desired),
     destroyUnit: (name) => destroyUnit(records, name),
     texts: (units) => readTexts(records, units),
+    submittedText: (unit) => readSubmitted(records, unit),
     setMetadata: (changes) => setMetadata(records, changes),
     putCertificate: (name, pem) => putCertificate(records, name, pem),
     removeCertificate: (name) => removeCertificate(records, name),

@@ -11,6 +11,7 @@ export async function putUnit(
   unit: Unit,
   text: string,
   existing: Unit | undefined,
+  submitted?: string,
 ): Promise<boolean> {
   const key = records.keys.unit(unit.name);
   const current = await records.store.get(key);
@@ -20,7 +21,7 @@ export async function putUnit(
     [unchanged(key, current)],
     [
       records.put(key, encodeUnit(unit)),
-      records.put(records.keys.text(unit.name), JSON.stringify({ hash: unit.hash, text })),
+      records.put(records.keys.text(unit.name), JSON.stringify({ hash: unit.hash, text, submitted })),
     ],
   );
   return ok;
@@ -63,6 +64,17 @@ export async function readTexts(
     else if (wanted.has(hash)) texts.set(hash, text);
   }
   return texts;
+}
+
+/** See Cluster.submittedText. */
+export async function readSubmitted(
+  records: Records,
+  { name, hash }: { readonly name: string; readonly hash: string },
+): Promise<string | undefined> {
+  const entry = await records.store.get(records.keys.text(name));
+  const record = entry && parseObject(entry.value);
+  const submitted = record?.['submitted'];
+  return record?.['hash'] === hash && typeof submitted === 'string' ? submitted : undefined;
 }
 
 /** See Cluster.setMetadata. */

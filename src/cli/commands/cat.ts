@@ -5,8 +5,9 @@ export const cat: CommandSpec = {
   name: 'cat',
   summary: 'Print the unit file that the cluster has',
   usage: 'UNIT...',
-  about: 'Of several units each begins with its name in a comment.',
-  examples: [{ line: 'fleetctl cat hello.service', about: 'Its sections and options, without comments' }],
+  about: `Of several units each begins with its name in a comment. A file edited in its comments alone
+is the same unit to the cluster, which keeps the comments that it has: destroy the unit first.`,
+  examples: [{ line: 'fleetctl cat hello.service', about: 'The file as it was submitted, comments included' }],
   flags: [],
   arguments: 'units',
   run,
@@ -33,7 +34,7 @@ async function run(context: Context): Promise<number> {
       continue;
     }
     if (names.length > 1) context.io.out(`${i > 0 ? '\n' : ''}# ${name}\n`);
-    context.io.raw.out(serializeUnitFile(unit.options));
+    context.io.raw.out(unit.submitted ?? serializeUnitFile(unit.options));
   }
   return missing > 0 ? 1 : 0;
 }

@@ -37,10 +37,10 @@ async function run(context: Context): Promise<number> {
   const options = { args, state: 'inactive', replace, replaceable: ['inactive'] } as const;
   const { units, templates } = await sourceUnits(context, client, options);
   if (!(await sendTemplates(context, client, templates))) return 1;
-  const results = await mapLimit(units, REQUESTS_IN_FLIGHT, async ({ name, options, refused }) => {
-    if (!options) return !refused;
+  const results = await mapLimit(units, REQUESTS_IN_FLIGHT, async ({ name, file, refused }) => {
+    if (!file) return !refused;
     try {
-      await client.putUnit(name, { name, desiredState: 'inactive', options });
+      await client.putUnit(name, { name, desiredState: 'inactive', ...file });
       say(context, `Unit ${name} inactive`);
       return true;
     } catch (error) {
