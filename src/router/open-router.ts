@@ -3,6 +3,7 @@ import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } 
 import type { Catalog } from '../services/index.ts';
 import { buildRoutes } from './build-routes.ts';
 import type { BackendReport, RouterSettings } from './data-plane.ts';
+import { DepartedRoutes } from './departed-routes.ts';
 import { assertFree, findRouter, isRouted, killRouter } from './predecessor.ts';
 import { changesBetween, type FromRouter, type ToRouter } from './protocol.ts';
 import { NO_ROUTES, type RouteProblem, type RouteTable } from './route-table.ts';
@@ -41,6 +42,9 @@ export interface Router {
 
 /** So that a burst of changes is one. */
 const SETTLE_MS = 10;
+/** Longer than a crash loop, a failover or a rolling change leaves a service without any instance. */
+const DEPARTED_MS = 5 * 60_000;
+const MAX_DEPARTED = 1000;
 const CALL_TIMEOUT_MS = 2000;
 const CLOSE_TIMEOUT_MS = 5000;
 
@@ -56,6 +60,10 @@ class RouterClient implements Router {
   readonly #backoff: Backoff;
   readonly #closing = new AbortController();
   readonly #calls = new Map<number, (backends: readonly BackendReport[]) => void>();
+  readonly #departed: DepartedRoutes;
+  /** The catalog's routes alone. */
+  #built: RouteTable = NO_ROUTES;
+  #cancelForgetting: () => void = () => {};
   #unsubscribe: () => void = () => {};
   #isWanted = true;
   #settling = false;
@@ -67,6 +75,8 @@ class RouterClient implements Router {
 
   constructor(options: OpenRouterOptions) {
     this.#options = options;
+    const now = () => options.clock.monotonic();
+    this.#departed = new DepartedRoutes({ now, keepMs: DEPARTED_MS, limit: MAX_DEPARTED });
     this.#backoff = new Backoff({ minMs: 20, maxMs: 5000 }, options.random);
   }
 
@@ -89,7 +99,8 @@ class RouterClient implements Router {
     }
     if (signal.aborted) return;
     this.#backoff.reset();
-    this.#adopt(buildRoutes(catalog.snapshot));
+    this.#built = buildRoutes(catalog.snapshot);
+    this.#adopt(this.#built);
     this.#unsubscribe = catalog.onChange(() => this.#settle());
     await this.#start();
   }
@@ -104,11 +115,24 @@ class RouterClient implements Router {
   }
 
   #update(): void {
+    const { catalog, clock } = this.#options;
+    const built = buildRoutes(catalog.snapshot, this.#built);
+    const { nextMs = Infinity } = this.#departed;
+    if (built === this.#built && clock.monotonic() < nextMs) return;
     const before = this.table;
-    const after = buildRoutes(this.#options.catalog.snapshot, before);
-    if (after === before) return;
+    const after = this.#departed.keep(this.#built, built);
+    this.#built = built;
+    this.#forgetInTime();
     this.#adopt(after);
     this.#send({ type: 'change', changes: changesBetween(before, after) });
+  }
+
+  #forgetInTime(): void {
+    const { clock } = this.#options;
+    const { nextMs } = this.#departed;
+    this.#cancelForgetting();
+    this.#cancelForgetting =
+      nextMs === undefined ? () => {} : clock.after(Math.max(0, nextMs - clock.monotonic()), () => this.#settle());
   }
 
   /** Says what is newly asked for and cannot be had. */
@@ -224,6 +248,7 @@ class RouterClient implements Router {
   async close(): Promise<void> {
     this.#closing.abort(new FlotillaError('unavailable', 'the router is closed'));
     this.#unsubscribe();
+    this.#cancelForgetting();
     const child = this.#child;
     if (child !== undefined) await this.#end(child);
     // HAProxy outlives the process that started it, when that was killed.

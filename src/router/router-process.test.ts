@@ -23,10 +23,10 @@ async function startServer(t: TestContext, name: string): Promise<number> {
   return (server.address() as net.AddressInfo).port;
 }
 
-/** What `web.x` answers; the error's code where there is no answer. */
-function ask(port: number): Promise<string> {
+/** What a host answers; the error's code where there is no answer. */
+function ask(port: number, host = 'web.x'): Promise<string> {
   return new Promise((resolve) => {
-    const request = http.get({ host: '127.0.0.1', port, agent: false, headers: { host: 'web.x' } }, (response) => {
+    const request = http.get({ host: '127.0.0.1', port, agent: false, headers: { host } }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         body += chunk;
@@ -58,6 +58,21 @@ for (const plane of ['process', 'haproxy'] as const) {
       await router.close();
       await until('nobody listens', async () => (await ask(port)) === 'ECONNREFUSED');
       assert.equal(findRouter(directory), undefined);
+    });
+
+    test('a host whose last instance has gone responds with 503, a host that was never there with 404', async (t) => {
+      const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+      const one = await startServer(t, 'one');
+      catalog.set(one);
+      const router = open(plane, catalog, directory, port);
+      await until('it responds', async () => (await ask(port)) === 'one');
+      catalog.set();
+      await until('it is unavailable', async () => (await ask(port)) === '503');
+      await router.caughtUp();
+      assert.equal(await ask(port), '503');
+      assert.equal(await ask(port, 'other.x'), '404');
+      catalog.set(one);
+      await until('it responds again', async () => (await ask(port)) === 'one');
     });
 
     test('a new fleetd puts its router in the place of the old one, and no request fails', async (t) => {

@@ -1,0 +1,56 @@
+import { RouteIndex } from './route-index.ts';
+import { type Route, type RouteTable, routeKey } from './route-table.ts';
+
+export interface DepartedRoutesOptions {
+  /** A monotonic clock's milliseconds. */
+  readonly now: () => number;
+  readonly keepMs: number;
+  /** At most so many are kept; the oldest goes first. */
+  readonly limit: number;
+}
+
+/**
+ * Routes whose last instance left the catalog a while ago. A crash takes the only instance of a service out of it: a client
+ * that asks meanwhile is to come back soon (503), not to hear that there is no such host (404).
+ */
+export class DepartedRoutes {
+  readonly #options: DepartedRoutesOptions;
+  /** By key, in the order in which they departed. */
+  readonly #departed = new Map<string, { readonly route: Route; readonly untilMs: number }>();
+
+  constructor(options: DepartedRoutesOptions) {
+    this.#options = options;
+  }
+
+  /** The time at which a route is to be forgotten next; undefined while none is kept. */
+  get nextMs(): number | undefined {
+    return this.#departed.values().next().value?.untilMs;
+  }
+
+  /**
+   * `after` with what departed since `before`, and not too long ago, as routes without backends. What another route takes
+   * now has moved, and is no outage.
+   */
+  keep(before: RouteTable, after: RouteTable): RouteTable {
+    const { now, keepMs, limit } = this.#options;
+    const there = new Set(after.routes.map(routeKey));
+    for (const route of before.routes) {
+      const key = routeKey(route);
+      if (!there.has(key)) this.#departed.set(key, { route: { ...route, backends: [] }, untilMs: now() + keepMs });
+    }
+    const index = new RouteIndex(after.routes);
+    const isTaken = ({ host, path }: Route) => index.find(host.replace('*', 'any'), path).route !== undefined;
+    for (const [key, { route, untilMs }] of this.#departed) {
+      if (isTaken(route) || untilMs <= now() || this.#departed.size > limit) this.#departed.delete(key);
+    }
+    if (this.#departed.size === 0) return after;
+    const departed = [...this.#departed.values()].map(({ route }) => route);
+    return { ...after, routes: [...after.routes, ...departed].sort(compareRoutes) };
+  }
+}
+
+/** By host, then path. */
+function compareRoutes(a: Route, b: Route): number {
+  if (a.host !== b.host) return a.host < b.host ? -1 : 1;
+  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
+}
