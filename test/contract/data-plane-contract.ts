@@ -17,6 +17,7 @@ import {
   upgrade,
 } from './data-plane-harness.ts';
 import { misbehavingBackends } from './data-plane-misbehaving.ts';
+import { requestTricks } from './data-plane-tricks.ts';
 import { unusualContract } from './data-plane-unusual.ts';
 
 /** What every data plane does alike. */
@@ -30,6 +31,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     hostileContract(open);
     unusualContract(open);
     misbehavingBackends(open);
+    requestTricks(open);
   });
 }
 

@@ -75,6 +75,8 @@ function defaults(settings: RouterSettings): string[] {
     'option http-no-delay',
     'option forwardfor',
     'option abortonclose',
+    // HTTP/2 is offered to nobody, also where its preface comes unasked.
+    'option disable-h2-upgrade',
     'option redispatch 1',
     'retries 2',
     'retry-on conn-failure empty-response response-timeout',
@@ -98,6 +100,8 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
     ...settings.listen.map((address) => `bind ${addressOf(address)}${proxy}`),
     ...settings.listenTls.map((address) => `bind ${addressOf(address)}${proxy}${tls}`),
     'http-request deny deny_status 405 if METH_CONNECT',
+    // HAProxy passes on a length of 2^64, which it takes for none: a backend would wait for it in other clients' requests.
+    'http-request deny deny_status 400 if { req.hdr(content-length) -m len 19: }',
     `http-request return status 200 content-type text/plain string "ok\\n" if { path ${HEALTH_PATH} }`,
     // Of two that differ HAProxy has refused the request already, of two that do not it has dropped one.
     `http-request deny deny_status 400 unless { req.hdr(host) -m reg '${HOST}' } or HTTP_1.0 !{ req.hdr(host) -m found }`,
