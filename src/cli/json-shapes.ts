@@ -51,7 +51,14 @@ const unitFiles = z.array(
         reason: z.string(),
         desiredState: state,
         status: z
-          .strictObject({ hash: z.string(), state, ...states, note: z.string().optional(), exit: exit.optional() })
+          .strictObject({
+            hash: z.string(),
+            state,
+            ...states,
+            note: z.string().optional(),
+            exit: exit.optional(),
+            start: z.int().optional(),
+          })
           .optional(),
       }),
     ),

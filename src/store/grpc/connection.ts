@@ -119,10 +119,14 @@ export class Connection {
         },
       );
       const stopTimer = this.#clock.after(timeoutMs, () => {
-        stream.close(http2.constants.NGHTTP2_CANCEL);
-        reject(new GrpcError(STATUS.deadlineExceeded, 'the store did not answer in time'));
-        // Nothing at all was heard meanwhile: the other side is gone, and all that waits on it should know.
-        if (this.receivedBytes === heardBytes) this.destroy();
+        // A process that stood still runs its timers before it reads what has come meanwhile: that is read first.
+        setImmediate(() => {
+          if (stream.closed) return;
+          stream.close(http2.constants.NGHTTP2_CANCEL);
+          reject(new GrpcError(STATUS.deadlineExceeded, 'the store did not answer in time'));
+          // Nothing at all was heard meanwhile: the other side is gone, and all that waits on it should know.
+          if (this.receivedBytes === heardBytes) this.destroy();
+        });
       });
       stream.end(frame(message));
     });
@@ -183,7 +187,10 @@ export class Connection {
   }
 
   #ping(): void {
-    const giveUp = this.#clock.after(PING_TIMEOUT_MS, () => this.destroy());
+    const heardBytes = this.receivedBytes;
+    const giveUp = this.#clock.after(PING_TIMEOUT_MS, () =>
+      setImmediate(() => this.receivedBytes === heardBytes && this.destroy()),
+    );
     this.#session.ping(giveUp);
   }
 

@@ -21,7 +21,10 @@ export class OutputStreams {
   readonly #fifos: Fifos;
   readonly #writer: LogWriter;
   readonly #onEnd: (fifo: string) => void;
-  readonly #readers = new Map<string, { readonly pid: number; readonly reader: FifoReader }>();
+  readonly #readers = new Map<
+    string,
+    { readonly pid: number; readonly lines: LineBuffer; readonly reader: FifoReader }
+  >();
 
   constructor(fifos: Fifos, writer: LogWriter, onEnd: (fifo: string) => void) {
     this.#fifos = fifos;
@@ -102,19 +105,25 @@ export class OutputStreams {
     const lines = new LineBuffer((payload) => this.#writer.append(stream, pid, identifier, payload));
     const reader = this.#fifos.read(fifo, fd, {
       data: (bytes) => lines.push(bytes),
-      finished: () => lines.end(),
       ended: () => {
         lines.end();
         this.#readers.delete(fifo);
         this.#onEnd(fifo);
       },
     });
-    this.#readers.set(fifo, { pid, reader });
+    this.#readers.set(fifo, { pid, lines, reader });
   }
 
-  /** Takes over what a process that has just ended had written. */
+  /**
+   * Takes over what a process that has just ended had written. Its last line ends there, also without a newline and where
+   * others still hold the FIFO, if only a process between fork and exec: journald breaks lines where the process changes.
+   */
   drain(pid: number): void {
-    for (const entry of this.#readers.values()) if (entry.pid === pid) entry.reader.drain();
+    for (const { pid: writer, reader, lines } of this.#readers.values()) {
+      if (writer !== pid) continue;
+      reader.drain();
+      lines.end();
+    }
   }
 
   #openFifo(stream: LogStream, opened: OpenFifo[]): number | 'ignore' {

@@ -61,7 +61,6 @@ export class Fifos {
   read(name: string, fd: number, sink: FifoSink): FifoReader {
     return new FifoReader(fd, this.#buffer, {
       data: sink.data,
-      finished: sink.finished,
       ended: () => {
         this.#free.push(name);
         sink.ended();
@@ -81,8 +80,6 @@ export class Fifos {
 export interface FifoSink {
   /** The bytes are valid only during the call. */
   data(bytes: Buffer): void;
-  /** Nobody writes any more; `ended` follows. */
-  finished(): void;
   ended(): void;
 }
 
@@ -120,10 +117,7 @@ export class FifoReader {
       } catch {
         return;
       }
-      if (length === 0) {
-        this.#sink.finished();
-        return;
-      }
+      if (length === 0) return;
       this.#sink.data(this.#buffer.subarray(0, length));
       total += length;
     }
