@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { systemClock as clock } from '../../lib/index.ts';
+import { systemClock as clock, systemRandom as random } from '../../lib/index.ts';
 import { newMemory } from './engine/index.ts';
 import { StateDirectory } from './state-directory.ts';
 
@@ -39,4 +39,24 @@ test('what a unit remembers is whole whenever its writer is killed, however much
     assert.ok(unit, `nothing is left of the unit after round ${round}`);
     assert.equal(new Set(unit.memory.statusText).size, 1);
   }
+});
+
+test('on a full disk there is no key for the lock, rather than an empty one', {
+  skip: process.getuid!() !== 0 && 'mounting a small disk takes root',
+}, (t) => {
+  const disk = path.join(root, 'disk');
+  mkdirSync(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', disk]);
+  t.after(() => execFileSync('umount', [disk]));
+  const filler = path.join(disk, 'filler');
+  assert.throws(() => writeFileSync(filler, Buffer.alloc(1 << 16)), /ENOSPC/);
+  const directory = new StateDirectory(disk);
+  for (let round = 0; round < 2; round++) assert.throws(() => directory.lockNames(random), /ENOSPC/);
+  assert.deepEqual(readdirSync(disk), ['filler']);
+  rmSync(filler);
+  const names = directory.lockNames(random);
+  assert.throws(() => writeFileSync(filler, Buffer.alloc(1 << 16)), /ENOSPC/);
+  assert.deepEqual(directory.lockNames(random), names, 'the key that is there is used, however full the disk');
+  const other = mkdtempSync(path.join(root, 'other-'));
+  assert.notDeepEqual(new StateDirectory(other).lockNames(random), names);
 });

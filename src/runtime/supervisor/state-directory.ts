@@ -2,6 +2,8 @@ import { createHash, createHmac } from 'node:crypto';
 import {
   closeSync,
   constants,
+  existsSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -66,16 +68,28 @@ export class StateDirectory {
 
   /** Names nobody outside can guess, nor one by another; the same for every process which opens this directory. */
   lockNames(random: Random): readonly string[] {
-    const path = join(this.path, 'lock-key');
-    try {
-      writeFileSync(path, random.hex(32), { mode: 0o600, flag: 'wx' });
-    } catch (error) {
-      // It has one already, unless it cannot have any.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const key = readFileSync(path);
+    const key = this.#lockKey(random);
     const nameOf = (number: number) => createHmac('sha256', key).update(String(number)).digest('hex').slice(0, 32);
     return Array.from({ length: LOCK_NAMES }, (_, number) => `flotilla/supervisor/${nameOf(number)}`);
+  }
+
+  /** Throws where there is no key yet and no room for one. */
+  #lockKey(random: Random): Buffer {
+    const path = join(this.path, 'lock-key');
+    if (!existsSync(path)) {
+      // Written elsewhere first: on a full disk an empty key would stay, from which anybody can make the names.
+      const draft = `${path}.${random.hex(8)}`;
+      try {
+        writeFileSync(draft, random.hex(32), { mode: 0o600, flag: 'wx' });
+        linkSync(draft, path);
+      } catch (error) {
+        // Another process was faster.
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      } finally {
+        rmSync(draft, { force: true });
+      }
+    }
+    return readFileSync(path);
   }
 
   /** Where the supervisor process itself writes what does not belong into a unit's log. */
