@@ -40,7 +40,7 @@ const PROGRAMS: readonly string[] = ['fleetctl', 'fleetd'];
 /** How Node is called for each; see bin/fleetd for why. */
 const LAUNCH: Readonly<Record<string, string>> = {
   fleetctl: 'bin/node --disable-sigusr1',
-  fleetd: 'dist/fleetd --inspect-port=192.0.2.1:9229',
+  fleetd: 'dist/fleetd --inspect-port=192.0.2.1:9229 --max-semi-space-size=2',
 };
 /** The bundles need it beside them; nothing else of node_modules. */
 const PACKAGE = 'lmdb';
