@@ -136,3 +136,11 @@ export function withoutWaits(err: string): string {
     .replace(/^Unit \S+ runs and is waiting for its checks: .*\n/gm, '')
     .replace(/^\d+ more units? (runs and is|run and are) waiting for (its|their) checks\n/gm, '');
 }
+
+/** Where a lab's ports begin that no other lab asks for: one whose store is killed must find its port free again. */
+export async function freeBase(): Promise<number> {
+  for (;;) {
+    const base = await freePort();
+    if (base < 65_000) return base;
+  }
+}

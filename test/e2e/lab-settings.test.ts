@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { freePort, LabFixture, until } from './lab-fixture.ts';
+import { freeBase, freePort, LabFixture, until } from './lab-fixture.ts';
 
 async function withLab(play: (lab: LabFixture) => Promise<void>): Promise<void> {
   const lab = new LabFixture();
@@ -26,13 +26,6 @@ async function take(port: number): Promise<() => Promise<void>> {
 }
 
 /** The first of six ports that were free a moment ago. */
-async function freeBase(): Promise<number> {
-  for (;;) {
-    const base = await freePort();
-    if (base < 65_000) return base;
-  }
-}
-
 test('a lab keeps the port it had while its own is taken, all machines on one, and goes back when it can', () =>
   withLab(async (lab) => {
     const wanted = await freePort();

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { findRouter } from '../../src/router/predecessor.ts';
-import { isAlive, until } from './lab-fixture.ts';
+import { freeBase, isAlive, until } from './lab-fixture.ts';
 import { SteadyLab } from './steady-lab.ts';
 
 const lab = new SteadyLab();
-before(() => lab.up('--machines', '1'));
+before(async () => lab.up('--machines', '1', '--port-base', String(await freeBase())));
 after(() => lab.dispose());
 
 interface Status {

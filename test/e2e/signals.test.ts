@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isZombie, readStat } from '../../src/lib/index.ts';
 import { findProcess, findRouter } from '../../src/router/predecessor.ts';
-import { LabFixture, until } from './lab-fixture.ts';
+import { freeBase, LabFixture, until } from './lab-fixture.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const [header, , ...rows] = readFileSync(path.join(root, 'docs/operations.md'), 'utf8')
@@ -147,7 +147,7 @@ async function ask(port: number, host: string): Promise<boolean> {
 
 describe('signals', { skip: process.platform !== 'linux' }, () => {
   before(async () => {
-    await lab.up('--machines', '1');
+    await lab.up('--machines', '1', '--port-base', String(await freeBase()));
     const tick = path.join(lab.folder, 'tick.service');
     writeFileSync(tick, '[Service]\nExecStart=/bin/sh -c "while :; do echo tick; sleep 1; done"\n');
     await lab.ok('start', tick);

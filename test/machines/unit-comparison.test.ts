@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemRandom } from '../../src/lib/index.ts';
 import { FLOTILLA, MachineSet, machinesProblem, NODE } from './machine-set.ts';
 
-/** UNITS=3000 compares more of them, SEED=7 the same as another run. */
+/** UNITS=3000 compares more of them, another SEED others: a run without it is always the same, whatever else has changed. */
 const COUNT = Number(process.env['UNITS'] ?? 1000);
-const SEED = Number(process.env['SEED'] ?? Number.parseInt(systemRandom.hex(3), 16));
+const SEED = Number(process.env['SEED'] ?? 7);
 
 test('the supervisor reads units as systemd does', { skip: machinesProblem() ?? false }, async () => {
   await using set = await MachineSet.open();
