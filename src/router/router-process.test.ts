@@ -83,6 +83,9 @@ for (const plane of ['process', 'haproxy'] as const) {
       const first = findRouter(directory)!.pid;
       const answers = new Map<string, number>();
       let running = true;
+      t.after(() => {
+        running = false;
+      });
       const clients = Array.from({ length: 4 }, async () => {
         while (running) {
           const answer = await ask(port);
@@ -91,7 +94,8 @@ for (const plane of ['process', 'haproxy'] as const) {
       });
       const after = open(plane, catalog, directory, port);
       await until('the new one listens', () => after.listening.length > 0);
-      await until('the old one has gone', () => before.listening.length === 0);
+      // It may take half a minute for what it has begun.
+      await until('the old one has gone', () => before.listening.length === 0, 45_000);
       assert.notEqual(findRouter(directory)!.pid, first);
       await before.close();
       running = false;

@@ -105,10 +105,10 @@ export function open(plane: Plane, catalog: Catalog, directory: string, port: nu
   return router;
 }
 
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = clock.monotonic() + 15_000;
+export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 15_000): Promise<void> {
+  const deadline = clock.monotonic() + limitMs;
   while (!(await holds())) {
-    if (clock.monotonic() > deadline) throw new Error(`not within 15 s: ${what}`);
+    if (clock.monotonic() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${what}`);
     await clock.sleep(10);
   }
 }
