@@ -90,7 +90,7 @@ export class EventHub {
       log,
       signal,
       revision: () => this.#revision,
-      // Whoever resumes must be told again what waits for its time.
+      // A client that resumes must get again the events whose time was not known yet.
       complete: () => (request.happened ? (this.#live.firstWaiting ?? Infinity) - 1 : Infinity),
       units: request.units,
       machine: request.machine,
@@ -142,7 +142,7 @@ export class EventHub {
     const { after, history, happened, units, sinceMs, untilMs } = request;
     const resumes = happened && after !== undefined && after < snapshot.revision;
     if (history === 0 && !resumes) return;
-    // What is asked for may lie far back among everything else.
+    // The events of one unit or machine may lie far back among all others.
     const picked =
       units !== undefined || request.machine !== undefined || sinceMs !== undefined || untilMs !== undefined;
     const mixed = picked ? MAX_HISTORY_REVISIONS : Math.max(200, history * 4);

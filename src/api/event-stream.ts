@@ -143,7 +143,7 @@ export class EventStream {
     }
   }
 
-  /** What is told of services is never older than what is told of their units. False when the store does not answer. */
+  /** Services in an event are never older than their unit in it. Returns false when the store does not respond. */
   async #healthAtHand(): Promise<boolean> {
     const { reader, snapshot, health, log } = this.#options;
     if (health === undefined) return true;

@@ -19,7 +19,7 @@ export function shortMachine(id: string, address: string | undefined): string {
   return address ? `${short}/${address}` : short;
 }
 
-/** What is told of a change, or undefined when there is nothing in it that anybody would call an event. */
+/** Returns the event that a change amounts to, or undefined when it amounts to none. */
 export function narrate(change: Change, circumstances: Circumstances): Narrated | undefined {
   switch (change.kind) {
     case 'unit':

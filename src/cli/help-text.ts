@@ -95,7 +95,7 @@ function section(title: string, lines: readonly string[]): string {
   return `${title}:\n${lines.map((line) => (line === '' ? '\n' : `\t${line}\n`)).join('')}`;
 }
 
-/** What is left of 80 columns behind a tab. */
+/** Columns behind a tab, of 80. */
 const WIDTH = 72;
 const LEFT_AT_MOST = 30;
 

@@ -32,7 +32,7 @@ export function pickMachine(machines: readonly ApiMachine[], text: string): ApiM
   throw new FlotillaError('invalid', `ambiguous machine ${text}: it may be ${names.join(' or ')}`);
 }
 
-/** The id for `--machine`; empty without the flag. What is no machine of the cluster now may have been one: it is its id. */
+/** The id for `--machine`; empty without the flag. A word that names no machine is taken for the id of one that has left. */
 export async function machineIdFor(client: FleetClient, text: string): Promise<string> {
   if (text === '') return '';
   return pickMachine(await client.machines(), text)?.id ?? text.replace(/\.{3}$/, '');

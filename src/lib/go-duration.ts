@@ -11,9 +11,13 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 /** Milliseconds of a Go duration such as `1m30s`, `60000ms` or `0`; undefined when it is none. */
 export function parseGoDuration(text: string): number | undefined {
   if (text === '0') return 0;
-  if (!/^((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
+  if (text === '') return undefined;
+  const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/y;
   let ms = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g))
-    ms += Number(amount) * UNIT_MS[unit!]!;
+  while (part.lastIndex < text.length) {
+    const [, amount, unit] = part.exec(text) ?? [];
+    if (unit === undefined) return undefined;
+    ms += Number(amount) * UNIT_MS[unit]!;
+  }
   return ms;
 }

@@ -37,10 +37,13 @@ const SPAN_UNITS_MS: Readonly<Record<string, number>> = {
 export function parseTimeSpanMs(text: string): number | undefined {
   const trimmed = text.trim();
   if (trimmed === 'infinity') return Number.POSITIVE_INFINITY;
-  if (!/^(?:\s*\d+(?:\.\d*)?\s*[A-Za-zµ]*)+$/.test(trimmed)) return undefined;
+  if (trimmed === '') return undefined;
+  // One part after the other: a pattern for all of them would try every way to cut a run of digits into parts.
+  const part = /\s*(\d+(?:\.\d*)?)\s*([A-Za-zµ]*)/y;
   let total = 0;
-  for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d*)?)\s*([A-Za-zµ]*)/g)) {
-    const scale = rowOf(SPAN_UNITS_MS, unit || 's');
+  while (part.lastIndex < trimmed.length) {
+    const [, amount, unit] = part.exec(trimmed) ?? [];
+    const scale = amount === undefined ? undefined : rowOf(SPAN_UNITS_MS, unit || 's');
     if (scale === undefined) return undefined;
     total += Number(amount) * scale;
   }
