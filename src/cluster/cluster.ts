@@ -143,8 +143,8 @@ export interface Announcement {
  */
 export interface Leadership {
   readonly fence: Condition;
-  /** Applies placements in one commit; false when no longer leader (nothing was written). */
-  place(writes: readonly PlacementWrite[]): Promise<boolean>;
+  /** Applies placements in one commit; returns its revision, undefined when no longer leader (nothing was written). */
+  place(writes: readonly PlacementWrite[]): Promise<number | undefined>;
   /** Writes down when a machine was found gone, which its lease does not tell. */
   noteLost(machine: string): Promise<void>;
   /** Gives leadership up at once. */

@@ -25,14 +25,14 @@ function leadership(records: Records, fence: Condition): Leadership {
     fence,
     async place(writes) {
       assertCommitSize(writes);
-      const { ok } = await records.store.commit(
+      const { ok, revision } = await records.store.commit(
         [fence],
         withTime(
           records,
           writes.map((write) => toWrite(records, write)),
         ),
       );
-      return ok;
+      return ok ? revision : undefined;
     },
     async resign() {
       await records.store.commit([fence], withTime(records, [{ delete: records.keys.leader }]));

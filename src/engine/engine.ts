@@ -37,6 +37,9 @@ export interface EngineRound {
   readonly failed: boolean;
 }
 
+/** The view brings what was committed within a moment, and wakes the engine; this is a safety net. */
+const CATCH_UP_MS = 100;
+
 /** Most placement writes in one commit: the store takes 128 operations. */
 const COMMIT_WRITES = 120;
 
@@ -48,6 +51,8 @@ interface Term {
   /** Machines that hold placements, are absent, and not known to be dead. */
   readonly awaited: Set<string>;
   readonly end: AbortController;
+  /** The revision of this term's last commit. */
+  committed: number;
 }
 
 /** What every machine knows of the others, so that it can lead as soon as it has to. */
@@ -156,7 +161,7 @@ export class Engine {
     if (!leadership) return undefined;
     const end = new AbortController();
     const view = await cluster.engineView(AbortSignal.any([signal, lease.lost, end.signal]));
-    const term: Term = { leadership, view, scheduler: new Scheduler(), awaited: new Set(), end };
+    const term: Term = { leadership, view, scheduler: new Scheduler(), awaited: new Set(), end, committed: 0 };
     feed(term, view, (id) => this.#isAwaited(id, beats));
     view.onChange((batch) => this.#onChange(term, batch, beats));
     observer?.term(clock.now());
@@ -196,6 +201,9 @@ export class Engine {
   /** One round of the leader. Answers when to look again: soon while some machine is still given time to come back. */
   async #lead(term: Term, beats: Beats): Promise<number | undefined> {
     const { clock, observer } = this.#options;
+    // What the scheduler is told must contain its own decisions: an older event would take back what it has decided since,
+    // and it would place the unit a second time.
+    if (term.view.snapshot.revision < term.committed) return CATCH_UP_MS;
     const startMs = clock.monotonic();
     this.#giveUpOnTheDead(term, beats);
     const { decisions } = term.scheduler.schedule();
@@ -225,7 +233,9 @@ export class Engine {
   async #commitAll(term: Term, decisions: readonly Decision[]): Promise<boolean> {
     for (const batch of commits(decisions)) {
       const writes = batch.flatMap((decision) => decision.writes);
-      if (!(await term.leadership.place(writes))) return false;
+      const revision = await term.leadership.place(writes);
+      if (revision === undefined) return false;
+      term.committed = revision;
       for (const decision of batch) this.#tell(decision);
     }
     return true;

@@ -35,6 +35,8 @@ export class Invariants implements RuntimeObserver {
   /** Unit → machine → hash of the file that runs there. */
   readonly #running = new Map<string, Map<string, string>>();
   readonly #leaving = new Set<string>();
+  /** Since when machines have stood still, and so heard of nothing. */
+  readonly #stillSince = new Map<string, number>();
   #broken: InvariantBroken | undefined;
   commits = 0;
   starts = 0;
@@ -77,8 +79,18 @@ export class Invariants implements RuntimeObserver {
     if (needs.onPartition === 'stop') return;
     if (placement?.desired !== 'launched' || (held && placement.hash !== held)) return;
     // A machine hears of a placement that was taken away and given back a moment late, of each in its turn.
-    if ((this.#unwanted.get(`${machine}/${unit}`) ?? -Infinity) >= startedAtMs - HEARD_WITHIN_MS) return;
+    const sinceMs = Math.min(startedAtMs, this.#stillSince.get(machine) ?? Infinity) - HEARD_WITHIN_MS;
+    if ((this.#unwanted.get(`${machine}/${unit}`) ?? -Infinity) >= sinceMs) return;
     this.#fail(`${unit} was stopped on ${machine}, where it has been wanted ever since it was started`);
+  }
+
+  stoodStill(machine: string): void {
+    if (!this.#stillSince.has(machine)) this.#stillSince.set(machine, this.#time.nowMs);
+  }
+
+  /** It goes through what it has not heard, one after the other. */
+  wentOn(machine: string): void {
+    this.#time.schedule(HEARD_WITHIN_MS, () => this.#stillSince.delete(machine));
   }
 
   /** The machine's fleetd has been told to stop and takes its units with it; or it is there again. */

@@ -1,4 +1,11 @@
-import { Agent, guardAtMs, Presence, type PromiseMemory, type StopPromise } from '../../src/agent/index.ts';
+import {
+  Agent,
+  type Draining,
+  guardAtMs,
+  Presence,
+  type PromiseMemory,
+  type StopPromise,
+} from '../../src/agent/index.ts';
 import { openCluster } from '../../src/cluster/index.ts';
 import { Engine } from '../../src/engine/index.ts';
 import { createLog, type Log } from '../../src/lib/index.ts';
@@ -12,6 +19,8 @@ import { ProcessClock, type SeededRandom, type VirtualTime } from './virtual-tim
 
 export const TTL_MS = 5000;
 export const RECONCILE_MS = 2000;
+/** How long a unit runs on before it is stopped, so that requests under way can end. */
+export const DRAIN_MS = 1500;
 
 export interface SimulatedWorldParts {
   readonly server: StoreServer;
@@ -84,6 +93,7 @@ export class SimulatedMachine {
       ...common,
       presence,
       promises: this.#promises(clock),
+      draining: drainingBy(clock),
       runtime: heardBy(clock, this.runtime),
       reconcileIntervalMs: RECONCILE_MS,
     });
@@ -116,10 +126,12 @@ export class SimulatedMachine {
   /** SIGSTOP of fleetd, until `goOn`. */
   standStill(): void {
     this.#process?.clock.standStill();
+    this.#parts.observer.stoodStill(this.id);
   }
 
   goOn(): void {
     this.#process?.clock.goOn();
+    this.#parts.observer.wentOn(this.id);
   }
 
   /** SIGTERM of fleetd. */
@@ -182,6 +194,19 @@ export class SimulatedMachine {
     const { trace, time } = this.#parts;
     return createLog(trace ? (line) => trace(`${(time.nowMs / 1000).toFixed(3)} ${this.id} ${line}`) : () => {});
   }
+}
+
+/** Every unit offers something. */
+function drainingBy(clock: ProcessClock): Draining {
+  const sinceMs = new Map<string, number>();
+  return {
+    leave(unit) {
+      const began = sinceMs.get(unit) ?? clock.monotonic();
+      sinceMs.set(unit, began);
+      return Math.max(0, began + DRAIN_MS - clock.monotonic());
+    },
+    stay: (unit) => void sinceMs.delete(unit),
+  };
 }
 
 /** The runtime as one process hears of it: not while that stands still. */
