@@ -6,6 +6,7 @@ import { currentStatuses, type Refusal, sameStatus, type TryAgain } from './curr
 import { type Draining, DrainingUnits } from './draining-units.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
+import { SecondCopies } from './second-copies.ts';
 import { type PromiseMemory, StopPromises } from './stop-promise.ts';
 
 export interface AgentOptions {
@@ -49,6 +50,7 @@ export class Agent {
   #view: Promise<View> | undefined;
   #placements: ReadonlyMap<string, Placement> = new Map();
   readonly #draining: DrainingUnits;
+  readonly #secondCopies: SecondCopies;
   #acting = false;
   /** By unit, the revision of the view by which it was started last; see UnitStatus. */
   readonly #starts = new Map<string, number>();
@@ -63,6 +65,7 @@ export class Agent {
     this.#options = options;
     const { cluster, presence, runtime, signal } = options;
     this.#draining = new DrainingUnits(options.draining, options.log);
+    this.#secondCopies = new SecondCopies(presence.inheritedLeaseId);
     this.#statuses = new LeasedRecords({
       read: (announcement) => this.#readStatuses(announcement),
       write: (announcement, changes) => cluster.putStatuses(announcement, changes),
@@ -141,6 +144,7 @@ export class Agent {
     this.#syncedUnder = lease;
     this.#placements = placementsOf(view, machine);
     const actual = new Map((await runtime.units()).map((unit) => [unit.name, unit]));
+    const secondCopies = this.#secondCopies.among(actual.keys(), this.#placements, lease.id);
     this.#leaving = [...actual.values()].some(({ name, hash }) => this.#placements.get(name)?.hash !== hash);
     this.#forgetRefusals();
     const lasting = [...this.#refusals].filter(([, { again }]) => again.atMs > clock.monotonic());
@@ -149,7 +153,9 @@ export class Agent {
     this.#renewing.wake();
     const cutOff = lease.deadline() - clock.monotonic() <= ttlMs / 3;
     const planned = planSteps({ placements: this.#placements, actual, refused, cutOff });
-    const { steps, againMs } = cutOff ? { steps: planned, againMs: Infinity } : this.#draining.defer(planned);
+    const { steps, againMs } = cutOff
+      ? { steps: planned, againMs: Infinity }
+      : this.#draining.defer(planned, secondCopies);
     const waiting = await this.#act(steps, lease);
     if (cutOff) return CUT_OFF_RETRY_MS;
     const dueInMs = this.#promises.dueInMs ?? Infinity;
@@ -225,8 +231,8 @@ export class Agent {
   }
 
   async #carryOut(steps: readonly Step[], lease: Lease): Promise<boolean> {
-    const texts = await this.#textsFor(steps);
     for (const step of steps) if (step.kind === 'stop') await this.#stop(step);
+    const texts = await this.#textsFor(steps);
     const ready = await this.#apply(steps, texts);
     const starts = steps.filter((step) => step.kind === 'start' && ready(step.unit));
     const timely = starts.filter((step) => this.#mayStart(step.unit, lease));

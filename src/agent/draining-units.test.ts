@@ -46,6 +46,17 @@ test('a unit that is not to be stopped after all stays; one that begins anew com
   assert.deepEqual([...leaving.withdrawn], []);
 });
 
+test('what has to stop at once leaves the catalog and does not wait, though it was draining before', () => {
+  const leaving = new Leaving({ a: 2000, b: 2000 });
+  const units = new DrainingUnits(leaving, silentLog);
+  units.defer([stop('a'), stop('b')]);
+  const steps = [stop('a'), stop('b')];
+  assert.deepEqual(units.defer(steps, new Set(['a'])), { steps: [stop('a')], againMs: 2000 });
+  assert.deepEqual([...leaving.withdrawn], ['a', 'b']);
+  units.defer([]);
+  assert.deepEqual([...leaving.withdrawn], ['a'], 'what has been told to stop does not come back by itself');
+});
+
 test('without services every stop is at once', () => {
   const steps = [stop('a'), start('b')];
   assert.deepEqual(new DrainingUnits(undefined, silentLog).defer(steps), { steps, againMs: Infinity });

@@ -9,6 +9,8 @@ export interface Draining {
   stay(unit: string): void;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** The units that run on for a while before they are stopped. */
 export class DrainingUnits {
   readonly #draining: Draining | undefined;
@@ -22,23 +24,27 @@ export class DrainingUnits {
 
   /**
    * The steps without the stops that must wait, and the milliseconds after which to look again. No other unit waits for
-   * those.
+   * those. Units of `atOnce` leave the catalog too, but nobody sends them requests that would be worth waiting for.
    */
-  defer(steps: readonly Step[]): { readonly steps: readonly Step[]; readonly againMs: number } {
+  defer(
+    steps: readonly Step[],
+    atOnce: ReadonlySet<string> = NONE,
+  ): { readonly steps: readonly Step[]; readonly againMs: number } {
     const stopping = new Set(steps.filter(({ kind }) => kind === 'stop').map(({ unit }) => unit));
     for (const unit of this.#units) if (!stopping.has(unit)) this.#stay(unit);
     for (const { kind, unit } of steps) if (kind === 'start' || kind === 'unload') this.#stay(unit);
     let againMs = Infinity;
     const ready = steps.filter(({ kind, unit }) => {
-      const leftMs = kind === 'stop' ? this.#leave(unit) : 0;
+      const leftMs = kind === 'stop' ? this.#leave(unit, atOnce.has(unit)) : 0;
       if (leftMs > 0) againMs = Math.min(againMs, leftMs);
       return leftMs === 0;
     });
     return { steps: ready, againMs };
   }
 
-  #leave(unit: string): number {
-    const leftMs = this.#draining?.leave(unit) ?? 0;
+  #leave(unit: string, atOnce: boolean): number {
+    const drainMs = this.#draining?.leave(unit) ?? 0;
+    const leftMs = atOnce ? 0 : drainMs;
     if (leftMs > 0 && !this.#units.has(unit)) this.#log.info('Draining unit', { unit, drainMs: Math.round(leftMs) });
     if (leftMs > 0) this.#units.add(unit);
     else this.#units.delete(unit);

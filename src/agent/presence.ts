@@ -22,6 +22,9 @@ export interface LeaseMemory {
   save(leaseId: string): void;
 }
 
+/** A store that is back is noticed soon: second copies run until then. Each try takes its connection a second anyway. */
+const MAX_BACKOFF_MS = 250;
+
 /** `taken`: another machine with the same id is present; this one does not join until that has gone. */
 export type PresenceState = 'joining' | 'present' | 'taken';
 
@@ -30,6 +33,8 @@ export type PresenceState = 'joining' | 'present' | 'taken';
  * its predecessor, so that nobody notices its absence.
  */
 export class Presence {
+  /** The lease of this fleetd's predecessor, in this boot; undefined when there was none. */
+  readonly inheritedLeaseId: string | undefined;
   readonly #options: PresenceOptions;
   readonly #listeners = new Set<() => void>();
   readonly #loop: Loop;
@@ -39,7 +44,8 @@ export class Presence {
 
   constructor(options: PresenceOptions) {
     this.#options = options;
-    this.#loop = new Loop({ ...options, name: 'presence' }, () => this.#turn());
+    this.inheritedLeaseId = options.memory.load();
+    this.#loop = new Loop({ ...options, name: 'presence', maxBackoffMs: MAX_BACKOFF_MS }, () => this.#turn());
   }
 
   get state(): PresenceState {
@@ -101,9 +107,9 @@ export class Presence {
 
   async #currentLease(): Promise<Lease> {
     if (this.#lease && !this.#lease.lost.aborted) return this.#lease;
-    const { cluster, ttlMs, memory } = this.#options;
+    const { cluster, ttlMs } = this.#options;
     // What was thought lost here may still stand in the store: then nobody has to move anything.
-    const previous = this.#lease?.id ?? memory.load();
+    const previous = this.#lease?.id ?? this.inheritedLeaseId;
     const lease = (previous && (await cluster.resumeLease(previous))) || (await cluster.lease(ttlMs));
     this.#lease = lease;
     lease.lost.addEventListener('abort', () => this.#onLost(lease), { once: true });

@@ -23,6 +23,8 @@ export interface EtcdWatchOptions {
 // A request may be passed over by a server that is not ready for it.
 const PROGRESS_RETRY_MS = 100;
 const DELETE = 1;
+/** A machine that is back acts once its watches are: until then it runs what others run by now. */
+const MAX_BACKOFF_MS = 250;
 
 /**
  * A watch that outlives connections. Each new session takes up behind the last revision delivered: the last event's or
@@ -85,7 +87,7 @@ export class EtcdWatch implements Watch {
 
   async #run(): Promise<void> {
     const { client } = this.#options;
-    const backoff = new Backoff({ minMs: 20, maxMs: 1000 }, client.random);
+    const backoff = new Backoff({ minMs: 20, maxMs: MAX_BACKOFF_MS }, client.random);
     while (!this.#ending.signal.aborted) {
       const { reason, created } = await this.#runSession();
       if (this.#ending.signal.aborted) return;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvariantBroken } from './invariants.ts';
 import { runSeed } from './run-seed.ts';
-import { TTL_MS } from './simulated-machine.ts';
+import { DRAIN_MS, TTL_MS } from './simulated-machine.ts';
 import type { Mutant } from './store-client.ts';
 import { CONVERGENCE_MS, World } from './world.ts';
 
@@ -130,6 +130,21 @@ test('all are cut off from the store until their leases have ended: nothing stop
     await world.run(CONVERGENCE_MS);
     assert.deepEqual([...world.placementsNow()], [...before], `seed ${seed}`);
     assert.equal(world.invariants.starts, startsBefore, `seed ${seed}: a unit was started again`);
+  }
+});
+
+test('a machine that is back stops its second copies at once, without draining them', async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const world = await settledCluster(seed);
+    const machine = world.machines[seed % 3]!;
+    const units = machine.runtime.running();
+    machine.cut();
+    await world.run(3 * TTL_MS + seed * 37);
+    assert.deepEqual(machine.runtime.running(), units, `seed ${seed}: they run on while it is cut off`);
+    machine.heal();
+    // A request that was under way when the network came back takes a second to fail.
+    await world.run(DRAIN_MS);
+    assert.deepEqual(machine.runtime.running(), [], `seed ${seed}`);
   }
 });
 
