@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import type { Cluster } from '../cluster/index.ts';
-import type { AdmitPeer, Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
+import type { AdmitPeer, Clock, Log, Random, RefuseForeignPages, UnreadLimits } from '../lib/index.ts';
 import type { Router } from '../router/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import type { Catalog } from '../services/index.ts';
@@ -46,6 +46,8 @@ export interface ApiOptions {
   readonly peerTimeoutMs?: number;
   /** How long the view of the cluster is kept open after the last request, in milliseconds. */
   readonly viewIdleMs?: number;
+  /** Limits of what clients may leave unread; those of `UnreadResponses` unless given. */
+  readonly unread?: UnreadLimits;
 }
 
 /** Less than fleetctl waits for its own request. */

@@ -7,6 +7,7 @@ import {
   isFlotillaError,
   type Log,
   refuseForeignPages,
+  UnreadResponses,
 } from '../lib/index.ts';
 import { accessOf, admit } from './access.ts';
 import { answerError, answerJson } from './answers.ts';
@@ -43,6 +44,8 @@ export interface Api {
   readonly admitPeer: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** What clients have not read of their responses. */
+  readonly unread: UnreadResponses;
   /** Ends event streams and journals at once and answers 503 from now on. */
   close(): void;
 }
@@ -60,6 +63,12 @@ export function createApi(options: ApiOptions): Api {
   const closing = new AbortController();
   const parts = createParts(options, closing.signal);
   observe(options, parts);
+  const unread = new UnreadResponses({ what: "fleet's API", log: options.log, ...options.unread });
+  options.metrics.observed(
+    'fleet_api_unread_bytes',
+    'Bytes of whole responses that clients have not read yet.',
+    () => unread.bytes,
+  );
   const app = createApp(parts);
   return {
     fetch: (request, env) => app.fetch(request, env),
@@ -67,6 +76,7 @@ export function createApi(options: ApiOptions): Api {
     admitPeer: options.admitPeer,
     clock: options.clock,
     log: options.log,
+    unread,
     close: () => {
       closing.abort(new FlotillaError('unavailable', 'fleetd is stopping'));
       parts.reader.view.close();

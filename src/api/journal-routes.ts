@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono';
 import { FlotillaError, messageOf } from '../lib/index.ts';
 import { type ApiParts, flag, unitName } from './api-parts.ts';
-import { endWithClient, noSocketTimeout } from './node-bindings.ts';
+import { allowQuiet, endWithClient } from './node-bindings.ts';
 import { linesOf, machineGone, runtimeOf } from './status-routes.ts';
 import { textStream } from './text-stream.ts';
 import { type Holder, holdersOf, whereIs } from './unit-holders.ts';
@@ -80,7 +80,7 @@ async function answerLines(
   const { clock, log } = parts.options;
   // A quiet journal that is followed may have its first line in an hour: the head goes out before it.
   await Promise.race([first, clock.sleep(FIRST_LINE_MS, signal).catch(() => {})]);
-  noSocketTimeout(c);
+  allowQuiet(c);
   if (flag(c, 'follow')) endWithClient(c);
   parts.journals.add(hangup);
   const body = textStream(lines, first, {

@@ -1,5 +1,7 @@
+import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import { mayBeQuiet } from '../lib/index.ts';
 
 /** Takes a client that closes its side as gone: an answer that has no end would otherwise outlive it. */
 export function endWithClient(c: Context): void {
@@ -12,9 +14,11 @@ export function endWithClient(c: Context): void {
   outgoing.once('close', () => socket.off('end', end));
 }
 
-/** Exempts the request's connection from the inactivity limit: a followed journal may be quiet for hours. */
-export function noSocketTimeout(c: Context): void {
-  bindingsOf(c).incoming?.socket.setTimeout(0);
+/** Exempts the response from the inactivity limit while its client reads: a followed journal may be quiet for hours. */
+export function allowQuiet(c: Context): void {
+  const { outgoing } = bindingsOf(c);
+  // No listener of ours speaks HTTP/2.
+  if (outgoing) mayBeQuiet(outgoing as ServerResponse);
 }
 
 /** Empty when a Request is handled without a socket. */

@@ -65,12 +65,12 @@ function createApiServer(api: Api, limits: ServeLimits): Server {
     hostname: 'localhost',
     errorHandler: (error) => answerError(new FlotillaError('invalid', `malformed request: ${messageOf(error)}`)),
   });
-  const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+  const answer = api.unread.inTurn((incoming, outgoing) => {
     outgoing.setHeader('Server', api.server);
     const asked = verdictOn(incoming.socket);
     if (asked === undefined) return void handle(incoming, outgoing);
     void asked.then((refusal) => (refusal === undefined ? handle(incoming, outgoing) : refuseUser(outgoing, refusal)));
-  };
+  });
   const server = createServer(
     {
       headersTimeout: limits.headTimeoutMs,
@@ -86,6 +86,7 @@ function createApiServer(api: Api, limits: ServeLimits): Server {
     answer,
   );
   server.timeout = limits.idleTimeoutMs;
+  api.unread.watch(server);
   const verdictOn = askAboutPeers(server, api.admitPeer);
   // Programs like socat close their side once they have sent the request; Node's own types do not know the setting.
   Object.assign(server, { httpAllowHalfOpen: true });

@@ -8,12 +8,16 @@ import {
   formatHostPort,
   type HostPort,
   listenWhenFree,
+  type UnreadLimits,
+  UnreadResponses,
 } from '../lib/index.ts';
 import { type Answer, type ConsulParts, text } from './exchange.ts';
 import { createRespond, type Respond } from './respond.ts';
 
 export interface ConsulOptions extends ConsulParts {
   readonly listen: readonly HostPort[];
+  /** Limits of what clients may leave unread; those of `UnreadResponses` unless given. */
+  readonly unread?: UnreadLimits;
 }
 
 export interface ConsulServer {
@@ -34,9 +38,10 @@ export async function serveConsul(options: ConsulOptions): Promise<ConsulServer>
   const { clock, log, listen } = options;
   const stopping = new AbortController();
   const respond = createRespond(options);
+  const unread = new UnreadResponses({ what: "Consul's API", log, ...options.unread });
   const servers: { readonly server: Server; readonly address: HostPort }[] = [];
   const open = async (wanted: HostPort) => {
-    const server = await start(wanted, { respond, stopping: stopping.signal, admitPeer: options.admitPeer });
+    const server = await start(wanted, { respond, unread, stopping: stopping.signal, admitPeer: options.admitPeer });
     const address = { host: wanted.host, port: (server.address() as AddressInfo).port };
     servers.push({ server, address });
     log.info("Consul's API answers", { address: formatHostPort(address) });
@@ -56,11 +61,12 @@ export async function serveConsul(options: ConsulOptions): Promise<ConsulServer>
 
 interface Serving {
   readonly respond: Respond;
+  readonly unread: UnreadResponses;
   readonly stopping: AbortSignal;
   readonly admitPeer: AdmitPeer | undefined;
 }
 
-async function start({ host, port }: HostPort, { respond, stopping, admitPeer }: Serving): Promise<Server> {
+async function start({ host, port }: HostPort, { respond, unread, stopping, admitPeer }: Serving): Promise<Server> {
   const server = createServer(
     {
       headersTimeout: HEAD_TIMEOUT_MS,
@@ -69,16 +75,17 @@ async function start({ host, port }: HostPort, { respond, stopping, admitPeer }:
       requireHostHeader: false,
       noDelay: true,
     },
-    (incoming, outgoing) => {
+    unread.inTurn((incoming, outgoing) => {
       const asked = verdictOn(incoming.socket);
       if (asked === undefined) return void handle(incoming, outgoing, { respond, stopping });
       void asked.then((refusal) => {
         if (refusal === undefined) void handle(incoming, outgoing, { respond, stopping });
         else send(incoming, outgoing, text(403, refusal));
       });
-    },
+    }),
   );
   const verdictOn = askAboutPeers(server, admitPeer);
+  unread.watch(server);
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
   // One connection that cannot be accepted is no reason to end.

@@ -1,7 +1,7 @@
 /** What the tests of Consul's API share: real machines on a real store, each with its API on a free port. */
 import { request } from 'node:http';
 import { openKv } from '../kv/index.ts';
-import { systemClock as clock, type Log, systemRandom as random, silentLog } from '../lib/index.ts';
+import { systemClock as clock, type Log, systemRandom as random, silentLog, type UnreadLimits } from '../lib/index.ts';
 import { type Catalog, ExternalNodes, openCatalog } from '../services/index.ts';
 import { machine, openTestStore, TestMachine } from '../services/test-services.ts';
 import { type ConsulServer, SessionKeeper, serveConsul } from './index.ts';
@@ -23,7 +23,11 @@ export interface TestConsulCluster {
 }
 
 /** A cluster of machines named `m1`, `m2`, …, the first of which leads; closed after the tests of the file. */
-export async function openTestConsul(count = 1, log: Log = silentLog): Promise<TestConsulCluster> {
+export async function openTestConsul(
+  count = 1,
+  log: Log = silentLog,
+  unread: UnreadLimits = {},
+): Promise<TestConsulCluster> {
   const store = await openTestStore();
   const cluster = store.newCluster();
   const machines: TestConsul[] = [];
@@ -54,7 +58,7 @@ export async function openTestConsul(count = 1, log: Log = silentLog): Promise<T
       random,
       log,
     };
-    const server = await serveConsul({ ...parts, listen });
+    const server = await serveConsul({ ...parts, listen, unread });
     const { port } = server.addresses[0]!;
     const close = async () => {
       closing.abort();

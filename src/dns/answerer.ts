@@ -32,22 +32,30 @@ export class Answerer {
     this.#zone = new Zone(this.#snapshot, options.datacenter);
   }
 
-  /** Calls `send` once, at once or later, unless the packet deserves no answer. */
-  answer(packet: Buffer, transport: Transport, send: (reply: Buffer) => void): void {
+  /** Calls `send` once, at once or later, unless the packet deserves no answer. Returns true when it will be later. */
+  answer(packet: Buffer, transport: Transport, send: (reply: Buffer) => void): boolean {
     const reply = this.#replyOrFailure(packet, transport);
-    if (reply instanceof Promise) void reply.then(send);
-    else if (reply) send(reply);
+    if (reply instanceof Promise) {
+      void reply.then(send);
+      return true;
+    }
+    if (reply) send(reply);
+    return false;
   }
 
   /** A fault of ours costs one answer, not all of fleetd. */
   #replyOrFailure(packet: Buffer, transport: Transport): Buffer | Promise<Buffer> | undefined {
-    try {
-      return this.#reply(packet, transport);
-    } catch (error) {
+    const failed = (error: unknown) => {
       this.#options.log.error('DNS question not answered', {
         error: error instanceof Error ? error.stack : String(error),
       });
       return errorReply(packet, RCODE.servFail);
+    };
+    try {
+      const reply = this.#reply(packet, transport);
+      return reply instanceof Promise ? reply.catch(failed) : reply;
+    } catch (error) {
+      return failed(error);
     }
   }
 

@@ -98,6 +98,8 @@ async function listenUdp({ host, port }: HostPort, answerer: Answerer): Promise<
     return closeSocket(socket);
   };
   socket.on('message', (packet, from) => {
+    // Port 0 asks for no response (RFC 768), and Node throws when told to send there.
+    if (from.port === 0) return;
     answerer.answer(packet, 'udp', (reply) => {
       // A recursor's answer may come when there is nothing left to send it by.
       if (open) socket.send(reply, from.port, from.address);

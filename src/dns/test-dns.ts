@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type HostPort, silentLog, systemClock, systemRandom } from '../lib/index.ts';
+import { type HostPort, type Log, silentLog, systemClock, systemRandom } from '../lib/index.ts';
 import { TestCatalog } from '../services/test-catalog.ts';
 import { type DnsServer, serveDns } from './index.ts';
 import { TYPE } from './message.ts';
@@ -14,7 +14,10 @@ export interface TestDns {
   close(): Promise<void>;
 }
 
-export async function startTestDns(recursors: () => readonly HostPort[] = () => []): Promise<TestDns> {
+export async function startTestDns(
+  recursors: () => readonly HostPort[] = () => [],
+  log: Log = silentLog,
+): Promise<TestDns> {
   const catalog = new TestCatalog();
   const server = await serveDns({
     catalog,
@@ -23,7 +26,7 @@ export async function startTestDns(recursors: () => readonly HostPort[] = () => 
     recursors,
     clock: systemClock,
     random: systemRandom,
-    log: silentLog,
+    log,
   });
   return { catalog, server, port: server.addresses[0]!.port, close: () => server.close() };
 }
