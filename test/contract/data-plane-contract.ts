@@ -16,6 +16,7 @@ import {
   until,
   upgrade,
 } from './data-plane-harness.ts';
+import { lostMachineContract } from './data-plane-lost.ts';
 import { misbehavingBackends } from './data-plane-misbehaving.ts';
 import { requestTricks } from './data-plane-tricks.ts';
 import { unusualContract } from './data-plane-unusual.ts';
@@ -26,6 +27,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     headersContract(open);
     balancingContract(open);
     failureContract(open);
+    lostMachineContract(open);
     streamingContract(open);
     upgradeContract(open);
     hostileContract(open);

@@ -7,6 +7,7 @@ import type { Outcome } from '../e2e/steady-requests.ts';
 import { Fleet, fleetProblem } from './fleet.ts';
 import type { Machine } from './machine.ts';
 import { NODE } from './machine-set.ts';
+import { hasProgram } from './run.ts';
 
 const PORTS = [8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009];
 const AGENT_TTL_MS = 5000;
@@ -38,43 +39,52 @@ class Load {
   }
 }
 
-describe('a machine with three of nine instances is gone in silence', { skip: fleetProblem() ?? false }, () => {
-  let fleet: Fleet;
-  before(async () => {
-    fleet = await Fleet.open({ machines: 3, settings: [`agent_ttl=${AGENT_TTL_MS}ms`] });
-    await fleet.submit('web@.service', WEB);
-    await fleet.ok('start', ...PORTS.map((port) => `web@${port}`));
-  });
-  after(() => fleet?.[Symbol.asyncDispose]());
+function problemOf(plane: string): string | false {
+  const missing =
+    plane === 'haproxy' && !hasProgram('haproxy') ? 'haproxy is not installed (apt install haproxy)' : undefined;
+  return fleetProblem() ?? missing ?? false;
+}
 
-  /** How many backends of the service are at each machine, as the router of one says. */
-  const backendsAt = async (router: Machine): Promise<readonly number[]> => {
-    const { stdout, status } = await fleet.fleetctl(['router', 'routes', '-o', 'json'], router);
-    if (status !== 0) return [];
-    const { routes } = JSON.parse(stdout) as { routes: { host: string; backends: { machine: string }[] }[] };
-    const backends = routes.find(({ host }) => host === 'web.*')?.backends ?? [];
-    return fleet.machines.map(({ machineId }) => backends.filter(({ machine }) => machine === machineId).length);
-  };
+for (const plane of ['process', 'haproxy'])
+  describe(`a machine with three of nine instances is gone in silence, router=${plane}`, {
+    skip: problemOf(plane),
+  }, () => {
+    let fleet: Fleet;
+    before(async () => {
+      fleet = await Fleet.open({ machines: 3, settings: [`agent_ttl=${AGENT_TTL_MS}ms`, `router=${plane}`] });
+      await fleet.submit('web@.service', WEB);
+      await fleet.ok('start', ...PORTS.map((port) => `web@${port}`));
+    });
+    after(() => fleet?.[Symbol.asyncDispose]());
 
-  test('requests through another one lose nothing', async () => {
-    const [router, , victim] = fleet.machines as [Machine, Machine, Machine];
-    await fleet.until('three instances each', async () => (await backendsAt(router)).join() === '3,3,3');
-    const load = new Load(fleet, router);
-    await sleep(1000);
-    const cutAtMs = Date.now();
-    await victim.cut();
-    await fleet.until('its routes are gone', async () => (await backendsAt(router))[2] === 0);
-    const changedMs = Date.now() - cutAtMs;
-    await sleep(3000);
-    const { outcomes, open } = await load.stop();
-    const failed = outcomes.filter(({ result }) => result !== 200);
-    const longestMs = Math.round(Math.max(...outcomes.map(({ tookMs }) => tookMs)));
-    const slow = outcomes.filter(({ tookMs }) => tookMs > 500).length;
-    console.log(`${outcomes.length} requests, ${failed.length} failed; the routes changed after ${changedMs} ms`);
-    console.log(`${slow} took more than half a second, the longest ${longestMs} ms`);
-    assert.deepEqual(failed, []);
-    assert.equal(open, 0);
-    assert.ok(outcomes.length > PER_SECOND, `${outcomes.length} requests`);
-    assert.ok(changedMs < AGENT_TTL_MS + 3000);
+    /** How many backends of the service are at each machine, as the router of one says. */
+    const backendsAt = async (router: Machine): Promise<readonly number[]> => {
+      const { stdout, status } = await fleet.fleetctl(['router', 'routes', '-o', 'json'], router);
+      if (status !== 0) return [];
+      const { routes } = JSON.parse(stdout) as { routes: { host: string; backends: { machine: string }[] }[] };
+      const backends = routes.find(({ host }) => host === 'web.*')?.backends ?? [];
+      return fleet.machines.map(({ machineId }) => backends.filter(({ machine }) => machine === machineId).length);
+    };
+
+    test('requests through another one lose nothing', async () => {
+      const [router, , victim] = fleet.machines as [Machine, Machine, Machine];
+      await fleet.until('three instances each', async () => (await backendsAt(router)).join() === '3,3,3');
+      const load = new Load(fleet, router);
+      await sleep(1000);
+      const cutAtMs = Date.now();
+      await victim.cut();
+      await fleet.until('its routes are gone', async () => (await backendsAt(router))[2] === 0);
+      const changedMs = Date.now() - cutAtMs;
+      await sleep(3000);
+      const { outcomes, open } = await load.stop();
+      const failed = outcomes.filter(({ result }) => result !== 200);
+      const longestMs = Math.round(Math.max(...outcomes.map(({ tookMs }) => tookMs)));
+      const slow = outcomes.filter(({ tookMs }) => tookMs > 500).length;
+      console.log(`${outcomes.length} requests, ${failed.length} failed; the routes changed after ${changedMs} ms`);
+      console.log(`${slow} took more than half a second, the longest ${longestMs} ms`);
+      assert.deepEqual(failed, []);
+      assert.equal(open, 0);
+      assert.ok(outcomes.length > PER_SECOND, `${outcomes.length} requests`);
+      assert.ok(changedMs < AGENT_TTL_MS + 3000);
+    });
   });
-});

@@ -4,11 +4,12 @@ import path from 'node:path';
 import { type Clock, FlotillaError, type Log, messageOf } from '../../lib/index.ts';
 import { type CertificateFile, watchCertificates } from '../certificate-files.ts';
 import type { BackendReport, DataPlane, RouterSettings } from '../data-plane.ts';
-import type { RouteTable } from '../route-table.ts';
+import type { Backend, RouteTable } from '../route-table.ts';
 import { checkConfiguration, startHaproxy } from './haproxy-process.ts';
 import { renderHaproxy, renderIndex } from './render-haproxy.ts';
 import { askHaproxy, readStats, renewCertificates } from './runtime-api.ts';
 import { assignSlots, haveSameShape, type Section } from './slots.ts';
+import { readWaitingRequests } from './waiting-requests.ts';
 
 export interface HaproxyPlaneOptions {
   readonly settings: RouterSettings;
@@ -86,7 +87,7 @@ class HaproxyPlane implements DataPlane {
   }
 
   use(table: RouteTable): Promise<void> {
-    return this.#inTurn(() => this.#change(assignSlots(table.routes, this.#sections)));
+    return this.#inTurn(() => this.#use(table));
   }
 
   #inTurn(step: () => Promise<void>): Promise<void> {
@@ -97,11 +98,34 @@ class HaproxyPlane implements DataPlane {
     return turn;
   }
 
-  async #change(sections: readonly Section[]): Promise<void> {
-    if (!haveSameShape(sections, this.#sections)) return this.#configure(sections);
+  async #use({ routes, machines }: RouteTable): Promise<void> {
+    const before = this.#sections;
+    const sections = assignSlots(routes, before);
+    const lost = lostServers(before, sections, new Set(machines));
+    if (haveSameShape(sections, before)) await this.#tell(sections);
+    else if (lost.size > 0) await this.#tell(vacate(before, lost));
+    await this.#moveRequests(lost);
+    if (!haveSameShape(sections, before)) await this.#configure(sections);
+  }
+
+  async #tell(sections: readonly Section[]): Promise<void> {
     const commands = sections.flatMap((section, index) => commandsFor(section, this.#sections[index]!));
     if (commands.length > 0) refuseComplaints(await askHaproxy(this.#socket, commands));
     this.#sections = sections;
+  }
+
+  /**
+   * Takes requests back from servers of lost machines, from which no response will come: ended while its response has not
+   * begun, a request that may be repeated is for HAProxy one to retry (`retry-on empty-response`), on another server.
+   */
+  async #moveRequests(lost: ReadonlySet<string>): Promise<void> {
+    if (lost.size === 0) return;
+    const waiting = readWaitingRequests(await askHaproxy(this.#socket, ['show sess all']), lost);
+    if (waiting.length === 0) return;
+    await askHaproxy(
+      this.#socket,
+      waiting.map((id) => `shutdown session ${id}`),
+    );
   }
 
   /** Written aside, checked, then put in place: what runs is always what stands there. */
@@ -192,6 +216,27 @@ function commandsFor(section: Section, before: Section): string[] {
       `set server ${server} state ready`,
       `set server ${server} health up`,
     ];
+  });
+}
+
+/** The servers, `SECTION/sN`, whose backends have gone with their machines. */
+function lostServers(
+  before: readonly Section[],
+  after: readonly Section[],
+  machines: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const kept = new Set(after.flatMap(({ slots }) => slots));
+  const isLost = (slot: Backend | undefined) => slot !== undefined && !kept.has(slot) && !machines.has(slot.machine);
+  return new Set(
+    before.flatMap(({ name, slots }) => slots.flatMap((slot, index) => (isLost(slot) ? [`${name}/s${index}`] : []))),
+  );
+}
+
+/** The sections with these servers free. */
+function vacate(sections: readonly Section[], servers: ReadonlySet<string>): Section[] {
+  return sections.map((section) => {
+    const slots = section.slots.map((slot, index) => (servers.has(`${section.name}/s${index}`) ? undefined : slot));
+    return { ...section, slots };
   });
 }
 

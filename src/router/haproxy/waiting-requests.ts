@@ -1,0 +1,17 @@
+/** `meth=` in the answer to `show sess`: GET, HEAD, OPTIONS, PUT, DELETE and TRACE may be repeated (RFC 9110, 9.2.2). */
+const REPEATABLE_METHODS: ReadonlySet<string> = new Set(['0', '1', '2', '4', '5', '6']);
+
+/**
+ * Reads the answer to `show sess all`: the ids of requests that these servers have in full, that may be repeated, and of
+ * whose response nothing has come. Streams under way and uploads are left alone.
+ */
+export function readWaitingRequests(dump: string, servers: ReadonlySet<string>): string[] {
+  return dump.split(/\n(?=0x)/).flatMap((text) => {
+    const [, id] = /^(0x[0-9a-f]+): /.exec(text) ?? [];
+    const [, section] = /^ +backend=(\S+) /m.exec(text) ?? [];
+    const [, server] = /^ +server=(\S+) /m.exec(text) ?? [];
+    const [, method = ''] = /^ +txn=\S+ flags=\S+ meth=(\d+) status=-1 req\.st=MSG_DONE /m.exec(text) ?? [];
+    const waits = servers.has(`${section}/${server}`) && REPEATABLE_METHODS.has(method);
+    return id !== undefined && waits ? [id] : [];
+  });
+}
