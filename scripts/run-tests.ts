@@ -55,7 +55,7 @@ interface FileResult {
 
 /** Test files below the given folders, the slow end-to-end ones first so that they do not run alone at the end. */
 export function findTests(folders: readonly string[]): string[] {
-  const patterns = folders.flatMap((at) => (at.endsWith('.ts') ? [at] : [`${at.replace(/\/+$/, '')}/**/*.test.ts`]));
+  const patterns = folders.flatMap((at) => (at.endsWith('.ts') ? [at] : [path.join(at, '**/*.test.ts')]));
   const files = globSync(patterns, { cwd: root, exclude: (name) => name === 'node_modules' });
   return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }

@@ -1,4 +1,4 @@
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError, trimEnd } from '../lib/index.ts';
 
 /** Where an API server listens. */
 export type Endpoint =
@@ -64,7 +64,7 @@ function tcpEndpoint(text: string, scheme: 'http' | 'https'): Endpoint {
     tls,
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
-    prefix: url.pathname.replace(/\/+$/, ''),
+    prefix: trimEnd(url.pathname, '/'),
   };
 }
 

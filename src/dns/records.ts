@@ -25,7 +25,9 @@ export function addressRecord(name: string, address: string): DnsRecord | undefi
 /** The host name that an address is, in lower case and without the last dot; undefined when it is none. */
 export function hostName(address: string): string | undefined {
   const name = address.toLowerCase().replace(/\.$/, '');
-  return isDnsName(name) && /[a-z][^.]*$/.test(name) && !name.includes(':') ? name : undefined;
+  return isDnsName(name) && /[a-z]/.test(name.slice(name.lastIndexOf('.') + 1)) && !name.includes(':')
+    ? name
+    : undefined;
 }
 
 /** True when every label fits into a message. */
@@ -56,11 +58,17 @@ export function addressBytes(address: string): Buffer | undefined {
   return address.includes(':') ? ipv6Bytes(address) : undefined;
 }
 
+/** The last group of an IPv6 address, as two when it is written like an IPv4 address. */
+function withoutDots(group: string): string {
+  if (!group.includes('.')) return group;
+  const bytes = addressBytes(group);
+  return bytes ? `${bytes.readUInt16BE(0).toString(16)}:${bytes.readUInt16BE(2).toString(16)}` : 'x';
+}
+
 function ipv6Bytes(address: string): Buffer | undefined {
-  const plain = address.replace(/%.*$/, '').replace(/\d+(\.\d+){3}$/, (dotted) => {
-    const bytes = addressBytes(dotted);
-    return bytes ? `${bytes.readUInt16BE(0).toString(16)}:${bytes.readUInt16BE(2).toString(16)}` : 'x';
-  });
+  const [unzoned = ''] = address.split('%', 1);
+  const end = unzoned.lastIndexOf(':') + 1;
+  const plain = unzoned.slice(0, end) + withoutDots(unzoned.slice(end));
   const halves = plain.split('::');
   const [head = [], tail = []] = halves.map((half) => (half === '' ? [] : half.split(':')));
   const missing = 8 - head.length - tail.length;

@@ -49,7 +49,7 @@ export function readSetting(text: string): Given {
 }
 
 function readPair(flag: string, text: string): Given {
-  const [, key = '', value = ''] = /^([^=\s,]+)\s*=\s*(.*)$/s.exec(text) ?? [];
+  const [, key = '', value = ''] = /^([^=\s,]+)\s*=(.*)$/s.exec(text) ?? [];
   if (key === '') throw usage(`${flag}: ${JSON.stringify(text)} is not KEY=VALUE`);
   if (/[\r\n]/.test(text)) throw usage(`${flag}: a value is one line`);
   return { key, value: value.trim() };

@@ -5,7 +5,7 @@ export interface HostPort {
 }
 
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
-const IPV6 = /^[0-9a-f:]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
+const IPV6 = /^[0-9a-f]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
 
 /** Reads ADDRESS:PORT, [IPV6]:PORT or :PORT (all addresses); undefined when it is none of them. */
 export function parseHostPort(text: string): HostPort | undefined {

@@ -18,6 +18,7 @@ export * from './repeated-failure.ts';
 export * from './row-of.ts';
 export * from './shown-text.ts';
 export * from './sync-directory.ts';
+export * from './trim-end.ts';
 export * from './unread-responses.ts';
 export * from './version.ts';
 export * from './wrap-text.ts';

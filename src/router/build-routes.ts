@@ -5,10 +5,8 @@ import { type Backend, originOf, type Route, type RouteProblem, type RouteTable,
 /** Services with this tag answer as `NAME.*`. */
 const ROUTED_TAG = 'http';
 const MAX_HOST_LENGTH = 253;
-const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?';
-const NAME = `${LABEL}(?:\\.${LABEL})*`;
-const HOST = new RegExp(`^(?:(?:\\*\\.)?${NAME}|${NAME}\\.\\*)$`);
-const HOST_NAME = new RegExp(`^${NAME}\\.?$`, 'i');
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
+const LABEL_OF_ADDRESS = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i;
 /** What may stand in a path without being escaped, so that no plane has to escape it. */
 const PATH = /^\/[\w\-.~!$&'()*+,;=:@/%]*$/;
 
@@ -67,9 +65,18 @@ function admit(claim: Claim, claims: Map<string, Claim>, problems: RouteProblem[
   else problems.push({ host, path, service, reason });
 }
 
+/** A host name, or one with `*` in place of its first label or of what follows. */
+function isHostPattern(host: string): boolean {
+  return isHostName(host.startsWith('*.') ? host.slice(2) : host.endsWith('.*') ? host.slice(0, -2) : host);
+}
+
+function isHostName(name: string, label = LABEL): boolean {
+  return name.split('.').every((part) => label.test(part));
+}
+
 /** Why no request could ever be for it, or why it must not stand in another program's configuration. */
 function flawOf({ host, path }: Claim): string | undefined {
-  if (host.length > MAX_HOST_LENGTH || !HOST.test(host)) return 'that is not a host name';
+  if (host.length > MAX_HOST_LENGTH || !isHostPattern(host)) return 'that is not a host name';
   return PATH.test(path) ? undefined : 'that is not a path: it begins with / and has no spaces';
 }
 
@@ -90,7 +97,11 @@ function routeOf({ host, path, service, instances }: Claim, { nodes }: CatalogSn
  * all the others.
  */
 function canBeAsked(address: string, port: number): boolean {
-  return port > 0 && (isIP(address) !== 0 || HOST_NAME.test(address)) && URL.canParse(originOf({ address, port }));
+  return (
+    port > 0 &&
+    (isIP(address) !== 0 || isHostName(address.replace(/\.$/, ''), LABEL_OF_ADDRESS)) &&
+    URL.canParse(originOf({ address, port }))
+  );
 }
 
 /** `route`, made of as much of `before` as is the same. */

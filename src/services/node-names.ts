@@ -1,3 +1,5 @@
+import { trimEnd } from '../lib/index.ts';
+
 /** What naming a machine needs of it. */
 export interface Nameable {
   readonly id: string;
@@ -24,10 +26,9 @@ export function nodeNames(machines: Iterable<Nameable>): ReadonlyMap<string, str
 }
 
 function dnsLabel(hostName: string): string {
-  return hostName
+  const label = hostName
     .split('.')[0]!
     .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 50);
+    .replace(/[^a-z0-9-]+/g, '-');
+  return trimEnd(label.replace(/^-+/, ''), '-').slice(0, 50);
 }

@@ -1,4 +1,4 @@
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError, trimEnd } from '../lib/index.ts';
 import { isTemplateName } from '../model/index.ts';
 
 /** A unit's name taken apart: `foo@1.service` has prefix `foo`, instance `1`, suffix `service`. */
@@ -75,7 +75,7 @@ export function templateOf(unit: UnitName): string | undefined {
  * ends in one of the suffixes which the command line knows. The result is not validated.
  */
 export function cliUnitName(arg: string): string {
-  const base = arg.replace(/\/+$/, '').replace(/^.*\//s, '');
+  const base = trimEnd(arg, '/').replace(/^.*\//s, '');
   return CLI_SUFFIX.test(base) ? base : `${base}.service`;
 }
 

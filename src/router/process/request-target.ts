@@ -20,7 +20,7 @@ export function targetOf(request: IncomingMessage): Target | undefined {
   const url = request.url!;
   if (url[0] === '/') return target(hostHeader(request), url);
   if (url === '*') return target(hostHeader(request), '/');
-  const [, authority, path] = /^https?:\/\/([^/?#]*)([^#]*)$/i.exec(url) ?? [];
+  const [, authority, path] = /^https?:\/\/([^/?#]*)((?:[/?][^#]*)?)$/i.exec(url) ?? [];
   if (authority === undefined || hostHeader(request) === undefined) return undefined;
   return target(authority, path!.startsWith('/') ? path! : `/${path}`);
 }

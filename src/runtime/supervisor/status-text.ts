@@ -90,7 +90,7 @@ function agoText(ms: number): string {
 
 function spanText(ms: number): string {
   if (ms < SECOND) return `${Math.floor(ms)}ms`;
-  if (ms < MINUTE) return `${(ms / SECOND).toFixed(3).replace(/\.?0+$/, '')}s`;
+  if (ms < MINUTE) return `${Number((ms / SECOND).toFixed(3))}s`;
   if (ms < HOUR) return `${whole(ms, MINUTE)}min ${whole(ms % MINUTE, SECOND)}s`;
   return `${whole(ms, HOUR)}h ${whole(ms % HOUR, MINUTE)}min`;
 }

@@ -1,4 +1,4 @@
-import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
+import { type Clock, FlotillaError, type Log, messageOf, type Random, trimEnd } from '../../lib/index.ts';
 import { parseUnitFile } from '../../unitfile/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
 import { linesOfProgram, runProgram } from './programs.ts';
@@ -177,7 +177,7 @@ class SystemdRuntime implements UnitRuntime {
     const count = lines === undefined ? [] : ['--lines', String(lines)];
     const args = [...this.#scope, 'status', '--full', '--no-pager', ...count, '--', name];
     const { text, exitCode } = await runProgram('systemctl', args);
-    return { text: text.replace(/\n+$/, ''), exitCode };
+    return { text: trimEnd(text, '\n'), exitCode };
   }
 
   async *logs(name: string, { lines, follow, output, signal }: LogsOptions): AsyncGenerator<string> {

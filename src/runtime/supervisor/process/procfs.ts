@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { readStat } from '../../../lib/index.ts';
+import { readStat, trimEnd } from '../../../lib/index.ts';
 
 export { isRunning, isZombie, type ProcessId, type ProcessStat, readStat } from '../../../lib/index.ts';
 
@@ -12,7 +12,7 @@ export function listPids(): number[] {
 /** The command line with its arguments joined by blanks, `[name]` when it has none. */
 export function readCommandLine(pid: number): string | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '').replaceAll('\0', ' ');
+    const text = trimEnd(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '\0').replaceAll('\0', ' ');
     return text || `[${readStat(pid)?.comm ?? ''}]`;
   } catch {
     return undefined;

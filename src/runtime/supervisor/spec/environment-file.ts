@@ -1,3 +1,5 @@
+import { trimEnd } from '../../../lib/index.ts';
+
 /** Where in a file the reader is, as in parse_env_file() of systemd: each character leads from one state to another. */
 type State =
   | 'before-name'
@@ -109,7 +111,7 @@ class EnvironmentFileReader {
   };
 
   #push(): State {
-    this.assignments.push([this.#name.replace(/[ \t\n\r]+$/, ''), this.#value.slice(0, this.#kept)]);
+    this.assignments.push([trimEnd(this.#name, BLANKS), this.#value.slice(0, this.#kept)]);
     this.#value = '';
     this.#kept = undefined;
     return 'before-name';
