@@ -163,6 +163,8 @@ test('unfold reads a value as systemd does', () => {
   assert.equal(unfold('one \\\n  two\\\nthree'), 'one    two three');
   assert.equal(unfold('one \\\n# why \\\n two'), 'one   two');
   assert.equal(unfold('one \\\n'), 'one');
+  assert.equal(unfold('one \\\ntwo\\\\'), 'one  two\\\\');
+  assert.equal(unfold('one \\\\\\\ntwo'), 'one \\\\ two');
 });
 
 test('splitQuoted keeps quoted blanks together', () => {
