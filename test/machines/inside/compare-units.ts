@@ -16,7 +16,7 @@ const BATCH = 200;
 const NOT_COMPARED = /^(?:INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|LANG|PATH|PWD)=/;
 /** Files that systemd makes something of, and that are refused here with a named reason, rather than run in part. */
 const REFUSED_BY_DESIGN =
-  /no specifier|specifier %. needs systemd|blanks stand behind|carriage return|NUL|quote that is not closed|names no |Failed to load environment file|absolute path or a bare name|names a directory/;
+  /specifier %. needs systemd|blanks stand behind|carriage return|NUL|Failed to load environment file/;
 /** Ends what one command reported; no text in UTF-8 holds it. */
 const END = '\xff';
 const SCRIPT = `#!/bin/sh

@@ -58,8 +58,13 @@ export const SERVICE_DIRECTIVES: Readonly<Record<string, Directive>> = {
     EXEC_PHASES.map((phase): [string, Directive] => [
       phase,
       (draft, value) => {
-        if (value === '') draft.exec[phase] = [];
-        else draft.exec[phase].push(...parseExecLine(value, draft.expand));
+        if (value === '') {
+          draft.exec[phase] = [];
+          return;
+        }
+        const { commands, ignored } = parseExecLine(value, draft.expand);
+        draft.exec[phase].push(...commands);
+        if (ignored !== undefined) draft.notes.push(`${phase}= ignores ${ignored}`);
       },
     ]),
   ),

@@ -118,14 +118,15 @@ function finishService(draft: UnitDraft): ServiceSpec {
   };
 }
 
-function checkService({ service, exec }: UnitDraft): void {
+function checkService({ service, exec, notes }: UnitDraft): void {
+  const ignored = notes.filter((note) => note.startsWith('ExecStart= ')).map((note) => `; ${note}`);
+  const missing = (sentence: string) => new RangeError([sentence, ...ignored].join(''));
   const oneshot = service.type === 'oneshot';
   if (exec.ExecStart.length === 0 && exec.ExecStop.length === 0)
-    throw new RangeError('it has neither ExecStart= nor ExecStop=');
-  if (!oneshot && exec.ExecStart.length === 0)
-    throw new RangeError(`it has no ExecStart=, which Type=${service.type} needs`);
+    throw missing('it has neither ExecStart= nor ExecStop=');
+  if (!oneshot && exec.ExecStart.length === 0) throw missing(`it has no ExecStart=, which Type=${service.type} needs`);
   if (exec.ExecStart.length === 0 && !service.remainAfterExit) {
-    throw new RangeError('it has no ExecStart=, and without RemainAfterExit=yes there is nothing to start');
+    throw missing('it has no ExecStart=, and without RemainAfterExit=yes there is nothing to start');
   }
   if (!oneshot && exec.ExecStart.length > 1) {
     throw new RangeError('it has more than one ExecStart=, which only Type=oneshot may have');

@@ -1,5 +1,5 @@
-import type { ExpandSpecifiers } from './specifiers.ts';
-import { readWords, splitWords, type Word } from './words.ts';
+import { type ExpandSpecifiers, UnknownSpecifier } from './specifiers.ts';
+import { readWords, type Word } from './words.ts';
 
 /** One command of an Exec line. Variables are still to be expanded: their values are known only when it runs. */
 export interface ExecCommand {
@@ -17,36 +17,61 @@ export interface ExecCommand {
   readonly privileged: boolean;
 }
 
-/** The commands of one Exec line (`;` separates several). Throws a RangeError with what is wrong. */
-export function parseExecLine(line: string, expand: ExpandSpecifiers): readonly ExecCommand[] {
-  const words = splitWords(line);
-  if (words === undefined) throw new RangeError(`has a quote that is not closed: ${line}`);
+/** The commands of one Exec line, and what of it is passed over, with the reason. */
+export interface ExecLine {
+  readonly commands: readonly ExecCommand[];
+  readonly ignored?: string;
+}
+
+/** Says what is wrong with a command; systemd passes over a command like that when it begins with `-`. */
+class WrongCommand extends RangeError {}
+
+/**
+ * Reads one Exec line (`;` separates commands) as systemd does: a command that is wrong makes the unit wrong, or, when it
+ * begins with `-` or its first word has an open quote, ends the line before it. Throws a RangeError with what is wrong.
+ */
+export function parseExecLine(line: string, expand: ExpandSpecifiers): ExecLine {
+  const { words, complete } = readWords(line, 'lenient');
   const commands: ExecCommand[] = [];
   let from = 0;
   for (let at = 0; at <= words.length; at++) {
     if (at < words.length && words[at]!.raw !== ';') continue;
-    if (at > from) commands.push(parseCommand(words.slice(from, at), expand));
+    const own = words.slice(from, at);
     from = at + 1;
+    const unclosed = at === words.length && !complete;
+    if (own.length === 0 && unclosed) return { commands, ignored: `a quote that is not closed: ${line}` };
+    if (own.length === 0) continue;
+    try {
+      if (unclosed) throw new WrongCommand(`has a quote that is not closed: ${line}`);
+      commands.push(parseCommand(own, expand));
+    } catch (error) {
+      const passedOver = error instanceof WrongCommand || error instanceof UnknownSpecifier;
+      if (!passedOver || !prefixOf(own[0]!).includes('-')) throw error;
+      return { commands, ignored: `"${own[0]!.raw}" and what follows it: ${error.message}` };
+    }
   }
-  if (commands.length === 0) throw new RangeError('names no command');
-  return commands;
+  return commands.length === 0 ? { commands, ignored: `${line}: no command` } : { commands };
+}
+
+function prefixOf(word: Word): string {
+  return /^[-@:+!]*/.exec(word.text)![0];
 }
 
 function parseCommand(words: readonly Word[], expand: ExpandSpecifiers): ExecCommand {
   const [first, ...rest] = words;
-  const prefix = /^[-@:+!]*/.exec(first!.text)![0];
+  const prefix = prefixOf(first!);
   const path = expand(first!.text.slice(prefix.length));
-  if (path === '') throw new RangeError(`names no program: ${first!.raw}`);
+  if (path === '') throw new WrongCommand(`names no program: ${first!.raw}`);
   // string_is_safe() of systemd.
   if (/[\x00-\x1f\x7f"'\\]/.test(path))
-    throw new RangeError(`has special characters in a program's name: ${first!.raw}`);
+    throw new WrongCommand(`has special characters in a program's name: ${first!.raw}`);
   if (path.includes('/') && !path.startsWith('/')) {
-    throw new RangeError(`takes an absolute path or a bare name, not "${path}"`);
+    throw new WrongCommand(`takes an absolute path or a bare name, not "${path}"`);
   }
-  if (path.endsWith('/')) throw new RangeError(`names a directory: "${path}"`);
+  if (path.endsWith('/')) throw new WrongCommand(`names a directory: "${path}"`);
   const args = rest.map((word) => (word.raw === '\\;' ? ';' : expand(word.text)));
   const argv0 = prefix.includes('@') ? args.shift() : undefined;
-  if (prefix.includes('@') && argv0 === undefined) throw new RangeError(`has "@" but no argv[0]: ${first!.raw}`);
+  if (prefix.includes('@') && argv0 === undefined) throw new WrongCommand(`has "@" but no argv[0]: ${first!.raw}`);
   return {
     path,
     args,

@@ -6,9 +6,16 @@ import { type ExecCommand, expandArgv, parseExecLine } from './exec-command.ts';
 import { describeExit, isCleanExit } from './exit-status.ts';
 import { specifiersOf, unescapeUnitName } from './specifiers.ts';
 import { parseBoolean, parseSignal, parseTimeSpanMs, signalName } from './values.ts';
-import { splitWords } from './words.ts';
+import { readWords } from './words.ts';
 
 const same = (text: string) => text;
+const FACTS = { machineId: 'm1', bootId: 'b1', hostname: 'host.example', runtimeDirectory: '/run' };
+
+/** The words of an Exec line; undefined when a quote is not closed. */
+function splitWords(line: string): readonly string[] | undefined {
+  const { words, complete } = readWords(line, 'lenient');
+  return complete ? words.map(({ text }) => text) : undefined;
+}
 
 test('time spans are read as systemd.time(7) writes them', () => {
   const cases: readonly (readonly [string, number | undefined])[] = [
@@ -55,12 +62,7 @@ test('words are split with quotes and escapes', () => {
     ['\\d', ['\\d']],
     ['"open', undefined],
   ];
-  for (const [line, expected] of cases)
-    assert.deepEqual(
-      splitWords(line)?.map((word) => word.text),
-      expected,
-      line,
-    );
+  for (const [line, expected] of cases) assert.deepEqual(splitWords(line), expected, line);
 });
 
 test('any words survive being quoted', () => {
@@ -68,10 +70,7 @@ test('any words survive being quoted', () => {
   fc.assert(
     fc.property(fc.array(word), (words) => {
       const line = words.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(' ');
-      assert.deepEqual(
-        splitWords(line)?.map(({ text }) => text),
-        words,
-      );
+      assert.deepEqual(splitWords(line), words);
     }),
   );
 });
@@ -98,31 +97,59 @@ describe('Exec lines', () => {
     ['/bin/x ; \\q', /special characters/],
     ['bin/x', /absolute path or a bare name/],
     ['/bin/', /names a directory/],
-    ['-', /names no program/],
+    [':', /names no program/],
     ['@/bin/sh', /no argv\[0\]/],
     ['/bin/echo "x', /quote that is not closed/],
-    [';', /names no command/],
   ];
   for (const [line, expected] of cases) {
     test(line, () => {
       if (expected instanceof RegExp) assert.throws(() => parseExecLine(line, same), expected);
-      else assert.partialDeepStrictEqual(parseExecLine(line, same), expected);
+      else assert.partialDeepStrictEqual(parseExecLine(line, same).commands, expected);
     });
   }
+
+  const passedOver: readonly (readonly [string, RegExp])[] = [
+    ['/bin/x ; -a\\x01 ; /bin/y', /special characters/],
+    ['/bin/x ; -./y ; /bin/y', /absolute path or a bare name/],
+    ['/bin/x ; -/y/', /names a directory/],
+    ['/bin/x ; -', /names no program/],
+    ['/bin/x ; -@/bin/y ; /bin/z', /no argv\[0\]/],
+    ['/bin/x ; -/bin/y "z', /quote that is not closed/],
+    ['/bin/x ; "z', /quote that is not closed/],
+    ['/bin/x ; -/bin/%z ; /bin/y', /there is no specifier %z/],
+  ];
+  for (const [line, expected] of passedOver) {
+    test(`${line} runs what stands before the wrong command`, () => {
+      const { commands, ignored } = parseExecLine(line, specifiersOf('a.service', FACTS));
+      assert.deepEqual(
+        commands.map(({ path }) => path),
+        ['/bin/x'],
+      );
+      assert.match(ignored!, expected);
+      if (line.includes('-')) {
+        const strict = line.replace('-', ':');
+        assert.throws(() => parseExecLine(strict, specifiersOf('a.service', FACTS)), expected);
+      }
+    });
+  }
+
+  test('what needs systemd is refused, whatever its prefix', () => {
+    assert.throws(() => parseExecLine('/bin/x ; -/bin/y %o', specifiersOf('a.service', FACTS)), /needs systemd/);
+  });
 
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it is systemd's notation
   const LINE = '/x $ONE $WORDS ${WORDS} a${ONE}b $EMPTY $NONE ${NONE} $$ONE a$ONE $ $(x)';
 
   test('variables are expanded as a whole word, inside of words, or not at all', () => {
     const environment = { ONE: '1', WORDS: 'a  "b c"', EMPTY: '' };
-    const [command] = parseExecLine(LINE, same);
+    const [command] = parseExecLine(LINE, same).commands;
     const expected = ['1', 'a', 'b c', 'a  "b c"', 'a1b', '', '$ONE', 'a$ONE'];
     assert.deepEqual(expandArgv(command!, environment).slice(1), expected);
   });
 
   test('variables are expanded as systemd 252 expands them', () => {
     const environment = { RE: '--m=^\\d+\\s', HALF: '"a b', END: 'a\\', 'A B': 'never', X: '1' };
-    const argsOf = (line: string) => expandArgv(parseExecLine(`/x ${line}`, same)[0]!, environment).slice(1);
+    const argsOf = (line: string) => expandArgv(parseExecLine(`/x ${line}`, same).commands[0]!, environment).slice(1);
     // biome-ignore-start lint/suspicious/noTemplateCurlyInString: it is systemd's notation
     assert.deepEqual(argsOf('$RE'), ['--m=^d+s']);
     assert.deepEqual(argsOf('$HALF $END'), ['a b', 'a']);
@@ -130,16 +157,15 @@ describe('Exec lines', () => {
     assert.deepEqual(argsOf('a${X:-y}b a${:X}b ${X'), ['a${X:-y}b', 'a${:X}b', '${X']);
     assert.deepEqual(argsOf('a$-${X} ${X}$$${X} ${$$'), ['a$-1', '1$1', '${$$']);
     // biome-ignore-end lint/suspicious/noTemplateCurlyInString: it is systemd's notation
-    assert.deepEqual(expandArgv(parseExecLine('@/x $X a', same)[0]!, environment), ['1', 'a']);
+    assert.deepEqual(expandArgv(parseExecLine('@/x $X a', same).commands[0]!, environment), ['1', 'a']);
   });
 });
 
 test('specifiers know the unit’s name in all its parts', () => {
-  const facts = { machineId: 'm1', bootId: 'b1', hostname: 'host.example', runtimeDirectory: '/run' };
-  const expand = specifiersOf('a-b@x-\\x2dy.service', facts);
+  const expand = specifiersOf('a-b@x-\\x2dy.service', FACTS);
   assert.equal(expand('%n %N %p %P %i %I'), 'a-b@x-\\x2dy.service a-b@x-\\x2dy a-b a/b x-\\x2dy x/-y');
   assert.equal(expand('%H %l %m %b %t %% 100%%n'), 'host.example host m1 b1 /run % 100%n');
-  assert.equal(specifiersOf('plain.service', facts)('%i|%I|%p|%j'), '||plain|plain');
+  assert.equal(specifiersOf('plain.service', FACTS)('%i|%I|%p|%j'), '||plain|plain');
   assert.equal(expand('50% %- %'), '50% %- %');
   assert.throws(() => expand('+%F'), /no specifier %F: write %%F/);
   assert.throws(() => expand('%y'), /specifier %y needs systemd/);

@@ -49,12 +49,6 @@ export function readWords(
   return { words, complete: true };
 }
 
-/** Splits an Exec line; undefined when a quote is not closed. */
-export function splitWords(line: string): readonly Word[] | undefined {
-  const { words, complete } = readWords(line, 'lenient');
-  return complete ? words : undefined;
-}
-
 interface ReadWord {
   readonly text: string;
   readonly end: number;
