@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -142,12 +143,13 @@ test('an instance registered again keeps the results of its checks', async () =>
 });
 
 test('what is critical for too long goes: for good when it was registered, until it is well when it was found', async () => {
-  const { local, health, source } = open();
+  const { local, health, source, file } = open();
   const brief = check('c', TTL, { deregisterAfterMs: 100 });
   await local.register(registration('a', { checks: [brief] }), KEEP);
   source.say([registration('u', { checks: [{ ...brief, id: 'd' }] })]);
   await until(() => health('u') !== undefined, 'both are there');
   await until(() => health('a') === undefined && health('u') === undefined, 'both have gone');
+  await until(() => !readFileSync(file, 'utf8').includes('"a"'), 'one is forgotten');
   assert.equal(local.report('c', 'passing', ''), false);
   assert.equal(local.report('d', 'passing', ''), true);
   assert.equal(health('u'), 'passing');

@@ -1,11 +1,20 @@
 import type { Published } from '../cluster/index.ts';
-import { type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import { type Clock, FlotillaError, type Log, messageOf, type Random, RepeatedFailure } from '../lib/index.ts';
 import type { Health, Machine, NodeCheck, ServiceCheck, ServiceInstance } from '../model/index.ts';
 import type { CheckResult, RunProbe } from './check-result.ts';
 import { CheckRunner } from './check-runner.ts';
 import { type CheckDefinition, flawOf, type Registration, type ServiceSource } from './registration.ts';
 import { type AllowedScripts, ScriptGate } from './script-gate.ts';
-import { ServiceRegistry } from './service-registry.ts';
+import {
+  addCheck,
+  putService,
+  removeCheck,
+  removeService,
+  type ServiceEdit,
+  ServiceRegistry,
+  setMaintenance,
+} from './service-registry.ts';
+import { MACHINE, maintenanceCheck, shownCheck } from './shown-check.ts';
 import { Withdrawals } from './withdrawals.ts';
 
 export interface LocalServicesOptions {
@@ -32,8 +41,7 @@ export interface LocalServicesOptions {
 /** A third party's registration; its source needs no telling. */
 export type ApiRegistration = Omit<Registration, 'source'>;
 
-/** What stands for the machine itself where a check or a maintenance may be that of an instance. */
-const MACHINE = '';
+const FORGET_AGAIN_MS = 1000;
 
 interface Built {
   readonly parts: readonly unknown[];
@@ -57,6 +65,9 @@ export class LocalServices {
   readonly #withdrawals: Withdrawals;
   /** What keeps a registration out of the catalog; empty: nothing. */
   readonly #flaws = new WeakMap<Registration, string>();
+  /** What is being deregistered, critical for too long. */
+  readonly #forgetting = new Set<Registration>();
+  readonly #unforgotten: RepeatedFailure;
   #leaving = false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #built = new Map<string, Built>();
@@ -66,7 +77,9 @@ export class LocalServices {
   constructor(options: LocalServicesOptions) {
     this.#options = options;
     this.#withdrawals = new Withdrawals(options.clock);
-    this.#registry = new ServiceRegistry(options.file, options.log);
+    const sentence = 'Cannot deregister what is critical for too long, it stays out and is tried again';
+    this.#unforgotten = new RepeatedFailure({ ...options, sentence, over: 'Deregistrations are kept again' });
+    this.#registry = new ServiceRegistry(options.file, options.log, () => this.#renew());
     this.#checks = new CheckRunner(options, () => this.#onResults());
     this.#gate = new ScriptGate(options.scriptChecks, options.log);
     this.#renew();
@@ -100,12 +113,12 @@ export class LocalServices {
    */
   async register(registration: ApiRegistration, options: { readonly keepChecks: boolean }): Promise<void> {
     this.#admit(registration, registration.checks);
-    await this.#keep(this.#registry.put({ ...registration, source: 'api' }, options));
+    await this.#registry.change(putService({ ...registration, source: 'api' }, options));
   }
 
   /** Removes what `register` made; false when no such instance was registered. */
   deregister(id: string): Promise<boolean> {
-    return this.#keep(this.#registry.remove(id));
+    return this.#registry.change(removeService(id));
   }
 
   /**
@@ -114,12 +127,12 @@ export class LocalServices {
    */
   async registerCheck(instance: string, check: CheckDefinition): Promise<boolean> {
     this.#admit(check, [check]);
-    return this.#keep(this.#has(instance) && this.#registry.addCheck(instance, check));
+    return this.#registry.change(this.#where(instance, addCheck(instance, check)));
   }
 
   /** Removes a check of something that was registered, or that was added; false when there is none. */
   deregisterCheck(id: string): Promise<boolean> {
-    return this.#keep(this.#registry.removeCheck(id));
+    return this.#registry.change(removeCheck(id));
   }
 
   /** Takes somebody's word for a ttl check; false when there is none of that id. */
@@ -132,7 +145,7 @@ export class LocalServices {
    * false when the instance is not there.
    */
   setMaintenance(instance: string, reason: string | undefined): Promise<boolean> {
-    return this.#keep(this.#has(instance) && this.#registry.setMaintenance(instance, reason));
+    return this.#registry.change(this.#where(instance, setMaintenance(instance, reason)));
   }
 
   /** What stands in the catalog of this machine from before fleetd began: nobody shall notice that it was away. */
@@ -188,8 +201,12 @@ export class LocalServices {
     this.#changed();
   }
 
-  #has(instance: string): boolean {
-    return instance === MACHINE || this.#registrations.has(instance);
+  /** Edits only where the instance is there when the edit's turn comes, be it of the machine, a source or a third party. */
+  #where(instance: string, edit: ServiceEdit): ServiceEdit {
+    const isSaid = () => [...this.#said.values()].some((list) => list.some(({ id }) => id === instance));
+    return (contents) =>
+      (instance === MACHINE || contents.services.has(instance) || (this.#registrations.has(instance) && isSaid())) &&
+      edit(contents);
   }
 
   #isOurs(registration: Registration): boolean {
@@ -220,14 +237,6 @@ export class LocalServices {
     if (flaw !== undefined) throw new FlotillaError('too-large', flaw);
     const refusal = checks.map((check) => this.#gate.refuse(check, 'api')).find((found) => found !== undefined);
     if (refusal !== undefined) throw new FlotillaError('forbidden', refusal);
-  }
-
-  /** After a change of what third parties say: acts on it, and resolves once it is on disk. Nothing found, nothing done. */
-  async #keep(found: boolean): Promise<boolean> {
-    if (!found) return false;
-    this.#renew();
-    await this.#registry.save();
-    return true;
   }
 
   async #follow(source: ServiceSource): Promise<void> {
@@ -288,15 +297,32 @@ export class LocalServices {
 
   /** Of what is critical for too long, that which a third party registered is forgotten; the rest stays out meanwhile. */
   #onResults(): void {
-    const { log } = this.#options;
-    for (const registration of this.#registry.services.values()) {
-      if (!this.#checksOf(registration).some(({ id }) => this.#checks.isOverdue(id))) continue;
-      log.info('Service deregistered, critical for too long', { service: registration.id });
-      this.deregister(registration.id).catch((error) =>
-        log.error('Deregistration not kept', { error: messageOf(error) }),
-      );
-    }
+    for (const registration of this.#registry.services.values())
+      if (!this.#forgetting.has(registration) && this.#isOverdue(registration)) void this.#forget(registration);
     this.#changed();
+  }
+
+  #isOverdue(registration: Registration): boolean {
+    return this.#checksOf(registration).some(({ id }) => this.#checks.isOverdue(id));
+  }
+
+  /** Tries until it is written, or the registration is gone or well again. */
+  async #forget(registration: Registration): Promise<void> {
+    const { clock, log, signal } = this.#options;
+    const remove = removeService(registration.id, registration);
+    this.#forgetting.add(registration);
+    for (let isOver = false; !isOver && !signal.aborted; ) {
+      try {
+        const found = await this.#registry.change((contents) => this.#isOverdue(registration) && remove(contents));
+        this.#unforgotten.succeeded();
+        if (found) log.info('Service deregistered, critical for too long', { service: registration.id });
+        isOver = true;
+      } catch (error) {
+        this.#unforgotten.failed(messageOf(error));
+        await clock.sleep(FORGET_AGAIN_MS, signal).catch(() => {});
+      }
+    }
+    this.#forgetting.delete(registration);
   }
 
   #changed(): void {
@@ -322,7 +348,7 @@ export class LocalServices {
       const checks = this.#checksOf(registration);
       const unit = this.#unitOf(registration);
       if (unit !== undefined && this.#withdrawals.has(unit)) continue;
-      if (checks.some((check) => this.#checks.isOverdue(check.id))) continue;
+      if (this.#isOverdue(registration)) continue;
       const made = this.#instance(registration, { checks, unit, machine });
       built.set(id, made);
       instances.set(id, made.instance);
@@ -359,23 +385,4 @@ export class LocalServices {
     };
     return { parts, instance };
   }
-}
-
-function shownCheck(definition: CheckDefinition, result: CheckResult | undefined): ServiceCheck {
-  const { id, name, notes, probe } = definition;
-  const { status, output } = result ?? { status: definition.status, output: '' };
-  return { id, name, type: probe.type, status, output, notes };
-}
-
-/** As Consul shows it, so that its clients know what it means. */
-function maintenanceCheck(instance: string, reason: string): ServiceCheck {
-  const ofMachine = instance === MACHINE;
-  return {
-    id: ofMachine ? '_node_maintenance' : `_service_maintenance:${instance}`,
-    name: ofMachine ? 'Node Maintenance Mode' : 'Service Maintenance Mode',
-    type: 'maintenance',
-    status: 'critical',
-    output: '',
-    notes: reason,
-  };
 }

@@ -1,27 +1,32 @@
-import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
-import { FlotillaError, type Log, messageOf } from '../lib/index.ts';
+import { FlotillaError, type Log, systemReason } from '../lib/index.ts';
 import type { CheckDefinition, Registration } from './registration.ts';
+import { copyOf, readServices, type StoredServices, writeServices } from './stored-services.ts';
 
-interface Contents {
-  readonly services: Map<string, Registration>;
-  /** Checks that were added to an instance of whatever source, by the instance's id; under the empty one the machine's. */
-  readonly checks: Map<string, readonly CheckDefinition[]>;
-  /** Why an instance, or (empty id) the machine, is in maintenance. */
-  readonly maintenance: Map<string, string>;
+/** Changes the contents that it is given; returns false, and has changed nothing, where what it speaks of is not there. */
+export type ServiceEdit = (contents: StoredServices) => boolean;
+
+interface Waiting {
+  readonly edit: ServiceEdit;
+  resolve(found: boolean): void;
+  reject(error: unknown): void;
 }
 
-/** What third parties registered on this machine. Kept in one file, replaced whole, so that it outlives fleetd. */
+/**
+ * What third parties registered on this machine. Kept in one file, replaced whole, so that it outlives fleetd; in force is
+ * only what the file holds.
+ */
 export class ServiceRegistry {
   readonly #file: string;
-  readonly #contents: Contents;
-  #writing: Promise<void> = Promise.resolve();
-  /** The write that is yet to begin, and will hold all changes made until then. */
-  #next: Promise<void> | undefined;
+  readonly #onChange: () => void;
+  #contents: StoredServices;
+  #waiting: Waiting[] = [];
+  #running = false;
 
-  constructor(file: string, log: Log) {
+  /** `onChange` hears of every change, before the `change` that made it resolves. */
+  constructor(file: string, log: Log, onChange: () => void) {
     this.#file = file;
-    this.#contents = read(file, log);
+    this.#onChange = onChange;
+    this.#contents = readServices(file, log);
   }
 
   get services(): ReadonlyMap<string, Registration> {
@@ -36,94 +41,93 @@ export class ServiceRegistry {
     return this.#contents.maintenance.get(instance);
   }
 
-  // Each of these changes the contents at once and answers whether there was what it speaks of; `save` makes it last.
-
-  put(registration: Registration, { keepChecks }: { readonly keepChecks: boolean }): boolean {
-    this.#contents.services.set(registration.id, registration);
-    if (!keepChecks) this.#contents.checks.delete(registration.id);
-    return true;
+  /**
+   * Resolves with what `edit` returned once its change is on disk and in force. Throws `unavailable` when the disk does not
+   * take it: then nothing has changed. Edits run in the order of the calls, and share a write where they can.
+   */
+  change(edit: ServiceEdit): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ edit, resolve, reject });
+      if (!this.#running) void this.#run();
+    });
   }
 
-  remove(id: string): boolean {
-    const { services, checks, maintenance } = this.#contents;
+  async #run(): Promise<void> {
+    this.#running = true;
+    // Edits of the same turn of the event loop belong in the first write.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0));
+    this.#running = false;
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const contents = copyOf(this.#contents);
+      const found = batch.map(({ edit }) => edit(contents));
+      if (found.includes(true)) await this.#write(contents);
+      for (const [at, { resolve }] of batch.entries()) resolve(found[at]!);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  async #write(contents: StoredServices): Promise<void> {
+    try {
+      await writeServices(this.#file, contents);
+    } catch (error) {
+      const what = `cannot keep the services in ${this.#file}: ${systemReason(error)}`;
+      throw new FlotillaError('unavailable', `${what}; nothing was changed, try again`);
+    }
+    this.#contents = contents;
+    this.#onChange();
+  }
+}
+
+export function putService(registration: Registration, { keepChecks }: { readonly keepChecks: boolean }): ServiceEdit {
+  return ({ services, checks }) => {
+    services.set(registration.id, registration);
+    if (!keepChecks) checks.delete(registration.id);
+    return true;
+  };
+}
+
+/** With `only` just that registration, not another one that took its id since. */
+export function removeService(id: string, only?: Registration): ServiceEdit {
+  return ({ services, checks, maintenance }) => {
+    if (only !== undefined && services.get(id) !== only) return false;
     if (!services.delete(id)) return false;
     checks.delete(id);
     maintenance.delete(id);
     return true;
-  }
+  };
+}
 
-  /** Takes it from where it was added before. */
-  addCheck(instance: string, check: CheckDefinition): boolean {
-    const { checks } = this.#contents;
+/** Takes it from where it was added before. */
+export function addCheck(instance: string, check: CheckDefinition): ServiceEdit {
+  return ({ checks }) => {
     for (const [other, list] of checks) checks.set(other, without(list, check.id));
-    checks.set(instance, [...this.checksOf(instance), check]);
+    checks.set(instance, [...(checks.get(instance) ?? []), check]);
     return true;
-  }
+  };
+}
 
-  /** A check that was added, or came with a registration. */
-  removeCheck(id: string): boolean {
-    const { services, checks } = this.#contents;
+/** A check that was added, or came with a registration. */
+export function removeCheck(id: string): ServiceEdit {
+  return ({ services, checks }) => {
     const added = [...checks].filter(([, list]) => list.some((check) => check.id === id));
     const own = [...services.values()].filter((service) => service.checks.some((check) => check.id === id));
     for (const [instance, list] of added) checks.set(instance, without(list, id));
     for (const service of own) services.set(service.id, { ...service, checks: without(service.checks, id) });
     return added.length + own.length > 0;
-  }
-
-  setMaintenance(instance: string, reason: string | undefined): boolean {
-    if (reason === undefined) this.#contents.maintenance.delete(instance);
-    else this.#contents.maintenance.set(instance, reason);
-    return true;
-  }
-
-  /** Resolves once everything changed before the call is on disk; throws `unavailable` when the disk does not take it. */
-  save(): Promise<void> {
-    if (this.#next) return this.#next;
-    const next = this.#writing
-      .catch(() => {})
-      .then(() => {
-        this.#next = undefined;
-        return this.#write();
-      });
-    this.#next = next;
-    this.#writing = next;
-    return next;
-  }
-
-  async #write(): Promise<void> {
-    const { services, checks, maintenance } = this.#contents;
-    const text = JSON.stringify({
-      services: [...services.values()],
-      checks: [...checks],
-      maintenance: [...maintenance],
-    });
-    try {
-      await writeFile(`${this.#file}.new`, `${text}\n`, { mode: 0o600 });
-      await rename(`${this.#file}.new`, this.#file);
-    } catch (error) {
-      throw new FlotillaError('unavailable', `cannot keep the services in ${this.#file}: ${messageOf(error)}`);
-    }
-  }
+  };
 }
 
-/** A file that cannot be read is told of and left as it is until the next change. */
-function read(file: string, log: Log): Contents {
-  try {
-    const { services, checks, maintenance } = JSON.parse(readFileSync(file, 'utf8')) as {
-      services: Registration[];
-      checks: [string, CheckDefinition[]][];
-      maintenance: [string, string][];
-    };
-    return {
-      services: new Map(services.map((service) => [service.id, service])),
-      checks: new Map(checks),
-      maintenance: new Map(maintenance),
-    };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      log.error('Registered services cannot be read, beginning without', { file, error: messageOf(error) });
-    return { services: new Map(), checks: new Map(), maintenance: new Map() };
-  }
+export function setMaintenance(instance: string, reason: string | undefined): ServiceEdit {
+  return ({ maintenance }) => {
+    if (reason === undefined) maintenance.delete(instance);
+    else maintenance.set(instance, reason);
+    return true;
+  };
 }
 
 function without(checks: readonly CheckDefinition[], id: string): readonly CheckDefinition[] {

@@ -1,0 +1,26 @@
+import type { ServiceCheck } from '../model/index.ts';
+import type { CheckResult } from './check-result.ts';
+import type { CheckDefinition } from './registration.ts';
+
+/** What stands for the machine itself where a check or a maintenance may be that of an instance. */
+export const MACHINE = '';
+
+/** A check as the catalog has it. */
+export function shownCheck(definition: CheckDefinition, result: CheckResult | undefined): ServiceCheck {
+  const { id, name, notes, probe } = definition;
+  const { status, output } = result ?? { status: definition.status, output: '' };
+  return { id, name, type: probe.type, status, output, notes };
+}
+
+/** As Consul shows it, so that its clients know what it means. */
+export function maintenanceCheck(instance: string, reason: string): ServiceCheck {
+  const ofMachine = instance === MACHINE;
+  return {
+    id: ofMachine ? '_node_maintenance' : `_service_maintenance:${instance}`,
+    name: ofMachine ? 'Node Maintenance Mode' : 'Service Maintenance Mode',
+    type: 'maintenance',
+    status: 'critical',
+    output: '',
+    notes: reason,
+  };
+}
