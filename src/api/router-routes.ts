@@ -22,7 +22,8 @@ function routerOf(router: Router | undefined): Router {
 }
 
 function describe({ plane, listening, failure, table }: Router): ApiRouter {
-  const { revision, routes, problems } = table;
+  const { revision, problems } = table;
+  const routes = table.routes.map(({ yields: _, ...route }) => route);
   return { plane, listening, ...(failure === undefined ? {} : { failure }), revision, routes, problems };
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DepartedRoutes } from './departed-routes.ts';
+import { RouteIndex } from './route-index.ts';
 import { NO_ROUTES, type Route, type RouteTable } from './route-table.ts';
 
 const backends = [{ id: 'm1/a', machine: 'm1', address: '127.0.0.1', port: 1, weight: 1 }];
@@ -50,4 +51,29 @@ test('no more than so many are kept, the last ones', () => {
     'b.*/ 0',
     'c.*/ 0',
   ]);
+});
+
+test('a departed route goes before no other, whatever its host', () => {
+  const cases: [departed: Route, live: Route, asked: string][] = [
+    [routeTo('*.example.com'), routeTo('web.*'), 'web.example.com'],
+    [routeTo('web.example.com', '/api'), routeTo('web.*', '/shop'), 'web.example.com'],
+    [routeTo('web.example.com', '/api'), routeTo('*.example.com', '/shop'), 'web.example.com'],
+    [routeTo('web.eu.*', '/api'), routeTo('web.*', '/shop'), 'web.eu.example.com'],
+  ];
+  for (const [before, live, asked] of cases) {
+    const { departed } = open();
+    const kept = departed.keep(table(before, live), table(live));
+    assert.equal(kept.routes.length, 2);
+    assert.equal(new RouteIndex(kept.routes).find(asked, live.path).route, live, before.host);
+  }
+});
+
+test('a departed route is kept for the requests that no other host takes', () => {
+  const { departed } = open();
+  const live = routeTo('web.*');
+  const index = new RouteIndex(departed.keep(table(routeTo('*.example.com'), live), table(live)).routes);
+  assert.equal(index.find('other.example.com', '/').route?.host, '*.example.com');
+  const there = [routeTo('www.example.com', '/shop')];
+  const kept = departed.keep(table(routeTo('www.example.com', '/api'), ...there), table(...there));
+  assert.deepEqual(new RouteIndex(kept.routes).find('www.example.com', '/api').route?.backends, []);
 });

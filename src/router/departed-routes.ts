@@ -29,7 +29,7 @@ export class DepartedRoutes {
 
   /**
    * `after` with what departed since `before`, and not too long ago, as routes without backends. What another route takes
-   * now has moved, and is no outage.
+   * now has moved, and is no outage. Where a departed route would go before one of `after`, it yields.
    */
   keep(before: RouteTable, after: RouteTable): RouteTable {
     const { now, keepMs, limit } = this.#options;
@@ -44,8 +44,21 @@ export class DepartedRoutes {
       if (isTaken(route) || untilMs <= now() || this.#departed.size > limit) this.#departed.delete(key);
     }
     if (this.#departed.size === 0) return after;
+    this.#markYielding(after, index);
     const departed = [...this.#departed.values()].map(({ route }) => route);
     return { ...after, routes: [...after.routes, ...departed].sort(compareRoutes) };
+  }
+
+  #markYielding({ routes }: RouteTable, index: RouteIndex): void {
+    const hosts = new Set(routes.map(({ host }) => host));
+    const isAnyName = routes.some(({ host }) => host.endsWith('.*'));
+    const yields = ({ host }: Route) =>
+      !hosts.has(host) && (host.startsWith('*.') ? isAnyName : index.find(host.replace('*', 'any'), '/').hostKnown);
+    for (const [key, { route, untilMs }] of this.#departed) {
+      if (yields(route) === (route.yields ?? false)) continue;
+      const { yields: _, ...plain } = route;
+      this.#departed.set(key, { route: yields(route) ? { ...plain, yields: true } : plain, untilMs });
+    }
   }
 }
 

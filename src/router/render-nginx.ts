@@ -15,7 +15,9 @@ const HEADERS: readonly string[] = [
  * The routes as a file for nginx's conf.d: one upstream and its locations for each route. `*.example.com` takes any number
  * of labels there. A route without backends answers 503, since nginx refuses an upstream without servers.
  */
-export function renderNginx({ routes, revision }: RouteTable): string {
+export function renderNginx({ routes: all, revision }: RouteTable): string {
+  // nginx chooses by the host alone: a route that yields would go before others.
+  const routes = all.filter(({ yields }) => !yields);
   const hosts = new Map<string, Route[]>();
   for (const route of routes) hosts.set(route.host, [...(hosts.get(route.host) ?? []), route]);
   const names = new Map(routes.map((route, index) => [route, `flotilla_${index}`]));

@@ -6,39 +6,51 @@ export interface Found {
   readonly route?: Route;
 }
 
+type Hosts = ReadonlyMap<string, readonly Route[]>;
+
 const NOTHING: Found = { hostKnown: false };
 
 /** Finds the route of a request without looking at all of them. */
 export class RouteIndex {
-  /** Routes of one host, the longest path first. */
-  readonly #hosts = new Map<string, Route[]>();
+  readonly #hosts: Hosts;
+  /** Routes that yield to those. */
+  readonly #departed: Hosts;
 
   constructor(routes: readonly Route[]) {
-    for (const route of routes) {
-      const list = this.#hosts.get(route.host) ?? [];
-      list.push(route);
-      this.#hosts.set(route.host, list);
-    }
-    for (const list of this.#hosts.values()) list.sort((a, b) => b.path.length - a.path.length);
+    this.#hosts = byHost(routes.filter(({ yields }) => !yields));
+    this.#departed = byHost(routes.filter(({ yields }) => yields));
   }
 
   /** `host` is lower-case and without a port. The whole host goes before `*.rest`, and that before `NAME.*`. */
   find(host: string, path: string): Found {
-    const routes = this.#routesOf(host);
+    const routes = routesOf(host, this.#hosts) ?? routesOf(host, this.#departed);
     if (routes === undefined) return NOTHING;
     const route = routes.find((candidate) => isBelow(path, candidate.path));
     return route === undefined ? { hostKnown: true } : { hostKnown: true, route };
   }
+}
 
-  #routesOf(host: string): readonly Route[] | undefined {
-    const whole = this.#hosts.get(host) ?? this.#hosts.get(`*${host.slice(host.indexOf('.'))}`);
-    if (whole !== undefined) return whole;
-    for (let dot = host.lastIndexOf('.'); dot > 0; dot = host.lastIndexOf('.', dot - 1)) {
-      const routes = this.#hosts.get(`${host.slice(0, dot)}.*`);
-      if (routes !== undefined) return routes;
-    }
-    return undefined;
+/** Sorts routes by host, those of one host with the longest path first. */
+function byHost(routes: readonly Route[]): Hosts {
+  const hosts = new Map<string, Route[]>();
+  for (const route of routes) {
+    const list = hosts.get(route.host) ?? [];
+    list.push(route);
+    hosts.set(route.host, list);
   }
+  for (const list of hosts.values()) list.sort((a, b) => b.path.length - a.path.length);
+  return hosts;
+}
+
+function routesOf(host: string, hosts: Hosts): readonly Route[] | undefined {
+  if (hosts.size === 0) return undefined;
+  const whole = hosts.get(host) ?? hosts.get(`*${host.slice(host.indexOf('.'))}`);
+  if (whole !== undefined) return whole;
+  for (let dot = host.lastIndexOf('.'); dot > 0; dot = host.lastIndexOf('.', dot - 1)) {
+    const routes = hosts.get(`${host.slice(0, dot)}.*`);
+    if (routes !== undefined) return routes;
+  }
+  return undefined;
 }
 
 /** True when `path`, which may have a query, is `prefix` or below it. */

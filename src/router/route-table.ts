@@ -26,6 +26,8 @@ export interface Route {
   readonly service: string;
   /** Empty while every instance is critical. */
   readonly backends: readonly Backend[];
+  /** It has departed, and takes only requests for which no other route has the host. */
+  readonly yields?: true;
 }
 
 /** Something a service asks for that the router does not do. */

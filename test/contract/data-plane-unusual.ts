@@ -16,6 +16,7 @@ import {
   planeFor,
   startBackend,
   temporary,
+  until,
   upgrade,
 } from './data-plane-harness.ts';
 import { makePem, noOpenssl } from './make-certificate.ts';
@@ -49,6 +50,19 @@ export function unusualContract(open: OpenPlane): void {
     await plane.use({ revision: 1, routes, machines: ['m1'], problems: [] });
     for (const host of ['www.example.com.', 'WWW.example.com.:80', 'a.example.org.'])
       assert.equal((await ask(port, { headers: { host } })).body, host);
+  });
+
+  test('a departed route goes before no other, and takes what no other does', async (t) => {
+    const { port, plane } = await planeFor(t, open);
+    const { backend } = await startBackend(t, 'a', (_, response) => response.end('live'));
+    const departed = { host: '*.example.com', path: '/', service: 'old', backends: [], yields: true } as const;
+    const live = { host: 'web.*', path: '/', service: 'web', backends: [backend] };
+    const table = { machines: ['m1'], problems: [] };
+    await plane.use({ ...table, revision: 1, routes: [{ ...live, host: '*.example.com' }] });
+    assert.equal((await ask(port)).body, 'live');
+    await plane.use({ ...table, revision: 2, routes: [departed, live] });
+    await until('it yields', async () => (await ask(port)).body === 'live');
+    assert.equal((await ask(port, { headers: { host: 'other.example.com' } })).status, 503);
   });
 
   test('the redirection to https keeps path and query, and not the port', { skip: noOpenssl }, async (t) => {

@@ -118,10 +118,14 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
   ];
 }
 
-/** The whole host before `*.rest`, that before `NAME.*`; of each the longer host first, of a host the longer path. */
+/**
+ * The whole host before `*.rest`, that before `NAME.*`; of each the longer host first, of a host the longer path. Routes that
+ * yield go behind all others.
+ */
 function inOrder(sections: readonly Section[]): Section[] {
   const kind = (host: string) => (host.endsWith('.*') ? 2 : host.startsWith('*.') ? 1 : 0);
   return [...sections].sort(({ route: a }, { route: b }) => {
+    if (a.yields !== b.yields) return a.yields ? 1 : -1;
     const hosts = kind(a.host) - kind(b.host) || b.host.length - a.host.length || (a.host < b.host ? -1 : 1);
     return a.host === b.host ? b.path.length - a.path.length : hosts;
   });

@@ -29,7 +29,8 @@ export function assignSlots(routes: readonly Route[], before: readonly Section[]
 
 /** True when HAProxy needs no new configuration to go from one to the other. */
 export function haveSameShape(a: readonly Section[], b: readonly Section[]): boolean {
-  const shape = ({ name, slots }: Section) => `${name} ${slots.length}`;
+  // A route that yields has another place in the order.
+  const shape = ({ name, slots, route }: Section) => `${name} ${slots.length} ${route.yields ?? false}`;
   return a.length === b.length && a.every((section, index) => shape(section) === shape(b[index]!));
 }
 
