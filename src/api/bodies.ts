@@ -28,6 +28,18 @@ const text = z
 
 const state = z.enum(['inactive', 'loaded', 'launched']);
 
+/** Options of a unit; each costs some microseconds of every request's time to check. */
+export const MAX_OPTIONS = 2048;
+
+const option = membersOf({ section: text, name: text, value: text });
+
+/** Counted before they are read: a megabyte holds hundreds of thousands. */
+const options = z.array(z.unknown()).superRefine((list, context) => {
+  if (list.length <= MAX_OPTIONS) return;
+  const message = `it has ${list.length} options, at most ${MAX_OPTIONS} fit: move what is long into a file that the unit reads`;
+  context.addIssue({ code: 'custom', message });
+});
+
 /** PUT /units/N. Fields that only the server writes (currentState, machineID) are ignored. */
 export const unitPutBody = membersOf({
   name: text,
@@ -35,10 +47,10 @@ export const unitPutBody = membersOf({
     .union([state, z.literal('')])
     .nullish()
     .transform((value) => (value ? value : undefined)),
-  options: z
-    .array(membersOf({ section: text, name: text, value: text }))
+  options: options
+    .pipe(z.array(option))
     .nullish()
-    .transform((options) => options ?? []),
+    .transform((list) => list ?? []),
   submitted: text,
 });
 

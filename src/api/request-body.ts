@@ -1,4 +1,4 @@
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError, parseJson } from '../lib/index.ts';
 
 /** Largest request body that is read, in bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024;
@@ -11,7 +11,7 @@ export async function readJsonBody(request: Request): Promise<unknown> {
   const text = decode(await readBody(request));
   if (text.trim() === '') throw new FlotillaError('invalid', 'the request has no body: send JSON');
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     throw new FlotillaError('invalid', `the request body is not valid JSON: ${(cause as Error).message}`, {}, cause);
   }

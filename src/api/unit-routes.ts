@@ -13,7 +13,7 @@ import {
 } from '../unitfile/index.ts';
 import { answerEmpty, answerPrepared } from './answers.ts';
 import { type ApiParts, flag, unitName } from './api-parts.ts';
-import { readBodyAs, unitPutBody } from './bodies.ts';
+import { MAX_OPTIONS, readBodyAs, unitPutBody } from './bodies.ts';
 import { cutPage, pageOf } from './page-token.ts';
 import { sorted, summaryOf, unitJson } from './present.ts';
 import { readJsonBody } from './request-body.ts';
@@ -22,10 +22,10 @@ const SHOWN_IN_UNITS = ['unit', 'placement', 'status'] as const;
 const SHOWN_IN_SUMMARIES = [...SHOWN_IN_UNITS, 'machine'] as const;
 /** Each retry means that somebody else changed the very same unit in between. */
 const PUT_TRIES = 16;
-/** Options of a unit; each costs some microseconds of every request's time to check. */
-const MAX_OPTIONS = 2048;
 /** Length of a file as submitted, which is read a second time here. */
 const MAX_SUBMITTED_BYTES = 128 * 1024;
+/** Lines of all values together: each is read several times. */
+const MAX_LINES = 16_384;
 /** Problems named in one refusal. */
 const MAX_TOLD = 20;
 
@@ -151,8 +151,9 @@ function unitFile(name: string, given: readonly UnitOption[], submitted: string)
     if (submitted !== '') assertSameOptions(name, canonical([]), submitted);
     return undefined;
   }
-  if (given.length > MAX_OPTIONS) {
-    const what = `unit ${name} has ${given.length} options, at most ${MAX_OPTIONS} fit`;
+  const lines = given.reduce((sum, option) => sum + linesOf(option), 0);
+  if (lines > MAX_LINES) {
+    const what = `the options of unit ${name} have ${lines} lines, at most ${MAX_LINES} fit`;
     throw new FlotillaError('invalid', `${what}: move what is long into a file that the unit reads`);
   }
   const errors = checkUnit(name, given).filter(({ severity }) => severity === 'error');
@@ -165,6 +166,10 @@ function unitFile(name: string, given: readonly UnitOption[], submitted: string)
   if (submitted === '' || submitted === file.text) return file;
   assertSameOptions(name, file, submitted);
   return { ...file, submitted };
+}
+
+function linesOf({ section, name, value }: UnitOption): number {
+  return `${section}${name}${value}`.split('\n').length;
 }
 
 function canonical(given: readonly UnitOption[]): UnitFile {

@@ -1,4 +1,4 @@
-import { parseGoDuration } from '../lib/index.ts';
+import { parseGoDuration, parseJson } from '../lib/index.ts';
 import { ConsulError, type ConsulRequest, readBody } from './exchange.ts';
 
 /**
@@ -86,7 +86,7 @@ export async function readJson(request: ConsulRequest): Promise<unknown> {
   const body = await readBody(request);
   if (body.length === 0) return undefined;
   try {
-    return JSON.parse(body.toString('utf8'));
+    return parseJson(body.toString('utf8'));
   } catch (error) {
     throw malformed((error as Error).message);
   }

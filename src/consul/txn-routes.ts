@@ -1,4 +1,5 @@
 import type { KvOperation } from '../kv/index.ts';
+import { assertModest } from '../lib/index.ts';
 import { type Answer, ConsulError, type ConsulRequest, MAX_BODY_BYTES, type Route, readBody } from './exchange.ts';
 import { JsonFields, malformed } from './json-fields.ts';
 import { pairJson } from './kv-routes.ts';
@@ -35,11 +36,12 @@ function readOperations(body: Buffer): KvOperation[] {
   return list.map(readOperation);
 }
 
-/** JSON in which every whole number is a bigint: flags have 64 bits. */
+/** JSON in which every whole number is a bigint: flags have 64 bits, which are 20 digits. */
 function parseExactly(text: string): unknown {
   const exact = (_: string, value: unknown, context?: { readonly source?: string }) =>
-    typeof value === 'number' && /^\d+$/.test(context?.source ?? '') ? BigInt(context!.source!) : value;
+    typeof value === 'number' && /^\d{1,20}$/.test(context?.source ?? '') ? BigInt(context!.source!) : value;
   try {
+    assertModest(text);
     return JSON.parse(text, exact);
   } catch (error) {
     throw malformed((error as Error).message);

@@ -8,6 +8,7 @@ export * from './host-port.ts';
 export * from './listen-when-free.ts';
 export * from './log.ts';
 export * from './loop.ts';
+export * from './parse-json.ts';
 export * from './peer-owner.ts';
 export * from './private-directory.ts';
 export * from './process-stat.ts';
