@@ -1,9 +1,10 @@
 import { type Announcement, type Cluster, type Lease, LeasedRecords, type View } from '../cluster/index.ts';
 import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
 import type { Placement, UnitStatus } from '../model/index.ts';
-import type { UnitRuntime } from '../runtime/index.ts';
+import type { LoadedUnit, UnitRuntime } from '../runtime/index.ts';
 import { currentStatuses, type Refusal, sameStatus, type TryAgain } from './current-statuses.ts';
 import { type Draining, DrainingUnits } from './draining-units.ts';
+import { OnceRuns } from './once-runs.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
 import { SecondCopies } from './second-copies.ts';
@@ -51,6 +52,7 @@ export class Agent {
   #placements: ReadonlyMap<string, Placement> = new Map();
   readonly #draining: DrainingUnits;
   readonly #secondCopies: SecondCopies;
+  readonly #onceRuns: OnceRuns;
   #acting = false;
   /** By unit, the revision of the view by which it was started last; see UnitStatus. */
   readonly #starts = new Map<string, number>();
@@ -65,6 +67,7 @@ export class Agent {
     this.#options = options;
     const { cluster, presence, runtime, signal } = options;
     this.#draining = new DrainingUnits(options.draining, options.log);
+    this.#onceRuns = new OnceRuns(cluster, options.log);
     this.#secondCopies = new SecondCopies(presence.inheritedLeaseId);
     this.#statuses = new LeasedRecords({
       read: (announcement) => this.#readStatuses(announcement),
@@ -113,7 +116,7 @@ export class Agent {
 
   #onStates(): void {
     this.#publishing.wake();
-    if (this.#leaving) this.#steps.wake();
+    if (this.#leaving || this.#onceRuns.isAny(this.#placements)) this.#steps.wake();
   }
 
   /** Opened once and kept: it survives losses of the store, and what it last saw is what this machine goes by. */
@@ -156,10 +159,21 @@ export class Agent {
     const { steps, againMs } = cutOff
       ? { steps: planned, againMs: Infinity }
       : this.#draining.defer(planned, secondCopies);
-    const waiting = await this.#act(steps, lease);
+    const acted = await this.#act(steps, lease);
+    const waiting = !(await this.#recordRuns(actual.values())) || acted;
     if (cutOff) return CUT_OFF_RETRY_MS;
     const dueInMs = this.#promises.dueInMs ?? Infinity;
     return Math.max(1, Math.min(againMs, dueInMs, waiting ? TEXT_RETRY_MS : reconcileIntervalMs));
+  }
+
+  /** False when that must be tried again. A machine that is cut off has no say in what has run. */
+  async #recordRuns(held: Iterable<LoadedUnit>): Promise<boolean> {
+    const { announcement } = this.#options.presence;
+    if (announcement === undefined) return true;
+    const again = await this.#onceRuns.record(announcement, this.#placements, held);
+    for (const unit of again ?? []) await this.#stop({ unit, reason: 'it is to run once more' });
+    if (again?.length) this.#steps.wake();
+    return again !== undefined;
   }
 
   /** Not present: nothing is loaded or started. Only what must not run unwatched is stopped. */
@@ -235,7 +249,11 @@ export class Agent {
     const texts = await this.#textsFor(steps);
     const ready = await this.#apply(steps, texts);
     const starts = steps.filter((step) => step.kind === 'start' && ready(step.unit));
-    const timely = starts.filter((step) => this.#mayStart(step.unit, lease));
+    const barred = await this.#onceRuns.barred(
+      starts.map(({ unit }) => unit),
+      this.#placements,
+    );
+    const timely = starts.filter(({ unit }) => !barred.has(unit) && this.#mayStart(unit, lease));
     await this.#start(timely);
     if (this.#promiseProblem !== undefined) this.#refuseUnpromised(starts, this.#promiseProblem);
     return timely.length < starts.length || steps.some((step) => step.kind === 'load' && !texts.has(step.hash));

@@ -5,7 +5,7 @@ import type { Placement } from '../model/index.ts';
 import type { LoadedUnit } from '../runtime/index.ts';
 import { type PlanInput, planSteps, type Step } from './plan-steps.ts';
 
-type Placed = Partial<Pick<Placement, 'hash' | 'desired' | 'onPartition'>>;
+type Placed = Partial<Pick<Placement, 'hash' | 'desired' | 'onPartition' | 'once'>>;
 type Held = Partial<Pick<LoadedUnit, 'hash' | 'launched' | 'state'>>;
 
 const running = { load: 'loaded', active: 'active', sub: 'running' };
@@ -74,6 +74,33 @@ const CASES: Record<string, Case & { expect: string[] }> = {
     placed: { a: { hash: 'h2' } },
     refused: { a: 'h1' },
     expect: ['load a', 'start a'],
+  },
+  'a unit that is to run once is started': { placed: { a: { once: 'due' } }, expect: ['load a', 'start a'] },
+  'a unit that has run once is loaded only': { placed: { a: { once: 'done' } }, expect: ['load a'] },
+  'a unit that has run once is over': {
+    placed: { a: { once: 'done' } },
+    held: { a: { state: dead } },
+    expect: ['stop a'],
+  },
+  'a unit that has run once stays active (RemainAfterExit=)': {
+    placed: { a: { once: 'done' } },
+    held: { a: { state: { load: 'loaded', active: 'active', sub: 'exited' } } },
+    expect: [],
+  },
+  'a unit that has run once and is known to be over is left alone': {
+    placed: { a: { once: 'done' } },
+    held: { a: { launched: false, state: dead } },
+    expect: [],
+  },
+  'a unit that has run once is asked for again': {
+    placed: { a: { once: 'due' } },
+    held: { a: { launched: false, state: dead } },
+    expect: ['start a'],
+  },
+  'a unit that has run once gets another file': {
+    placed: { a: { once: 'done', hash: 'h2' } },
+    held: { a: { launched: false, state: dead } },
+    expect: ['unload a', 'load a'],
   },
   'cut off, only units with OnPartition=stop are stopped': {
     placed: { a: {}, b: { onPartition: 'stop' } },

@@ -35,6 +35,7 @@ function stepsFor(unit: string, { placements, actual, refused, cutOff }: PlanInp
   if (!placement) return held ? takeAway(held, 'no longer placed on this machine') : [];
   if (refused.get(unit) === placement.hash) return [];
 
+  if (placement.once === 'done') return afterRun(placement, held);
   const wanted = cutOff && placement.onPartition === 'stop' ? 'loaded' : placement.desired;
   if (held?.hash === placement.hash) return changeState(unit, held, wanted, placement);
   const steps: Step[] = held ? takeAway(held, 'its file has changed') : [];
@@ -43,6 +44,17 @@ function stepsFor(unit: string, { placements, actual, refused, cutOff }: PlanInp
   steps.push({ kind: 'load', unit, hash: placement.hash, reason: placement.reason });
   if (wanted === 'launched') steps.push({ kind: 'start', unit, reason: 'to be launched' });
   return steps;
+}
+
+/**
+ * A unit that has run once is loaded and left alone. One that is over is told to stop, so that the runtime knows it as not
+ * launched: when its user starts it again, it is started.
+ */
+function afterRun({ unit, hash, reason }: Placement, held: LoadedUnit | undefined): Step[] {
+  const stop: Step = { kind: 'stop', unit, reason: 'it has run once' };
+  if (held?.hash === hash) return held.launched && isOver(held) ? [stop] : [];
+  if (held && !isOver(held)) return takeAway(held, 'its file has changed');
+  return [...(held ? takeAway(held, 'its file has changed') : []), { kind: 'load', unit, hash, reason }];
 }
 
 /** A unit that runs is told to stop first, and unloaded once that is over: the rest of the machine does not wait for it. */

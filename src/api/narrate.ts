@@ -49,6 +49,8 @@ function unitChange({ name, before, after }: Extract<Change, { kind: 'unit' }>):
     return { ...desired, kind: 'unit-submitted', sentence: `${name} was submitted, to be ${after.desired}` };
   const news = [
     ...(before.hash === after.hash ? [] : [`got a new unit file (${shortHash(before)} to ${shortHash(after)})`]),
+    ...(!after.ran || before.ran ? [] : ['ran once to success and is not started again']),
+    ...(!before.ran || after.ran || before.hash !== after.hash ? [] : ['is to run once more']),
     ...(before.desired === after.desired ? [] : [`is to be ${after.desired} instead of ${before.desired}`]),
   ];
   return news.length === 0

@@ -30,6 +30,7 @@ export function summaryOf(snapshot: Snapshot, unit: Unit, text: UnitText, health
     desiredState: unit.desired,
     currentState: currentState(snapshot, unit),
     global: unit.needs.global,
+    ...(unit.ran ? { ran: { machineID: unit.ran.machine, atMs: unit.ran.atMs } } : {}),
     placements: placementsOf(snapshot, unit.name).map((placement) => withServices(apiPlacement(snapshot, placement))),
   };
 }

@@ -68,6 +68,8 @@ export interface ApiUnitSummary {
   /** Of a global unit: the least state of its placements. */
   readonly currentState: ApiState;
   readonly global: boolean;
+  /** Where and when (milliseconds since 1970) a unit with RunOnce=true has ended with success: it is not started again. */
+  readonly ran?: { readonly machineID: string; readonly atMs: number };
   /** By machine id; more than one for a global unit. */
   readonly placements: readonly ApiPlacement[];
 }

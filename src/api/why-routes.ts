@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono';
 import type { Snapshot } from '../cluster/index.ts';
 import { explain } from '../engine/index.ts';
-import { isTemplateName, type Unit } from '../model/index.ts';
+import { isTemplateName, type RanOnce, type Unit } from '../model/index.ts';
 import { answerJson } from './answers.ts';
 import { type ApiParts, unitName } from './api-parts.ts';
 import { shortMachine } from './narrate.ts';
@@ -47,7 +47,9 @@ function summarize(snapshot: Snapshot, unit: Unit, found: Found): string {
   }
   if (unit.needs.global) return summarizeGlobal(found);
   const [placement] = found.placements;
-  return placement === undefined ? summarizeUnplaced(snapshot, found) : summarizePlaced(snapshot, unit, placement);
+  if (placement) return summarizePlaced(snapshot, unit, placement);
+  const unplaced = summarizeUnplaced(snapshot, found);
+  return unit.ran ? `${unplaced}; ${ranOnce(snapshot, unit.name, unit.ran)}` : unplaced;
 }
 
 function summarizeGlobal({ placements, machines }: Found): string {
@@ -60,8 +62,15 @@ function summarizePlaced(snapshot: Snapshot, unit: Unit, placement: ApiWhy['plac
   const { machineID, address, reason } = placement;
   const where = `placed on ${shortMachine(machineID, address)}`;
   if (!snapshot.machines.has(machineID)) return `${where}, which is not in the cluster at the moment`;
+  if (unit.ran) return `${where}; ${ranOnce(snapshot, unit.name, unit.ran)}`;
   const note = snapshot.statuses.get(unit.name)?.get(machineID)?.note;
   return note === undefined ? `${where}: ${reason}` : `${where}: ${reason}; that machine reports: ${note}`;
+}
+
+function ranOnce(snapshot: Snapshot, name: string, { machine, atMs }: RanOnce): string {
+  const on = shortMachine(machine, snapshot.machines.get(machine)?.address);
+  const at = new Date(atMs).toISOString();
+  return `it ran once to success on ${on} at ${at} (RunOnce); to run it again: fleetctl start ${name}`;
 }
 
 function summarizeUnplaced(snapshot: Snapshot, { machines }: Found): string {

@@ -57,6 +57,18 @@ test('a one-shot is done when it has ended', () => {
   assert.ok(ended.kind === 'reached' && ended.ready);
 });
 
+test('a one-shot with RunOnce=true is done when it has run, though it is only loaded by then', () => {
+  const over = { state: 'loaded', active: 'inactive', sub: 'dead', start: 7 } as const;
+  const unit = { ...summary('launched', over), ran: { machineID: ID, atMs: 1 } };
+  const ended = judge('a.service', { ...LAUNCHED, before: 5 }, unit, newMemory());
+  assert.deepEqual(ended, {
+    kind: 'reached',
+    line: 'Unit a.service launched on 85c0c595.../172.17.8.102',
+    ready: true,
+  });
+  assert.equal(judge('a.service', { ...LAUNCHED, before: 7 }, unit, newMemory()).kind, 'waiting', 'that was before');
+});
+
 test('how an earlier start ended is not taken for the end of the one that was ordered', () => {
   const ordered = { ...LAUNCHED, before: 41 };
   const kindOf = (status: Partial<NonNullable<ApiPlacement['status']>>, goal = ordered) =>

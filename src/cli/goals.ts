@@ -91,6 +91,10 @@ function judgePlaced(goal: Goal, state: 'loaded' | 'launched', unit: ApiUnitSumm
     const because = `unit ${unit.name} could not be started on ${where}${noteOf(status)}`;
     return { kind: 'failed', because, machineID: placement.machineID };
   }
+  // A unit with RunOnce=true that has run is loaded again, which may be all that was seen of its start.
+  const hasRun = unit.ran !== undefined && status.start !== undefined && status.start !== goal.before;
+  if (state === 'launched' && status.state === 'loaded' && hasRun)
+    return { kind: 'reached', line: `Unit ${unit.name} ${state} on ${where}`, ready: true };
   if (status.state !== state) return { kind: 'waiting', placed: true };
   const isOver = status.active === 'failed' || status.active === 'inactive';
   if (state === 'launched' && isOver && goal.before !== undefined && status.start === goal.before)

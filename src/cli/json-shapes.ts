@@ -44,6 +44,7 @@ const unitFiles = z.array(
     desiredState: state,
     currentState: state,
     global: z.boolean(),
+    ran: z.strictObject({ machineID: z.string(), atMs: z.int() }).optional(),
     placements: z.array(
       z.looseObject({
         ...ofMachine,

@@ -52,7 +52,7 @@ export async function orderUnits(
 
 /** A unit that was to be launched already is not started again: how its last start ended is what there is to know. */
 function goalOf({ hash, existing, file }: SourcedUnit, state: 'loaded' | 'launched'): Goal {
-  const starts = file !== undefined || existing?.desiredState !== state;
+  const starts = file !== undefined || existing?.desiredState !== state || existing.ran !== undefined;
   return { state, ...(hash ? { hash } : {}), before: starts ? startOf(existing) : undefined };
 }
 
@@ -81,7 +81,9 @@ async function send(
   order: { readonly units: readonly SourcedUnit[]; readonly state: ApiState; readonly verb: string },
 ): Promise<Set<string>> {
   const failed = new Set<string>();
-  const toSend = order.units.filter((unit) => unit.file || unit.existing?.desiredState !== order.state);
+  const toSend = order.units.filter(
+    ({ file, existing }) => file || existing?.desiredState !== order.state || existing.ran,
+  );
   await mapLimit(toSend, REQUESTS_IN_FLIGHT, async ({ name, file }) => {
     try {
       await client.putUnit(name, { name, desiredState: order.state, ...file });

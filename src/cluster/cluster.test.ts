@@ -183,6 +183,31 @@ test('statuses are written only by a machine that is present, and never under an
   await assert.rejects(cluster.putStatuses(second, stale), (error) => isFlotillaError(error, 'conflict'));
 });
 
+test('a run that counts once is written down by the machine on which the unit is placed, until it is asked for again', async () => {
+  const { cluster } = newCluster();
+  const lease = await cluster.lease(5000);
+  const announcement = (await cluster.announce(machine('m1'), 't1', lease)) as Announcement;
+  const view = await cluster.fullView(closing.signal);
+  const ran = async () => (await view.sync()).units.get('a.service')?.ran?.machine;
+  const once = unit('a.service', { needs: { ...NO_NEEDS, runOnce: true } });
+  await cluster.putUnit(once, 'text', undefined);
+  await cluster.recordRun(announcement, once);
+  assert.equal(await ran(), undefined, 'it is not placed there');
+  const put = { machine: 'm1', unit: 'a.service', hash: 'h1', desired: 'launched', reason: 'r', once: 'due' } as const;
+  await (await cluster.campaign('m1', lease))!.place([{ put }]);
+  const { revision } = (await cluster.ranOnce([once])).get('a.service')!;
+  assert.equal(await cluster.recordRun(announcement, { ...once, revision: revision - 1 }), 'outdated');
+  assert.equal(await ran(), undefined);
+  assert.equal(await cluster.recordRun(announcement, { ...once, revision }), 'done');
+  assert.equal(await ran(), 'm1');
+  assert.equal((await cluster.ranOnce([once])).get('a.service')!.ran, true);
+  assert.equal((await cluster.ranOnce([{ ...once, hash: 'h2' }])).get('a.service')!.ran, false);
+  await cluster.setDesired('a.service', 'launched');
+  assert.equal(await ran(), undefined, 'its user starts it again');
+  await lease.revoke();
+  await assert.rejects(cluster.recordRun(announcement, once), (error) => isFlotillaError(error, 'conflict'));
+});
+
 test('one leads; a new term of the same leader invalidates the one before', async () => {
   const { cluster } = newCluster();
   const [one, two] = [await cluster.lease(5000), await cluster.lease(5000)];

@@ -26,7 +26,7 @@ export interface Cluster {
    * `submitted` is the file as the user wrote it, where that differs from `text`: for people only, machines load `text`.
    */
   putUnit(unit: Unit, text: string, existing: Unit | undefined, submitted?: string): Promise<boolean>;
-  /** Changes only the desired state; false when there is no such unit. */
+  /** Changes only the desired state, and forgets that the unit ran once; false when there is no such unit. */
   setDesired(name: string, desired: DesiredState): Promise<boolean>;
   /** Removes the unit and its text in one commit; false when there is no such unit. */
   destroyUnit(name: string): Promise<boolean>;
@@ -83,6 +83,17 @@ export interface Cluster {
    * Rejects with `conflict` when that announcement no longer stands.
    */
   putStatuses(announcement: Announcement, changes: ReadonlyMap<string, UnitStatus | undefined>): Promise<void>;
+  /** Of these units, by name: whether this file has ended with success once (RunOnce=true), and the record's revision. */
+  ranOnce(units: readonly { readonly name: string; readonly hash: string }[]): Promise<ReadonlyMap<string, OnceRun>>;
+  /**
+   * Writes down that the unit, which is placed on the announced machine, has ended with success there. Does nothing when it
+   * is no longer that file, wanted launched and placed there. `outdated`: its record is no longer that of `revision`, by
+   * which it was started, so its user has asked for it again. Rejects with `conflict` when the announcement no longer stands.
+   */
+  recordRun(
+    announcement: Announcement,
+    run: { readonly name: string; readonly hash: string; readonly revision?: number | undefined },
+  ): Promise<'done' | 'outdated'>;
   /** The same of its service instances, by their ids. */
   instancesOf(announcement: Announcement): Promise<Published<ServiceInstance>>;
   putInstances(announcement: Announcement, changes: ReadonlyMap<string, ServiceInstance | undefined>): Promise<void>;
@@ -127,6 +138,12 @@ export const MAX_EXTERNAL_CHECKS = 60;
  * vanish whatever it says, and for what cannot be read.
  */
 export type Published<T> = ReadonlyMap<string, T | undefined>;
+
+/** See Cluster.ranOnce. */
+export interface OnceRun {
+  readonly ran: boolean;
+  readonly revision: number;
+}
 
 /** A machine's presence from one announcement to the next. */
 export interface Announcement {

@@ -18,6 +18,7 @@ import {
   statusesOf,
 } from './machine-records.ts';
 import { Records } from './records.ts';
+import { ranOnce, recordRun } from './run-records.ts';
 import type { View } from './snapshot.ts';
 import { destroyUnit, putUnit, readSubmitted, readTexts, setDesired, setMetadata } from './unit-records.ts';
 import { openView } from './view.ts';
@@ -64,6 +65,8 @@ export function openCluster(options: ClusterOptions): Cluster {
     announce: (machine, token, lease) => announce(records, machine, token, lease),
     statusesOf: (announcement) => statusesOf(records, announcement),
     putStatuses: (announcement, changes) => putStatuses(records, announcement, changes),
+    ranOnce: (units) => ranOnce(records, units),
+    recordRun: (announcement, unit) => recordRun(records, announcement, unit),
     instancesOf: (announcement) => instancesOf(records, announcement),
     putInstances: (announcement, changes) => putInstances(records, announcement, changes),
     checksOf: (announcement) => checksOf(records, announcement),

@@ -5,6 +5,7 @@ import type {
   Needs,
   PlacedState,
   Placement,
+  RanOnce,
   Unit,
   UnitExit,
   UnitStatus,
@@ -22,12 +23,18 @@ export function decodeUnit(name: string, value: string): Unit | undefined {
   const hash = record?.['hash'];
   const desired = record?.['desired'];
   if (typeof hash !== 'string' || !isDesired(desired)) return undefined;
-  return { name, hash, desired, needs: decodeNeeds(record?.['needs']) };
+  const ran = decodeRan(record?.['ran']);
+  return { name, hash, desired, needs: decodeNeeds(record?.['needs']), ...(ran ? { ran } : {}) };
 }
 
 export function encodeUnit(unit: Unit): string {
-  const { hash, desired, needs } = unit;
-  return JSON.stringify({ hash, desired, needs: withoutDefaults(needs) });
+  const { hash, desired, needs, ran } = unit;
+  return JSON.stringify({ hash, desired, needs: withoutDefaults(needs), ran });
+}
+
+function decodeRan(value: unknown): RanOnce | undefined {
+  const { machine, atMs } = asObject(value);
+  return typeof machine === 'string' ? { machine, atMs: numberOf(atMs) } : undefined;
 }
 
 export function decodeMachine(id: string, value: string): Machine | undefined {
@@ -76,12 +83,16 @@ export function decodePlacement(machine: string, unit: string, value: string): P
   const desired = record?.['desired'];
   const reason = record?.['reason'];
   if (typeof hash !== 'string' || !isPlaced(desired)) return undefined;
-  const onPartition = record?.['onPartition'] === 'stop' ? { onPartition: 'stop' as const } : {};
-  return { machine, unit, hash, desired, reason: typeof reason === 'string' ? reason : '', ...onPartition };
+  const once = record?.['once'];
+  return {
+    ...{ machine, unit, hash, desired, reason: typeof reason === 'string' ? reason : '' },
+    ...(record?.['onPartition'] === 'stop' ? { onPartition: 'stop' as const } : {}),
+    ...(once === 'due' || once === 'done' ? { once } : {}),
+  };
 }
 
-export function encodePlacement({ hash, desired, reason, onPartition }: Placement): string {
-  return JSON.stringify({ hash, desired, reason, onPartition });
+export function encodePlacement({ hash, desired, reason, onPartition, once }: Placement): string {
+  return JSON.stringify({ hash, desired, reason, onPartition, once });
 }
 
 export function decodeStatus(machine: string, unit: string, value: string): UnitStatus | undefined {
@@ -135,6 +146,7 @@ function decodeNeeds(value: unknown): Needs {
     global: needs['global'] === true,
     replaces: stringList(needs['replaces']),
     onPartition: needs['onPartition'] === 'stop' ? 'stop' : 'keep',
+    ...(needs['runOnce'] === true ? { runOnce: true as const } : {}),
   };
 }
 

@@ -37,7 +37,9 @@ export function setDesired(records: Records, name: string, desired: DesiredState
   return compareAndSet(records, key, (entry) => {
     const unit = entry && decodeUnit(name, entry.value);
     if (!unit) return undefined;
-    return unit.desired === desired ? [] : [records.put(key, encodeUnit({ ...unit, desired }))];
+    const { ran, ...wish } = unit;
+    // Asked for once more: what ran once is to run again.
+    return unit.desired === desired && !ran ? [] : [records.put(key, encodeUnit({ ...wish, desired }))];
   });
 }
 

@@ -45,6 +45,24 @@ describe('placing', () => {
     });
   });
 
+  test('tells the machine of a unit with RunOnce=true whether it is still to run', () => {
+    const c = cluster('a');
+    const once = () => c.placements.get('u.service')?.get('a')?.once;
+    c.unit('u.service', { runOnce: true });
+    c.run();
+    assert.equal(once(), 'due');
+    c.ran('u.service', 'a');
+    assert.equal(c.run().decisions[0]!.reason, 'it has run once');
+    assert.equal(once(), 'done');
+    c.kill('a');
+    c.machine('b');
+    c.run();
+    assert.equal(c.placements.get('u.service')?.get('b')?.once, 'done', 'it moves, and is not to run there');
+    c.unit('u.service', { runOnce: true, conflicts: ['another.service'] });
+    c.run();
+    assert.equal(c.placements.get('u.service')?.get('b')?.once, 'due', 'another file has not run');
+  });
+
   test('takes a MachineID as a whole or as the beginning of one id', () => {
     const c = cluster('ab1', 'ab2', 'abc');
     c.unit('whole.service', { machineId: 'ab2' });

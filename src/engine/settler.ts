@@ -207,11 +207,14 @@ export class Settler {
   refresh(unit: UnitEntry, machine: MachineEntry): void {
     const { hash, desired } = unit.unit!;
     const placement = unit.placements.get(machine)!;
-    if (desired === 'inactive' || (placement.hash === hash && placement.desired === desired)) return;
-    const { onPartition: _, ...kept } = placement;
-    const next = { ...kept, hash, desired, ...partitionRule(unit) };
+    const { once } = rulesOf(unit);
+    const same = placement.hash === hash && placement.desired === desired && placement.once === once;
+    if (desired === 'inactive' || same) return;
+    const { onPartition: _, once: __, ...kept } = placement;
+    const next = { ...kept, hash, desired, ...rulesOf(unit) };
     this.#desk.world.place(unit, machine, next);
-    const reason = placement.hash === hash ? `its desired state is now ${desired}` : 'its unit file changed';
+    const changed = once === 'done' ? 'it has run once' : `its desired state is now ${desired}`;
+    const reason = placement.hash === hash ? changed : 'its unit file changed';
     this.#desk.steps.add(unit.name, [{ put: next }], reason);
   }
 
@@ -241,7 +244,7 @@ export class Settler {
       hash,
       desired: desired === 'launched' ? desired : ('loaded' as const),
       reason,
-      ...partitionRule(unit),
+      ...rulesOf(unit),
     };
     this.#desk.world.place(unit, machine, placement);
     this.#desk.agenda.placed(unit);
@@ -255,9 +258,12 @@ export class Settler {
   }
 }
 
-/** The machine must know this rule even while it cannot read the unit's record. */
-function partitionRule(unit: UnitEntry): { onPartition?: NonNullable<Placement['onPartition']> } {
-  return unit.needs.onPartition === 'stop' ? { onPartition: 'stop' } : {};
+/** The machine must know these rules even while it cannot read the unit's record. */
+function rulesOf({ unit, needs }: UnitEntry): Pick<Placement, 'onPartition' | 'once'> {
+  return {
+    ...(needs.onPartition === 'stop' ? { onPartition: 'stop' } : {}),
+    ...(needs.runOnce ? { once: unit?.ran ? 'done' : 'due' } : {}),
+  };
 }
 
 /** Why a unit cannot run at all while its rival does. */

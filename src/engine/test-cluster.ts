@@ -20,6 +20,13 @@ export class TestCluster implements ScheduleView {
     this.scheduler.setUnit(unit.name, unit);
   }
 
+  /** The unit has ended with success there. */
+  ran(name: string, machine: string): void {
+    const unit = { ...this.units.get(name)!, ran: { machine, atMs: 1 } };
+    this.units.set(name, unit);
+    this.scheduler.setUnit(name, unit);
+  }
+
   destroy(name: string): void {
     this.units.delete(name);
     this.scheduler.setUnit(name, undefined);

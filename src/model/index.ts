@@ -25,15 +25,25 @@ export interface Needs {
   readonly replaces: readonly string[];
   /** `stop`: the machine stops the unit before its lease can have ended elsewhere. */
   readonly onPartition: 'keep' | 'stop';
+  /** Once it has ended with success it is not started again until a user says so. */
+  readonly runOnce?: true;
 }
 
-/** A unit as its user wants it. Written by the API only. */
+/** A unit as its user wants it. Written by the API only, but for `ran`. */
 export interface Unit {
   readonly name: string;
   /** SHA-1 of the serialised unit file, lower-case hex; also the key of its text. */
   readonly hash: string;
   readonly desired: DesiredState;
   readonly needs: Needs;
+  /** Where this file has ended with success (RunOnce=true); written by that machine's agent, removed by whoever starts it. */
+  readonly ran?: RanOnce;
+}
+
+/** A run that ended with success; `atMs` is in milliseconds since 1970. */
+export interface RanOnce {
+  readonly machine: string;
+  readonly atMs: number;
 }
 
 /** A machine that is alive now. Written by its own fleetd, under its lease. */
@@ -63,6 +73,8 @@ export interface Placement {
   readonly reason: string;
   /** Copied from the unit's needs, so that the machine knows it even while it cannot reach the store. */
   readonly onPartition?: 'stop';
+  /** Of a unit with RunOnce=true: whether it is still to run, or has and must not be started again. */
+  readonly once?: 'due' | 'done';
 }
 
 /** What a unit is doing on a machine. Written by the agent of that machine only, under its lease. */

@@ -42,6 +42,11 @@ export interface LoadedUnit {
   readonly launched: boolean;
   /** A start job is queued or running: until it is over, an inactive unit has not been started yet. */
   readonly starting: boolean;
+  /**
+   * Set once its run since the last start() has ended with success by itself, or (RemainAfterExit=) its commands have: it
+   * has not failed, and nobody stopped it.
+   */
+  readonly succeeded?: true;
   /** As of this answer; `states` is only the wake-up to ask again. */
   readonly state: RuntimeState;
 }

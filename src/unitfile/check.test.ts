@@ -36,6 +36,8 @@ const NEEDS: readonly (readonly [xFleet: string, needs: Partial<Needs>, name?: s
   ['Global=true\nGlobal=', { global: false }],
   ['Replaces=old*.service', { replaces: ['old*.service'] }],
   ['OnPartition=stop', { onPartition: 'stop' }],
+  ['RunOnce=true', { runOnce: true }],
+  ['RunOnce=yes\nRunOnce=off', {}],
   ['Conflicts=a \\\n b', { conflicts: ['a', 'b'] }],
   ['MachineOf=\nConflicts=', {}],
 ];
@@ -59,6 +61,8 @@ const PROBLEMS: readonly (readonly [xFleet: string, problem: RegExp])[] = [
   ['Global=true\nReplaces=a', /^error 3: Global cannot be combined with Replaces/],
   ['Conflicts=a\nReplaces=b', /^error 3: Conflicts cannot be combined with Replaces/],
   ['MachineOf=web', /^error 2: MachineOf=web names no unit: unit name "web" must contain/],
+  ['RunOnce=once', /^error 2: RunOnce=once is neither "true" nor "false"$/],
+  ['RunOnce=1\nGlobal=true', /^error 3: RunOnce cannot be combined with Global: remove one$/],
   ['OnPartition=halt', /^error 2: OnPartition=halt is neither "keep" nor "stop"$/],
   ['Colour=red', /^warning 2: unknown option Colour= in \[X-Fleet\] is ignored$/],
   ['MachineMetadata=ssd', /^warning 2: MachineMetadata=ssd is not "key=value" and is ignored$/],

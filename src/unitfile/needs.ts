@@ -4,7 +4,15 @@ import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 import { splitQuoted } from './values.ts';
 
-type Key = 'MachineID' | 'MachineOf' | 'MachineMetadata' | 'Conflicts' | 'Global' | 'Replaces' | 'OnPartition';
+type Key =
+  | 'MachineID'
+  | 'MachineOf'
+  | 'MachineMetadata'
+  | 'Conflicts'
+  | 'Global'
+  | 'Replaces'
+  | 'OnPartition'
+  | 'RunOnce';
 
 /** Every spelling of an [X-Fleet] option, with the one that it means. */
 const SPELLINGS: ReadonlyMap<string, Key> = new Map<string, Key>([
@@ -20,6 +28,7 @@ const SPELLINGS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['Global', 'Global'],
   ['Replaces', 'Replaces'],
   ['OnPartition', 'OnPartition'],
+  ['RunOnce', 'RunOnce'],
 ]);
 
 /** Pairs that cannot stand together in one unit: what they ask for contradicts, or has no meaning. */
@@ -31,6 +40,7 @@ const EXCLUSIVE: readonly (readonly [Key, Key])[] = [
   ['Global', 'MachineOf'],
   ['Global', 'Replaces'],
   ['Conflicts', 'Replaces'],
+  ['RunOnce', 'Global'],
 ];
 
 /**
@@ -122,6 +132,7 @@ class NeedsReader {
       this.needs.global = /^(true|yes|1|on|t)$/i.test(values.join(' '));
     },
     OnPartition: (values, line) => this.#readOnPartition(values.join(' '), line),
+    RunOnce: (values, line) => this.#readRunOnce(values.join(' '), line),
   };
 
   /** The first one counts, and MachineID before a boot id, as fleet had it. */
@@ -171,6 +182,17 @@ class NeedsReader {
     else this.#error(line, `OnPartition=${value} is neither "keep" nor "stop"`);
   }
 
+  /** systemd's booleans; the last one wins. */
+  #readRunOnce(value: string, line: number): void {
+    delete this.needs.runOnce;
+    if (!/^(1|yes|y|true|t|on|0|no|n|false|f|off)$/i.test(value)) {
+      this.#error(line, `RunOnce=${value} is neither "true" nor "false"`);
+    } else if (/^(1|yes|y|true|t|on)$/i.test(value)) {
+      this.needs.runOnce = true;
+      if (!this.#name.endsWith('.service')) this.#error(line, `RunOnce is for services: ${this.#name} has no end`);
+    }
+  }
+
   /** A section that was surely meant to be ours must not be skipped in silence. */
   checkSection(section: string, line: number): void {
     if (section.toLowerCase().replace(/[^a-z]/g, '') === 'xfleet') {
@@ -190,6 +212,7 @@ class NeedsReader {
       Global: needs.global,
       Replaces: needs.replaces.length > 0,
       OnPartition: needs.onPartition !== 'keep',
+      RunOnce: needs.runOnce === true,
     };
     for (const [a, b] of EXCLUSIVE) {
       if (present[a] && present[b]) this.#error(this.#lineOf(a, b), `${a} cannot be combined with ${b}: remove one`);

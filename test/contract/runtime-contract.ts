@@ -15,6 +15,7 @@ import {
   startAndWait,
   stateText,
   unitOf,
+  until,
   waitFor,
   waitForLog,
   waitForStates,
@@ -65,6 +66,38 @@ export function runtimeContract(name: string, open: () => Promise<ContractHarnes
       await startAndWait(runtime, 'once.service', 'inactive/dead');
       await waitForLog(runtime, 'once.service', 'two');
       await startAndWait(runtime, 'stay.service', 'active/exited');
+    });
+
+    test('a run that ended with success by itself is told from one that failed, was stopped, or never began', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      const traps = `Type=oneshot\nExecStart=/bin/sh -c 'trap "exit 0" TERM; echo ready; while :; do sleep 0.1; done'`;
+      await load(runtime, {
+        'once.service': service('Type=oneshot\nExecStart=/bin/true'),
+        'stay.service': service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'),
+        'fails.service': service('Type=oneshot\nExecStart=/bin/false'),
+        'needs.service': '[Unit]\nRequires=fails.service\nAfter=fails.service\n[Service]\nExecStart=/bin/true\n',
+        'traps.service': service(traps),
+        'foe.service': '[Unit]\nConflicts=traps.service\n[Service]\nExecStart=/bin/sleep infinity\n',
+      });
+      const succeeded = async (name: string) => (await unitOf(runtime, name))?.succeeded === true;
+      assert.equal(await succeeded('once.service'), false, 'it has not run');
+      await startAndWait(runtime, 'once.service', 'inactive/dead');
+      await until('its job is over', async () => succeeded('once.service'));
+      await startAndWait(runtime, 'stay.service', 'active/exited');
+      await until('its job is over', async () => succeeded('stay.service'));
+      await startAndWait(runtime, 'fails.service', 'failed/failed');
+      await runtime.start(['needs.service']);
+      await until('its job is over', async () => (await unitOf(runtime, 'needs.service'))?.starting === false);
+      await runtime.start(['traps.service']);
+      await waitForLog(runtime, 'traps.service', 'ready');
+      await startAndWait(runtime, 'foe.service');
+      await waitFor(runtime, 'traps.service', 'inactive/dead');
+      for (const name of ['fails.service', 'needs.service', 'traps.service'])
+        assert.equal(await succeeded(name), false, name);
+      await runtime.stop('stay.service');
+      await waitFor(runtime, 'stay.service', 'inactive/dead');
+      assert.equal(await succeeded('stay.service'), false, 'it was stopped');
     });
 
     test('a unit that fails says how', async () => {

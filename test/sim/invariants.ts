@@ -11,6 +11,7 @@ const HEARD_WITHIN_MS = 1000;
 /** What is written of a unit that the invariants need. */
 interface UnitRecord {
   readonly hash: string;
+  readonly ran?: { readonly machine: string };
   readonly needs?: Partial<Needs>;
 }
 
@@ -40,6 +41,8 @@ export class Invariants implements RuntimeObserver {
   #broken: InvariantBroken | undefined;
   commits = 0;
   starts = 0;
+  /** Units that have run once. */
+  ends = 0;
 
   constructor(server: StoreServer, time: VirtualTime) {
     this.#server = server;
@@ -57,6 +60,10 @@ export class Invariants implements RuntimeObserver {
     const running = this.#running.get(unit) ?? new Map<string, string>();
     this.#running.set(unit, running.set(machine, hash));
     const own = this.#needsOf(unit, hash);
+    const record = this.#server.get(`${ROOT}cluster/unit/${unit}`);
+    const { hash: current, ran } = JSON.parse(record?.value ?? '{}') as Partial<UnitRecord>;
+    if (ran && current === hash)
+      this.#fail(`${unit} was started on ${machine}, though it had run once on ${ran.machine}`);
     if (own.onPartition === 'stop' && !this.#server.get(`${ROOT}cluster/machine/${machine}`))
       this.#fail(`${unit} with OnPartition=stop was started on ${machine} after its lease had ended`);
     // Copies of a file that may run on are nobody's fault; those of a file which says stop must be alone.
@@ -68,6 +75,11 @@ export class Invariants implements RuntimeObserver {
     });
     if (careful.length > 1)
       this.#fail(`${unit} with OnPartition=stop runs twice: on ${careful.map(([id]) => id).join(' and ')}`);
+  }
+
+  ended(machine: string, unit: string): void {
+    this.#running.get(unit)?.delete(machine);
+    this.ends++;
   }
 
   stopped(machine: string, unit: string, startedAtMs: number): void {

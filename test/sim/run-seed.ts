@@ -57,7 +57,7 @@ function userActs(world: World): void {
 function randomNeeds(world: World): Partial<Needs> {
   const { random } = world;
   const other = unitName(world);
-  switch (random.int(8)) {
+  switch (random.int(9)) {
     case 0:
       return { conflicts: [other, unitName(world)] };
     case 1:
@@ -70,6 +70,8 @@ function randomNeeds(world: World): Partial<Needs> {
       return { onPartition: 'stop' };
     case 5:
       return { replaces: [other] };
+    case 6:
+      return { runOnce: true };
     default:
       return {};
   }

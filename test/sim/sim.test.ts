@@ -148,6 +148,32 @@ test('a machine that is back stops its second copies at once, without draining t
   }
 });
 
+test('a unit that has run once is started nowhere again when its machines die, until its user asks for it', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = await settledCluster(seed);
+    world.submit('once.service', 'launched', { runOnce: true });
+    await world.run(2 * TTL_MS);
+    assert.equal(world.invariants.ends, 1, `seed ${seed}: it has run`);
+    for (const stays of [false, true]) {
+      const machine = world.machines.find(({ id }) => id === world.placementsNow().get('once.service'))!;
+      machine.powerOff();
+      await world.run(stays ? 100 : 2 * TTL_MS);
+      machine.start();
+      await world.run(2 * TTL_MS);
+    }
+    assert.equal(world.invariants.ends, 1, `seed ${seed}: it runs no more`);
+    world.setDesired('once.service', 'launched');
+    await world.run(2 * TTL_MS);
+    assert.equal(world.invariants.ends, 2, `seed ${seed}: its user has asked for it`);
+    world.destroy('once.service');
+    await world.run(100);
+    world.submit('once.service', 'launched', { runOnce: true }, 1);
+    await world.run(3 * TTL_MS);
+    assert.equal(world.invariants.ends, 3, `seed ${seed}: it is another unit`);
+    assert.deepEqual(await world.differences(), [], `seed ${seed}`);
+  }
+});
+
 test('a fleetd that stood still for longer than its lease starts nothing that was decided before', async () => {
   for (let tenths = 0; tenths < 400; tenths += 5) {
     const world = new World({ seed: 6, machines: 2 });

@@ -1,8 +1,12 @@
+import type { Needs } from '../../src/model/index.ts';
 import type { LoadedUnit, RuntimeBatch, RuntimeState, UnitRuntime } from '../../src/runtime/index.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 interface SimulatedUnit {
   readonly hash: string;
+  /** It ends by itself, with success. */
+  readonly once: boolean;
+  succeeded: boolean;
   launched: boolean;
   running: boolean;
   /** Its last stop failed, as that of a program which ends with an error when it is told to stop. */
@@ -15,11 +19,15 @@ interface SimulatedUnit {
 
 /** How long a start job is queued. */
 const QUEUED_MS = 15;
+/** How long a unit with RunOnce=true runs. */
+const RUN_MS = 3000;
 
 /** What the invariants want to hear of a machine's units. */
 export interface RuntimeObserver {
   started(machine: string, unit: string, hash: string): void;
   stopped(machine: string, unit: string, startedAtMs: number): void;
+  /** It has ended by itself. */
+  ended(machine: string, unit: string): void;
 }
 
 /** The units of one machine. It lives on when fleetd crashes and is emptied when the machine loses power. */
@@ -62,7 +70,15 @@ export class SimulatedRuntime implements UnitRuntime {
 
   async units(): Promise<LoadedUnit[]> {
     return [...this.#units].map(([name, unit]) => {
-      return { name, hash: unit.hash, launched: unit.launched, starting: unit.starting, state: stateOf(unit) };
+      const { hash, launched, starting, succeeded } = unit;
+      return {
+        name,
+        hash,
+        launched,
+        starting,
+        ...(succeeded ? { succeeded: true as const } : {}),
+        state: stateOf(unit),
+      };
     });
   }
 
@@ -72,10 +88,10 @@ export class SimulatedRuntime implements UnitRuntime {
       this.#units.delete(name);
     }
     const problems = new Map<string, string>();
-    for (const { name, hash } of batch.load) {
+    for (const { name, hash, text } of batch.load) {
       if (this.#units.get(name)?.hash === hash) continue;
       if (this.refusal !== undefined) problems.set(name, this.refusal);
-      else this.#units.set(name, newUnit(hash));
+      else this.#units.set(name, newUnit(hash, text));
     }
     this.#changed();
     return problems;
@@ -101,7 +117,14 @@ export class SimulatedRuntime implements UnitRuntime {
     if (unit.running) return;
     unit.running = true;
     unit.starting = true;
-    unit.startedAtMs = this.#time.nowMs;
+    unit.succeeded = false;
+    const startedAtMs = this.#time.nowMs;
+    unit.startedAtMs = startedAtMs;
+    if (unit.once)
+      this.#time.schedule(RUN_MS, () => {
+        const current = this.#units.get(name) === unit && unit.running && unit.startedAtMs === startedAtMs;
+        if (current) this.#end(name, unit);
+      });
     this.#observer.started(this.#machine, name, unit.hash);
     this.#time.schedule(QUEUED_MS, () => {
       unit.starting = false;
@@ -111,9 +134,17 @@ export class SimulatedRuntime implements UnitRuntime {
     this.#changed();
   }
 
+  #end(name: string, unit: SimulatedUnit): void {
+    unit.running = false;
+    unit.succeeded = true;
+    this.#observer.ended(this.#machine, name);
+    this.#changed();
+  }
+
   async stop(name: string): Promise<void> {
     const unit = this.#units.get(name);
     if (unit) {
+      unit.succeeded = false;
       unit.launched = false;
       // Every other file is one whose program ends with an error when it is told to stop.
       if (unit.running) unit.failed = Number.parseInt(unit.hash.slice(0, 1), 16) % 2 === 1;
@@ -157,8 +188,18 @@ export class SimulatedRuntime implements UnitRuntime {
   }
 }
 
-function newUnit(hash: string): SimulatedUnit {
-  return { hash, launched: false, running: false, failed: false, starting: false, startedAtMs: 0 };
+function newUnit(hash: string, text: string): SimulatedUnit {
+  const { needs } = JSON.parse(text) as { readonly needs: Partial<Needs> };
+  return {
+    hash,
+    once: needs.runOnce === true,
+    succeeded: false,
+    launched: false,
+    running: false,
+    failed: false,
+    starting: false,
+    startedAtMs: 0,
+  };
 }
 
 function stateOf({ running, starting, failed }: SimulatedUnit): RuntimeState {

@@ -94,8 +94,10 @@ export class World {
     this.note(`the text of ${name} is lost`);
     this.server.commit(undefined, [], [{ delete: lost.key }]);
     this.time.schedule(forMs, () => {
-      const nothing = { key: lost.key, createRevision: 0 };
-      this.server.commit(undefined, [nothing], [{ put: lost.key, value: lost.value }]);
+      const hashOf = (value = '{}') => (JSON.parse(value) as { hash?: string }).hash;
+      // Lost twice meanwhile, it is not what the unit had first that is to come back.
+      if (hashOf(this.server.get(`/sim/cluster/unit/${name}`)?.value) !== hashOf(lost.value)) return;
+      this.server.commit(undefined, [], [{ put: lost.key, value: lost.value }]);
     });
   }
 
@@ -158,8 +160,12 @@ export class World {
         ]),
       );
       const running = new Set(machine.runtime.running());
-      for (const [unit, { hash, desired }] of wanted) {
+      for (const [unit, { hash, desired, once }] of wanted) {
         if (machine.runtime.hashOf(unit) !== hash) found.push(`${machine.id} holds another ${unit} than placed`);
+        if (once && desired === 'launched') {
+          if (once !== 'done' || running.has(unit)) found.push(`${unit} on ${machine.id} has not run once: ${once}`);
+          continue;
+        }
         if (running.has(unit) !== (desired === 'launched'))
           found.push(`${machine.id} does not have ${unit} ${desired}`);
         const status = statuses.get(unit)?.get(machine.id);

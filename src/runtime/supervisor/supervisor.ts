@@ -111,9 +111,11 @@ export class Supervisor implements UnitHost {
   // ---- what the agent asks for
 
   loaded(): readonly LoadedUnit[] {
-    return [...this.units.values()].map(({ memory: { name, hash, launched, job } }) => {
+    return [...this.units.values()].map(({ memory }) => {
+      const { name, hash, launched, job } = memory;
       const starting = job === 'start' || job === 'restart';
-      return { name, hash, launched, starting, state: this.stateOf(name)! };
+      const succeeded = hasSucceeded(memory) ? { succeeded: true as const } : {};
+      return { name, hash, launched, starting, ...succeeded, state: this.stateOf(name)! };
     });
   }
 
@@ -370,6 +372,12 @@ export class Supervisor implements UnitHost {
       this.#flushSoon();
     });
   }
+}
+
+/** See LoadedUnit.succeeded. */
+function hasSucceeded({ launched, job, state, result, invocationId, stopRequested }: UnitMemory): boolean {
+  if (!launched || job !== null || result !== 'success' || stopRequested) return false;
+  return state === 'exited' || (state === 'dead' && invocationId !== '');
 }
 
 /** How a unit ended that failed, or that is about to be started again. */

@@ -15,6 +15,8 @@ interface Held {
   hash: string;
   launched: boolean;
   state: RuntimeState;
+  /** Since it was started last a stop was queued, or a job came to nothing: it may not have ended by itself. */
+  interrupted: boolean;
   /** What systemd is doing with it; the type is undefined until it is known. */
   job: { readonly id: number; readonly type: string | undefined } | undefined;
 }
@@ -45,7 +47,7 @@ export class HeldUnits {
   }
 
   hold(name: string, hash: string, launched: boolean): void {
-    this.#units.set(name, { name, hash, launched, state: UNKNOWN, job: undefined });
+    this.#units.set(name, { name, hash, launched, interrupted: false, state: UNKNOWN, job: undefined });
     this.#changed();
   }
 
@@ -101,6 +103,7 @@ export class HeldUnits {
     const unit = this.#units.get(name);
     if (unit === undefined) return;
     unit.job = { id, type };
+    unit.interrupted = interrupts(type);
     this.#changed();
   }
 
@@ -109,23 +112,26 @@ export class HeldUnits {
     const unit = this.#units.get(name);
     if (unit?.job?.id !== id) return;
     unit.job = { id, type };
+    unit.interrupted = interrupts(type);
     this.#changed();
   }
 
-  jobOver(name: string, id: number): void {
+  jobOver(name: string, id: number, result: string): void {
     const unit = this.#units.get(name);
     if (unit?.job?.id !== id) return;
     unit.job = undefined;
+    if (result !== 'done') unit.interrupted = true;
     this.#changed();
   }
 
   loaded(): LoadedUnit[] {
-    return [...this.#units.values()].map(({ name, hash, launched, state, job }) => {
+    return [...this.#units.values()].map((unit) => {
+      const { name, hash, launched, state, job } = unit;
       // A job of which nothing is known yet may be a start: better to wait a moment than to call the unit dead. When a
       // unit has become active its start is over, though systemd tells so a moment later.
       const starts = job !== undefined && (job.type === undefined || STARTS.has(job.type));
       const starting = starts && state.active !== 'active';
-      return { name, hash, launched, starting, state };
+      return { name, hash, launched, starting, ...(hasSucceeded(unit) ? { succeeded: true as const } : {}), state };
     });
   }
 
@@ -163,6 +169,20 @@ export class HeldUnits {
 }
 
 const STARTS: ReadonlySet<string> = new Set(['start', 'restart', 'try-restart', 'reload-or-start', 'verify-active']);
+
+/** Of a job that is over before its type could be asked for nobody knows: at shutdown it is a stop. */
+function interrupts(type: string | undefined): boolean {
+  return type === undefined || type === 'stop';
+}
+
+/**
+ * See LoadedUnit.succeeded. systemd forgets a unit that has ended well, together with its result: what has failed it keeps,
+ * and a stop shows by its job.
+ */
+function hasSucceeded({ launched, interrupted, job, state: { active, sub } }: Held): boolean {
+  if (!launched || interrupted || job !== undefined) return false;
+  return active === 'inactive' || (active === 'active' && sub === 'exited');
+}
 
 function hasEnded({ active, sub }: RuntimeState): boolean {
   return active === 'failed' || sub === 'auto-restart';

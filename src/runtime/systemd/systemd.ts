@@ -174,7 +174,7 @@ export class Systemd {
     if (!this.units.has(name)) return;
     const type = this.units.get(name)?.job?.type;
     if (!QUIET.has(result)) this.#log.warn('A job of a unit came to nothing', { unit: name, job: type, result });
-    this.units.jobOver(name, id);
+    this.units.jobOver(name, id, result);
   }
 }
 

@@ -229,6 +229,8 @@ export class JobQueue {
   #finish(job: Job, result: JobResult): void {
     const { unit, type } = job;
     this.#sayFinished(job, result);
+    // Nothing of it ran, however its run before that ended.
+    if (result === 'dependency') unit.memory.stopRequested = true;
     if (type === 'restart' && result === 'done') this.#becomeStart(job);
     else this.#remove(job);
     if (result === 'done' || type !== 'start') return;

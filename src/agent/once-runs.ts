@@ -1,0 +1,81 @@
+import type { Announcement, Cluster } from '../cluster/index.ts';
+import { type Log, messageOf } from '../lib/index.ts';
+import type { Placement } from '../model/index.ts';
+import type { LoadedUnit } from '../runtime/index.ts';
+
+type Placements = ReadonlyMap<string, Placement>;
+
+/** Units with RunOnce=true: whether they may be started, and the record that they need not be started again. */
+export class OnceRuns {
+  readonly #cluster: Cluster;
+  readonly #log: Log;
+  /** The revision of the record by which a unit was started; unknown of what an earlier fleetd started. */
+  readonly #revisions = new Map<string, number>();
+  #problem: string | undefined;
+
+  constructor(cluster: Cluster, log: Log) {
+    this.#cluster = cluster;
+    this.#log = log;
+  }
+
+  /** True when some unit placed here is still to run: how it ends must be heard of at once. */
+  isAny(placements: Placements): boolean {
+    for (const { once } of placements.values()) if (once === 'due') return true;
+    return false;
+  }
+
+  /**
+   * Those of `units` that must not be started now. The store is asked, since a machine may hear late that its unit was
+   * placed elsewhere and has run there; where the store does not respond such a unit waits, and no other.
+   */
+  async barred(units: readonly string[], placements: Placements): Promise<ReadonlySet<string>> {
+    const due = units.flatMap((name) => {
+      const placement = placements.get(name);
+      return placement?.once === 'due' ? [{ name, hash: placement.hash }] : [];
+    });
+    if (due.length === 0) return new Set();
+    try {
+      const runs = await this.#cluster.ranOnce(due);
+      for (const [name, { revision }] of runs) this.#revisions.set(name, revision);
+      return new Set([...runs].flatMap(([name, { ran }]) => (ran ? [name] : [])));
+    } catch (error) {
+      this.#tell('Whether units with RunOnce=true have run cannot be read', error);
+      return new Set(due.map(({ name }) => name));
+    }
+  }
+
+  /**
+   * Writes down which units have ended with success. Returns those to be started again, since their users have asked for
+   * that after they were started; undefined when all must be tried again.
+   */
+  async record(
+    announcement: Announcement,
+    placements: Placements,
+    held: Iterable<LoadedUnit>,
+  ): Promise<readonly string[] | undefined> {
+    for (const name of this.#revisions.keys()) if (!placements.has(name)) this.#revisions.delete(name);
+    const again: string[] = [];
+    try {
+      for (const { name, hash, succeeded, state } of held) {
+        const placement = placements.get(name);
+        if (!succeeded || placement?.once !== 'due' || placement.hash !== hash) continue;
+        // To start what is active (RemainAfterExit=) does nothing in systemd either.
+        const revision = state.active === 'active' ? undefined : this.#revisions.get(name);
+        const answer = await this.#cluster.recordRun(announcement, { name, hash, revision });
+        if (answer === 'outdated') again.push(name);
+        else this.#log.info('Unit has run once', { unit: name });
+      }
+      this.#problem = undefined;
+      return again;
+    } catch (error) {
+      this.#tell('That units have run once is not written down', error);
+      return undefined;
+    }
+  }
+
+  #tell(sentence: string, error: unknown): void {
+    const problem = `${sentence}: ${messageOf(error)}`;
+    if (this.#problem !== problem) this.#log.warn(sentence, { error: messageOf(error) });
+    this.#problem = problem;
+  }
+}
