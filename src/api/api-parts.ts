@@ -48,6 +48,8 @@ export interface ApiOptions {
   readonly viewIdleMs?: number;
   /** Limits of what clients may leave unread; those of `UnreadResponses` unless given. */
   readonly unread?: UnreadLimits;
+  /** Past events that all event streams may hold for their clients together; 100,000 unless given. */
+  readonly maxPastEvents?: number | undefined;
 }
 
 /** Less than fleetctl waits for its own request. */

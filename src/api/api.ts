@@ -97,7 +97,7 @@ function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
   const reader = new ClusterReader({ view, cluster, log });
   const { catalog, router } = options;
   const health = catalog && new UnitHealth({ catalog, router });
-  const hub = new EventHub({ reader, cluster, health, clock, log, closing });
+  const hub = new EventHub({ reader, cluster, health, clock, log, closing, maxPastEvents: options.maxPastEvents });
   const peers = new PeerAccess({ cluster, view, clock, timeoutMs: options.peerTimeoutMs ?? DEFAULT_PEER_TIMEOUT_MS });
   return { options, reader, hub, peers, journals: new Set(), closing };
 }

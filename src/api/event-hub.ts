@@ -1,5 +1,5 @@
 import type { Change, ChangeBatch, Cluster, Snapshot } from '../cluster/index.ts';
-import { type Clock, FlotillaError, type Log } from '../lib/index.ts';
+import { AtMost, type Clock, FlotillaError, type Log } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import { EventStream } from './event-stream.ts';
 import { LiveEvents } from './live-events.ts';
@@ -16,6 +16,7 @@ export interface EventHubOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly closing: AbortSignal;
+  readonly maxPastEvents?: number | undefined;
 }
 
 export interface EventRequest {
@@ -43,6 +44,10 @@ const MAX_STREAMS = 1000;
 const MAX_REMEMBERED = 200_000;
 const MAX_HISTORY_REVISIONS = 10_000;
 const HISTORY_TIMEOUT_MS = 10_000;
+/** Each holds the changes of up to MAX_HISTORY_REVISIONS revisions while it reads. */
+const HISTORIES_AT_ONCE = 4;
+/** Past events that all clients together have asked for and not taken yet. */
+const MAX_PAST_EVENTS = 100_000;
 
 const NOTHING: Pick<Snapshot, 'units' | 'placements'> = { units: new Map(), placements: new Map() };
 
@@ -56,6 +61,7 @@ export class EventHub {
   #revision = 0;
   #snapshot: Snapshot | undefined;
   readonly #live: LiveEvents;
+  readonly #histories = new AtMost(HISTORIES_AT_ONCE);
   #cancelWake: (() => void) | undefined;
 
   constructor(options: EventHubOptions) {
@@ -148,17 +154,26 @@ export class EventHub {
     const mixed = picked ? MAX_HISTORY_REVISIONS : Math.max(200, history * 4);
     const limit = Math.min(resumes ? snapshot.revision - after : mixed, MAX_HISTORY_REVISIONS);
     const { reader, cluster } = this.#options;
-    const { moments, until, compactedAt } = await reader.view.call(
-      () => cluster.history(limit, signal),
-      HISTORY_TIMEOUT_MS,
-    );
+    const { moments, until, compactedAt } = await this.#histories.run(() => {
+      signal.throwIfAborted();
+      return reader.view.call(() => cluster.history(limit, signal), HISTORY_TIMEOUT_MS);
+    });
     const told = tellMoments(moments, snapshot)
       .flat()
       .filter(({ revision }) => !resumes || revision > after)
       .filter((event) => stream.tells(event))
       .filter(({ atMs }) => (sinceMs === undefined && untilMs === undefined) || isBetween(atMs, sinceMs, untilMs));
+    this.#assertRoom(told.length);
     const cut = compactedAt !== undefined && told.length < history ? { compactedAt } : {};
     stream.tellFirst(resumes ? told : told.slice(-history), { reached: until, ...cut });
+  }
+
+  #assertRoom(events: number): void {
+    const waiting = this.#streams.values().reduce((sum, stream) => sum + stream.pastEvents, 0);
+    const limit = this.#options.maxPastEvents ?? MAX_PAST_EVENTS;
+    if (waiting + events <= limit) return;
+    const why = `other clients of this fleetd have ${waiting} past events to read, and ${limit} is its limit`;
+    throw new FlotillaError('unavailable', `${why}: ask for fewer, or again in a minute`);
   }
 
   #renew(snapshot: Snapshot | undefined): void {

@@ -8,6 +8,8 @@ import { declaresServices, type UnitHealth } from './unit-health.ts';
 /** Comments keep proxies and idle timeouts from ending a quiet stream. */
 const PING_MS = 15_000;
 const UNITS_PER_CHUNK = 100;
+/** Events in words that one piece of the stream holds. */
+const HAPPENED_PER_CHUNK = 200;
 /** More events than this in words are not kept for a client that does not read. */
 const MAX_HAPPENED = 2000;
 /** How long to wait before the store is asked again for the text of a unit. */
@@ -43,6 +45,8 @@ export class EventStream {
   /** Unit → the revision up to which the client knew it; in the order in which it became owed. */
   readonly #owed = new Map<string, number>();
   #happened: ApiHappened[] = [];
+  /** Told before those, and shared with no other stream. */
+  #past: ApiHappened[] = [];
   /** What happened up to this revision has been told from the history. */
   #toldUpTo = 0;
   #compactedAt: number | undefined;
@@ -62,6 +66,11 @@ export class EventStream {
     return this.#options.withHappened;
   }
 
+  /** Past events that the client has not taken yet. */
+  get pastEvents(): number {
+    return this.#past.length;
+  }
+
   /** What the stream begins with: all of `names`, of which the client knows nothing after revision `after`. */
   begin(names: Iterable<string>, after: number, reset: boolean): void {
     if (reset) this.#opening.push({ type: 'reset', revision: this.#options.revision() });
@@ -75,8 +84,8 @@ export class EventStream {
     happened: readonly ApiHappened[],
     { reached, compactedAt }: { readonly reached: number; readonly compactedAt?: number },
   ): void {
-    const later = this.#happened.filter(({ revision }) => revision > reached);
-    this.#happened = [...happened, ...later];
+    this.#past = [...happened];
+    this.#happened = this.#happened.filter(({ revision }) => revision > reached);
     this.#toldUpTo = reached;
     this.#compactedAt = compactedAt;
   }
@@ -165,8 +174,11 @@ export class EventStream {
   /** Pays what is owed, up to a chunk of units; in one turn of the event loop, so that it is of one state. */
   #take(): string {
     const events: ApiEvent[] = this.#opening.splice(0);
+    events.push(...this.#past.splice(0, HAPPENED_PER_CHUNK));
+    if (this.#past.length > 0) return this.#format(events);
     if (this.#leftOut > 0) events.push(this.#apology());
-    events.push(...this.#happened.splice(0));
+    events.push(...this.#happened.splice(0, HAPPENED_PER_CHUNK));
+    if (this.#happened.length > 0) return this.#format(events);
     for (const name of this.#nextNames()) {
       if (!this.#isReady && this.#untilReady-- === 0) events.push(this.#ready());
       this.#owed.delete(name);
@@ -203,7 +215,8 @@ export class EventStream {
   /** The last event gets the id: the revision up to which nothing is owed any more. */
   #format(events: readonly ApiEvent[]): string {
     const paid = this.#owed.values().next().value ?? this.#options.revision();
-    const id = Math.min(paid, this.#options.complete());
+    const untold = Math.min(this.#past[0]?.revision ?? Infinity, this.#happened[0]?.revision ?? Infinity) - 1;
+    const id = Math.min(paid, this.#options.complete(), untold);
     const advanced = this.#isReady && id > this.#lastId;
     const last = events.length - 1;
     if (advanced && last >= 0) this.#lastId = id;

@@ -10,6 +10,8 @@ import { type Holder, holdersOf, whereIs } from './unit-holders.ts';
 const FIRST_LINE_MS = 100;
 /** Lines go out in pieces of about this size when there are many. */
 const AHEAD_BYTES = 64 * 1024;
+/** Each may hold a process of journalctl. */
+const MAX_JOURNALS = 200;
 
 interface JournalRequest {
   readonly name: string;
@@ -73,23 +75,32 @@ async function answerLines(
 ): Promise<Response> {
   const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' };
   if (c.req.method === 'HEAD') return new Response(null, { headers });
+  if (parts.journals.size >= MAX_JOURNALS)
+    throw new FlotillaError(
+      'unavailable',
+      `${MAX_JOURNALS} journals are being read on this fleetd, which is its limit`,
+    );
   const hangup = new AbortController();
+  const end = () => {
+    parts.journals.delete(hangup);
+    hangup.abort();
+  };
+  parts.journals.add(hangup);
   const signal = AbortSignal.any([hangup.signal, c.req.raw.signal, parts.closing]);
   const lines = open(signal)[Symbol.asyncIterator]();
   const first = lines.next();
   const { clock, log } = parts.options;
   // A quiet journal that is followed may have its first line in an hour: the head goes out before it.
-  await Promise.race([first, clock.sleep(FIRST_LINE_MS, signal).catch(() => {})]);
+  await Promise.race([first, clock.sleep(FIRST_LINE_MS, signal).catch(() => {})]).catch((error: unknown) => {
+    end();
+    throw error;
+  });
   allowQuiet(c);
   if (flag(c, 'follow')) endWithClient(c);
-  parts.journals.add(hangup);
   const body = textStream(lines, first, {
     aheadBytes: AHEAD_BYTES,
     clock,
-    end: () => {
-      parts.journals.delete(hangup);
-      hangup.abort();
-    },
+    end,
     last: () => (parts.closing.aborted ? `-- journal of ${unitName(c)} ends here: fleetd is stopping --\n` : ''),
     broken: (error) => {
       if (signal.aborted) return '';
