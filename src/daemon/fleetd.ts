@@ -24,6 +24,7 @@ import { openRuntime } from './open-runtime.ts';
 import { openServices, type Services } from './open-services.ts';
 import { serveCatalog } from './serve-catalog.ts';
 import type { ServiceNotifier } from './service-notifier.ts';
+import { ServiceStatus } from './service-status.ts';
 import { startRouter } from './start-router.ts';
 import { StateDirectory } from './state-directory.ts';
 
@@ -35,6 +36,8 @@ export interface FleetdOptions {
   readonly self: { readonly command: string; readonly args: readonly string[] };
   readonly log: Log;
   readonly notifier: ServiceNotifier;
+  /** Aborts when fleetd is asked to stop, be it while it starts: from then on it starts no process that it can do without. */
+  readonly leaving: AbortSignal;
   /** Called when this machine has been given another id, which takes a new process to follow. */
   readonly onAnotherId: () => void;
 }
@@ -53,7 +56,7 @@ const STOP_TIMEOUT_MS = 60_000;
 
 /** Puts the parts together; the one place that picks implementations. Resolves as soon as the API answers. */
 export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
-  const { env, pid, self, log, notifier } = options;
+  const { env, pid, self, log, notifier, leaving } = options;
   let { config } = options;
   const id = machineId(config);
   const state = new StateDirectory(config.state_directory);
@@ -62,14 +65,14 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const listeners = listenersOf({ configured: config.listen, env, pid });
   const ttlMs = config.agent_ttl;
 
-  const store = openStore(config, log);
-  const metrics = new Metrics();
-  const metered = meterStore(store, metrics, clock);
-  const cluster = openCluster({ store: metered, prefix: config.etcd_key_prefix, clock, random, log });
-  const runtime = await openRuntime({ config, machineId: id, env, self, log });
+  const { store, metered, metrics, cluster } = openMeteredCluster(config, log);
+  const status = new ServiceStatus({ notifier, etcdServers: config.etcd_servers, signal });
+  const again = status.restartOf('supervisor');
+  const runtime = await openRuntime({ config, machineId: id, env, self, log, onRestart: again });
   const parts = { cluster, ...gatesOf(config), clock, random, log, signal };
   const catalog = openCatalog(parts);
-  const router = startRouter({ ...parts, config, directory: state.routerDirectory, catalog, self });
+  const routed = { directory: state.routerDirectory, leaving, onRestart: status.restartOf('router') };
+  const router = startRouter({ ...parts, ...routed, config, catalog, self });
   let presence: Presence | undefined;
   const api = createApi({
     ...parts,
@@ -86,7 +89,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
     metrics,
   });
   const server = await serveApi(api, listeners);
-  const warning = warnIfOpen(server.addresses, log);
+  status.warning = warnIfOpen(server.addresses, log);
   const endpoint = (address: string) => tcpEndpoint(server.addresses, address);
   const machine = () => describeMachine({ config, id, version: VERSION, endpoint });
   const common = { ...parts, ttlMs, machine: id };
@@ -98,17 +101,15 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const agent = new Agent({ ...common, runtime, presence, promises, draining: services.local, reconcileIntervalMs });
   const present = presence;
   const served = await serveCatalog({ ...parts, config, store: metered, catalog, local: services.local, machine: id });
-  const tellStatus = (leading: boolean) => {
+  const observer = observeEngine(metrics, (leading) => {
     served.lead(leading);
-    if (!signal.aborted) notifier.status(`${statusLine(present, leading, config.etcd_servers)}${warning}`);
-  };
-  const observer = observeEngine(metrics, tellStatus);
+    status.lead(leading);
+  });
   const engine = config.disable_engine ? undefined : new Engine({ ...common, presence, reconcileIntervalMs, observer });
   present.onChange(() => {
-    tellStatus(engine?.leading ?? false);
     if (present.state === 'taken' && machineIdNow(config) !== id) options.onAnotherId();
   });
-  tellStatus(false);
+  status.follow(present);
   const facts = { pid, machineId: id, endpoint: machine().endpoint, socket: socketOf(listeners) };
   announceReady({ presence: present, state, facts, signal, log });
 
@@ -122,6 +123,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
       presence: present.state,
       leading: engine?.leading ?? false,
       services: catalog.snapshot.services.size,
+      restarts: status.restarts,
       listening: server.addresses,
       ...served.addresses(),
     }),
@@ -142,25 +144,28 @@ function followed(before: Config, next: Config, log: Log): Config {
   return { ...before, ...reloadable(next) };
 }
 
-function statusLine(presence: Presence, leading: boolean, servers: readonly string[]): string {
-  if (presence.state === 'present') return leading ? 'In the cluster, leading it' : 'In the cluster';
-  if (presence.state === 'taken') return 'Not joining: another machine with the same id is in the cluster';
-  return `Waiting for etcd at ${servers.join(', ')}`;
-}
-
-/** Until the API asks for a password: tells loudly where others reach it. Returns what belongs behind each status line. */
+/** Until the API asks for a password: tells loudly where others reach it. Returns what belongs into each status line. */
 function warnIfOpen(addresses: readonly string[], log: Log): string {
   const address = openToNetwork(addresses).join(', ');
   if (address === '') return '';
   log.warn('The API asks for no password: whoever reaches it runs units as root. Keep it in a trusted network', {
     address,
   });
-  return `; the API at ${address} asks for no password`;
+  return `the API at ${address} asks for no password`;
 }
 
 /** Who may use the TCP listeners of the API and of Consul's API. */
 function gatesOf({ http_names: names, local_users: users }: Config) {
   return { pages: refuseForeignPages(names), admitPeer: users === 'own' ? ownUserOnly() : undefined };
+}
+
+/** The cluster in its store, each request of which is measured. */
+function openMeteredCluster(config: Config, log: Log) {
+  const store = openStore(config, log);
+  const metrics = new Metrics();
+  const metered = meterStore(store, metrics, clock);
+  const cluster = openCluster({ store: metered, prefix: config.etcd_key_prefix, clock, random, log });
+  return { store, metered, metrics, cluster };
 }
 
 function openStore(config: Config, log: Log) {

@@ -49,9 +49,11 @@ async function runDaemon(file: string | undefined): Promise<void> {
   const self = { command: execPath, args: ['--disable-sigusr1', argv[1]!] };
   // systemd starts it again; what it holds of the old id is another machine's.
   const onAnotherId = () => fail(new FlotillaError('conflict', 'this machine has another id now: start fleetd again'));
-  const starting = startFleetd({ config, env, pid, self, log, notifier, onAnotherId });
+  const leaving = new AbortController();
+  const options = { config, env, pid, self, log, notifier, leaving: leaving.signal, onAnotherId };
+  const starting = startFleetd(options);
   // From the first moment on: a signal that came earlier would end the process, and with it nothing in good order.
-  obeySignals({ file, starting, notifier, log });
+  obeySignals({ file, starting, leaving, notifier, log });
   await starting;
   notifier.ready();
 }
@@ -63,11 +65,12 @@ function tell({ notices }: { readonly notices: readonly string[] }, log: Log): v
 interface Signalled {
   readonly file: string | undefined;
   readonly starting: Promise<Fleetd>;
+  readonly leaving: AbortController;
   readonly notifier: ServiceNotifier;
   readonly log: Log;
 }
 
-function obeySignals({ file, starting, notifier, log }: Signalled): void {
+function obeySignals({ file, starting, leaving, notifier, log }: Signalled): void {
   // That it could not start is told by whoever started it.
   const whenStarted = (act: (fleetd: Fleetd) => void) => void starting.then(act, () => {});
   const reload = (fleetd: Fleetd) => {
@@ -94,6 +97,7 @@ function obeySignals({ file, starting, notifier, log }: Signalled): void {
       if (stopping) return;
       stopping = true;
       log.info('Stopping fleetd', { signal });
+      leaving.abort();
       whenStarted((fleetd) => void stop(fleetd).catch(fail));
     });
   }

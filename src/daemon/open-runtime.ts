@@ -11,6 +11,8 @@ export interface OpenRuntimeOptions {
   /** How to start this program again in another role. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
   readonly log: Log;
+  /** Called whenever the supervisor process ended by itself and is started again. */
+  readonly onRestart: () => void;
 }
 
 /** There where systemd is a machine's first process, and nowhere else (see sd_booted(3)). */
@@ -37,8 +39,17 @@ function userBus(env: OpenRuntimeOptions['env']): string | undefined {
   return env['DBUS_SESSION_BUS_ADDRESS'] || (directory ? `unix:path=${directory}/bus` : undefined);
 }
 
-function openSupervisorRuntime({ config, machineId, self, log }: OpenRuntimeOptions): Promise<UnitRuntime> {
+function openSupervisorRuntime({ config, self, ...rest }: OpenRuntimeOptions): Promise<UnitRuntime> {
+  const { machineId, log, onRestart } = rest;
   const directory = `${config.state_directory}/supervisor`;
   const args = [...self.args, 'supervisor', '--dir', directory, '--machine-id', machineId];
-  return openSupervisor({ directory, spawn: { command: self.command, args }, clock, random, log, machineId });
+  return openSupervisor({
+    directory,
+    spawn: { command: self.command, args },
+    clock,
+    random,
+    log,
+    machineId,
+    onRestart,
+  });
 }

@@ -12,6 +12,9 @@ export interface StartRouterOptions {
   readonly directory: string;
   readonly cluster: Cluster;
   readonly signal: AbortSignal;
+  /** From then on no router process is started: fleetd has been asked to stop. */
+  readonly leaving: AbortSignal;
+  readonly onRestart: () => void;
   readonly catalog: Catalog;
   /** How to start this program again in another role. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
@@ -30,7 +33,7 @@ const REST_MS = 60_000;
 const STORE = 'store';
 
 /** The router of this machine by its settings; undefined where it is off. */
-export function startRouter({ config, self, directory, ...rest }: StartRouterOptions): Router | undefined {
+export function startRouter({ config, self, directory, leaving, ...rest }: StartRouterOptions): Router | undefined {
   const { router: plane } = config;
   const certificates = certificatesDirectory(config, { ...rest, directory: join(directory, 'certificates') });
   if (plane === 'off') return undefined;
@@ -51,7 +54,8 @@ export function startRouter({ config, self, directory, ...rest }: StartRouterOpt
   };
   const spawn = { command: self.command, args: [...self.args, 'router', '--dir', directory] };
   const router = openRouter({ ...rest, settings, directory, spawn });
-  rest.signal.addEventListener('abort', () => router.letGo());
+  if (leaving.aborted) router.letGo();
+  leaving.addEventListener('abort', () => router.letGo());
   return router;
 }
 

@@ -17,6 +17,7 @@ export * from './random.ts';
 export * from './refuse-connection.ts';
 export * from './refused-connections.ts';
 export * from './repeated-failure.ts';
+export * from './restarts.ts';
 export * from './row-of.ts';
 export * from './shown-text.ts';
 export * from './sync-directory.ts';

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random, Restarts } from '../lib/index.ts';
 import type { Catalog } from '../services/index.ts';
 import { buildRoutes } from './build-routes.ts';
 import type { BackendReport, RouterSettings } from './data-plane.ts';
 import { DepartedRoutes } from './departed-routes.ts';
-import { assertFree, findRouter, isRouted, killRouter } from './predecessor.ts';
+import { assertFree, endRouter, findRouter, isRouted, killRouter, type RouterProcess } from './predecessor.ts';
 import { changesBetween, type FromRouter, type ToRouter } from './protocol.ts';
 import { NO_ROUTES, type RouteProblem, type RouteTable } from './route-table.ts';
 
@@ -18,6 +18,8 @@ export interface OpenRouterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Called whenever the process ended by itself and is started again. */
+  readonly onRestart?: () => void;
 }
 
 /** The router of a machine, as fleetd sees it. */
@@ -58,6 +60,9 @@ export function openRouter(options: OpenRouterOptions): Router {
 class RouterClient implements Router {
   readonly #options: OpenRouterOptions;
   readonly #backoff: Backoff;
+  readonly #restarts: Restarts;
+  /** Of the fleetd before this one; routes until the process of this one takes over. */
+  readonly #predecessor: RouterProcess | undefined;
   readonly #closing = new AbortController();
   readonly #calls = new Map<number, (backends: readonly BackendReport[]) => void>();
   readonly #departed: DepartedRoutes;
@@ -68,6 +73,8 @@ class RouterClient implements Router {
   #isWanted = true;
   #settling = false;
   #child: ChildProcess | undefined;
+  /** The process has sent why it ends. */
+  #hasSaidWhy = false;
   #calling = 0;
   table: RouteTable = NO_ROUTES;
   listening: readonly string[] = [];
@@ -78,6 +85,8 @@ class RouterClient implements Router {
     const now = () => options.clock.monotonic();
     this.#departed = new DepartedRoutes({ now, keepMs: DEPARTED_MS, limit: MAX_DEPARTED });
     this.#backoff = new Backoff({ minMs: 20, maxMs: 5000 }, options.random);
+    this.#restarts = new Restarts({ ...options, what: 'router' });
+    this.#predecessor = findRouter(options.directory);
   }
 
   get plane(): RouterSettings['plane'] {
@@ -149,7 +158,7 @@ class RouterClient implements Router {
     const { settings, directory, clock } = this.#options;
     try {
       if (!isRouted(directory)) await assertFree([...settings.listen, ...settings.listenTls]);
-      if (!this.#closing.signal.aborted) this.#spawn();
+      if (this.#isToRun) this.#spawn();
     } catch (error) {
       this.#failed(messageOf(error));
       clock.after(this.#backoff.next(), () => this.#startAgain());
@@ -157,24 +166,32 @@ class RouterClient implements Router {
   }
 
   #startAgain(): void {
-    if (this.#isWanted && !this.#closing.signal.aborted) void this.#start();
+    if (this.#isToRun) void this.#start();
+  }
+
+  get #isToRun(): boolean {
+    return this.#isWanted && !this.#closing.signal.aborted;
   }
 
   #failed(because: string): void {
-    if (this.failure !== because) this.#options.log.error('Router failed', { error: because });
+    // A service manager that ends all processes at once also ends what the router needs.
+    if (this.failure !== because && this.#isToRun) this.#options.log.error('Router failed', { error: because });
     this.failure = because;
   }
 
   #spawn(): void {
     const { command, args } = this.#options.spawn;
+    this.#options.log.debug('Starting the router process');
     // A session of its own: requests go on when fleetd ends or is killed.
     const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
     child.on('message', (message: FromRouter) => this.#receive(message));
+    this.#hasSaidWhy = false;
     child.on('error', (error) => {
-      this.failure = error.message;
+      // Without a process there is no exit to wait for.
+      if (child.pid === undefined) this.#ended(child, messageOf(error));
     });
-    child.once('exit', () => this.#ended(child));
+    child.once('exit', (status, signal) => this.#ended(child, signal ?? `exit status ${status}`));
     child.unref();
     child.channel?.unref();
     this.#send({ type: 'start', settings: this.#options.settings, table: this.table });
@@ -185,22 +202,29 @@ class RouterClient implements Router {
       this.listening = message.addresses;
       this.failure = undefined;
       this.#backoff.reset();
+      this.#restarts.serves();
     } else if (message.type === 'failed') {
+      this.#hasSaidWhy = true;
       this.#failed(message.because);
     } else {
       this.#calls.get(message.call)?.(message.backends);
     }
   }
 
-  #ended(child: ChildProcess): void {
+  #ended(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    if (this.#closing.signal.aborted) return;
-    if (!this.#isWanted) this.failure = 'fleetd is stopping';
-    else if (this.listening.length > 0) this.#options.log.warn('The router process went away and is started again');
+    const served = this.listening.length > 0;
     this.listening = [];
-    this.failure ??= 'its process went away';
-    this.#options.clock.after(this.#backoff.next(), () => this.#startAgain());
+    if (!this.#isToRun) {
+      this.failure = 'fleetd is stopping';
+      return;
+    }
+    const because = this.#hasSaidWhy ? this.failure! : `its process ended: ${how}`;
+    if (!served) this.#failed(because);
+    this.failure = because;
+    const delayMs = served ? this.#restarts.ended(because) : this.#backoff.next();
+    this.#options.clock.after(delayMs, () => this.#startAgain());
   }
 
   #send(message: ToRouter): void {
@@ -251,8 +275,10 @@ class RouterClient implements Router {
     this.#cancelForgetting();
     const child = this.#child;
     if (child !== undefined) await this.#end(child);
+    const { directory, clock } = this.#options;
+    // Still there when this fleetd had no time to put its own in its place.
+    if (this.#predecessor !== undefined) await endRouter(directory, this.#predecessor, clock, CLOSE_TIMEOUT_MS);
     // HAProxy outlives the process that started it, when that was killed.
-    const { directory } = this.#options;
     if (findRouter(directory) === undefined) killRouter(directory);
   }
 

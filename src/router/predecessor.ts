@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { FlotillaError, isZombie, makePrivateDirectory, messageOf, readStat } from '../lib/index.ts';
+import { type Clock, FlotillaError, isZombie, makePrivateDirectory, messageOf, readStat } from '../lib/index.ts';
 import type { ListenAddress } from './data-plane.ts';
 
 /** Which process routes for a machine, by the file that it leaves in its directory. */
@@ -13,6 +13,7 @@ export interface RouterProcess {
 
 const ROUTER_PID = 'router.pid';
 const RECORD_BYTES = 128;
+const LOOK_AGAIN_MS = 10;
 /** What HAProxy, where that carries the requests, is found by. */
 export const HAPROXY_PID = 'haproxy.pid';
 
@@ -72,6 +73,21 @@ export function retireRouter(router: RouterProcess | undefined): void {
 /** The same of HAProxy, which may have outlived its router process. */
 export function retireHaproxy(directory: string): void {
   signal(findProcess(directory, HAPROXY_PID), 'SIGUSR1');
+}
+
+/** Ends the router process of a directory in good order, or at once after `limitMs`, unless another has taken its place. */
+export async function endRouter(
+  directory: string,
+  router: RouterProcess,
+  clock: Clock,
+  limitMs: number,
+): Promise<void> {
+  const isThere = () => findRouter(directory)?.pid === router.pid;
+  if (!isThere()) return;
+  retireRouter(router);
+  const deadline = clock.monotonic() + limitMs;
+  while (isThere() && clock.monotonic() < deadline) await clock.sleep(LOOK_AGAIN_MS);
+  if (isThere()) killRouter(directory);
 }
 
 /** Ends whatever routes for a directory, at once. */

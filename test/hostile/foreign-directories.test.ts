@@ -112,7 +112,9 @@ test('a supervisor that does not respond is told of within a moment, with what t
   await first.close();
   process.kill(pid, 'SIGSTOP');
   const second = openSupervisor(options);
-  const said = new RegExp(`Waiting for the supervisor process pid=${pid} .*kill -CONT ${pid} lets it go on`);
+  const said = new RegExp(
+    `Waiting for the supervisor process error=.*process ${pid} .*kill -CONT ${pid} lets it go on`,
+  );
   await until('it is said', () => lines.some((line) => said.test(line)));
   process.kill(pid, 'SIGCONT');
   await (await second).close();

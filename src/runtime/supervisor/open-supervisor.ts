@@ -10,6 +10,8 @@ import {
   makePrivateDirectory,
   messageOf,
   type Random,
+  RepeatedFailure,
+  Restarts,
   readStat,
 } from '../../lib/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
@@ -31,6 +33,8 @@ export interface OpenSupervisorOptions {
   readonly machineId: string;
   /** Shown in log lines; the computer's own name unless given. */
   readonly hostname?: string;
+  /** Called whenever the process ended by itself and is started again. */
+  readonly onRestart?: () => void;
 }
 
 /** How long the supervisor process may take to come up or to come back. */
@@ -57,9 +61,17 @@ class SupervisorClient implements UnitRuntime {
   #connecting: Promise<Connection> | undefined;
   #states: Map<string, RuntimeState> | undefined;
   readonly #watchers = new Set<() => void>();
+  readonly #waiting: RepeatedFailure;
+  readonly #restarts: Restarts;
+  /** A process that ends soon each time is not started again before. */
+  #spawnAtMs = -Infinity;
 
   constructor(options: OpenSupervisorOptions) {
+    const { clock, log } = options;
+    const sentence = 'Waiting for the supervisor process';
     this.#options = options;
+    this.#waiting = new RepeatedFailure({ clock, log, sentence, over: 'The supervisor process responds' });
+    this.#restarts = new Restarts({ ...options, what: 'supervisor' });
     this.#directory = new StateDirectory(realpathSync(resolve(options.directory)));
   }
 
@@ -84,31 +96,27 @@ class SupervisorClient implements UnitRuntime {
     const { clock, random } = this.#options;
     const backoff = new Backoff({ minMs: 5, maxMs: 100 }, random);
     const deadline = clock.monotonic() + CONNECT_TIMEOUT_MS;
-    let spawnAt = 0;
     for (;;) {
       const connection = await this.#tryConnect();
       if (connection !== undefined) return this.#use(connection);
       const now = clock.monotonic();
       if (now > deadline) throw this.#notComing();
-      if (now >= spawnAt) {
+      if (now >= this.#spawnAtMs) {
         this.#spawn();
-        spawnAt = now + SPAWN_AGAIN_MS;
+        this.#spawnAtMs = now + SPAWN_AGAIN_MS;
       }
       await clock.sleep(backoff.next(), this.#closing.signal);
     }
   }
 
-  /** Once for each time that a connection is sought: nobody should have to guess what fleetd waits for. */
+  /** Nobody should have to guess what fleetd waits for. */
   #sayWaiting(): void {
     const holder = this.#directory.readHolder();
     const { state } = (holder !== undefined && readStat(holder.pid)) || {};
-    const reason =
-      state === 'T'
-        ? `it was stopped by a signal: kill -CONT ${holder!.pid} lets it go on`
-        : holder === undefined || state === undefined
-          ? `it is not up yet: see ${this.#directory.ownLog}`
-          : `it does not respond: see ${this.#directory.ownLog}`;
-    this.#options.log.warn('Waiting for the supervisor process', { pid: holder?.pid, reason });
+    const see = `see ${this.#directory.ownLog}`;
+    if (holder === undefined || state === undefined) this.#waiting.failed(`it is not up yet: ${see}`);
+    else if (state !== 'T') this.#waiting.failed(`process ${holder.pid} does not respond: ${see}`);
+    else this.#waiting.failed(`process ${holder.pid} was stopped by a signal: kill -CONT ${holder.pid} lets it go on`);
   }
 
   #notComing(): FlotillaError {
@@ -134,14 +142,13 @@ class SupervisorClient implements UnitRuntime {
 
   #spawn(): void {
     const { command, args } = this.#options.spawn;
+    this.#options.log.debug('Starting the supervisor process');
     const size = statSync(this.#directory.ownLog, { throwIfNoEntry: false })?.size ?? 0;
     const output = openSync(this.#directory.ownLog, size > MAX_OWN_LOG_BYTES ? 'w' : 'a', 0o600);
     // A session of its own: it outlives this process and whoever started it.
     const child = spawn(command, args, { detached: true, stdio: ['ignore', output, output] });
     closeSync(output);
-    child.on('error', (error) => {
-      this.#options.log.error('The supervisor process cannot be started', { command, error: messageOf(error) });
-    });
+    child.on('error', (error) => this.#waiting.failed(`${command} cannot be started: ${messageOf(error)}`));
     child.unref();
   }
 
@@ -158,19 +165,21 @@ class SupervisorClient implements UnitRuntime {
     };
     connection.onClose = () => this.#lost();
     await connection.call('watch', undefined);
+    this.#waiting.succeeded();
+    this.#restarts.serves();
     return connection;
   }
 
   /** The process went away: units need one for their restarts and logs, so it is brought back without being asked. */
   #lost(): void {
     this.#connecting = undefined;
-    const { log, clock } = this.#options;
+    const { clock } = this.#options;
     if (this.#closing.signal.aborted) return;
-    log.warn('The supervisor process went away and is started again');
+    this.#spawnAtMs = clock.monotonic() + this.#restarts.ended('its connection was closed');
     const retry = () => {
       this.connected().catch((error) => {
         if (this.#closing.signal.aborted) return;
-        log.error('The supervisor process does not come back', { error: messageOf(error) });
+        this.#waiting.failed(messageOf(error));
         clock.after(SPAWN_AGAIN_MS, retry);
       });
     };

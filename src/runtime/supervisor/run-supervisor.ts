@@ -40,6 +40,8 @@ export interface RunSupervisorOptions {
 
 /** Without units and without a fleetd there is nothing to stay for. */
 const IDLE_MS = 10_000;
+/** So long the fleetd that started the process may take to connect. */
+const FIRST_CLIENT_MS = 10_000;
 
 /**
  * The supervisor process's whole life: takes over the units of its state directory, serves fleetd, and resolves when
@@ -93,6 +95,8 @@ class SupervisorService {
   readonly #clients = new Set<Socket>();
   #cancelIdle: (() => void) | undefined;
   #retiring = false;
+  /** The fleetd that started the process has not connected yet. */
+  #isAwaited = true;
   #end: (how: 'retired' | 'idle') => void = () => {};
   readonly ended: Promise<'retired' | 'idle'>;
 
@@ -113,6 +117,10 @@ class SupervisorService {
     await listenAt(this.#server, this.#directory.socket);
     chmodSync(this.#directory.socket, 0o600);
     this.#watchIdle();
+    this.#clock.after(FIRST_CLIENT_MS, () => {
+      this.#isAwaited = false;
+      if (this.#retiring) this.retireUnused();
+    });
   }
 
   end(how: 'retired' | 'idle'): void {
@@ -121,10 +129,10 @@ class SupervisorService {
     this.#end(how);
   }
 
-  /** Ends as soon as nobody is connected. */
+  /** Ends as soon as nobody is connected, nor about to connect: a fleetd that stops while it starts needs it for that. */
   retireUnused(): void {
     this.#retiring = true;
-    if (this.#clients.size === 0) this.end('retired');
+    if (this.#clients.size === 0 && !this.#isAwaited) this.end('retired');
   }
 
   #watchIdle(): void {
@@ -136,6 +144,7 @@ class SupervisorService {
 
   #serve(socket: Socket): void {
     this.#clients.add(socket);
+    this.#isAwaited = false;
     this.#watchIdle();
     let stopWatching: (() => void) | undefined;
     const send = (message: Message) => {
