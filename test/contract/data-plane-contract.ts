@@ -16,6 +16,7 @@ import {
   until,
   upgrade,
 } from './data-plane-harness.ts';
+import { interimContract } from './data-plane-interim.ts';
 import { lostMachineContract } from './data-plane-lost.ts';
 import { misbehavingBackends } from './data-plane-misbehaving.ts';
 import { requestTricks } from './data-plane-tricks.ts';
@@ -32,6 +33,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     upgradeContract(open);
     hostileContract(open);
     unusualContract(open);
+    interimContract(open);
     misbehavingBackends(open);
     requestTricks(open);
   });

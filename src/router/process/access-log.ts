@@ -39,8 +39,8 @@ export class AccessLog {
   }
 }
 
-/** Nothing a client says may look like another line or field. */
+/** Nothing a client says may look like another line or field. Node reads heads as one character for each byte. */
 function quote(text: string | undefined): string {
   if (text === undefined) return '"-"';
-  return `"${text.replace(/[\x00-\x1f"\\\x7f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
+  return `"${text.replace(/[\x00-\x1f"\\\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
 }

@@ -6,8 +6,10 @@ import { answerPage, hasBody } from './answer-page.ts';
 import type { BackendState, Waiting } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { answerHeaders } from './headers.ts';
+import { InterimResponses } from './interim-responses.ts';
 import { type Page, sentencePage, unavailablePage } from './pages.ts';
 import { reasonOf } from './reason.ts';
+import { announcedTrailers, passedTrailers } from './trailers.ts';
 
 export interface ExchangeOptions {
   readonly service: string;
@@ -59,6 +61,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   #bodyTaken = false;
   #state: BackendState | undefined;
   #controller: Controller | undefined;
+  #interim: InterimResponses | undefined;
   /** Bytes of the answer's body still to come; NaN when nobody knows. */
   #missing = Number.NaN;
 
@@ -140,9 +143,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   }
 
   onResponseStart(controller: Controller, status: number, parsed: IncomingHttpHeaders, message?: string): void {
-    if (status < 200) return;
+    if (status < 200) {
+      this.#inform(controller, status);
+      return;
+    }
     this.#missing = Number(parsed['content-length'] ?? Number.NaN);
     const headers = answerHeaders(controller.rawHeaders as Buffer[]);
+    const trailers = announcedTrailers(this.#response, status, parsed);
+    if (trailers !== undefined) headers.push('trailer', trailers);
     try {
       // undici reads the phrase as UTF-8; its bytes go on as they came.
       const phrase = message && Buffer.from(message).toString('latin1');
@@ -155,6 +163,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     this.#state!.succeeded();
     // undici waits for as many bytes as the head names, and then takes the answer for broken.
     if (WITHOUT_BODY.has(status)) this.#response.end();
+  }
+
+  #inform(controller: Controller, status: number): void {
+    this.#interim ??= new InterimResponses();
+    try {
+      const headers = this.#interim.next(controller.rawHeaders as Buffer[]);
+      // HTTP/1.0 knows none.
+      if (this.#request.httpVersionMinor > 0) this.#response.writeInformation(status, headers);
+    } catch (error) {
+      controller.abort(error as Error);
+    }
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -170,10 +189,20 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     this.#response.once('drain', () => controller.resume());
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller?: Controller): void {
     this.#over();
-    if (!this.#response.writableEnded) this.#response.end();
+    if (!this.#response.writableEnded) this.#end(controller?.rawTrailers as Buffer[] | undefined);
     this.#dropBody();
+  }
+
+  #end(trailers: readonly Buffer[] = []): void {
+    try {
+      if (trailers.length > 0) this.#response.addTrailers(passedTrailers(trailers));
+      this.#response.end();
+    } catch {
+      // Node refuses these trailers: the client must see that this is not the whole response.
+      this.#response.destroy();
+    }
   }
 
   onResponseError(_: unknown, error: Error): void {

@@ -202,5 +202,8 @@ function refusalOf(error: NodeJS.ErrnoException): [status: number, sentence: str
   const { rawPacket } = error as { rawPacket?: Buffer };
   if (error.code === 'HPE_INVALID_METHOD' && rawPacket !== undefined && REQUEST_LINE.test(rawPacket.toString('latin1')))
     return [501, 'This server does not know that method.'];
+  // Node's parser takes URLs as RFC 3986 does, which has no bytes above ASCII (RFC 9112, 3.2: 400).
+  if (error.code === 'HPE_INVALID_URL')
+    return [400, 'The path of the request has characters that must be percent-encoded.'];
   return [400, 'That is no request this server understands.'];
 }

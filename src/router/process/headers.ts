@@ -22,6 +22,8 @@ const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
   'http2-settings',
 ]);
 
+const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i;
+
 export interface Forwarded {
   readonly host: string;
   readonly clientAddress: string;
@@ -40,6 +42,9 @@ export function requestHeaders(request: IncomingMessage, { host, clientAddress, 
     if (DROPPED_FROM_REQUEST.has(foldHeaderName(name)) || named?.has(name)) continue;
     headers.push(raw[at]!, raw[at + 1]!);
   }
+  // The client takes trailers (RFC 9110, 10.1.4). `Connection: TE` cannot go along: undici writes that header itself.
+  const { te } = request.headers;
+  if (te !== undefined && TRAILERS.test(String(te))) headers.push('te', 'trailers');
   headers.push('x-forwarded-host', host, 'x-forwarded-for', path + clientAddress);
   headers.push('x-forwarded-proto', protocol, 'x-real-ip', clientAddress);
   return headers;

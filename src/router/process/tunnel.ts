@@ -5,6 +5,7 @@ import type { BackendState } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { mayRepeat } from './exchange.ts';
 import { answerHeaders } from './headers.ts';
+import { InterimResponses } from './interim-responses.ts';
 import { type Page, sentencePage, unavailablePage } from './pages.ts';
 import { reasonOf } from './reason.ts';
 
@@ -63,6 +64,14 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       state.succeeded();
       onAnswer(status, state);
     };
+    const interim = new InterimResponses();
+    outgoing.on('information', (information) => {
+      try {
+        writeLines(client, information, interim.next(information.rawHeaders));
+      } catch (error) {
+        outgoing.destroy(error as Error);
+      }
+    });
     outgoing.on('upgrade', (answer, backend, rest) => {
       settle(answer.statusCode!);
       client.off('close', clientGone);
@@ -70,6 +79,8 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       join(client, backend, { toBackend: head, toClient: rest }, () => state.ended());
     });
     outgoing.on('response', (answer) => {
+      // Node parses on what came in one packet with the informational response for which this was given up.
+      if (outgoing.destroyed) return;
       settle(answer.statusCode!);
       writeHead(client, answer, ['connection', 'close']);
       answer.pipe(client);
@@ -113,8 +124,13 @@ function openRequest(request: IncomingMessage, { backend }: BackendState, { path
 function writeHead(client: Duplex, answer: IncomingMessage, more: readonly string[]): void {
   const status = answer.statusCode!;
   const own = status === 101 ? answer.rawHeaders : answerHeaders(answer.rawHeaders);
-  const headers = [...own, ...more];
-  const lines = [`HTTP/1.1 ${status} ${reasonOf(status, answer.statusMessage)}`];
+  writeLines(client, answer, [...own, ...more]);
+}
+
+type StatusLine = Pick<IncomingMessage, 'statusCode' | 'statusMessage'>;
+
+function writeLines(client: Duplex, { statusCode, statusMessage }: StatusLine, headers: readonly string[]): void {
+  const lines = [`HTTP/1.1 ${statusCode} ${reasonOf(statusCode!, statusMessage)}`];
   for (let at = 0; at < headers.length; at += 2) lines.push(`${headers[at]}: ${headers[at + 1]}`);
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }

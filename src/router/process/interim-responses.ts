@@ -1,0 +1,19 @@
+import { answerHeaders } from './headers.ts';
+
+const MAX_RESPONSES = 100;
+const MAX_BYTES = 64 * 1024;
+
+/** The informational responses to one request, which a proxy passes on (RFC 9110, 15.2), within limits. */
+export class InterimResponses {
+  #count = 0;
+  #bytes = 0;
+
+  /** The headers of the next one as its client gets them. Throws where there are too many: an endless stream is no response. */
+  next(raw: readonly (Buffer | string)[]): string[] {
+    this.#bytes += raw.reduce((sum, text) => sum + text.length, 0);
+    if (++this.#count > MAX_RESPONSES || this.#bytes > MAX_BYTES) throw new Error('too many informational responses');
+    const headers = answerHeaders(raw);
+    // What has no body names no length (RFC 9110, 8.6).
+    return headers.filter((_, at) => headers[at - (at % 2)]!.toLowerCase() !== 'content-length');
+  }
+}

@@ -1,0 +1,59 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { answerHeaders } from './headers.ts';
+
+/**
+ * What a trailer never says (RFC 9110, 6.5.1): the framing and routing of the message, how it is to be read or kept, and who
+ * may. A client may merge trailers into the head, where nobody expects these to change any more.
+ */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  'age',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'date',
+  'expect',
+  'expires',
+  'host',
+  'location',
+  'max-forwards',
+  'pragma',
+  'range',
+  'retry-after',
+  'set-cookie',
+  'vary',
+  'warning',
+  'www-authenticate',
+]);
+
+/** The names in a backend's `Trailer:` that its client will see; undefined where the response cannot end in trailers. */
+export function announcedTrailers(
+  response: ServerResponse,
+  status: number,
+  head: IncomingHttpHeaders,
+): string | undefined {
+  const { trailer } = head;
+  if (trailer === undefined || head['transfer-encoding'] === undefined || head['content-length'] !== undefined)
+    return undefined;
+  // Node refuses to announce trailers where it sends no chunks: to HTTP/1.0, and where there is no body.
+  const { method, httpVersionMinor } = response.req;
+  if (httpVersionMinor === 0 || method === 'HEAD' || status === 204 || status === 304) return undefined;
+  const names = String(trailer).split(',');
+  return (
+    names
+      .filter((name) => passedTrailers([name.trim(), '']).length > 0)
+      .join(',')
+      .trim() || undefined
+  );
+}
+
+/** Trailers of a backend, names and values in turn, as its client gets them. */
+export function passedTrailers(raw: readonly (Buffer | string)[]): [name: string, value: string][] {
+  const headers = answerHeaders(raw);
+  const trailers: [string, string][] = [];
+  for (let at = 0; at < headers.length; at += 2)
+    if (!FORBIDDEN.has(headers[at]!.toLowerCase())) trailers.push([headers[at]!, headers[at + 1]!]);
+  return trailers;
+}
