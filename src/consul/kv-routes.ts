@@ -44,27 +44,29 @@ async function getOne(request: ConsulRequest): Promise<Answer> {
   return { status: 200, body: Buffer.from(found.value.value, 'base64'), headers: { ...headers, ...type } };
 }
 
-function tree(request: ConsulRequest) {
+async function getTree(request: ConsulRequest): Promise<Answer> {
   const { rest: prefix, parts } = request;
-  return blocking(
+  const found = await blocking(
     request,
     inKv(request, { prefix }, async () => {
       const { pairs, revision } = await parts.kv.list(prefix);
       return { value: pairs, revision, modified: pairs.map(({ modifyIndex }) => modifyIndex) };
     }),
   );
-}
-
-async function getTree(request: ConsulRequest): Promise<Answer> {
-  const found = await tree(request);
   const headers = indexHeaders(found);
   if (found.value.length === 0) return { status: 404, body: '', headers };
   return jsonBody(`[${found.value.map((pair) => pairJson(pair)).join(',')}]`, headers);
 }
 
 async function getKeys(request: ConsulRequest): Promise<Answer> {
-  const { rest: prefix, query } = request;
-  const found = await tree(request);
+  const { rest: prefix, query, parts } = request;
+  const found = await blocking(
+    request,
+    inKv(request, { prefix }, async () => {
+      const { keys, revision } = await parts.kv.keys(prefix);
+      return { value: keys, revision, modified: keys.map(({ modifyIndex }) => modifyIndex) };
+    }),
+  );
   const headers = indexHeaders(found);
   // The root of everything is there even when it is empty.
   if (found.value.length === 0 && prefix !== '') return { status: 404, body: '', headers };

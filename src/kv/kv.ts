@@ -7,8 +7,13 @@ export interface Kv {
   transact(operations: readonly KvOperation[]): Promise<KvOutcome>;
   /** The pair of a key, or undefined, and how far the store was then. */
   get(key: string): Promise<{ readonly pair: KvPair | undefined; readonly revision: number }>;
-  /** All pairs whose key begins with `prefix`, by key. */
+  /** All pairs whose key begins with `prefix`, by key; rejects with `too-large` when they are too much for one response. */
   list(prefix: string): Promise<{ readonly pairs: readonly KvPair[]; readonly revision: number }>;
+  /** The keys that begin with `prefix`, in order, and when each last changed. */
+  keys(prefix: string): Promise<{
+    readonly keys: readonly { readonly key: string; readonly modifyIndex: number }[];
+    readonly revision: number;
+  }>;
   readonly sessions: Sessions;
   /** Changes of keys, for those who wait for one: `{ key }` or `{ prefix }`, or those of sessions. */
   readonly changes: KvChanges;

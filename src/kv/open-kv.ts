@@ -1,8 +1,9 @@
 import type { Clock, Log, Random } from '../lib/index.ts';
-import type { Store } from '../store/index.ts';
+import type { Listing, Store } from '../store/index.ts';
 import type { Kv, KvPair } from './kv.ts';
 import { KvKeys } from './kv-keys.ts';
 import { decodePair } from './kv-records.ts';
+import { readRange } from './read-range.ts';
 import { StoredSessions } from './sessions.ts';
 import { transact } from './transact.ts';
 import { WatchedChanges } from './watched-changes.ts';
@@ -23,8 +24,7 @@ export function openKv(options: KvOptions): Kv {
   const { store, prefix, log } = options;
   const keys = new KvKeys(prefix);
   const context = { ...options, keys };
-  const readPairs = async (from: string, to: string) => {
-    const { entries, revision } = await store.list({ from, to });
+  const pairsOf = ({ entries, revision }: Listing) => {
     const pairs: KvPair[] = [];
     for (const entry of entries) {
       const pair = decodePair(keys.keyOf(entry.key), entry);
@@ -37,12 +37,16 @@ export function openKv(options: KvOptions): Kv {
     transact: (operations) => transact(context, operations),
     async get(key) {
       const place = keys.pair(key);
-      const { pairs, revision } = await readPairs(place, `${place}\0`);
+      const { pairs, revision } = pairsOf(await store.list({ from: place, to: `${place}\0` }));
       return { pair: pairs[0], revision };
     },
-    list(prefix) {
-      const { from, to } = keys.pairs(prefix);
-      return readPairs(from, to);
+    async list(prefix) {
+      return pairsOf(await readRange(store, keys.pairs(prefix)));
+    },
+    async keys(prefix) {
+      const { entries, revision } = await store.list(keys.pairs(prefix), { keysOnly: true });
+      const found = entries.map(({ key, modRevision }) => ({ key: keys.keyOf(key), modifyIndex: modRevision }));
+      return { keys: found, revision };
     },
     sessions: new StoredSessions(context),
     changes: new WatchedChanges(context),

@@ -4,6 +4,7 @@ import { evaluate, type KvState } from './evaluate.ts';
 import type { KvOperation, KvOutcome, KvPair } from './kv.ts';
 import type { KvKeys } from './kv-keys.ts';
 import { decodePair, decodeSession, encodeLock, encodePair, type LockRecord } from './kv-records.ts';
+import { readRange } from './read-range.ts';
 
 /** What writers of pairs and sessions share. */
 export interface KvStore {
@@ -77,7 +78,7 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
   });
   for (const tree of trees) {
     const range = keys.pairs(tree);
-    const { entries, revision } = await store.list(range);
+    const { entries, revision } = await readRange(store, range);
     entries.forEach(keep);
     conditions.push({ range, unchangedSince: revision });
   }
