@@ -1,6 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Kv } from '../kv/index.ts';
-import type { AdmitPeer, Clock, Log, Random, RefuseForeignPages } from '../lib/index.ts';
+import {
+  type AdmitPeer,
+  type Clock,
+  isFlotillaError,
+  type Log,
+  type Random,
+  type RefuseForeignPages,
+} from '../lib/index.ts';
 import type { Catalog, ExternalNodes, LocalServices } from '../services/index.ts';
 
 /** What all answers are made of. */
@@ -102,6 +109,11 @@ export async function readBody({ incoming }: ConsulRequest): Promise<Buffer> {
 
 function tooLarge(bytes: number): ConsulError {
   return new ConsulError(413, `Request body(${bytes} bytes) too large, max size: ${MAX_BODY_BYTES} bytes.`);
+}
+
+/** For a reading of pairs that failed: too many of them are a ConsulError of 413. */
+export function refuseLargeTree(error: unknown): never {
+  throw isFlotillaError(error, 'too-large') ? new ConsulError(413, error.message) : error;
 }
 
 /** A ConsulError of 500 when a request is for another datacenter; empty: for whichever this is. */

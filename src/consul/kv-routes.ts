@@ -1,6 +1,15 @@
 import type { KvOperation, KvPair } from '../kv/index.ts';
 import { blocking, indexHeaders, inKv } from './blocking.ts';
-import { type Answer, ConsulError, type ConsulRequest, json, jsonBody, type Route, readBody } from './exchange.ts';
+import {
+  type Answer,
+  ConsulError,
+  type ConsulRequest,
+  json,
+  jsonBody,
+  type Route,
+  readBody,
+  refuseLargeTree,
+} from './exchange.ts';
 
 export function kvRoutes(): Route[] {
   return [{ path: '/v1/kv/', deep: true, methods: { GET: get, PUT: put, DELETE: remove } }];
@@ -49,7 +58,7 @@ async function getTree(request: ConsulRequest): Promise<Answer> {
   const found = await blocking(
     request,
     inKv(request, { prefix }, async () => {
-      const { pairs, revision } = await parts.kv.list(prefix);
+      const { pairs, revision } = await parts.kv.list(prefix).catch(refuseLargeTree);
       return { value: pairs, revision, modified: pairs.map(({ modifyIndex }) => modifyIndex) };
     }),
   );

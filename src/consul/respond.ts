@@ -136,7 +136,6 @@ function errorAnswer(error: unknown, incoming: IncomingMessage, { log }: ConsulP
   if (error instanceof FlotillaError) {
     if (error.code === 'invalid') return text(400, error.message);
     if (error.code === 'forbidden') return text(403, error.message);
-    if (error.code === 'too-large') return text(413, error.message);
     return text(500, error.code === 'unavailable' ? `No cluster leader: ${error.message}` : error.message);
   }
   log.error("Consul's API failed", { method, url, error: error instanceof Error ? error.stack : messageOf(error) });

@@ -1,6 +1,14 @@
 import type { KvOperation } from '../kv/index.ts';
 import { assertModest } from '../lib/index.ts';
-import { type Answer, ConsulError, type ConsulRequest, MAX_BODY_BYTES, type Route, readBody } from './exchange.ts';
+import {
+  type Answer,
+  ConsulError,
+  type ConsulRequest,
+  MAX_BODY_BYTES,
+  type Route,
+  readBody,
+  refuseLargeTree,
+} from './exchange.ts';
 import { JsonFields, malformed } from './json-fields.ts';
 import { pairJson } from './kv-routes.ts';
 
@@ -15,7 +23,7 @@ export function txnRoutes(): Route[] {
 
 async function txn(request: ConsulRequest): Promise<Answer> {
   const operations = readOperations(await readBody(request));
-  const outcome = await request.parts.kv.transact(operations);
+  const outcome = await request.parts.kv.transact(operations).catch(refuseLargeTree);
   const headers = { 'Content-Type': 'application/json' };
   if (!outcome.ok) {
     const errors = outcome.failures.map(({ operation, message }) => ({ OpIndex: operation, What: message }));
