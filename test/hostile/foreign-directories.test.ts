@@ -62,9 +62,9 @@ test('an old store that everybody could read is closed to them at its start, and
   const files = ['data.mdb', 'data.mdb-lock', 'format', 'lock'].map((name) => path.join(directory, name));
   for (let start = 0; start < 2; start++) {
     const store = await startEmbeddedStore(options);
-    assert.equal(modeOf(directory), 0o700);
-    for (const file of files.slice(0, 2)) assert.equal(modeOf(file), 0o600, file);
+    const modes = [directory, ...files.slice(0, 2)].map(modeOf);
     await store.close();
+    assert.deepEqual(modes, [0o700, 0o600, 0o600]);
     chmodSync(directory, 0o755);
     chmodSync(files[0]!, 0o644);
   }

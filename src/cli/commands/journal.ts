@@ -1,4 +1,5 @@
 import type { ApiPlacement, ApiUnitSummary, FleetClient } from '../../client/index.ts';
+import { isFlotillaError } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, warn } from '../context.ts';
 import { machineLegend } from '../legend.ts';
@@ -111,7 +112,6 @@ async function print(
         (context.io.outIsTerminal() ? context.io : context.io.raw).out(text);
       }
     } catch (error) {
-      const { isFlotillaError } = await import('../../lib/index.ts');
       if (!heading || !isFlotillaError(error)) throw error;
       failed = true;
       warn(context, `Unit ${name}: ${machine}: ${error.message}`);

@@ -1,4 +1,5 @@
 import type { ApiUnitStatusReport, FleetClient } from '../../client/index.ts';
+import { isFlotillaError } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, warn } from '../context.ts';
 import { machineLegend } from '../legend.ts';
@@ -63,7 +64,6 @@ async function sayFields(context: Context, client: FleetClient, found: readonly 
 
 /** The unit's report, or undefined when there is none, which has been said then. */
 async function ask(context: Context, client: FleetClient, name: string): Promise<ApiUnitStatusReport | undefined> {
-  const { isFlotillaError } = await import('../../lib/index.ts');
   const { machineIdFor } = await import('../pick-machine.ts');
   const machine = await machineIdFor(client, context.flags.text('machine'));
   const lines = context.flags.count('lines');

@@ -1,4 +1,5 @@
 import type { ApiWhy, FleetClient } from '../../client/index.ts';
+import { isFlotillaError } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, say, warn } from '../context.ts';
 import { machineLegend } from '../legend.ts';
@@ -46,7 +47,6 @@ async function run(context: Context): Promise<number> {
 
 /** The answer, or undefined when there is no such unit, which has been said then. */
 async function ask(context: Context, client: FleetClient, name: string): Promise<ApiWhy | undefined> {
-  const { isFlotillaError } = await import('../../lib/index.ts');
   try {
     return await client.why(name);
   } catch (error) {
