@@ -1,8 +1,8 @@
 import type { ApiRegistration } from '../services/index.ts';
 import { machinesOf } from './catalog-lookups.ts';
 import { type Answer, ConsulError, type ConsulRequest, json, requireDatacenter } from './exchange.ts';
-import { JsonFields, malformed, readJson } from './json-fields.ts';
-import { readAddress, readRegistration, readStatedCheck, type StatedCheck } from './registration-body.ts';
+import { JsonFields, readJson } from './json-fields.ts';
+import { allChecks, readAddress, readRegistration, readStatedCheck, type StatedCheck } from './registration-body.ts';
 
 const REGISTER_FIELDS =
   'ID Node Address TaggedAddresses NodeMeta Service Check Checks SkipNodeUpdate Datacenter Namespace WriteRequest'.split(
@@ -15,9 +15,7 @@ const NODE_NAME = /^[^\s/\p{Cc}]{1,128}$/u;
 export async function registerNode(request: ConsulRequest): Promise<Answer> {
   const fields = new JsonFields((await readJson(request)) ?? {}, REGISTER_FIELDS);
   requireDatacenter(fields.text('Datacenter'), request.parts);
-  const several = fields.raw('Checks') ?? [];
-  if (!Array.isArray(several)) throw malformed('Checks must be a list');
-  const checks = [...(fields.has('Check') ? [fields.raw('Check')] : []), ...several].map(readStatedCheck);
+  const checks = allChecks(fields).map(readStatedCheck);
   const service = fields.has('Service') ? readRegistration(fields.raw('Service'), 'Service') : undefined;
   const own = await isOwn(request, fields.text('Node'));
   await (own ? registerHere(request, service, checks) : registerExternal(request, fields, { service, checks }));

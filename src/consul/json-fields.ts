@@ -10,7 +10,7 @@ export class JsonFields {
 
   constructor(value: unknown, known: readonly string[]) {
     if (!isObject(value)) throw malformed('an object is expected');
-    const names = new Set(known.map(plain));
+    const names = plainNames(known);
     const unknown = Object.keys(value).filter((name) => !names.has(plain(name)));
     if (unknown.length > 0) throw malformed(`invalid keys: ${unknown.join(', ')}`);
     for (const [name, field] of Object.entries(value)) if (field !== null) this.#fields.set(plain(name), field);
@@ -66,6 +66,15 @@ export class JsonFields {
     if (ms === undefined) throw malformed(`${name}: ${JSON.stringify(value)} is not a duration like 10s`);
     return ms;
   }
+}
+
+/** Lists of names are constants, and a body may hold many objects of one kind. */
+const plainLists = new WeakMap<readonly string[], ReadonlySet<string>>();
+
+function plainNames(names: readonly string[]): ReadonlySet<string> {
+  const known = plainLists.get(names) ?? new Set(names.map(plain));
+  plainLists.set(names, known);
+  return known;
 }
 
 function plain(name: string): string {

@@ -13,6 +13,8 @@ const CHECK_FIELDS = (
   'ServiceTags CreateIndex ModifyIndex'
 ).split(' ');
 
+/** Checks in one body; the catalog has no room for an instance with as many. */
+const MAX_CHECKS = 512;
 const MAX_WEIGHT = 65_535;
 /** Consul looks no more often than this either. */
 const MIN_INTERVAL_MS = 1000;
@@ -67,10 +69,18 @@ export function readAddress(fields: JsonFields): string {
   return address;
 }
 
-function checksOf(fields: JsonFields, id: string, name: string): CheckDefinition[] {
+/** Check and Checks together, as they stand in the body; a ConsulError of 400 when they are no list or too many. */
+export function allChecks(fields: JsonFields): readonly unknown[] {
   const several = fields.raw('Checks') ?? [];
   if (!Array.isArray(several)) throw malformed('Checks must be a list');
   const all = [...(fields.has('Check') ? [fields.raw('Check')] : []), ...several];
+  if (all.length > MAX_CHECKS)
+    throw new ConsulError(400, `Too many checks: ${all.length}, at most ${MAX_CHECKS} fit; register them one by one`);
+  return all;
+}
+
+function checksOf(fields: JsonFields, id: string, name: string): CheckDefinition[] {
+  const all = allChecks(fields);
   return all.map((check, index) =>
     readCheck(check, {
       id: all.length === 1 ? `service:${id}` : `service:${id}:${index + 1}`,

@@ -11,6 +11,11 @@ export function isGlob(glob: string): boolean {
   return compileGlob(glob).tokens !== undefined;
 }
 
+/** False when the glob can match no text but itself. */
+export function isPattern(glob: string): boolean {
+  return /[*?[\\]/.test(glob);
+}
+
 interface CompiledGlob {
   /** Undefined when malformed. */
   readonly tokens: readonly Token[] | undefined;
@@ -20,63 +25,75 @@ interface CompiledGlob {
 /** One step of a glob: `*`, or a test of one character. */
 type Token = '*' | ((char: string) => boolean);
 
-// Globs come from the units of the cluster; the bound only matters to a process which outlives very many of them.
-const MAX_CACHED = 20_000;
+/** Characters of all compiled globs together: each takes some hundred bytes. Clusters hold far fewer. */
+const MAX_CACHED_CHARS = 1_000_000;
 const cache = new Map<string, CompiledGlob>();
+let cachedChars = 0;
 
 function compileGlob(glob: string): CompiledGlob {
   const known = cache.get(glob);
   if (known !== undefined) return known;
-  if (cache.size >= MAX_CACHED) cache.clear();
+  cachedChars += glob.length + 1;
+  if (cachedChars > MAX_CACHED_CHARS) {
+    cache.clear();
+    cachedChars = glob.length + 1;
+  }
   const compiled = compile(glob);
   cache.set(glob, compiled);
   return compiled;
 }
 
 function compile(glob: string): CompiledGlob {
-  if (!/[*?[\\]/.test(glob)) {
-    return { tokens: [], matches: (text) => text === glob };
-  }
+  if (!isPattern(glob)) return { tokens: [], matches: (text) => text === glob };
   const simple = /^([^*?[\\]*)\*([^*?[\\]*)$/.exec(glob);
   if (simple !== null) return { tokens: [], matches: affixMatcher(simple[1]!, simple[2]!) };
-  const tokens = tokenize(glob);
-  return {
-    tokens,
-    matches: tokens === undefined ? () => false : (text) => matchTokens(tokens, [...text]),
-  };
+  const { tokens, literal } = tokenize(glob) ?? { tokens: undefined, literal: '' };
+  if (tokens === undefined) return { tokens, matches: () => false };
+  return { tokens, matches: (text) => text.includes(literal) && matchTokens(tokens, charsOf(text)) };
 }
 
 /** `prefix*suffix` is nearly every glob there is. */
 function affixMatcher(prefix: string, suffix: string): (text: string) => boolean {
   const fixed = prefix.length + suffix.length;
-  return (text) =>
-    text.length >= fixed &&
-    text.startsWith(prefix) &&
-    text.endsWith(suffix) &&
-    !text.slice(prefix.length, text.length - suffix.length).includes('/');
+  return (text) => {
+    if (text.length < fixed || !text.endsWith(suffix) || !text.startsWith(prefix)) return false;
+    const slash = text.indexOf('/', prefix.length);
+    return slash === -1 || slash >= text.length - suffix.length;
+  };
 }
 
-function tokenize(glob: string): Token[] | undefined {
+/** The steps of a glob, and its longest run of plain characters, which most texts lack: those are told apart fast. */
+function tokenize(glob: string): { tokens: Token[]; literal: string } | undefined {
   const chars = [...glob];
   const tokens: Token[] = [];
+  let literal = '';
+  let run = '';
+  const plain = (char: string): Token => {
+    run += char;
+    if (run.length > literal.length) literal = run;
+    return (other) => other === char;
+  };
   for (let at = 0; at < chars.length; ) {
     const char = chars[at]!;
-    if (char === '[') {
-      const parsed = parseClass(chars, at + 1);
-      if (parsed === undefined) return undefined;
-      tokens.push(parsed.test);
-      at = parsed.next;
-    } else if (char === '\\') {
-      const literal = chars[at + 1];
-      if (literal === undefined) return undefined;
-      tokens.push((other) => other === literal);
+    if (char === '\\') {
+      const escaped = chars[at + 1];
+      if (escaped === undefined) return undefined;
+      tokens.push(plain(escaped));
       at += 2;
-    } else {
-      tokens.push(char === '*' ? '*' : char === '?' ? (other) => other !== '/' : (other) => other === char);
-      at++;
+      continue;
     }
+    if (!isPattern(char)) {
+      tokens.push(plain(char));
+      at++;
+      continue;
+    }
+    run = '';
+    const parsed = char === '[' ? parseClass(chars, at + 1) : undefined;
+    if (char === '[' && parsed === undefined) return undefined;
+    tokens.push(parsed?.test ?? (char === '*' ? '*' : (other) => other !== '/'));
+    at = parsed?.next ?? at + 1;
   }
-  return tokens;
+  return { tokens, literal };
 }
 
 function parseClass(chars: readonly string[], start: number): { test: Token; next: number } | undefined {
@@ -110,8 +127,13 @@ function classChar(chars: readonly string[], at: number): { char: string; next: 
   return escaped === undefined ? undefined : { char: escaped, next: at + 2 };
 }
 
+/** Whole characters; a text without surrogate pairs, as all names of units are, is its own list of them. */
+function charsOf(text: string): ArrayLike<string> {
+  return /[\ud800-\udfff]/.test(text) ? [...text] : text;
+}
+
 /** Backtracks to the last `*` only, which is enough, so the work is at most tokens × characters. */
-function matchTokens(tokens: readonly Token[], chars: readonly string[]): boolean {
+function matchTokens(tokens: readonly Token[], chars: ArrayLike<string>): boolean {
   let token = 0;
   let star = -1;
   let starEnd = 0;

@@ -1,5 +1,5 @@
-import { isGlob, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
-import { awaitsInstance, expandSpecifiers } from './specifiers.ts';
+import { isGlob, isPattern, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
+import { awaitsInstance, expandedChars, expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 import { splitQuoted } from './values.ts';
@@ -65,7 +65,9 @@ export function readNeeds(
 /** Most words of a list, and most characters of a word: each is held against every unit of the cluster. */
 const MAX_WORDS = 128;
 const MAX_WORD_CHARS = 1024;
-/** Specifiers make a value longer, by up to 128 times. */
+/** Most words with wildcards: the leader remembers of each which units it matches. */
+const MAX_PATTERNS = 32;
+/** With specifiers expanded, which make a value up to 128 times longer. */
 const MAX_VALUE_CHARS = 32_768;
 
 /** Needs while they are being gathered. */
@@ -88,6 +90,7 @@ class NeedsReader {
   readonly #firstLine = new Map<Key, number>();
   readonly #strange = new Set<string>();
   readonly #wordCounts = new Map<Key, number>();
+  readonly #patterns = new Set<string>();
   #bootId = false;
 
   constructor(name: string) {
@@ -112,11 +115,12 @@ class NeedsReader {
   #words(key: Key, value: string, line: number): string[] | undefined {
     const before = this.#wordCounts.get(key) ?? 0;
     if (before > MAX_WORDS) return undefined;
-    const words = value.length > MAX_VALUE_CHARS ? undefined : splitQuoted(expandSpecifiers(this.#name, value));
-    const count = words === undefined ? Number.POSITIVE_INFINITY : before + words.length;
+    const fits = expandedChars(this.#name, value) <= MAX_VALUE_CHARS;
+    const words = fits ? splitQuoted(expandSpecifiers(this.#name, value)) : [];
+    const isModest = fits && words.every((word) => word.length <= MAX_WORD_CHARS);
+    const count = isModest ? before + words.length : Number.POSITIVE_INFINITY;
     this.#wordCounts.set(key, count);
-    const long = words?.some((word) => word.length > MAX_WORD_CHARS) ?? false;
-    if (count <= MAX_WORDS && !long) return words;
+    if (count <= MAX_WORDS) return words;
     const limits = `at most ${MAX_WORDS} words of ${MAX_WORD_CHARS} characters, ${MAX_VALUE_CHARS} characters in a value`;
     this.#error(line, `${key}= says more than is looked at (${limits}): use fewer words, or globs`);
     return undefined;
@@ -172,6 +176,10 @@ class NeedsReader {
 
   #readGlobs(key: Key, into: string[], globs: string[], line: number): void {
     for (const glob of globs) {
+      if (isPattern(glob) && this.#patterns.add(glob).size === MAX_PATTERNS + 1) {
+        this.#error(line, `${key}= has more than ${MAX_PATTERNS} words with wildcards: use fewer that match more`);
+      }
+      if (this.#patterns.size > MAX_PATTERNS) return;
       if (!isGlob(glob)) this.#warn(line, `${key}=${glob} is a malformed glob and matches no unit`);
       addTo(into, glob);
     }

@@ -1,6 +1,6 @@
 import { parseDuration, rowOf } from '../lib/index.ts';
 import type { RouteRule } from '../model/index.ts';
-import { awaitsInstance, expandSpecifiers } from './specifiers.ts';
+import { awaitsInstance, expandedChars, expandSpecifiers } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { splitQuoted } from './values.ts';
 
@@ -28,7 +28,12 @@ export type DeclaredCheck =
 
 /** Hosts times paths of one service: each is a rule in every router of the cluster. */
 const MAX_ROUTES = 256;
+/** The same of all services of a unit. */
+const MAX_UNIT_ROUTES = 1024;
+const MAX_SERVICES = 64;
+/** With specifiers expanded, of a value and of a service: the catalog has no room for more (MAX_REGISTRATION_BYTES). */
 const MAX_VALUE_CHARS = 32_768;
+const MAX_SERVICE_CHARS = 65_536;
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -65,6 +70,8 @@ interface Draft {
   timeoutMs: number;
   drainMs?: number;
   broken: boolean;
+  /** Of all values that it has read. */
+  chars: number;
 }
 
 type Set = (draft: Draft, value: string) => string | undefined;
@@ -153,6 +160,7 @@ class ServicesReader {
   readonly problems: UnitProblem[] = [];
   readonly #drafts: Draft[] = [];
   readonly #strange = new globalThis.Set<string>();
+  #isFull = false;
   readonly #name: string;
 
   constructor(name: string) {
@@ -160,6 +168,7 @@ class ServicesReader {
   }
 
   read({ name, value }: UnitOption, line: number): void {
+    if (this.#isFull) return;
     const set = rowOf(OPTIONS, name);
     if (set === undefined) {
       this.#problem('warning', line, `unknown option ${name}= in [X-Service] is ignored`);
@@ -167,18 +176,35 @@ class ServicesReader {
     }
     let draft = this.#drafts.at(-1);
     if (draft === undefined || (name === 'Name' && draft.named)) {
+      this.#isFull = this.#drafts.length === MAX_SERVICES;
+      if (this.#isFull) {
+        const what = `the unit declares more than ${MAX_SERVICES} services`;
+        this.#problem('error', line, `${what}: divide it into several units`);
+        return;
+      }
       draft = newDraft(line);
       this.#drafts.push(draft);
     }
-    if (value.length > MAX_VALUE_CHARS) {
-      draft.broken = true;
-      this.#problem('error', line, `${name}= is longer than ${MAX_VALUE_CHARS} characters: write less`);
-      return;
-    }
+    if (this.#isTooLong(draft, name, value, line)) return;
     const wrong = set(draft, expandSpecifiers(this.#name, value).trim());
     if (wrong === undefined || awaitsInstance(this.#name, value)) return;
     draft.broken = true;
     this.#problem('error', line, `${name}=${value} ${wrong}`);
+  }
+
+  #isTooLong(draft: Draft, name: string, value: string, line: number): boolean {
+    const chars = expandedChars(this.#name, value);
+    const known = draft.chars > MAX_SERVICE_CHARS;
+    draft.chars += chars;
+    if (chars <= MAX_VALUE_CHARS && draft.chars <= MAX_SERVICE_CHARS) return false;
+    draft.broken = true;
+    if (known) return true;
+    const what =
+      chars > MAX_VALUE_CHARS
+        ? `${name}= is longer than ${MAX_VALUE_CHARS}`
+        : `a service says more than ${MAX_SERVICE_CHARS}`;
+    this.#problem('error', line, `${what} characters: write less`);
+    return true;
   }
 
   /** A section that was surely meant to be ours must not be skipped in silence. */
@@ -195,7 +221,7 @@ class ServicesReader {
       if (!draft.named) this.#nameLikeUnit(draft);
       if (draft.port === undefined) this.#problem('error', draft.line, `the service ${draft.name} has no Port=`);
       draft.broken ||= draft.port === undefined;
-      const routes = Math.max(1, draft.hosts.length) * Math.max(1, draft.paths.length);
+      const routes = routesIn(draft);
       if (routes > MAX_ROUTES) {
         const what = `the service ${draft.name} has ${routes} routes (hosts times paths), at most ${MAX_ROUTES} fit`;
         this.#problem('error', draft.line, `${what}: declare another service`);
@@ -207,8 +233,18 @@ class ServicesReader {
       draft.broken ||= seen.has(same);
       seen.set(same, draft.line);
     }
+    this.#checkAllRoutes();
     const services = this.#drafts.filter(({ broken }) => !broken).map(toService);
     return { services, problems: this.problems };
+  }
+
+  #checkAllRoutes(): void {
+    const sound = this.#drafts.filter(({ broken }) => !broken);
+    const routes = sound.reduce((sum, draft) => sum + routesIn(draft), 0);
+    if (routes <= MAX_UNIT_ROUTES) return;
+    const what = `the services of the unit have ${routes} routes together, at most ${MAX_UNIT_ROUTES} fit`;
+    this.#problem('error', sound.at(-1)!.line, `${what}: divide it into several units`);
+    for (const draft of sound) draft.broken = true;
   }
 
   #nameLikeUnit(draft: Draft): void {
@@ -223,9 +259,24 @@ class ServicesReader {
   }
 }
 
+function routesIn({ hosts, paths }: Draft): number {
+  return Math.max(1, hosts.length) * Math.max(1, paths.length);
+}
+
 function newDraft(line: number): Draft {
   const times = { intervalMs: DEFAULT_INTERVAL_MS, timeoutMs: DEFAULT_TIMEOUT_MS };
-  return { line, name: '', named: false, tags: [], meta: new Map(), hosts: [], paths: [], ...times, broken: false };
+  return {
+    line,
+    name: '',
+    named: false,
+    tags: [],
+    meta: new Map(),
+    hosts: [],
+    paths: [],
+    ...times,
+    broken: false,
+    chars: 0,
+  };
 }
 
 function toService(draft: Draft): DeclaredService {

@@ -16,6 +16,11 @@ export function expandSpecifiers(full: string, value: string): string {
   return value.replace(/%([nNpi])/g, (specifier, letter: string) => meanings[letter] ?? specifier);
 }
 
+/** At least as many characters as the value has with its specifiers expanded. */
+export function expandedChars(full: string, value: string): number {
+  return value.length + (value.split('%').length - 1) * full.length;
+}
+
 /** True when only an instance of the template can tell whether the value is right. */
 export function awaitsInstance(full: string, value: string): boolean {
   return isTemplateName(full) && /%[nNi]/.test(value);

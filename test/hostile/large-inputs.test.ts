@@ -22,12 +22,33 @@ test('lists of a unit hold a limited number of words, however they are written',
     }
     assert.deepEqual(errorsOf(readNeeds('x.service', repeated.slice(0, 128)).problems), []);
   }
-  const { needs } = readNeeds('x.service', [fleet('Conflicts', words(128))]);
-  assert.equal(needs.conflicts.length, 128);
   assert.match(
     errorsOf(readNeeds('x.service', [fleet('Conflicts', '*'.repeat(1025))]).problems)[0]!,
     /1024 characters/,
   );
+});
+
+test('few words of a list may have wildcards, and many may be names', () => {
+  const accepted = `${words(32)} ${Array.from({ length: 96 }, (_, i) => `w${i}.service`).join(' ')}`;
+  for (const key of ['Conflicts', 'Replaces']) {
+    const { needs, problems } = readNeeds('x.service', [fleet(key, accepted)]);
+    assert.deepEqual(problems, []);
+    assert.equal(needs.conflicts.length + needs.replaces.length, 128);
+    const sentence = `${key}= has more than 32 words with wildcards: use fewer that match more`;
+    assert.deepEqual(errorsOf(readNeeds('x.service', [fleet(key, words(100))]).problems), [sentence]);
+  }
+});
+
+test('specifiers make no value longer than it may be', () => {
+  const name = `${'a'.repeat(240)}.service`;
+  const long = '%n'.repeat(16_384);
+  for (const section of ['X-Fleet', 'X-Service'])
+    for (const key of section === 'X-Fleet' ? ['Conflicts', 'MachineOf'] : ['Tags', 'Meta']) {
+      const options = Array.from({ length: 2048 }, () => ({ section, name: key, value: long }));
+      const found = errorsOf([...readNeeds(name, options).problems, ...readServices(name, options).problems]);
+      assert.match(found[0]!, /32768 characters/, key);
+      assert.ok(found.length <= 5, `${key}: ${found.length} problems`);
+    }
 });
 
 test('each strange section is told of once', () => {
@@ -56,6 +77,32 @@ test('hosts times paths of a service are limited, and so is a value', () => {
     errorsOf(readServices('x.service', service(1000, 1000)).problems)[0]!,
     /has 1000000 routes .* at most 256 fit/,
   );
+  const declared = (count: number, more: (i: number) => readonly UnitOption[] = () => []) =>
+    Array.from({ length: count }, (_, i) => [option('Name', `s${i}`), option('Port', '80'), ...more(i)]).flat();
+  assert.equal(readServices('x.service', declared(64)).services.length, 64);
+  assert.deepEqual(errorsOf(readServices('x.service', declared(1000)).problems), [
+    'the unit declares more than 64 services: divide it into several units',
+  ]);
+  const hosts = (i: number) => [
+    option(
+      'Host',
+      list(256, (host) => `h${host}.s${i}.example`),
+    ),
+  ];
+  assert.deepEqual(errorsOf(readServices('x.service', declared(4, hosts)).problems), []);
+  const { services, problems } = readServices('x.service', declared(5, hosts));
+  assert.deepEqual(errorsOf(problems), [
+    'the services of the unit have 1280 routes together, at most 1024 fit: divide it into several units',
+  ]);
+  assert.deepEqual(services, []);
+  const tags = (count: number) => [
+    option('Port', '80'),
+    ...Array.from({ length: count }, (_, i) => option('Tags', `${i}${'x'.repeat(1000)}`)),
+  ];
+  assert.equal(readServices('x.service', tags(64)).services.length, 1);
+  assert.deepEqual(errorsOf(readServices('x.service', tags(1000)).problems), [
+    'a service says more than 65536 characters: write less',
+  ]);
   const long = [option('Port', '80'), option('Tags', 'a '.repeat(500_000))];
   assert.match(errorsOf(readServices('x.service', long).problems)[0]!, /Tags= is longer than 32768 characters/);
 });
