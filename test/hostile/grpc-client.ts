@@ -22,6 +22,12 @@ export class GrpcClient {
     return stream;
   }
 
+  /** Begins a call whose messages the caller sends, framed. */
+  open(method: string): ClientHttp2Stream {
+    const stream = this.#session.request({ ':method': 'POST', ':path': method, 'content-type': 'application/grpc' });
+    return stream.on('error', () => {});
+  }
+
   /** The grpc-status of one call; rejects when the stream ends without one. */
   status(method: string, message: Buffer): Promise<string> {
     const stream = this.send(method, message);

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { AdmitPeer } from '../../lib/index.ts';
 import { FrameReader, frame } from './frame.ts';
 import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
-import { UnreadBudget } from './unread-budget.ts';
+import { UNREAD_LIMITS, UnreadBudget, type UnreadLimits } from './unread-budget.ts';
 
 /** Answers one request; a thrown GrpcError becomes the call's status. */
 export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer>;
@@ -39,6 +39,8 @@ export interface ServerOptions {
   readonly maxRequestBytes: number;
   /** Asked once per connection; every call on one that is refused gets the sentence. */
   readonly admitPeer?: AdmitPeer | undefined;
+  /** What connections may hold; UNREAD_LIMITS unless given. */
+  readonly unread?: UnreadLimits;
   /** Hears of errors that are not GrpcErrors: bugs. */
   onBug(path: string, error: unknown): void;
 }
@@ -53,8 +55,6 @@ const MAX_STREAMS = 10_000;
 // Node's own limit of 10 MB would refuse requests beside a few large answers; what waits is limited per stream.
 const SESSION_MEMORY_MB = 1000;
 const KEEPALIVE_MS = 30_000;
-/** A two-way stream whose answers wait unread beyond this is not read from. */
-const STREAM_BACKLOG_BYTES = 4 << 20;
 
 /** Serves gRPC without TLS; resolves when it listens. */
 export async function serveGrpc(service: Service, options: ServerOptions): Promise<GrpcServer> {
@@ -63,7 +63,7 @@ export async function serveGrpc(service: Service, options: ServerOptions): Promi
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
   });
   const sockets = new Set<Socket>();
-  const budget = new UnreadBudget();
+  const budget = new UnreadBudget(options.unread);
   const asked = new WeakMap<http2.Http2Session, Promise<string | undefined>>();
   server.on('connection', (socket: Socket) => {
     socket.setKeepAlive(true, KEEPALIVE_MS);
@@ -191,6 +191,7 @@ function serveStream(
   path: string,
 ): void {
   const reader = new FrameReader(options.maxRequestBytes);
+  const backlogBytes = (options.unread ?? UNREAD_LIMITS).streamBytes;
   const response = new Answer(stream);
   response.begin();
   const handler = open(response);
@@ -205,7 +206,7 @@ function serveStream(
   stream.on('data', (chunk: Buffer) =>
     guarded(() => {
       for (const message of reader.push(chunk)) handler.message(message);
-      if (response.backlogBytes <= STREAM_BACKLOG_BYTES) return;
+      if (response.backlogBytes <= backlogBytes) return;
       stream.pause();
       response.whenDrained(() => stream.resume());
     }),

@@ -1,11 +1,23 @@
 import type { Http2Session } from 'node:http2';
 
-/** Responses that the other side of one connection has not taken, above which its further requests wait. */
-const SESSION_BYTES = 16 << 20;
-/** The same of all connections, above which the one with the most is ended. */
-const SERVER_BYTES = 256 << 20;
-/** Requests of one connection that are not answered yet, above which more are refused. */
-const REQUEST_BYTES = 32 << 20;
+/** What connections may hold, in bytes. */
+export interface UnreadLimits {
+  /** Responses that the other side of one connection has not taken, above which its further requests wait. */
+  readonly sessionBytes: number;
+  /** The same of all connections, above which the one with the most is ended. */
+  readonly serverBytes: number;
+  /** Requests of one connection that have no response yet, above which more are refused. */
+  readonly requestBytes: number;
+  /** Messages of one two-way stream that wait unread, above which the stream is not read from. */
+  readonly streamBytes: number;
+}
+
+export const UNREAD_LIMITS: UnreadLimits = {
+  sessionBytes: 16 << 20,
+  serverBytes: 256 << 20,
+  requestBytes: 32 << 20,
+  streamBytes: 4 << 20,
+};
 
 interface Account {
   unreadBytes: number;
@@ -18,8 +30,13 @@ interface Account {
  * them. Used by one server; every `addX` has its `removeX` when the stream ends.
  */
 export class UnreadBudget {
+  readonly #limits: UnreadLimits;
   readonly #accounts = new Map<Http2Session, Account>();
   #totalBytes = 0;
+
+  constructor(limits: UnreadLimits = UNREAD_LIMITS) {
+    this.#limits = limits;
+  }
 
   open(session: Http2Session): void {
     this.#accounts.set(session, { unreadBytes: 0, requestBytes: 0, waiting: [] });
@@ -42,7 +59,7 @@ export class UnreadBudget {
     if (!account) return;
     account.unreadBytes += bytes;
     this.#totalBytes += bytes;
-    if (this.#totalBytes > SERVER_BYTES) this.#endLargest();
+    if (this.#totalBytes > this.#limits.serverBytes) this.#endLargest();
   }
 
   removeUnread(session: Http2Session | undefined, bytes: number): void {
@@ -56,7 +73,7 @@ export class UnreadBudget {
   /** False when there is no room: then nothing was added. */
   addRequest(session: Http2Session | undefined, bytes: number): boolean {
     const account = session && this.#accounts.get(session);
-    if (!account || account.requestBytes + bytes > REQUEST_BYTES) return false;
+    if (!account || account.requestBytes + bytes > this.#limits.requestBytes) return false;
     account.requestBytes += bytes;
     return true;
   }
@@ -68,7 +85,7 @@ export class UnreadBudget {
 
   /** `work` adds what it sends before it returns, if it reads: so each next one sees what the last one left. */
   #run(account: Account): void {
-    while (account.waiting.length > 0 && account.unreadBytes <= SESSION_BYTES) account.waiting.shift()!();
+    while (account.waiting.length > 0 && account.unreadBytes <= this.#limits.sessionBytes) account.waiting.shift()!();
   }
 
   #endLargest(): void {
