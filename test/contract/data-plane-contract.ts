@@ -4,6 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { describe, test } from 'node:test';
 import { systemClock as clock } from '../../src/lib/index.ts';
+import { expectContract } from './data-plane-expect.ts';
 import {
   ask,
   askRaw,
@@ -34,6 +35,7 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     hostileContract(open);
     unusualContract(open);
     interimContract(open);
+    expectContract(open);
     misbehavingBackends(open);
     requestTricks(open);
   });

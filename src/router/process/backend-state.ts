@@ -57,6 +57,10 @@ export class BackendState {
     });
   }
 
+  get connectTimeoutMs(): number {
+    return this.#limits.connectTimeoutMs;
+  }
+
   /** How busy it is, in requests by weight: the lower, the sooner it gets the next. */
   get load(): number {
     return (this.#active + 1) / this.backend.weight;

@@ -5,6 +5,7 @@ import { type Clock, messageOf } from '../../lib/index.ts';
 import { answerPage, hasBody } from './answer-page.ts';
 import type { BackendState, Waiting } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
+import { expectContinue } from './expect-continue.ts';
 import { answerHeaders } from './headers.ts';
 import { InterimResponses } from './interim-responses.ts';
 import { type Page, sentencePage, unavailablePage } from './pages.ts';
@@ -56,6 +57,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   readonly #response: ServerResponse;
   readonly #options: ExchangeOptions;
   readonly #hasBody: boolean;
+  /** The client sends its body when it is told to. Node has refused all other expectations. */
+  readonly #expects: boolean;
   readonly #startMs: number;
   readonly #tried: BackendState[] = [];
   #bodyTaken = false;
@@ -71,6 +74,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     this.#options = options;
     this.#startMs = options.clock.monotonic();
     this.#hasBody = hasBody(request);
+    this.#expects = this.#hasBody && request.httpVersionMinor > 0 && request.headers.expect !== undefined;
     response.on('close', () => this.#clientGone());
   }
 
@@ -99,10 +103,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     this.#tried.push(state);
     this.#state = state;
     state.began(this);
-    // undici takes any iterable; its types do not say so.
-    const body = this.#hasBody ? (this.#body() as unknown as Readable) : null;
     const method = this.#request.method as Dispatcher.HttpMethod;
     try {
+      if (this.#expects) {
+        const { clock, patienceMs: answerTimeoutMs } = this.#options;
+        const { backend, connectTimeoutMs } = state;
+        const body = this.#body();
+        expectContinue({ backend, method, path, headers, body, clock, connectTimeoutMs, answerTimeoutMs }, this);
+        return;
+      }
+      // undici takes any iterable; its types do not say so.
+      const body = this.#hasBody ? (this.#body() as unknown as Readable) : null;
       state.pool.dispatch({ path, method, headers, body, idempotent: false }, this);
     } catch (error) {
       this.#failed(error as Error);
@@ -151,6 +162,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     const headers = answerHeaders(controller.rawHeaders as Buffer[]);
     const trailers = announcedTrailers(this.#response, status, parsed);
     if (trailers !== undefined) headers.push('trailer', trailers);
+    // Node ends the connection of a client that was not told to send its body. This one has not waited for that, and would lose
+    // the response if its connection ended with bytes unread.
+    if (this.#expects && !this.#bodyTaken && this.#request.readableLength > 0) this.#response.writeContinue();
     try {
       // undici reads the phrase as UTF-8; its bytes go on as they came.
       const phrase = message && Buffer.from(message).toString('latin1');
@@ -169,8 +183,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     this.#interim ??= new InterimResponses();
     try {
       const headers = this.#interim.next(controller.rawHeaders as Buffer[]);
+      if (status === 100) this.#response.writeContinue();
       // HTTP/1.0 knows none.
-      if (this.#request.httpVersionMinor > 0) this.#response.writeInformation(status, headers);
+      else if (this.#request.httpVersionMinor > 0) this.#response.writeInformation(status, headers);
     } catch (error) {
       controller.abort(error as Error);
     }

@@ -54,6 +54,8 @@ export class FrontServer {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#http = createHttpServer(options);
+    // What the client expects is for the backend to say.
+    this.#http.on('checkContinue', (...pair) => this.#http.emit('request', ...pair));
     if (options.onUpgrade) this.#http.on('upgrade', options.onUpgrade);
     this.#http.on('clientError', (error, client) => refuse(error, client, options.clock));
     this.#http.on('connect', (_, client: Duplex) =>
