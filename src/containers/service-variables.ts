@@ -7,22 +7,30 @@ export interface ServiceVariables {
   readonly ofPort: ReadonlySet<string>;
 }
 
-/** Labels come behind the environment and win; SERVICE_<port>_X beats SERVICE_X. */
-export function serviceVariables(config: ContainerConfig, port: string): ServiceVariables {
-  const values = new Map<string, string>();
-  const ofPort = new Set<string>();
-  for (const [name, value] of pairsOf(config)) {
-    if (!name.startsWith('SERVICE_')) continue;
-    const key = name.slice('SERVICE_'.length).toLowerCase();
-    const [, forPort, rest] = /^(\d+)_(.+)$/.exec(key) ?? [];
-    if (rest === undefined) {
-      if (!ofPort.has(key)) values.set(key, value);
-    } else if (forPort === port) {
-      values.set(rest, value);
-      ofPort.add(rest);
+/** All SERVICE_* variables of a container, read once for all of its ports. */
+export class ServiceVariablesReader {
+  /** Characters of their names and values together. */
+  chars = 0;
+  readonly #general = new Map<string, string>();
+  readonly #byPort = new Map<string, Map<string, string>>();
+
+  /** Labels come behind the environment and win. */
+  constructor(config: ContainerConfig) {
+    for (const [name, value] of pairsOf(config)) {
+      if (!name.startsWith('SERVICE_')) continue;
+      this.chars += name.length + value.length;
+      const key = name.slice('SERVICE_'.length).toLowerCase();
+      const [, port, rest] = /^(\d+)_(.+)$/.exec(key) ?? [];
+      if (port === undefined || rest === undefined) this.#general.set(key, value);
+      else this.#byPort.set(port, (this.#byPort.get(port) ?? new Map<string, string>()).set(rest, value));
     }
   }
-  return { values, ofPort };
+
+  /** SERVICE_<port>_X beats SERVICE_X. */
+  of(port: string): ServiceVariables {
+    const own = this.#byPort.get(port) ?? new Map<string, string>();
+    return { values: new Map([...this.#general, ...own]), ofPort: new Set(own.keys()) };
+  }
 }
 
 function pairsOf({ Env, Labels }: ContainerConfig): (readonly [string, string])[] {

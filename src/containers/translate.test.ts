@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Registration } from '../services/index.ts';
 import type { ContainerInspect, PortBinding } from './inspect.ts';
 import { splitTags } from './service-variables.ts';
-import { registrationsOf } from './translate.ts';
+import { excessOf, registrationsOf } from './translate.ts';
 
 const MACHINE = { hostName: 'm1', address: '10.0.0.1', internal: false };
 
@@ -183,4 +183,20 @@ test('whatever is said of tags, none is empty or there twice', () => {
       assert.ok(tags.every((tag) => tag.trim() !== ''));
     }),
   );
+});
+
+test('a container has at most 1,024 ports, and 512 KiB of variables for all of them', () => {
+  const exposed = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1}/tcp`);
+  const excess = (said: Said) => excessOf(container(said), MACHINE);
+  assert.equal(excess({ exposed: exposed(1024) }), undefined);
+  assert.equal(excess({ exposed: exposed(1025) }), 'it has 1025 ports, at most 1024 become services: publish fewer');
+  const labels = (chars: number) => ({ SERVICE_A: 'x'.repeat(chars - 'SERVICE_A'.length) });
+  assert.equal(excess({ exposed: exposed(1024), labels: labels(512), env: ['OTHER=x'] }), undefined);
+  assert.equal(
+    excess({ exposed: exposed(1024), labels: labels(513) }),
+    'its SERVICE_ variables have 513 characters for each of 1024 ports, at most 524288 fit together: set fewer, or publish fewer ports',
+  );
+  assert.equal(excess({ exposed: exposed(8), labels: labels(65_536) }), undefined);
+  const sentence = 'its SERVICE_ variables have 65537 characters, at most 65536 fit: set fewer';
+  assert.equal(excess({ exposed: exposed(1), labels: labels(65_537) }), sentence);
 });

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Registration } from '../services/index.ts';
 import { checkOf } from './container-check.ts';
 import type { ContainerConfig, ContainerInspect, PortBinding } from './inspect.ts';
-import { serviceVariables, splitTags } from './service-variables.ts';
+import { ServiceVariablesReader, splitTags } from './service-variables.ts';
 
 /** What a container's registrations depend on besides the container. */
 export interface MachineFacts {
@@ -25,6 +25,23 @@ interface ServicePort {
   readonly port: number;
 }
 
+const MAX_PORTS = 1024;
+/** Ports times characters of variables: each port has a copy of them as its metadata. */
+const MAX_PORT_CHARS = 1 << 19;
+/** A registration has no room for more (MAX_REGISTRATION_BYTES). */
+const MAX_CHARS = 1 << 16;
+
+/** Why a container says too much to be read; undefined when it does not. An image may bring any number of ports and labels. */
+export function excessOf(container: ContainerInspect, machine: MachineFacts): string | undefined {
+  const ports = (machine.internal ? internalPortsOf(container) : portsOf(container)).length;
+  if (ports > MAX_PORTS) return `it has ${ports} ports, at most ${MAX_PORTS} become services: publish fewer`;
+  const { chars } = new ServiceVariablesReader(container.Config ?? {});
+  if (chars > MAX_CHARS) return `its SERVICE_ variables have ${chars} characters, at most ${MAX_CHARS} fit: set fewer`;
+  if (ports * chars <= MAX_PORT_CHARS) return undefined;
+  const what = `its SERVICE_ variables have ${chars} characters for each of ${ports} ports`;
+  return `${what}, at most ${MAX_PORT_CHARS} fit together: set fewer, or publish fewer ports`;
+}
+
 /**
  * The services of a running container, by the rules and variables of Registrator (SERVICE_NAME, SERVICE_80_TAGS…), so
  * that images and unit files written for it mean the same here.
@@ -33,7 +50,8 @@ export function registrationsOf(container: ContainerInspect, machine: MachineFac
   const all = machine.internal ? internalPortsOf(container) : portsOf(container);
   const ports = all.filter((port) => isReachable(port, machine));
   const isGroup = ports.length > 1;
-  return ports.flatMap((port) => registrationOf(container, port, { machine, isGroup }) ?? []);
+  const variables = new ServiceVariablesReader(container.Config ?? {});
+  return ports.flatMap((port) => registrationOf(container, port, { machine, isGroup, variables }) ?? []);
 }
 
 /** Exposed ports, which are the machine's own with --net=host; what Docker says of publishing them wins. */
@@ -67,13 +85,20 @@ function isReachable({ ip }: ServicePort, { address }: MachineFacts): boolean {
   return !/^(127\.|::1$)/.test(ip) || ip === address;
 }
 
+interface Surroundings {
+  readonly machine: MachineFacts;
+  /** It has other ports besides. */
+  readonly isGroup: boolean;
+  readonly variables: ServiceVariablesReader;
+}
+
 function registrationOf(
   container: ContainerInspect,
   port: ServicePort,
-  { machine, isGroup }: { readonly machine: MachineFacts; readonly isGroup: boolean },
+  { machine, isGroup, variables }: Surroundings,
 ): Registration | undefined {
   const config: ContainerConfig = container.Config ?? {};
-  const { values, ofPort } = serviceVariables(config, port.exposed);
+  const { values, ofPort } = variables.of(port.exposed);
   if (values.get('ignore')) return undefined;
   const containerName = (container.Name ?? '').replace(/^\//, '');
   const udp = port.protocol === 'udp';

@@ -1,7 +1,7 @@
 import { Backoff, type Clock, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
 import type { Registration } from '../services/index.ts';
 import { type ContainerSummary, DockerApi, ENDINGS } from './docker-api.ts';
-import { type MachineFacts, registrationsOf } from './translate.ts';
+import { excessOf, type MachineFacts, registrationsOf } from './translate.ts';
 
 export interface ContainerServicesOptions {
   /** Docker's unix socket, or Podman's. */
@@ -156,7 +156,11 @@ class ContainerWatch {
     if (this.#turns.get(id) !== turn) return;
     this.#turns.delete(id);
     if (!container?.State?.Running) return this.#forget(id);
-    this.#known.set(id, { print, registrations: registrationsOf(container, this.#options.machine()) });
+    const machine = this.#options.machine();
+    const because = excessOf(container, machine);
+    if (because !== undefined)
+      this.#options.log.warn('Container left out', { container: container.Name ?? id, because });
+    this.#known.set(id, { print, registrations: because === undefined ? registrationsOf(container, machine) : [] });
     this.#tell();
   }
 
