@@ -93,6 +93,17 @@ test('critical instances get nothing, warned ones their weight, and a service wh
   ]);
 });
 
+test('weights are whole numbers that every plane takes, whatever stands in the catalog', () => {
+  const weights = [0, -5, 2.6, 1e300, 65_535].map((passing, at) =>
+    instance('web', `${at}`, { weights: { passing, warning: 1 } }),
+  );
+  const [web] = buildRoutes(catalog(...weights)).routes;
+  assert.deepEqual(
+    web!.backends.map(({ weight }) => weight),
+    [1, 1, 3, 65_535, 65_535],
+  );
+});
+
 test('of two services that claim one host the first by name has it, and the other is reported', () => {
   const rule = { routes: [{ host: 'www.example.com' }], tags: [] };
   const { routes, problems } = buildRoutes(catalog(instance('zoo', 'z', rule), instance('app', 'a', rule)));
@@ -104,7 +115,7 @@ test('of two services that claim one host the first by name has it, and the othe
 test('names and rules that could be mistaken for something else are refused', () => {
   const names = ['evil.com\r\nx: y', 'a b', '../etc', '*', 'web"; }', '', 'x'.repeat(300), '-a', 'a..b'];
   const hosts = ['a.*.b', '*', '*.*', 'ex ample.com', 'a.com:80', '*.a.*', 'a.com/'];
-  const paths = ['nope', '/a b', '/"', '/\n', '/{x}'];
+  const paths = ['nope', '/a b', '/"', '/\n', '/{x}', `/${'x'.repeat(1024)}`];
   const { routes, problems } = buildRoutes(
     catalog(
       ...names.map((name, index) => instance(name, `n${index}`)),

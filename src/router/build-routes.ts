@@ -5,6 +5,10 @@ import { type Backend, originOf, type Route, type RouteProblem, type RouteTable,
 /** Services with this tag answer as `NAME.*`. */
 const ROUTED_TAG = 'http';
 const MAX_HOST_LENGTH = 253;
+/** With what is written around it, a path must fit into one word of nginx's configuration: 4,096 bytes. */
+const MAX_PATH_LENGTH = 1024;
+/** Of an SRV record; other programs take no larger ones. */
+const MAX_WEIGHT = 65_535;
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const LABEL_OF_ADDRESS = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i;
 /** What may stand in a path without being escaped, so that no plane has to escape it. */
@@ -77,6 +81,8 @@ function isHostName(name: string, label = LABEL): boolean {
 /** Why no request could ever be for it, or why it must not stand in another program's configuration. */
 function flawOf({ host, path }: Claim): string | undefined {
   if (host.length > MAX_HOST_LENGTH || !isHostPattern(host)) return 'that is not a host name';
+  if (path.length > MAX_PATH_LENGTH)
+    return `that path is longer than ${MAX_PATH_LENGTH} characters: route a shorter one`;
   return PATH.test(path) ? undefined : 'that is not a path: it begins with / and has no spaces';
 }
 
@@ -86,7 +92,7 @@ function routeOf({ host, path, service, instances }: Claim, { nodes }: CatalogSn
     const { machine, port } = instance;
     const address = instance.address || nodes.get(machine)?.address || '';
     if (health === 'critical' || !canBeAsked(address, port)) return [];
-    const weight = Math.max(1, instance.weights[health]);
+    const weight = Math.min(MAX_WEIGHT, Math.max(1, Math.round(instance.weights[health])));
     return [{ id: `${machine}/${instance.id}`, machine, address, port, weight }];
   });
   return { host, path, service, backends };

@@ -8,7 +8,7 @@ export interface Backend {
   /** IP address. */
   readonly address: string;
   readonly port: number;
-  /** At least 1; twice the weight takes twice the requests. */
+  /** A whole number from 1 to 65535; twice the weight takes twice the requests. */
   readonly weight: number;
 }
 

@@ -19,3 +19,11 @@ export function foldHeaderName(name: string): string {
   const lower = name.toLowerCase();
   return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
 }
+
+/** Every lower-case name that folds to this one, itself first. */
+export function spellingsOf(name: string): string[] {
+  const [first, ...rest] = name.split('-');
+  let spellings = [first!];
+  for (const part of rest) spellings = spellings.flatMap((start) => [`${start}-${part}`, `${start}_${part}`]);
+  return spellings;
+}

@@ -21,7 +21,7 @@ import { interimContract } from './data-plane-interim.ts';
 import { lostMachineContract } from './data-plane-lost.ts';
 import { misbehavingBackends } from './data-plane-misbehaving.ts';
 import { requestTricks } from './data-plane-tricks.ts';
-import { unusualContract } from './data-plane-unusual.ts';
+import { redirectContract, unusualContract } from './data-plane-unusual.ts';
 
 /** What every data plane does alike. */
 export function dataPlaneContract(name: string, open: OpenPlane, skip: string | false): void {
@@ -33,12 +33,24 @@ export function dataPlaneContract(name: string, open: OpenPlane, skip: string | 
     streamingContract(open);
     upgradeContract(open);
     hostileContract(open);
+    timeContract(open);
     unusualContract(open);
     interimContract(open);
     expectContract(open);
+    redirectContract(open);
     misbehavingBackends(open);
     requestTricks(open);
   });
+}
+
+/** What nginx does as our planes do, with the routes as they are rendered for it: it takes HTTP/0.9, and any path. */
+export function nginxContract(open: OpenPlane): void {
+  headersContract(open);
+  streamingContract(open);
+  upgradeContract(open);
+  hostileContract(open);
+  unusualContract(open);
+  requestTricks(open, ['HTTP/0.9', 'UTF-8 in the path']);
 }
 
 const echoHeaders: http.RequestListener = (request, response) => {
@@ -374,7 +386,9 @@ function hostileContract(open: OpenPlane): void {
     await askRaw(port, odd);
     assert.ok(!seen.includes('/smuggled'), seen.join());
   });
+}
 
+function timeContract(open: OpenPlane): void {
   test('a client that sends its head byte by byte is cut off', async (t) => {
     const { port, route } = await planeFor(t, open, { clientTimeoutMs: 1000 });
     await route((await startBackend(t, 'a', (_, response) => response.end('a'))).backend);

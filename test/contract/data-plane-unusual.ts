@@ -64,7 +64,9 @@ export function unusualContract(open: OpenPlane): void {
     await until('it yields', async () => (await ask(port)).body === 'live');
     assert.equal((await ask(port, { headers: { host: 'other.example.com' } })).status, 503);
   });
+}
 
+export function redirectContract(open: OpenPlane): void {
   test('the redirection to https keeps path and query, and not the port', { skip: noOpenssl }, async (t) => {
     const directory = temporary(t);
     writeFileSync(path.join(directory, 'web.pem'), makePem('web.example.com'));

@@ -206,7 +206,7 @@ function commandsFor(section: Section, before: Section): string[] {
     if (slot === old) return [];
     const server = `${section.name}/s${index}`;
     if (slot === undefined) return [`set server ${server} state maint`];
-    const weight = `set server ${server} weight ${Math.min(256, slot.weight)}`;
+    const weight = `set server ${server} weight ${slot.weight}`;
     const isSame = old !== undefined && old.address === slot.address && old.port === slot.port;
     if (isSame) return [weight];
     return [

@@ -165,8 +165,7 @@ function backend({ route, slots }: Section): string[] {
 }
 
 function serverOf(slot: Backend): string {
-  // HAProxy's weights end at 256.
-  return `${addressOf({ host: slot.address, port: slot.port })} weight ${Math.min(256, slot.weight)}`;
+  return `${addressOf({ host: slot.address, port: slot.port })} weight ${slot.weight}`;
 }
 
 function addressOf({ host, port }: ListenAddress): string {

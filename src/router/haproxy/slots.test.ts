@@ -21,3 +21,15 @@ test('an address that is a host name gets no slot', () => {
   const sections = assignSlots([route(backend('a', 'db.example.com'), backend('b', '::1'))], []);
   assert.equal(taken(sections), 'b-------');
 });
+
+test('weights beyond what HAProxy takes keep their proportions, and only those', () => {
+  const weights = (...given: number[]) => {
+    const backends = given.map((weight, at) => ({ ...backend(String(at), `10.0.0.${at}`), weight }));
+    return assignSlots([route(...backends)], [])[0]!
+      .slots.slice(0, given.length)
+      .map((slot) => slot!.weight);
+  };
+  assert.deepEqual(weights(1, 256), [1, 256]);
+  assert.deepEqual(weights(1000, 500, 1), [256, 128, 1]);
+  assert.deepEqual(weights(65_535, 65_535), [256, 256]);
+});

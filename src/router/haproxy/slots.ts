@@ -11,6 +11,8 @@ export interface Section {
 }
 
 const MIN_SLOTS = 8;
+/** HAProxy's weights end here. */
+const MAX_WEIGHT = 256;
 
 /**
  * Puts the backends of each route into slots. Who has one keeps it; there is room for as many again, so that a replacement
@@ -22,9 +24,17 @@ export function assignSlots(routes: readonly Route[], before: readonly Section[]
   return routes.map((route) => {
     const old = known.get(sectionName(route));
     if (old?.route === route) return old;
-    const backends = route.backends.filter(({ address }) => isIP(address) !== 0);
+    const backends = withinWeights(route.backends.filter(({ address }) => isIP(address) !== 0));
     return { name: sectionName(route), route, slots: fill(backends, old?.slots ?? []) };
   });
+}
+
+/** The backends with smaller weights that share requests alike, if any weight is too large. */
+function withinWeights(backends: readonly Backend[]): readonly Backend[] {
+  const most = Math.max(1, ...backends.map(({ weight }) => weight));
+  if (most <= MAX_WEIGHT) return backends;
+  const scaled = (weight: number) => Math.max(1, Math.round((weight * MAX_WEIGHT) / most));
+  return backends.map((backend) => ({ ...backend, weight: scaled(backend.weight) }));
 }
 
 /** True when HAProxy needs no new configuration to go from one to the other. */
