@@ -179,6 +179,20 @@ function balancingContract(open: OpenPlane): void {
     assert.equal((await ask(port)).status, 503);
   });
 
+  test('other hosts lead elsewhere from the moment on in which a table is taken', async (t) => {
+    const { port, plane } = await planeFor(t, open);
+    const { backend } = await startBackend(t, 'a', (_, response) => response.end('a'));
+    for (let step = 1; step <= 8; step++) {
+      const routes = [{ host: `web${step}.*`, path: '/', service: 'web', backends: [backend] }];
+      await plane.use({ revision: step, routes, machines: ['m1'], problems: [] });
+      for (const [host, status] of [
+        [`web${step}.x`, 200],
+        [`web${step - 1}.x`, 404],
+      ] as const)
+        assert.equal((await ask(port, { headers: { host } })).status, status, host);
+    }
+  });
+
   test('changing the backends under load fails no request, and a drained one ends what it has', async (t) => {
     const { port, route, plane } = await planeFor(t, open);
     const slow: http.RequestListener = (_, response) => void clock.after(20, () => response.end('ok'));

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
 import { findProcess, HAPROXY_PID, recordProcess, reserveRecord } from '../predecessor.ts';
 import { askHaproxy } from './runtime-api.ts';
@@ -31,7 +31,7 @@ export async function checkConfiguration(file: string): Promise<void> {
 
 /**
  * Starts HAProxy with a configuration in the place of the one that runs, if any: it takes over its sockets, and tells it to
- * end what it has. Resolves when the new one answers.
+ * end what it has. Resolves when the new one answers, and it alone.
  */
 export async function startHaproxy(file: string, options: HaproxyOptions): Promise<ChildProcess> {
   const { directory, socket, accessLog, clock } = options;
@@ -58,7 +58,38 @@ export async function startHaproxy(file: string, options: HaproxyOptions): Promi
       throw new FlotillaError('unavailable', `HAProxy does not start: ${said.split('\n').at(-1)}`);
     await clock.sleep(LOOK_AGAIN_MS);
   }
+  // Told to end while it is busy, the old one goes on for a moment to accept connections, and routes as it used to.
+  while (before !== undefined && haveCommonSockets(before.pid, child.pid!) && clock.monotonic() < deadline)
+    await clock.sleep(LOOK_AGAIN_MS);
   return child;
+}
+
+/** True while two processes hold a socket together: one that was handed over, and listens. */
+function haveCommonSockets(a: number, b: number): boolean {
+  const others = new Set(socketsOf(b));
+  return socketsOf(a).some((socket) => others.has(socket));
+}
+
+/** The sockets of a process, by their inodes; none when it has ended. */
+function socketsOf(pid: number): string[] {
+  const directory = `/proc/${pid}/fd`;
+  return namesIn(directory).flatMap((name) => {
+    try {
+      const link = readlinkSync(`${directory}/${name}`);
+      return link.startsWith('socket:') ? [link] : [];
+    } catch {
+      // Closed meanwhile.
+      return [];
+    }
+  });
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
 }
 
 async function pidOf(socket: string): Promise<number> {
