@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, lchownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -11,6 +11,7 @@ import {
   createLog,
   makePrivateDirectory,
   systemRandom as random,
+  readStat,
   silentLog,
 } from '../../src/lib/index.ts';
 import { openSupervisor } from '../../src/runtime/supervisor/index.ts';
@@ -78,19 +79,26 @@ async function bindAs(uid: number, name: string): Promise<ChildProcess> {
   return child;
 }
 
+/** Takes the lock, and gives it back at the test's end: an open one would keep the process from ending. */
+async function take(t: TestContext, directory: StateDirectory): Promise<Server | undefined> {
+  const lock = await takeLock(directory, random);
+  t.after(() => lock?.close());
+  return lock;
+}
+
 test("a stranger who binds the lock's name keeps nobody out; one process of ours does", { skip }, async (t) => {
   const directory = new StateDirectory(temporary(t));
   const [name, second] = directory.lockNames(random) as [string, string];
   const stranger = await bindAs(NOBODY, name);
   t.after(() => stranger.kill('SIGKILL'));
-  const lock = await takeLock(directory, random);
+  const lock = await take(t, directory);
   assert.ok(lock);
   assert.match(readFileSync('/proc/net/unix', 'utf8'), new RegExp(`@${second}\n`));
-  assert.equal(await takeLock(directory, random), undefined);
+  assert.equal(await take(t, directory), undefined);
   const gone = once(stranger, 'exit');
   stranger.kill('SIGKILL');
   await gone;
-  assert.equal(await takeLock(directory, random), undefined, 'the first name is free, the second ours');
+  assert.equal(await take(t, directory), undefined, 'the first name is free, the second ours');
   lock.close();
   await until('the lock is free', async () => {
     const again = await takeLock(directory, random);
@@ -111,6 +119,7 @@ test('a supervisor that does not respond is told of within a moment, with what t
   t.after(() => process.kill(pid, 'SIGKILL'));
   await first.close();
   process.kill(pid, 'SIGSTOP');
+  await until('it has stopped', () => readStat(pid)?.state === 'T');
   const second = openSupervisor(options);
   const said = new RegExp(
     `Waiting for the supervisor process error=.*process ${pid} .*kill -CONT ${pid} lets it go on`,
@@ -125,7 +134,7 @@ test('names of the lock are ours alone: a server of the test does not shadow the
   const names = directory.lockNames(random);
   assert.equal(new Set(names).size, names.length);
   const own = createServer().listen(`\0${names[3]}`);
+  t.after(() => own.close());
   await once(own, 'listening');
-  assert.equal(await takeLock(directory, random), undefined, 'whichever of the names this user has');
-  await new Promise((resolve) => own.close(resolve));
+  assert.equal(await take(t, directory), undefined, 'whichever of the names this user has');
 });
