@@ -27,7 +27,15 @@ export interface CommandSpec {
   /** What its first argument may be, each with help of its own. */
   readonly subcommands?: readonly Subcommand[];
   /** What completion offers for arguments. */
-  readonly arguments: 'none' | 'units' | 'files' | 'machines' | 'services' | 'commands' | readonly string[];
+  readonly arguments:
+    | 'none'
+    | 'units'
+    | 'files'
+    | 'machines'
+    | 'machines-or-units'
+    | 'services'
+    | 'commands'
+    | readonly string[];
   /** Left out of the list of commands. */
   readonly hidden?: boolean;
   /** Everything behind the command's name is passed on untouched. */

@@ -15,7 +15,7 @@ writeFileSync(
   join(directory, 'fleetctl'),
   `#!/bin/sh
 [ "$*" = "--request-timeout=1 list-unit-files --no-legend --fields=unit" ] && echo hello.service
-[ "$*" = "--request-timeout=1 list-machines --no-legend --full --fields=machine" ] && echo 85c0c595
+[ "$*" = "--request-timeout=1 list-machines --no-legend --full --fields=hostname,machine" ] && printf 'm1\\t\\t85c0c595\\n-\\t\\t8b2e\\n'
 [ "$*" = "--request-timeout=1 services --no-legend" ] && printf 'web\\t1\\n'
 [ "$*" = "lab status" ] && printf 'NUMBER  MACHINE\\n1  85c0c595...\\n2  8b2e...\\nstore: up\\n'
 echo noise >&2
@@ -48,7 +48,7 @@ test('bash completes commands, flags, units, files and the values of flags', {
 }, () => {
   assert.deepEqual(complete('list-'), ['list-machines', 'list-unit-files', 'list-units']);
   assert.ok(!complete('').includes('fd-forward'));
-  assert.deepEqual(complete('ssh', ''), ['85c0c595', 'hello.service']);
+  assert.deepEqual(complete('ssh', ''), ['m1', '85c0c595', '8b2e', 'hello.service']);
   assert.deepEqual(complete('resolve', ''), ['web']);
   assert.deepEqual(complete('start', '--re'), ['--replace', '--request-timeout']);
   assert.deepEqual(complete('status', 'h'), ['hello.service']);
@@ -60,7 +60,13 @@ test('bash completes commands, flags, units, files and the values of flags', {
   assert.deepEqual(complete('services', '-o', ''), ['table', 'json']);
   assert.deepEqual(complete('list-machines', '--fields', 'h'), ['hostname']);
   assert.deepEqual(complete('list-machines', '--fields', 'machine,ver'), ['machine,version']);
-  assert.deepEqual(complete('status', '--machine', ''), ['85c0c595']);
+  assert.deepEqual(complete('status', '--machine', ''), ['m1', '85c0c595', '8b2e']);
+  assert.deepEqual(complete('list-machines', ''), ['m1', '85c0c595', '8b2e']);
+  assert.deepEqual(complete('list-units', '--output', '='), ['table', 'wide', 'json']);
+  assert.deepEqual(complete('list-units', '--output', '=', 'j'), ['json']);
+  assert.deepEqual(complete('--endpoint', '=', 'http', ':', '//x', 'cat', ''), ['hello.service']);
+  assert.deepEqual(complete('events', '--since', ''), []);
+  assert.deepEqual(complete('--ca-file', 'lo'), ['local.service']);
   assert.deepEqual(complete('lab', 'kill', ''), ['1', '2']);
   assert.deepEqual(complete('lab', 'k'), ['kill']);
   assert.deepEqual(complete('help', 'unl'), ['unload']);
@@ -77,11 +83,13 @@ test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => 
     ['list-units --output ', ['json', 'table', 'wide']],
     ['wait --for g', ['gone']],
     ['list-units -o ', ['json', 'table', 'wide']],
-    ['status --machine ', ['85c0c595']],
+    ['status --machine ', ['85c0c595', '8b2e', 'm1']],
+    ['list-machines m', ['m1']],
     ['list-machines --fields ver', ['version']],
     ['lab kill ', ['1', '2']],
     ['lab k', ['kill']],
-    ['ssh 8', ['85c0c595']],
+    ['ssh 8', ['85c0c595', '8b2e']],
+    ['ssh h', ['hello.service']],
     ['resolve w', ['web']],
   ];
   for (const [line, words] of offers) {

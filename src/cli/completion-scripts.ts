@@ -6,7 +6,9 @@ import { GLOBAL_FLAGS } from './global-flags.ts';
 // Asked on each press of the tab key: nobody waits longer for a completion, nor wants to read why there is none.
 const UNITS = 'fleetctl --request-timeout=1 list-unit-files --no-legend --fields=unit 2>/dev/null';
 
-const MACHINES = 'fleetctl --request-timeout=1 list-machines --no-legend --full --fields=machine 2>/dev/null';
+// By name and by id; one without a name is shown with a dash.
+const MACHINES =
+  "fleetctl --request-timeout=1 list-machines --no-legend --full --fields=hostname,machine 2>/dev/null | tr -s '\\t' '\\n' | grep -vx -e -";
 
 // Nothing is started for it, and a lab that does not run has machines too.
 const LAB_MACHINES = "fleetctl lab status 2>/dev/null | grep -o '^[0-9][0-9]*'";
@@ -30,20 +32,19 @@ function bashValues(): string[] {
   const owned = SHOWN.flatMap((command) => command.flags.map((flag) => [command.name, flag] as const));
   const globals = GLOBAL_FLAGS.map((flag) => ['*', flag] as const);
   return [...owned, ...globals].flatMap(([command, flag]) => {
-    const reply = bashReply(flag);
-    if (reply === undefined) return [];
+    if (flag.kind === 'bool') return [];
     const names = [`--${flag.name}`, ...(flag.short ? [`-${flag.short}`] : [])];
-    return [`    ${names.map((name) => `${command}:${name}`).join('|')}) ${reply}; return ;;`];
+    return [`    ${names.map((name) => `${command}:${name}`).join('|')}) ${bashReply(flag)}; return ;;`];
   });
 }
 
-function bashReply({ choices, offers }: FlagSpec): string | undefined {
+function bashReply({ choices, offers, value }: FlagSpec): string {
   if (choices) return `COMPREPLY=($(compgen -W "${choices.join(' ')}" -- "$cur"))`;
   if (offers === 'machines') return `COMPREPLY=($(compgen -W "$(${MACHINES})" -- "$cur"))`;
   if (offers) {
     return `COMPREPLY=($(compgen -P "\${cur%"\${cur##*,}"}" -W "${offers.join(' ')}" -- "\${cur##*,}"))`;
   }
-  return undefined;
+  return value === 'FILE' ? 'COMPREPLY=($(compgen -f -- "$cur"))' : ':';
 }
 
 /** The subcommands whose arguments are machines of a lab. */
@@ -64,6 +65,8 @@ function bashArguments(command: CommandSpec): string {
     case 'units':
       return `words="$(${UNITS})"`;
     case 'machines':
+      return `words="$(${MACHINES})"`;
+    case 'machines-or-units':
       return `words="$(${MACHINES}; ${UNITS})"`;
     case 'services':
       return `words="$(${SERVICES})"`;
@@ -92,10 +95,12 @@ _fleetctl() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= words= flags= files= i
   local globals="${longNames(GLOBAL_FLAGS)}"
   COMPREPLY=()
+  # Bash makes words of their own of "=" and ":".
+  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case \${COMP_WORDS[i]} in
-    ${[...new Set(valueFlags.map((flag) => `--${flag.name}`))].join('|')}) ((i++)) ;;
-    -*) ;;
+    ${[...new Set(valueFlags.map((flag) => `--${flag.name}`))].join('|')}) ((i++)); [[ \${COMP_WORDS[i]} != = ]] || ((i++)) ;;
+    -*|:|//*) ;;
     *) command=\${COMP_WORDS[i]}; break ;;
     esac
   done
@@ -128,17 +133,12 @@ _fleetctl_units() {
   units=(\${(f)"$(${UNITS})"})
   compadd -a units
 }
-_fleetctl_machines_or_units() {
-  local -a machines
-  machines=(\${(f)"$(${MACHINES})"})
-  compadd -a machines
-  _fleetctl_units
-}
 _fleetctl_machines() {
   local -a machines
   machines=(\${(f)"$(${MACHINES})"})
   compadd -a machines
 }
+_fleetctl_machines_or_units() { _fleetctl_machines; _fleetctl_units }
 _fleetctl_lab_machines() {
   local -a machines
   case $words[2] in
@@ -193,6 +193,8 @@ function zshArguments(command: CommandSpec): string[] {
     case 'units':
       return ["'*:unit:_fleetctl_units'"];
     case 'machines':
+      return ["'*:machine:_fleetctl_machines'"];
+    case 'machines-or-units':
       return ["'1:machine:_fleetctl_machines_or_units'"];
     case 'services':
       return ["'1:service:_fleetctl_services'"];
@@ -257,6 +259,8 @@ function fishArguments(command: CommandSpec): string {
     case 'units':
       return `-a ${fishQuote(`(${UNITS})`)}`;
     case 'machines':
+      return `-a ${fishQuote(`(${MACHINES})`)}`;
+    case 'machines-or-units':
       return `-a ${fishQuote(`(${MACHINES}; ${UNITS})`)}`;
     case 'services':
       return `-a ${fishQuote(`(${SERVICES})`)}`;

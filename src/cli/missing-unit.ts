@@ -12,9 +12,21 @@ export function explainMissing(arg: string, known: readonly string[]): string {
   }
   const folder = dirname(arg);
   if (!isDirectory(folder)) return `there is no directory ${folder}`;
-  const near = nearest(name, [...new Set([...known, ...unitFilesIn(folder)])]);
+  const near = nearestUnit(arg, [...new Set([...known, ...unitFilesIn(folder)])]);
   if (near !== undefined) return `did you mean ${near}?`;
-  return 'name a unit file, or a unit that fleetctl list-unit-files shows';
+  const file = arg.includes('/') ? `there is no file ${arg}; ` : '';
+  return `${file}name a unit file, or a unit that fleetctl list-unit-files shows`;
+}
+
+/** The unit whose name is near; the type, which most names share, counts only where it is what was mistyped. */
+function nearestUnit(arg: string, units: readonly string[]): string | undefined {
+  const name = cliUnitName(arg);
+  const base = basename(arg);
+  if (base !== name && base.includes('.')) return nearest(base, units);
+  const type = name.slice(name.lastIndexOf('.'));
+  const stems = units.filter((unit) => unit.endsWith(type)).map((unit) => unit.slice(0, -type.length));
+  const near = nearest(name.slice(0, -type.length), stems);
+  return near === undefined ? undefined : `${near}${type}`;
 }
 
 function isDirectory(path: string): boolean {

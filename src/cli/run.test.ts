@@ -44,6 +44,7 @@ test('every command that works is listed, and explains itself', async () => {
     const { out, status } = await run(`help ${command.name}`);
     assert.equal(status, 0);
     assert.match(out, new RegExp(`^NAME:\n\tfleetctl ${command.name} - `));
+    if (!command.hidden) assert.match(out, /\nEXAMPLES:\n\t/, command.name);
     for (const flag of command.flags.filter((one) => !one.deprecated))
       assert.ok(out.includes(`--${flag.name}`), flag.name);
     assert.equal(list.includes(`\t${command.name} `), !command.hidden, command.name);
@@ -57,6 +58,7 @@ test('every part of a command has help of its own', async () => {
       const { out, status } = await run(`help ${command.name} ${name}`);
       assert.equal(status, 0);
       assert.match(out, new RegExp(`^NAME:\n\tfleetctl ${command.name} ${name} - `));
+      assert.match(out, /\nEXAMPLES:\n\tfleetctl /, `${command.name} ${name}`);
       for (const flag of ['-h', '--help'])
         assert.deepEqual(await run(`${command.name} ${name} ${flag}`), { status: 0, out, err: '' });
     }

@@ -105,7 +105,15 @@ test('what is no unit file and no unit is explained', async () => {
     await missing('start ~/units'),
     `${unable('units.service')}: ~/units is a directory; name the unit files in it, as in ~/units/*\n`,
   );
+  assert.equal(
+    await missing('start ~/other.servce'),
+    `${unable('other.servce.service')}: did you mean other.service?\n`,
+  );
   assert.equal(await missing('start ~/othre.service'), `${unable('othre.service')}: did you mean other.service?\n`);
+  assert.match(
+    await missing('start ./qqqq.service'),
+    /: there is no file \.\/qqqq\.service; name a unit file, or a unit/,
+  );
   assert.equal(
     await missing('start /no/such/place/qqqq'),
     `${unable('qqqq.service')}: there is no directory /no/such/place\n`,

@@ -42,14 +42,20 @@ const PARTS: readonly Subcommand[] = [
     flags: [],
     examples: [{ line: 'fleetctl lab revive 1 2', about: 'Both, side by side' }],
   },
-  { name: 'outage', usage: '', about: 'Cut the power of everything at once', flags: [], examples: [] },
+  {
+    name: 'outage',
+    usage: '',
+    about: 'Cut the power of everything at once',
+    flags: [],
+    examples: [{ line: 'fleetctl lab outage', about: 'Then see what lab restore brings back' }],
+  },
   {
     name: 'restore',
     ofLab: true,
     usage: '[N...]',
     about: 'Bring the store and all machines back, or only those named',
     flags: [],
-    examples: [],
+    examples: [{ line: 'fleetctl lab restore 1 2', about: 'The store, and two machines' }],
   },
 ];
 

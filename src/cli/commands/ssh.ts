@@ -27,7 +27,7 @@ keys of machines. With --tunnel, the machine is reached by way of that host.`,
     },
     { name: 'unit', kind: 'text', value: 'UNIT', about: 'Name the machine by a unit on it' },
   ],
-  arguments: 'machines',
+  arguments: 'machines-or-units',
   foreign: { after: 1, unless: ['machine', 'unit'] },
   run,
 };
