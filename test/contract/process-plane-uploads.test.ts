@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type http from 'node:http';
 import { test } from 'node:test';
-import { systemClock } from '../../src/lib/index.ts';
+import { type Clock, systemClock } from '../../src/lib/index.ts';
 import { NO_ROUTES } from '../../src/router/index.ts';
 import { openProcessPlane } from '../../src/router/process/index.ts';
 import { talkTo } from './data-plane-expect.ts';
 import { type OpenPlane, planeFor, startBackend, testLog, until } from './data-plane-harness.ts';
-import { bounded } from './data-plane-misbehaving.ts';
+import { bounded, refusingBackend } from './data-plane-misbehaving.ts';
 import { rawBackend } from './data-plane-unusual.ts';
 
 const open: OpenPlane = (settings) =>
@@ -103,4 +103,18 @@ test('an upload whose client goes away ends at the backend', async (t) => {
   client.socket.write('part');
   client.socket.destroy();
   await until('it is gone', () => gone);
+});
+
+test('an upload that goes on and on after its response is cut off', async (t) => {
+  // Its minutes are seconds.
+  const fast: Clock = { ...systemClock, after: (ms, fn) => systemClock.after(ms / 60, fn) };
+  const { port, route } = await planeFor(t, (settings) =>
+    openProcessPlane({ settings, clock: fast, log: testLog, table: NO_ROUTES }),
+  );
+  await route(await refusingBackend(t));
+  const client = talkTo(t, port, 'POST / HTTP/1.1\r\nHost: web.x\r\nContent-Length: 1000000\r\n\r\n');
+  const trickle = setInterval(() => client.socket.write('u'), 10);
+  t.after(() => clearInterval(trickle));
+  await client.expect(/^HTTP\/1\.1 413 .*too large$/s);
+  await until('the connection ends', () => client.socket.destroyed);
 });

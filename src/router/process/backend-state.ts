@@ -2,6 +2,7 @@ import { Pool } from 'undici';
 import type { Clock, Log } from '../../lib/index.ts';
 import type { BackendReport, RouterSettings } from '../data-plane.ts';
 import { type Backend, originOf } from '../route-table.ts';
+import { isSilent } from './silent-machine.ts';
 
 export type BackendLimits = Pick<RouterSettings, 'answerTimeoutMs' | 'connectTimeoutMs' | 'maxFailures' | 'restMs'>;
 
@@ -13,8 +14,10 @@ const STARTING_REST_MS = 1000;
 
 /** A request that can be taken back from its backend. */
 export interface Waiting {
-  /** The backend is lost: nobody will answer from there, and nobody will say so either. */
+  /** The backend's machine has left: the request goes elsewhere if it may be repeated and has no response yet. */
   leave(): void;
+  /** The machine is silent: nothing more will come from there, and nobody will say so either. */
+  abandon(): void;
 }
 
 /** A backend with its connections, and how it has been doing. */
@@ -38,6 +41,7 @@ export class BackendState {
   /** The next rest is no longer than this. */
   #longestRestMs = STARTING_REST_MS;
   #draining = false;
+  #hasLeft = false;
   #idle: (() => void)[] = [];
 
   constructor(backend: Backend, service: string, limits: BackendLimits, clock: Clock, log: Log) {
@@ -118,13 +122,28 @@ export class BackendState {
 
   /** Lets requests under way end, and closes its connections after them. */
   async retire(): Promise<void> {
-    this.#draining = true;
-    await this.pool.close();
+    await Promise.all([this.drain(), this.pool.close()]);
   }
 
-  /** Its machine is lost. */
-  leave(): void {
+  /**
+   * Its machine has left the catalog. That may be lost, or only its fleetd stopped, and the backend about to respond: requests
+   * that cannot go elsewhere end once the machine is silent.
+   */
+  async leave(): Promise<void> {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
     for (const waiting of [...this.#waiting]) waiting.leave();
+    if (this.#waiting.length === 0 || !(await isSilent(this.backend, this.#limits.connectTimeoutMs))) return;
+    const { id, address, port } = this.backend;
+    const requests = this.#waiting.length;
+    this.#log.warn('Requests end with their silent machine', {
+      service: this.service,
+      backend: id,
+      address,
+      port,
+      requests,
+    });
+    for (const waiting of [...this.#waiting]) waiting.abandon();
   }
 
   report(): BackendReport {

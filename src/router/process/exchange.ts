@@ -43,8 +43,10 @@ const NO_ANSWER = 'UND_ERR_HEADERS_TIMEOUT';
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 304]);
 const MAX_TRIES = 3;
 const SMALL_BYTES = 16 * 1024;
-/** Of a request's body that its backend did not read, this much is dropped; a client that sends more is cut off. */
+/** Of a request's body that its backend did not read, this much is dropped; a client that sends more, or longer, is cut off. */
 const DROPPED_BYTES = 64 * 1024 * 1024;
+/** As long as nginx by default (`lingering_time`). */
+const DROPPED_MS = 30_000;
 
 /** True when a request that failed in this way may go to another backend: nothing of it was sent, or it may be sent twice. */
 export function mayRepeat(method: string, error: Error | undefined): boolean {
@@ -62,6 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   readonly #startMs: number;
   readonly #tried: BackendState[] = [];
   #bodyTaken = false;
+  #isDropping = false;
   #state: BackendState | undefined;
   #controller: Controller | undefined;
   #interim: InterimResponses | undefined;
@@ -90,6 +93,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   /** Takes the request away from its backend if that has not begun to answer and another one may get it. */
   leave(): void {
     if (this.#response.headersSent || !this.#mayRepeat(undefined)) return;
+    this.abandon();
+  }
+
+  abandon(): void {
     this.#controller?.abort(new Error('its machine is lost'));
   }
 
@@ -140,11 +147,18 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
   #dropBody(): void {
     const request = this.#request;
     if (request.complete || request.destroyed) return;
-    let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > DROPPED_BYTES) request.destroy();
-    });
+    if (!this.#isDropping) {
+      this.#isDropping = true;
+      let bytes = 0;
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > DROPPED_BYTES) request.destroy();
+      });
+      request.on(
+        'close',
+        this.#options.clock.after(DROPPED_MS, () => request.destroy()),
+      );
+    }
     request.resume();
   }
 

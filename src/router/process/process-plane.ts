@@ -45,6 +45,8 @@ class ProcessPlane implements DataPlane {
   #index = new RouteIndex([]);
   /** By id and address: an instance that comes back elsewhere is another backend. */
   #states = new Map<string, BackendState>();
+  /** Out of the table, until their last request is over. */
+  readonly #leaving = new Set<BackendState>();
   /** By the key of their route. */
   #balancers = new Map<string, Balanced>();
   listening: readonly string[] = [];
@@ -114,8 +116,9 @@ class ProcessPlane implements DataPlane {
     this.#states = states;
     this.#balancers = balancers;
     this.#index = new RouteIndex(table.routes);
+    for (const [key, state] of before) if (!states.has(key)) this.#retire(state);
     const machines = new Set(table.machines);
-    for (const [key, state] of before) if (!states.has(key)) this.#retire(state, machines);
+    for (const state of this.#leaving) if (!machines.has(state.backend.machine)) void state.leave();
   }
 
   #stateOf(backend: Backend, service: string, states: Map<string, BackendState>): BackendState {
@@ -128,9 +131,9 @@ class ProcessPlane implements DataPlane {
     return state;
   }
 
-  #retire(state: BackendState, machines: ReadonlySet<string>): void {
-    void state.retire();
-    if (!machines.has(state.backend.machine)) state.leave();
+  #retire(state: BackendState): void {
+    this.#leaving.add(state);
+    void state.retire().then(() => this.#leaving.delete(state));
   }
 
   async drain(backendId: string): Promise<void> {

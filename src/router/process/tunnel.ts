@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Clock, messageOf, refuseConnection } from '../../lib/index.ts';
-import type { BackendState } from './backend-state.ts';
+import type { BackendState, Waiting } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { mayRepeat } from './exchange.ts';
 import { answerHeaders } from './headers.ts';
@@ -52,12 +52,17 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
     ask(state);
   };
   const ask = (state: BackendState): void => {
-    state.began();
     const outgoing = openRequest(request, state, options);
     const giveUp = clock.after(answerTimeoutMs, () => outgoing.destroy(new Error('no answer in time')));
     const clientGone = () => outgoing.destroy();
     client.once('close', clientGone);
     let answered = false;
+    const lost = () => void outgoing.destroy(new Error('its machine is lost'));
+    const waiting: Waiting = {
+      leave: () => !answered && mayRepeat(request.method!, undefined) && lost(),
+      abandon: () => (answered ? void client.destroy() : lost()),
+    };
+    state.began(waiting);
     const settle = (status: number) => {
       answered = true;
       giveUp();
@@ -76,7 +81,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       settle(answer.statusCode!);
       client.off('close', clientGone);
       writeHead(client, answer, []);
-      join(client, backend, { toBackend: head, toClient: rest }, () => state.ended());
+      join(client, backend, { toBackend: head, toClient: rest }, () => state.ended(waiting));
     });
     outgoing.on('response', (answer) => {
       // Node parses on what came in one packet with the informational response for which this was given up.
@@ -87,14 +92,14 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       answer.on('close', () => {
         // One that breaks off has to be seen to be broken.
         client.end();
-        state.ended();
+        state.ended(waiting);
       });
     });
     outgoing.on('error', (error) => {
       giveUp();
       client.off('close', clientGone);
       if (answered) return void client.destroy();
-      state.ended();
+      state.ended(waiting);
       if (client.destroyed) return;
       state.failed(messageOf(error));
       if (mayRepeat(request.method!, error)) attempt(true);
