@@ -69,7 +69,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const status = new ServiceStatus({ notifier, etcdServers: config.etcd_servers, signal });
   const again = status.restartOf('supervisor');
   const runtime = await openRuntime({ config, machineId: id, env, self, log, onRestart: again });
-  const parts = { cluster, ...gatesOf(config), clock, random, log, signal };
+  const parts = { cluster, env, ...gatesOf(config), clock, random, log, signal };
   const catalog = openCatalog(parts);
   const routed = { directory: state.routerDirectory, leaving, onRestart: status.restartOf('router') };
   const router = startRouter({ ...parts, ...routed, config, catalog, self });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { systemClock as clock, type Log, systemRandom as random } from '../lib/index.ts';
+import { systemClock as clock, type Log, messageOf, systemRandom as random } from '../lib/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { openSupervisor } from '../runtime/supervisor/index.ts';
 import type { Config } from './config-schema.ts';
@@ -20,11 +20,31 @@ const SYSTEMD_IS_HERE = '/run/systemd/system';
 
 /** What runs the units of this machine, by its `runtime` setting. */
 export async function openRuntime(options: OpenRuntimeOptions): Promise<UnitRuntime> {
-  const { config, log } = options;
-  const found = config.systemd_user || existsSync(SYSTEMD_IS_HERE) ? 'systemd' : 'supervisor';
-  const runtime = config.runtime === 'auto' ? found : config.runtime;
-  log.info('Opening the runtime of units', { runtime });
+  const runtime = runtimeOf(options.config);
+  options.log.info('Opening the runtime of units', { runtime });
   return runtime === 'systemd' ? openSystemdRuntime(options) : openSupervisorRuntime(options);
+}
+
+function runtimeOf({ runtime, systemd_user: user }: Config): 'systemd' | 'supervisor' {
+  const found = user || existsSync(SYSTEMD_IS_HERE) ? 'systemd' : 'supervisor';
+  return runtime === 'auto' ? found : runtime;
+}
+
+export interface ShutdownOptions extends Pick<OpenRuntimeOptions, 'config' | 'env' | 'log'> {
+  readonly prepare: () => Promise<void>;
+  readonly goOn: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** Lets a machine with systemd shut down only once `prepare` is done; where that cannot be had it does not wait. */
+export function prepareForShutdown({ config, env, log, prepare, goOn, signal }: ShutdownOptions): void {
+  if (runtimeOf(config) !== 'systemd' || config.systemd_user) return;
+  const busAddress = env['DBUS_SYSTEM_BUS_ADDRESS'] || 'unix:path=/run/dbus/system_bus_socket';
+  const options = { busAddress, prepare, goOn, clock, random, log, signal };
+  import('../runtime/systemd/index.ts').then(
+    ({ delayShutdown }) => delayShutdown(options),
+    (error) => log.warn('A shutdown does not wait for requests', { error: messageOf(error) }),
+  );
 }
 
 async function openSystemdRuntime({ config, env, log }: OpenRuntimeOptions): Promise<UnitRuntime> {

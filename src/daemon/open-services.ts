@@ -6,6 +6,7 @@ import type { Machine } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { LocalServices, runProbe, ServicePublisher, type ServiceSource } from '../services/index.ts';
 import type { Config } from './config-schema.ts';
+import { prepareForShutdown } from './open-runtime.ts';
 
 export interface ServicesOptions {
   readonly cluster: Cluster;
@@ -14,10 +15,8 @@ export interface ServicesOptions {
   readonly machine: () => Machine;
   /** Where registrations of third parties are kept. */
   readonly file: string;
-  readonly config: Pick<
-    Config,
-    'docker_socket' | 'docker_containers' | 'docker_internal' | 'docker_script_checks' | 'drain_time' | 'script_checks'
-  >;
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -34,6 +33,8 @@ export interface Services {
   leave(): Promise<void>;
 }
 
+const MAX_WITHDRAWAL_MS = 1000;
+
 /** This machine's part in the catalog: finds out what it offers and publishes it. */
 export function openServices(options: ServicesOptions): Services {
   const { cluster, runtime, machine, clock, config } = options;
@@ -48,6 +49,13 @@ export function openServices(options: ServicesOptions): Services {
     probe: runProbe,
   });
   const publisher = new ServicePublisher({ ...options, local });
+  const prepare = async () => {
+    const drainMs = local.leaveAll();
+    // A store that does not take it holds up nothing: the machine shuts down all the same.
+    await Promise.race([local.allLeft(), clock.sleep(MAX_WITHDRAWAL_MS)]);
+    await clock.sleep(drainMs);
+  };
+  prepareForShutdown({ ...options, prepare, goOn: () => local.stayAll() });
   return {
     local,
     async leave() {

@@ -58,3 +58,17 @@ test('everything leaves with fleetd, in one commit', async () => {
   await catalog.sync();
   assert.equal(catalog.snapshot.services.size, 0);
 });
+
+test('everything leaves a machine that is about to shut down, and comes back when it does not', async () => {
+  const { one, has, cluster, catalog } = await present();
+  one.source.say([registration('a', { name: 'a' }), registration('b', { name: 'b', drainMs: 700 })]);
+  await until(() => has('a') && has('b'), 'both are there');
+  assert.equal(one.local.leaveAll(), 700);
+  await one.local.allLeft();
+  await catalog.sync();
+  assert.ok(!has('a') && !has('b'));
+  assert.equal((await cluster.instancesOf(one.announcement!)).size, 0);
+  assert.equal(one.local.leaveAll(), 0, 'fleetd is stopped then, and there is nothing to wait for any more');
+  one.local.stayAll();
+  await until(() => has('a') && has('b'), 'both are back');
+});

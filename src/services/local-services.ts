@@ -68,7 +68,6 @@ export class LocalServices {
   /** What is being deregistered, critical for too long. */
   readonly #forgetting = new Set<Registration>();
   readonly #unforgotten: RepeatedFailure;
-  #leaving = false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #built = new Map<string, Built>();
   #instances: ReadonlyMap<string, ServiceInstance> | undefined;
@@ -181,14 +180,25 @@ export class LocalServices {
     const drains = [...this.instances().keys()].map(
       (id) => this.#registrations.get(id)?.drainMs ?? this.#options.drainMs,
     );
-    this.#leaving = true;
+    this.#withdrawals.beginAll();
     this.#changed();
     return Math.max(0, ...drains);
   }
 
+  /** Takes `leaveAll` back. */
+  stayAll(): void {
+    this.#withdrawals.endAll();
+    this.#changed();
+  }
+
+  /** Resolves once the catalog holds no instance of this machine any more, after `leaveAll`. */
+  allLeft(): Promise<void> {
+    return this.#withdrawals.allLeft();
+  }
+
   /** The catalog holds these instances of this machine now. */
   published(instances: ReadonlyMap<string, ServiceInstance>): void {
-    this.#withdrawals.published(instances.values());
+    this.#withdrawals.published(instances);
   }
 
   #withdraw(unit: string): void {
@@ -339,7 +349,7 @@ export class LocalServices {
   }
 
   #build(): ReadonlyMap<string, ServiceInstance> {
-    if (this.#leaving) return new Map();
+    if (this.#withdrawals.all) return new Map();
     const recalled = [...this.#recalled].filter(([, { unit = '' }]) => !this.#withdrawals.has(unit));
     const instances = new Map(recalled);
     const built = new Map<string, Built>();

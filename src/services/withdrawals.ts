@@ -15,9 +15,29 @@ const MAX_DELAY_MS = 1000;
 export class Withdrawals {
   readonly #clock: Clock;
   readonly #units = new Map<string, Withdrawal>();
+  #all = false;
+  readonly #onAllLeft: (() => void)[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** All instances are kept out, of whatever source. */
+  get all(): boolean {
+    return this.#all;
+  }
+
+  beginAll(): void {
+    this.#all = true;
+  }
+
+  endAll(): void {
+    this.#all = false;
+  }
+
+  /** Resolves once the catalog holds no instance of this machine. */
+  allLeft(): Promise<void> {
+    return new Promise((resolve) => this.#onAllLeft.push(resolve));
   }
 
   has(unit: string): boolean {
@@ -43,9 +63,10 @@ export class Withdrawals {
   }
 
   /** The catalog holds these instances of this machine, and no others. */
-  published(instances: Iterable<ServiceInstance>): void {
+  published(instances: ReadonlyMap<string, ServiceInstance>): void {
+    if (instances.size === 0) for (const resolve of this.#onAllLeft.splice(0)) resolve();
     if ([...this.#units.values()].every(({ outAtMs }) => outAtMs !== undefined)) return;
-    const units = new Set([...instances].map(({ unit }) => unit));
+    const units = new Set([...instances.values()].map(({ unit }) => unit));
     const now = this.#clock.monotonic();
     for (const [unit, withdrawal] of this.#units) if (!units.has(unit)) withdrawal.outAtMs ??= now;
   }

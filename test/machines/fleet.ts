@@ -17,6 +17,8 @@ export interface FleetOptions {
   readonly settings?: readonly string[];
   /** Files of every machine in addition, by path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** See MachineRootOptions. */
+  readonly logind?: boolean;
 }
 
 /** A row of `fleetctl list-units -o json`. */
@@ -98,6 +100,7 @@ export class Fleet implements AsyncDisposable {
         ...this.#options.files,
       },
       wanted: ['fleet.socket', 'fleetd.service'],
+      logind: this.#options.logind ?? false,
       ...(machineId === undefined ? {} : { machineId }),
     });
   }

@@ -15,6 +15,8 @@ export interface MachineRootOptions {
   readonly files: Readonly<Record<string, string>>;
   /** Units that are started at boot. */
   readonly wanted: readonly string[];
+  /** With systemd-logind, by which a shutdown can be held back. */
+  readonly logind: boolean;
 }
 
 /** Directories and files of /etc without which programs of the host's /usr do not run. */
@@ -43,6 +45,8 @@ const MASKED_TOO: readonly string[] = [
   ...['sys-kernel-debug.mount', 'sys-kernel-tracing.mount', 'proc-sys-fs-binfmt_misc.automount', 'tmp.mount'],
   ...['systemd-initctl.socket', 'systemd-journald-audit.socket'],
 ];
+
+const LOGIND = 'systemd-logind.service';
 
 const JOURNAL_DIRECTORY = '/run/log/journal /run/log/journal/%m';
 
@@ -78,7 +82,7 @@ export async function writeMachineRoot(options: MachineRootOptions): Promise<voi
     ...options.files,
   };
   for (const [at, text] of Object.entries(files)) write(directory, at, text);
-  for (const unit of [...MASKED, ...MASKED_TOO])
+  for (const unit of [...MASKED, ...MASKED_TOO].filter((name) => !options.logind || name !== LOGIND))
     symlinkSync('/dev/null', path.join(directory, 'etc/systemd/system', unit));
   symlinkSync('/usr/lib/systemd/system/multi-user.target', path.join(directory, 'etc/systemd/system/default.target'));
   const wants = path.join(directory, 'etc/systemd/system/multi-user.target.wants');

@@ -38,6 +38,8 @@ export interface NewMachine {
   /** Units that are started at boot. */
   readonly wanted?: readonly string[];
   readonly machineId?: string;
+  /** See MachineRootOptions. */
+  readonly logind?: boolean;
 }
 
 /** The address of the machine with that number, from 1. */
@@ -73,7 +75,12 @@ export class MachineSet implements AsyncDisposable {
   }
 
   /** Makes a machine without switching it on: m1 at 172.18.0.11, m2 at 172.18.0.12 and so on. */
-  async create({ files = {}, wanted = [], machineId = systemRandom.hex(16) }: NewMachine = {}): Promise<Machine> {
+  async create({
+    files = {},
+    wanted = [],
+    machineId = systemRandom.hex(16),
+    logind = false,
+  }: NewMachine = {}): Promise<Machine> {
     const number = this.machines.length + 1;
     const name = `m${number}-${this.#id}`;
     const address = addressOf(number);
@@ -81,7 +88,7 @@ export class MachineSet implements AsyncDisposable {
     const fs = path.join(directory, 'fs');
     mkdirSync(fs, { recursive: true });
     const publicKey = this.#publicKey;
-    await writeMachineRoot({ directory: fs, name, machineId, address, publicKey, files, wanted });
+    await writeMachineRoot({ directory: fs, name, machineId, address, publicKey, files, wanted, logind });
     const { network } = this;
     const binds = [`${root}:${FLOTILLA}`];
     const machine = new Machine({ name, machineId, address, network, directory, binds });

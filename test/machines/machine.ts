@@ -91,11 +91,12 @@ export class Machine implements AsyncDisposable {
     await this.#groupsGone();
   }
 
-  /** An orderly shutdown. */
-  async powerOff(): Promise<void> {
+  /** An orderly shutdown: at once by a signal to systemd, or as by whoever types `systemctl poweroff`. */
+  async powerOff(by: 'signal' | 'systemctl' = 'signal'): Promise<void> {
     const child = this.#nspawn;
     if (child === undefined) return;
-    process.kill(this.#init, POWER_OFF);
+    if (by === 'signal') process.kill(this.#init, POWER_OFF);
+    else await this.ok('systemctl', 'poweroff');
     const deadline = performance.now() + END_LIMIT_MS;
     while (this.running && performance.now() < deadline) await sleep(10);
     if (this.running) throw new Error(`${this.name} does not power off\n${this.consoleText()}`);

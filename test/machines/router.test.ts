@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Outcome } from '../e2e/steady-requests.ts';
 import { Fleet, fleetProblem } from './fleet.ts';
 import type { Machine } from './machine.ts';
 import { NODE } from './machine-set.ts';
+import { RouterLoad } from './router-load.ts';
 import { hasProgram } from './run.ts';
 
 const PORTS = [8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009];
@@ -14,30 +12,6 @@ const AGENT_TTL_MS = 5000;
 const PER_SECOND = 200;
 const SERVER = `require('node:http').createServer((q, r) => r.end(process.argv[1])).listen(process.argv[1])`;
 const WEB = `[Service]\nExecStart=${NODE} -e "${SERVER}" %i\n[X-Service]\nName=web\nPort=%i\nTags=http\nCheck=tcp\n`;
-
-/** Requests to a machine's router, from somebody on the machines' network. */
-class Load {
-  readonly #child;
-  #output = '';
-
-  constructor(fleet: Fleet, machine: Machine) {
-    const script = path.join(import.meta.dirname, 'load.ts');
-    const args = [...process.execArgv, script, machine.address, '80', String(PER_SECOND)];
-    const [command, all] = fleet.set.network.inside(process.execPath, args);
-    this.#child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#child.stdout.on('data', (data: Buffer) => {
-      this.#output += data;
-    });
-  }
-
-  /** Ends it; answers what became of each request, in times of `Date.now()`, and how many were never answered. */
-  async stop(): Promise<{ readonly outcomes: readonly Outcome[]; readonly open: number }> {
-    const ended = new Promise((resolve) => this.#child.once('close', resolve));
-    this.#child.stdin.end();
-    await ended;
-    return JSON.parse(this.#output);
-  }
-}
 
 function problemOf(plane: string): string | false {
   const missing =
@@ -69,7 +43,7 @@ for (const plane of ['process', 'haproxy'])
     test('requests through another one lose nothing', async () => {
       const [router, , victim] = fleet.machines as [Machine, Machine, Machine];
       await fleet.until('three instances each', async () => (await backendsAt(router)).join() === '3,3,3');
-      const load = new Load(fleet, router);
+      const load = new RouterLoad(fleet, router, { perSecond: PER_SECOND });
       await sleep(1000);
       const cutAtMs = Date.now();
       await victim.cut();

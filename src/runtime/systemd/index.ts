@@ -1,1 +1,2 @@
+export * from './delay-shutdown.ts';
 export * from './open-systemd.ts';
