@@ -6,7 +6,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
-import { systemClock as clock } from '../lib/index.ts';
+import { type Clock, systemClock as clock } from '../lib/index.ts';
 import { findRouter } from './predecessor.ts';
 import { freePort, MemoryCatalog, open, temporary, until } from './test-router.ts';
 
@@ -73,6 +73,30 @@ for (const plane of ['process', 'haproxy'] as const) {
       assert.equal(await ask(port, 'other.x'), '404');
       catalog.set(one);
       await until('it responds again', async () => (await ask(port)) === 'one');
+    });
+
+    test('a host whose last instance went long ago is no longer known', async (t) => {
+      const [catalog, directory, port] = [new MemoryCatalog(), temporary(t), await freePort()];
+      let aheadMs = 0;
+      const later = new Set<() => void>();
+      const moved: Clock = {
+        ...clock,
+        monotonic: () => clock.monotonic() + aheadMs,
+        after: (ms, call) => {
+          if (ms < 60_000) return clock.after(ms, call);
+          later.add(call);
+          return () => later.delete(call);
+        },
+      };
+      catalog.set(await startServer(t, 'one'));
+      const router = open(plane, catalog, directory, port, moved);
+      await until('it responds', async () => (await ask(port)) === 'one');
+      catalog.set();
+      await until('it is unavailable', async () => (await ask(port)) === '503');
+      await router.caughtUp();
+      aheadMs = 3_600_000;
+      for (const call of later) call();
+      await until('it is unknown', async () => (await ask(port)) === '404');
     });
 
     test('a new fleetd puts its router in the place of the old one, and no request fails', async (t) => {

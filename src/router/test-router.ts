@@ -5,7 +5,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { systemClock as clock, systemRandom as random, silentLog } from '../lib/index.ts';
+import { type Clock, systemRandom as random, silentLog, systemClock } from '../lib/index.ts';
 import type { Catalog, CatalogInstance, CatalogSnapshot } from '../services/index.ts';
 import { openRouter, type Router, type RouterSettings } from './index.ts';
 
@@ -97,7 +97,13 @@ export function temporary(t: TestContext): string {
   return directory;
 }
 
-export function open(plane: Plane, catalog: Catalog, directory: string, port: number): Router {
+export function open(
+  plane: Plane,
+  catalog: Catalog,
+  directory: string,
+  port: number,
+  clock: Clock = systemClock,
+): Router {
   const settings: RouterSettings = { ...SETTINGS, plane, listen: [{ host: '127.0.0.1', port }] };
   const spawn = { command: process.execPath, args: [...process.execArgv, FLEETD, 'router', '--dir', directory] };
   const router = openRouter({ settings, directory, catalog, spawn, clock, random, log: silentLog });
@@ -106,9 +112,9 @@ export function open(plane: Plane, catalog: Catalog, directory: string, port: nu
 }
 
 export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 15_000): Promise<void> {
-  const deadline = clock.monotonic() + limitMs;
+  const deadline = systemClock.monotonic() + limitMs;
   while (!(await holds())) {
-    if (clock.monotonic() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${what}`);
-    await clock.sleep(10);
+    if (systemClock.monotonic() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${what}`);
+    await systemClock.sleep(10);
   }
 }
