@@ -157,6 +157,21 @@ function balancingContract(open: OpenPlane): void {
     assert.equal((await ask(port, { path: '/other' })).status, 404);
   });
 
+  test('hundreds of routes are taken, and the index page is whole whatever host is asked for', async (t) => {
+    const { port, plane } = await planeFor(t, open);
+    const { backend } = await startBackend(t, 'a', (_, response) => response.end('a'));
+    const routes = Array.from({ length: 600 }, (_, at) => {
+      const host = `${'h'.repeat(40)}-${at}.*`;
+      return { host, path: '/some/path', service: `service-${at}`, backends: at === 599 ? [backend] : [] };
+    });
+    await plane.use({ revision: 1, routes, machines: ['m1'], problems: [] });
+    const headers = { host: `${'h'.repeat(40)}-599.x` };
+    assert.equal((await ask(port, { path: '/some/path', headers })).body, 'a');
+    const index = await ask(port, { headers: { host: 'x'.repeat(255) } });
+    assert.equal(index.status, 404);
+    assert.match(index.body, /service-0\b.*<\/ul>/s);
+  });
+
   test('an outage never looks like health: 503 says when to come back, and only the health path is always 200', async (t) => {
     const { port, route } = await planeFor(t, open);
     await route();

@@ -18,15 +18,22 @@ const LOOK_AGAIN_MS = 5;
 /** Rejects with FlotillaError `invalid` that says what HAProxy has against a configuration. */
 export async function checkConfiguration(file: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    execFile('haproxy', ['-c', '-q', '-f', file], (error, _, stderr) => {
+    // Without `-q`, by which HAProxy would not say either what it has against it.
+    execFile('haproxy', ['-c', '-f', file], (error, _, stderr) => {
       if (error === null) return resolve();
       const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
       const sentence = missing
         ? 'router=haproxy needs the program haproxy; install it, or set router=process'
-        : `HAProxy refuses its configuration: ${stderr.trim().split('\n')[0] ?? messageOf(error)}`;
+        : `HAProxy refuses its configuration: ${complaintIn(stderr) ?? messageOf(error)}`;
       reject(new FlotillaError(missing ? 'usage' : 'invalid', sentence));
     });
   });
+}
+
+/** Of several lines the first `[ALERT]    (PID) : config : TEXT`, without what is before the text. */
+function complaintIn(stderr: string): string | undefined {
+  const line = stderr.split('\n').find((text) => text.startsWith('[ALERT]'));
+  return line?.replace(/^\[ALERT\] +\(\d+\) : /, '').replace(/^config : /, '');
 }
 
 /**

@@ -1,3 +1,4 @@
+import { shownCell } from '../../lib/index.ts';
 import { HEALTH_PATH, type ListenAddress, RETRY_AFTER_S, type RouterSettings } from '../data-plane.ts';
 import type { Backend, Route } from '../route-table.ts';
 import { UNTRUSTED_HEADERS } from '../untrusted-headers.ts';
@@ -17,6 +18,11 @@ const HTML = '"text/html; charset=utf-8"';
 const MAX_HEAD_BYTES = 32 * 1024;
 const RESERVED_BYTES = 1024;
 const MAX_HEADERS = 4096;
+const MAX_NAME_CHARS = 100;
+/** Of the index page, with what surrounds its rows, and as it is said: each link with the host asked for. */
+const MAX_INDEX_BYTES = MAX_HEAD_BYTES - 1024;
+const ASKED_HOST = '%[req.hdr(host)]';
+const MAX_ASKED_BYTES = 262;
 /** The host as the client said it, without the port, which is that of plain HTTP. */
 const ASKED_NAME = "%[req.hdr(host),regsub(':[0-9]*$','')]";
 const HOST = '^[A-Za-z0-9._-]{1,255}(:[0-9]{0,5})?$|^\\[[0-9A-Fa-f:.]{2,45}\\](:[0-9]{0,5})?$';
@@ -47,18 +53,37 @@ export function renderHaproxy(settings: RouterSettings, sections: readonly Secti
   ].join('\n');
 }
 
-/** The index page, in HAProxy's log format: the host asked for is put into its links. */
+/**
+ * The index page, in HAProxy's log format: the host asked for is put into its links. HAProxy refuses a configuration whose
+ * page does not fit into a buffer: routes for which there is no room are counted.
+ */
 export function renderIndex(routes: readonly Route[]): string {
-  const rows = routes.map(({ host, path, service }) => {
-    const shown = plain(`${host}${path === '/' ? '' : path}`);
-    const about = plain(service);
-    const linked = host.endsWith('.*') ? `${shown.replace('.*', '.%[req.hdr(host)]')}` : shown;
-    return host.startsWith('*.')
-      ? `<li>${shown} – ${about}</li>`
-      : `<li><a href="//${linked}">${shown}</a> – ${about}</li>`;
-  });
-  const list = rows.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
-  return `<!doctype html>\n<meta charset="utf-8">\n<title>Services</title>\n<h1>Services</h1>\n${list}\n`;
+  const rows: string[] = [];
+  let room = MAX_INDEX_BYTES;
+  for (const route of routes) {
+    const row = indexRow(route);
+    room -= Buffer.byteLength(row) + (row.includes(ASKED_HOST) ? MAX_ASKED_BYTES : 0) + 1;
+    if (room < 0) break;
+    rows.push(row);
+  }
+  const left = routes.length - rows.length;
+  const more = left > 0 ? `<p>And ${left} more: fleetctl router routes.</p>\n` : '';
+  const list = routes.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
+  return `<!doctype html>\n<meta charset="utf-8">\n<title>Services</title>\n<h1>Services</h1>\n${list}\n${more}`;
+}
+
+function indexRow({ host, path, service }: Route): string {
+  const shown = plain(`${host}${path === '/' ? '' : path}`);
+  const about = plain(nameOf(service));
+  const linked = host.endsWith('.*') ? `${shown.replace('.*', `.${ASKED_HOST}`)}` : shown;
+  return host.startsWith('*.')
+    ? `<li>${shown} – ${about}</li>`
+    : `<li><a href="//${linked}">${shown}</a> – ${about}</li>`;
+}
+
+/** A service's name as it may be shown to anybody; HAProxy ends a text at a NUL. */
+function nameOf(service: string): string {
+  return shownCell(service).slice(0, MAX_NAME_CHARS);
 }
 
 /** Text that means nothing else in HTML or in HAProxy's log format. */
@@ -154,12 +179,13 @@ function hostMatch(host: string): string {
 function backend({ route, slots }: Section): string[] {
   const sentence = (status: number, text: string, more = '') =>
     `http-error status ${status} content-type text/plain string ${quote(`${text}\n`)}${more}`;
+  const name = nameOf(route.service);
   return [
     // What was sent may have been carried out.
     'http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }',
-    sentence(502, `${route.service} could not be reached.`),
-    sentence(503, `No instance of ${route.service} is healthy.`, ` hdr Retry-After ${RETRY_AFTER_S}`),
-    sentence(504, `${route.service} did not answer in time.`),
+    sentence(502, `${name} could not be reached.`),
+    sentence(503, `No instance of ${name} is healthy.`, ` hdr Retry-After ${RETRY_AFTER_S}`),
+    sentence(504, `${name} did not answer in time.`),
     ...slots.map((slot, index) => `server s${index} ${slot ? serverOf(slot) : '127.0.0.1:1 disabled'}`),
   ];
 }
