@@ -20,7 +20,7 @@ before(async () => {
   store = openEtcdStore({ endpoints: [api.endpoint], clock, random, log: silentLog });
   await joinMachine(api.cluster, SELF, { endpoint: api.url });
   // The secret by which machines know each other is made when it is first asked for.
-  await ask(`${api.url}/fleet/v1/peer/units/x.service/status`);
+  await ask(`${api.url}/fleet/v1/peer/units/x.service/status`, { headers: { authorization: 'Bearer x' } });
   startMb = residentMb();
 });
 after(async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import type { Http2Session } from 'node:http2';
+import { constants, type Http2Session } from 'node:http2';
 import { type TestContext, test } from 'node:test';
 import { GrpcClient } from '../../../test/hostile/grpc-client.ts';
 import { systemClock } from '../../lib/index.ts';
@@ -24,7 +24,7 @@ function openSession(budget: UnreadBudget): TestSession & Http2Session {
   return session;
 }
 
-test('requests of a connection wait while it has too much unread, and go on one by one as it reads', () => {
+test('requests of a connection wait while it has too much unread, and go on one by one as it reads', async () => {
   const budget = new UnreadBudget(LIMITS);
   const session = openSession(budget);
   const done: number[] = [];
@@ -34,11 +34,15 @@ test('requests of a connection wait while it has too much unread, and go on one 
       budget.addUnread(session, response);
     });
   assert.deepEqual(done, [100, 1], 'at the limit there is room, above it none');
-  budget.removeUnread(session, 1);
+  const reads = async (bytes: number) => {
+    budget.removeUnread(session, bytes);
+    await new Promise(setImmediate);
+  };
+  await reads(1);
   assert.deepEqual(done, [100, 1, 60]);
-  budget.removeUnread(session, 59);
+  await reads(59);
   assert.deepEqual(done, [100, 1, 60], '101 wait');
-  budget.removeUnread(session, 1);
+  await reads(1);
   assert.deepEqual(done, [100, 1, 60, 1]);
 });
 
@@ -126,6 +130,18 @@ test('a connection that reads nothing gets as many responses as fit its limit, o
   await client.ping();
   await client.ping();
   assert.equal(counts.unary, 5, 'four at the limit, and one response more');
+});
+
+test('a client that gives its requests up has no more responses made for it, though each leaves room', async (t) => {
+  const { counts, endpoint } = await serve(t, { ...WIDE, sessionBytes: 256 * 1024 });
+  const client = new GrpcClient(endpoint, 0);
+  t.after(() => client.close());
+  const streams = Array.from({ length: 50 }, () => client.send('/large', Buffer.from('x')));
+  await client.ping();
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+  await client.ping();
+  await client.ping();
+  assert.equal(counts.unary, 5);
 });
 
 test('all connections together end the one with the most, over real connections', async (t) => {

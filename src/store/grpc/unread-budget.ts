@@ -51,7 +51,7 @@ export class UnreadBudget {
     const account = session && this.#accounts.get(session);
     if (!account) return;
     account.waiting.push(work);
-    this.#run(account);
+    this.#run(session, account);
   }
 
   addUnread(session: Http2Session | undefined, bytes: number): void {
@@ -67,7 +67,9 @@ export class UnreadBudget {
     if (!account) return;
     account.unreadBytes -= bytes;
     this.#totalBytes -= bytes;
-    this.#run(account);
+    if (account.waiting.length === 0) return;
+    // The streams of a client that goes close one after the other: what they leave is room for none of them.
+    setImmediate(() => this.#run(session, account));
   }
 
   /** False when there is no room: then nothing was added. */
@@ -84,8 +86,9 @@ export class UnreadBudget {
   }
 
   /** `work` adds what it sends before it returns, if it reads: so each next one sees what the last one left. */
-  #run(account: Account): void {
-    while (account.waiting.length > 0 && account.unreadBytes <= this.#limits.sessionBytes) account.waiting.shift()!();
+  #run(session: Http2Session, account: Account): void {
+    while (!session.destroyed && account.waiting.length > 0 && account.unreadBytes <= this.#limits.sessionBytes)
+      account.waiting.shift()!();
   }
 
   #endLargest(): void {
