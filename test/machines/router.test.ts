@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fleet, fleetProblem } from './fleet.ts';
@@ -12,6 +14,9 @@ const AGENT_TTL_MS = 5000;
 const PER_SECOND = 200;
 const SERVER = `require('node:http').createServer((q, r) => r.end(process.argv[1])).listen(process.argv[1])`;
 const WEB = `[Service]\nExecStart=${NODE} -e "${SERVER}" %i\n[X-Service]\nName=web\nPort=%i\nTags=http\nCheck=tcp\n`;
+
+const MUTE = `[Service]\nExecStart=${NODE} -e "require('node:http').createServer(() => {}).listen(8100)"
+[X-Service]\nName=mute\nPort=8100\nTags=http\nCheck=tcp\n`;
 
 function problemOf(plane: string): string | false {
   const missing =
@@ -43,6 +48,7 @@ for (const plane of ['process', 'haproxy'])
     test('requests through another one lose nothing', async () => {
       const [router, , victim] = fleet.machines as [Machine, Machine, Machine];
       await fleet.until('three instances each', async () => (await backendsAt(router)).join() === '3,3,3');
+      const posted = plane === 'process' ? await postTo(fleet, { router, victim }) : undefined;
       const load = new RouterLoad(fleet, router, { perSecond: PER_SECOND });
       await sleep(1000);
       const cutAtMs = Date.now();
@@ -60,5 +66,30 @@ for (const plane of ['process', 'haproxy'])
       assert.equal(open, 0);
       assert.ok(outcomes.length > PER_SECOND, `${outcomes.length} requests`);
       assert.ok(changedMs < AGENT_TTL_MS + 3000);
+      if (posted) assert.equal(await posted.status, '502');
     });
   });
+
+/** Sends a request that may not be repeated to a backend at the victim that never responds; resolves when it is there. */
+async function postTo(
+  fleet: Fleet,
+  { router, victim }: { readonly router: Machine; readonly victim: Machine },
+): Promise<{ readonly status: Promise<string> }> {
+  await fleet.submit('mute.service', `${MUTE}[X-Fleet]\nMachineID=${victim.machineId}\n`);
+  await fleet.ok('start', 'mute.service');
+  const active = async () => {
+    const { stdout } = await fleet.fleetctl(['router', 'backends', '-o', 'json'], router);
+    const backends = JSON.parse(stdout) as { service: string; active: number }[];
+    return backends.find(({ service }) => service === 'mute')?.active;
+  };
+  await fleet.until('the mute one is routed', async () => (await active()) === 0);
+  const curl = ['-s', '-o', '/dev/null', '-w', '%{http_code}', '-d', 'x', '-H', 'Host: mute.x'];
+  const child = spawn(...fleet.set.network.inside('curl', [...curl, `http://${router.address}/`]));
+  let status = '';
+  child.stdout.on('data', (data: Buffer) => {
+    status += data;
+  });
+  const ended = once(child, 'close').then(() => status);
+  await fleet.until('it waits there', async () => (await active()) === 1);
+  return { status: ended };
+}
