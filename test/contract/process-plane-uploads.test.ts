@@ -39,6 +39,21 @@ test('a backend that says 100 without an end has failed', async (t) => {
   await client.expect(/HTTP\/1\.1 502 /);
 });
 
+test('a backend that changes the protocol unasked, or breaks off, has failed', async (t) => {
+  const { port, route } = await planeFor(t, open);
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
+  for (const [bytes, end] of [
+    [switching, false],
+    [switching, true],
+    ['', true],
+    ['HTTP/1.1 20', true],
+  ] as const) {
+    await route(await rawBackend(t, bytes, end));
+    const client = talkTo(t, port, expecting('Content-Length: 4\r\n'));
+    await client.expect(/^HTTP\/1\.1 502 /);
+  }
+});
+
 test('a backend that takes a whole body and never responds costs a 504', async (t) => {
   const { port, route } = await planeFor(t, open, { answerTimeoutMs: 300 });
   await route(await rawBackend(t, 'HTTP/1.1 100 Continue\r\n\r\n'));

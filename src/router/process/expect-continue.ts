@@ -57,6 +57,8 @@ class Expectation {
     const { connectTimeoutMs } = this.#request;
     const outgoing = this.#outgoing;
     outgoing.on('error', (error) => this.#fail(error));
+    // A 101 that nobody asked for closes the connection without an error.
+    outgoing.on('close', () => this.#answer === undefined && this.#fail(new Error('the connection ended')));
     outgoing.on('information', (one) => this.#inform(one.statusCode, one.rawHeaders));
     outgoing.on('response', (answer) => this.#respond(answer));
     outgoing.on('finish', () => this.#awaitAnswer());
