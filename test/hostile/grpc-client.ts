@@ -1,6 +1,14 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { FrameReader, frame } from '../../src/store/grpc/frame.ts';
+
+/** How a call ended: its status with the sentence, and the message of the response. */
+export interface Outcome {
+  readonly status: number;
+  readonly sentence: string;
+  readonly body: Buffer;
+}
 
 /** gRPC calls as a careless or hostile client makes them. */
 export class GrpcClient {
@@ -39,6 +47,43 @@ export class GrpcClient {
       stream.on('trailers', note);
       stream.on('close', () => reject(new Error(`${method} ended without a status`)));
       stream.resume();
+    });
+  }
+
+  /** A two-way stream of messages. */
+  messages(method: string): {
+    send(message: Buffer): void;
+    onMessage(hear: (message: Buffer) => void): void;
+    close(): void;
+  } {
+    const stream = this.#session.request({ ':method': 'POST', ':path': method, 'content-type': 'application/grpc' });
+    stream.on('error', () => {});
+    const reader = new FrameReader(64 << 20);
+    return {
+      send: (message) => void stream.write(frame(message)),
+      onMessage: (hear) => stream.on('data', (chunk: Buffer) => reader.push(chunk).forEach(hear)),
+      close: () => stream.close(),
+    };
+  }
+
+  /** One call with all that comes back; rejects when the stream ends without a status. */
+  call(method: string, message: Buffer): Promise<Outcome> {
+    const stream = this.send(method, message);
+    const chunks: Buffer[] = [];
+    return new Promise((resolve, reject) => {
+      let [status, sentence]: (string | undefined)[] = [];
+      const note = (headers: Record<string, unknown>) => {
+        if (headers['grpc-status'] === undefined) return;
+        status = String(headers['grpc-status']);
+        sentence = decodeURIComponent(String(headers['grpc-message'] ?? ''));
+      };
+      stream.on('response', note);
+      stream.on('trailers', note);
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('close', () => {
+        if (status === undefined) reject(new Error(`${method} ended without a status`));
+        else resolve({ status: Number(status), sentence: sentence!, body: Buffer.concat(chunks).subarray(5) });
+      });
     });
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../../lib/index.ts';
 import { GrpcError, STATUS } from '../grpc/index.ts';
 import type { Database } from './database.ts';
 import type { Change, Keyspace } from './keyspace.ts';
@@ -34,6 +35,8 @@ export interface CommitHooks {
 
 const BATCH_WEIGHT = 4 << 20;
 const BATCH_REQUESTS = 500;
+/** A transaction begins no further request after this, so that others have their turn. */
+const BATCH_MS = 40;
 
 /**
  * Group commit: the requests that arrive while one transaction is being synced to the disk share the next one, and
@@ -43,11 +46,13 @@ export class CommitQueue {
   readonly #database: Database;
   readonly #keyspace: Keyspace;
   readonly #hooks: CommitHooks;
+  readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
 
-  constructor(database: Database, keyspace: Keyspace, hooks: CommitHooks) {
+  constructor(database: Database, keyspace: Keyspace, hooks: CommitHooks, clock: Clock) {
+    this.#clock = clock;
     this.#database = database;
     this.#keyspace = keyspace;
     this.#hooks = hooks;
@@ -93,6 +98,8 @@ export class CommitQueue {
   async #commit(batch: readonly Waiting[]): Promise<void> {
     try {
       const { outcomes, commits } = await this.#database.transact(() => this.#write(batch));
+      // Those that there was no time for are the first of the next batch.
+      this.#waiting.unshift(...batch.slice(outcomes.length));
       if (commits.length > 0) this.#hooks.afterCommit(commits);
       for (const outcome of outcomes) settle(outcome);
     } catch (error) {
@@ -103,17 +110,20 @@ export class CommitQueue {
   #write(batch: readonly Waiting[]): { outcomes: Outcome[]; commits: Commit[] } {
     const commits: Commit[] = [];
     let revision = this.#keyspace.revision();
-    const outcomes = batch.map((waiting): Outcome => {
+    const outcomes: Outcome[] = [];
+    const untilMs = this.#clock.monotonic() + BATCH_MS;
+    for (const waiting of batch) {
+      if (outcomes.length > 0 && this.#clock.monotonic() >= untilMs) break;
       const writer = new RevisionWriter(this.#keyspace, revision + 1);
       try {
         const result = waiting.work(writer);
         if (writer.changes.length > 0) commits.push({ revision: ++revision, changes: writer.changes });
-        return { waiting, result };
+        outcomes.push({ waiting, result });
       } catch (error) {
         if (writer.changes.length > 0) throw error;
-        return { waiting, error };
+        outcomes.push({ waiting, error });
       }
-    });
+    }
     if (commits.length > 0) {
       this.#keyspace.setRevision(revision);
       this.#hooks.beforeCommit(commits);

@@ -1,8 +1,11 @@
 import { statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { open, type RootDatabase, type Database as Table } from 'lmdb';
+import { open, type RootDatabase, type Database as Table, type Transaction } from 'lmdb';
 import { messageOf } from '../../lib/index.ts';
 import { GrpcError, STATUS } from '../grpc/index.ts';
+
+/** The data as they were at one moment. */
+export type Snapshot = Transaction;
 
 type BinaryTable = Table<Buffer, Buffer>;
 
@@ -53,6 +56,16 @@ export class Database {
       return (await this.#root.childTransaction(work)) as T;
     } catch (error) {
       throw error instanceof Error && 'commitError' in error ? this.#writeError(error) : error;
+    }
+  }
+
+  /** Runs `work` on the data as they are now, whatever is written meanwhile. */
+  async read<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    const snapshot = this.#root.useReadTransaction();
+    try {
+      return await work(snapshot);
+    } finally {
+      snapshot.done();
     }
   }
 

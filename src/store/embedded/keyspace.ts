@@ -1,6 +1,6 @@
 import { GrpcError, STATUS } from '../grpc/index.ts';
 import { KeyValue, type RangeRequest } from '../proto/index.ts';
-import type { Tables } from './database.ts';
+import type { Snapshot, Tables } from './database.ts';
 import { escapeKey, historyKey, type KeyRange, keyRange, splitHistoryKey } from './keys.ts';
 
 /** One key put or deleted in a revision. Records are encoded KeyValue messages. */
@@ -21,17 +21,28 @@ export interface RangeResult {
 const REVISION = Buffer.from('revision');
 const COMPACTED = Buffer.from('compacted');
 
-/** Reads of the keys and their history, all in the snapshot or write transaction that is current. */
+/** A response longer than this would hold the event loop while it is put together. */
+export const MAX_RESPONSE_BYTES: number = 32 << 20;
+/** Sorting cannot be cut into turns. */
+const MAX_SORTED = 10_000;
+/** Records read between two chances for others. */
+const STEP_RECORDS = 1000;
+/** Counting is this much cheaper than reading. */
+const COUNTED_PER_READ = 16;
+
+/** Reads of the keys and their history, all in the snapshot or write transaction that is current, or in a given snapshot. */
 export class Keyspace {
   readonly tables: Tables;
+  readonly #in: { readonly transaction?: Snapshot };
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, snapshot?: Snapshot) {
     this.tables = tables;
+    this.#in = snapshot === undefined ? {} : { transaction: snapshot };
   }
 
   /** The last revision; a new store has revision 1, as etcd's. */
   revision(): number {
-    return readNumber(this.tables.meta.get(REVISION)) || 1;
+    return readNumber(this.tables.meta.get(REVISION, this.#in)) || 1;
   }
 
   setRevision(revision: number): void {
@@ -40,7 +51,7 @@ export class Keyspace {
 
   /** Revisions before this one are gone. */
   compactedRevision(): number {
-    return readNumber(this.tables.meta.get(COMPACTED));
+    return readNumber(this.tables.meta.get(COMPACTED, this.#in));
   }
 
   setCompactedRevision(revision: number): void {
@@ -48,22 +59,59 @@ export class Keyspace {
   }
 
   get(key: Buffer): Buffer | undefined {
-    return this.tables.current.get(key);
+    return this.tables.current.get(key, this.#in);
   }
 
-  /** Answers a range request as of the revision that it names; throws what etcd answers for one out of reach. */
+  /** Returns what a range request asks for, as of the revision that it names; throws what `checkRange` does. */
   range(request: RangeRequest, revision: number): RangeResult {
+    const steps = this.rangeInSteps(request, revision);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  /** The same, with a pause after each thousand records. */
+  *rangeInSteps(request: RangeRequest, revision: number): Generator<void, RangeResult> {
+    this.checkRange(request, revision);
     const range = keyRange(request.key, request.rangeEnd);
+    const past = isPast(request, revision);
+    if (!past && isPlain(request) && (request.rangeEnd.length === 0 || request.countOnly || request.limit > 0))
+      return this.#part(range, request);
+    const records = past ? this.#historical(range, request.revision) : this.records(range);
+    return yield* select(records, request);
+  }
+
+  /** Throws what etcd returns for a range request that cannot be carried out. */
+  checkRange(request: RangeRequest, revision: number): void {
+    keyRange(request.key, request.rangeEnd);
     if (request.revision > revision) throw futureRevision();
     if (request.revision > 0 && request.revision < this.compactedRevision()) throw compacted();
-    const past = request.revision > 0 && request.revision < revision;
-    const result = isPlain(request) && !past ? this.#rangeNow(range, request) : this.#select(range, request, past);
-    return request.keysOnly ? { ...result, kvs: result.kvs.map(withoutValue) } : result;
+    if (SORTS[request.sortTarget] === undefined) {
+      throw new GrpcError(STATUS.invalidArgument, 'etcdserver: invalid sort option');
+    }
+  }
+
+  /** About how many records have to be read for a range request. */
+  costOf(request: RangeRequest, revision: number): number {
+    if (request.rangeEnd.length === 0 && !isPast(request, revision)) return 1;
+    const range = keyRange(request.key, request.rangeEnd);
+    if (isPast(request, revision)) return this.#countVersions(range);
+    const count = this.count(range);
+    if (!isPlain(request)) return count;
+    const counted = Math.ceil(count / COUNTED_PER_READ);
+    if (request.countOnly) return counted;
+    return request.limit > 0 && request.limit < count ? request.limit + counted : count;
+  }
+
+  /** How many keys are in a range. */
+  count(range: KeyRange): number {
+    return isEmpty(range) ? 0 : this.tables.current.getKeysCount({ ...bounds(range), ...this.#in });
   }
 
   /** The keys in a range as they are now, in order. */
   keys(range: KeyRange): Buffer[] {
-    return [...this.tables.current.getKeys(bounds(range))];
+    return isEmpty(range) ? [] : [...this.tables.current.getKeys({ ...bounds(range), ...this.#in })];
   }
 
   /** The version of `key` that was current just before `revision`, unless there was none or it is compacted. */
@@ -73,59 +121,112 @@ export class Keyspace {
     return undefined;
   }
 
-  #rangeNow(range: KeyRange, request: RangeRequest): RangeResult {
-    const { current } = this.tables;
-    if (request.rangeEnd.length === 0) return single(current.get(range.from), request);
-    if (isEmpty(range)) return { kvs: [], more: false, count: 0 };
-    if (request.countOnly) return { kvs: [], more: false, count: current.getKeysCount(bounds(range)) };
+  /** The records of a range as they are now, in the order of keys. */
+  *records(range: KeyRange): Generator<Buffer> {
+    if (isEmpty(range)) return;
+    for (const { value } of this.tables.current.getRange({ ...bounds(range), ...this.#in })) yield value;
+  }
+
+  #part(range: KeyRange, request: RangeRequest): RangeResult {
+    if (request.rangeEnd.length === 0) return single(this.get(range.from), request);
+    if (request.countOnly) return { kvs: [], more: false, count: this.count(range) };
     const kvs: Buffer[] = [];
     let more = false;
-    for (const { value } of current.getRange(bounds(range))) {
-      if (request.limit > 0 && kvs.length === request.limit) {
+    const size = new ResponseSize();
+    for (const record of this.records(range)) {
+      if (kvs.length === request.limit) {
         more = true;
         break;
       }
-      kvs.push(value);
+      kvs.push(size.add(request.keysOnly ? withoutValue(record) : record));
     }
-    return { kvs, more, count: more ? current.getKeysCount(bounds(range)) : kvs.length };
-  }
-
-  #select(range: KeyRange, request: RangeRequest, past: boolean): RangeResult {
-    const all = past ? this.#historical(range, request.revision) : this.#all(range);
-    if (request.countOnly) return { kvs: [], more: false, count: all.length };
-    const wanted = isPlain(request) ? all : sorted(filtered(all, request), request);
-    const limited = request.limit > 0 ? wanted.slice(0, request.limit) : wanted;
-    return { kvs: limited, more: limited.length < wanted.length, count: all.length };
-  }
-
-  #all(range: KeyRange): Buffer[] {
-    if (isEmpty(range)) return [];
-    return Array.from(this.tables.current.getRange(bounds(range)), ({ value }) => value);
+    return { kvs, more, count: more ? this.count(range) : kvs.length };
   }
 
   /** The records of a range as they were at a past revision: of each key its last version up to then. */
-  #historical(range: KeyRange, revision: number): Buffer[] {
-    if (isEmpty(range)) return [];
-    const start = escapeKey(range.from);
-    const end = range.to && escapeKey(range.to);
-    const kvs: Buffer[] = [];
+  *#historical(range: KeyRange, revision: number): Generator<Buffer | undefined> {
+    if (isEmpty(range)) return;
     let last: { escaped: Buffer; value: Buffer } | undefined;
-    const take = () => {
-      if (last && !isDeletion(last.value)) kvs.push(last.value);
-    };
-    for (const { key, value } of this.tables.history.getRange(end ? { start, end } : { start })) {
+    for (const { key, value } of this.tables.history.getRange({ ...escapedBounds(range), ...this.#in })) {
       const at = splitHistoryKey(key);
-      if (at.revision > revision) continue;
-      if (last && !last.escaped.equals(at.escaped)) take();
-      last = { escaped: at.escaped, value };
+      const isNext = last !== undefined && !last.escaped.equals(at.escaped);
+      yield isNext ? present(last!.value) : undefined;
+      if (isNext) last = undefined;
+      if (at.revision <= revision) last = { escaped: at.escaped, value };
     }
-    take();
-    return kvs;
+    yield last && present(last.value);
   }
+
+  #countVersions(range: KeyRange): number {
+    return isEmpty(range) ? 0 : this.tables.history.getKeysCount({ ...escapedBounds(range), ...this.#in });
+  }
+}
+
+/** What a request wants of these records; undefined stands for one that was looked at in vain. */
+function* select(records: Iterable<Buffer | undefined>, request: RangeRequest): Generator<void, RangeResult> {
+  const kvs: Buffer[] = [];
+  const toSort: KeyValue[] = [];
+  const [isFiltered, sorts] = [hasFilters(request), isSorted(request)];
+  const size = new ResponseSize();
+  let [seen, count, wanted] = [0, 0, 0];
+  for (const record of records) {
+    if (++seen % STEP_RECORDS === 0) yield;
+    if (record === undefined) continue;
+    count++;
+    if (request.countOnly) continue;
+    const kv = isFiltered || sorts ? KeyValue.decode(record) : undefined;
+    if (kv && isFiltered && !passes(kv, request)) continue;
+    wanted++;
+    if (kv && sorts) {
+      if (toSort.push(kv) > MAX_SORTED) throw tooManyToSort();
+    } else if (request.limit === 0 || kvs.length < request.limit || isBackwards(request)) {
+      kvs.push(size.add(request.keysOnly ? withoutValue(record) : record));
+      // Rarely, so that it costs little for each.
+      if (isBackwards(request) && request.limit > 0 && kvs.length >= 2 * request.limit)
+        for (const record of kvs.splice(0, kvs.length - request.limit)) size.remove(record);
+    }
+  }
+  const ordered = sorts ? sorted(toSort, request, size) : isBackwards(request) ? backwards(kvs, request) : kvs;
+  return { kvs: ordered, more: ordered.length < wanted, count };
+}
+
+function backwards(kvs: readonly Buffer[], { limit }: RangeRequest): Buffer[] {
+  return (limit > 0 ? kvs.slice(-limit) : kvs).toReversed();
+}
+
+/** Adds up what a response holds; throws when that is too much. */
+class ResponseSize {
+  #bytes = 0;
+
+  add(record: Buffer): Buffer {
+    this.#bytes += record.length;
+    if (this.#bytes > MAX_RESPONSE_BYTES) throw tooLarge();
+    return record;
+  }
+
+  remove(record: Buffer): void {
+    this.#bytes -= record.length;
+  }
+}
+
+/** gRPC's own words for a response that is longer than its sender may send. */
+export function tooLarge(): GrpcError {
+  const what = `trying to send message larger than max (${MAX_RESPONSE_BYTES} bytes): read fewer keys at a time`;
+  return new GrpcError(STATUS.resourceExhausted, what);
+}
+
+function tooManyToSort(): GrpcError {
+  const what = `the range has more than ${MAX_SORTED} keys to sort: read them in the order of keys, or a smaller range`;
+  return new GrpcError(STATUS.resourceExhausted, what);
 }
 
 function bounds(range: KeyRange): { start: Buffer; end?: Buffer } {
   return range.to ? { start: range.from, end: range.to } : { start: range.from };
+}
+
+/** The same in the history, by escaped key. */
+function escapedBounds(range: KeyRange): { start: Buffer; end?: Buffer } {
+  return bounds({ from: escapeKey(range.from), to: range.to && escapeKey(range.to) });
 }
 
 function isEmpty(range: KeyRange): boolean {
@@ -134,25 +235,41 @@ function isEmpty(range: KeyRange): boolean {
 
 function single(record: Buffer | undefined, request: RangeRequest): RangeResult {
   if (!record) return { kvs: [], more: false, count: 0 };
-  return { kvs: request.countOnly ? [] : [record], more: false, count: 1 };
+  const kvs = request.countOnly ? [] : [request.keysOnly ? withoutValue(record) : record];
+  return { kvs, more: false, count: 1 };
 }
 
 /** True for a request that wants neither another order than the keys' nor only some of the keys. */
 function isPlain(request: RangeRequest): boolean {
-  const { sortOrder, sortTarget, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
-  const ordered = sortTarget === SORT_BY_KEY && sortOrder !== DESCENDING;
-  return ordered && !(minModRevision || maxModRevision || minCreateRevision || maxCreateRevision);
+  return !isBackwards(request) && !isSorted(request) && !hasFilters(request);
+}
+
+function isPast(request: RangeRequest, revision: number): boolean {
+  return request.revision > 0 && request.revision < revision;
 }
 
 const SORT_BY_KEY = 0;
 const DESCENDING = 2;
 
-function filtered(records: readonly Buffer[], request: RangeRequest): KeyValue[] {
+/** In the order of keys, the last one first. */
+function isBackwards({ sortOrder, sortTarget }: RangeRequest): boolean {
+  return sortTarget === SORT_BY_KEY && sortOrder === DESCENDING;
+}
+
+function isSorted({ sortTarget }: RangeRequest): boolean {
+  return sortTarget !== SORT_BY_KEY;
+}
+
+function hasFilters({ minModRevision, maxModRevision, minCreateRevision, maxCreateRevision }: RangeRequest): boolean {
+  return Boolean(minModRevision || maxModRevision || minCreateRevision || maxCreateRevision);
+}
+
+function passes(kv: KeyValue, request: RangeRequest): boolean {
   const within = (value: number, min: number, max: number) => (!min || value >= min) && (!max || value <= max);
-  return records
-    .map((record) => KeyValue.decode(record))
-    .filter((kv) => within(kv.modRevision, request.minModRevision, request.maxModRevision))
-    .filter((kv) => within(kv.createRevision, request.minCreateRevision, request.maxCreateRevision));
+  return (
+    within(kv.modRevision, request.minModRevision, request.maxModRevision) &&
+    within(kv.createRevision, request.minCreateRevision, request.maxCreateRevision)
+  );
 }
 
 const SORTS: readonly ((a: KeyValue, b: KeyValue) => number)[] = [
@@ -163,15 +280,21 @@ const SORTS: readonly ((a: KeyValue, b: KeyValue) => number)[] = [
   (a, b) => a.value.compare(b.value),
 ];
 
-function sorted(kvs: readonly KeyValue[], request: RangeRequest): Buffer[] {
-  const compare = SORTS[request.sortTarget];
-  if (!compare) throw new GrpcError(STATUS.invalidArgument, 'etcdserver: invalid sort option');
+function sorted(kvs: readonly KeyValue[], request: RangeRequest, size: ResponseSize): Buffer[] {
+  const compare = SORTS[request.sortTarget]!;
   const ordered = kvs.toSorted(request.sortOrder === DESCENDING ? (a, b) => compare(b, a) : compare);
-  return ordered.map((kv) => KeyValue.encode(kv));
+  const limited = request.limit > 0 ? ordered.slice(0, request.limit) : ordered;
+  return limited.map((kv) => size.add(KeyValue.encode(request.keysOnly ? { ...kv, value: NO_VALUE } : kv)));
 }
 
+const NO_VALUE = Buffer.alloc(0);
+
 function withoutValue(record: Buffer): Buffer {
-  return KeyValue.encode({ ...KeyValue.decode(record), value: Buffer.alloc(0) });
+  return KeyValue.encode({ ...KeyValue.decode(record), value: NO_VALUE });
+}
+
+function present(record: Buffer): Buffer | undefined {
+  return isDeletion(record) ? undefined : record;
 }
 
 /** A deletion is kept as a record without version. */

@@ -5,6 +5,7 @@ import type { CommitQueue } from './commit-queue.ts';
 import type { Tables } from './database.ts';
 import { leaseKey } from './keys.ts';
 import type { RevisionWriter } from './revision-writer.ts';
+import { MAX_TXN_KEYS } from './txn-work.ts';
 
 interface Live {
   readonly ttlMs: number;
@@ -102,11 +103,11 @@ export class Leases {
     return { ttl: Math.floor(leftMs / 1000), grantedTtl: live.ttlMs / 1000 };
   }
 
-  /** The keys attached to a lease. */
-  keys(id: bigint): Buffer[] {
+  /** The keys attached to a lease, the first of them where they are limited. */
+  keys(id: bigint, limit?: number): Buffer[] {
     const start = leaseKey(id);
     // Behind the last id there is, an int64 of -1, nothing follows.
-    const options = id === LAST_ID ? { start } : { start, end: leaseKey(id + 1n) };
+    const options = { start, ...(id === LAST_ID ? {} : { end: leaseKey(id + 1n) }), ...(limit ? { limit } : {}) };
     return Array.from(this.#options.tables.leaseKeys.getKeys(options), (key) => key.subarray(8));
   }
 
@@ -178,11 +179,17 @@ export class Leases {
     );
   }
 
+  /** Its keys vanish in one revision, but for what is more than one transaction may delete. */
   async #end(id: bigint): Promise<void> {
-    await this.#options.queue.submit((writer: RevisionWriter) => {
-      for (const key of this.keys(id)) writer.delete(key);
-      this.#options.tables.leases.remove(leaseKey(id));
-    });
+    for (let isOver = false; !isOver; ) {
+      isOver = await this.#options.queue.submit((writer: RevisionWriter) => {
+        const keys = this.keys(id, MAX_TXN_KEYS + 1);
+        for (const key of keys.slice(0, MAX_TXN_KEYS)) writer.delete(key);
+        if (keys.length > MAX_TXN_KEYS) return false;
+        this.#options.tables.leases.remove(leaseKey(id));
+        return true;
+      });
+    }
     this.#live.delete(id);
   }
 }

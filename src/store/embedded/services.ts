@@ -1,5 +1,5 @@
 import type { ServerStream, Service, StreamHandler } from '../grpc/index.ts';
-import { GrpcError, STATUS } from '../grpc/index.ts';
+import { GrpcError, LongAnswer, STATUS } from '../grpc/index.ts';
 import {
   CompactionRequest,
   DeleteRangeRequest,
@@ -25,11 +25,12 @@ import type { Database } from './database.ts';
 import { keyRange } from './keys.ts';
 import type { Keyspace } from './keyspace.ts';
 import type { Leases } from './leases.ts';
+import { LongReads, SHORT_READ } from './long-reads.ts';
 import { parse } from './parse.ts';
 import {
-  answerDeleteRange,
   answerPut,
   answerRange,
+  applyDeleteRange,
   applyTxn,
   checkPut,
   isReadOnly,
@@ -80,9 +81,15 @@ export function storeService(parts: StoreParts): Service {
   };
 }
 
-function kvMethods({ queue, compactor, keyspace, maxTxnOps }: StoreParts, context: TxnContext): Service['unary'] {
+function kvMethods(parts: StoreParts, context: TxnContext): Service['unary'] {
+  const { database, queue, compactor, keyspace, maxTxnOps } = parts;
+  const longReads = new LongReads(database, context);
   return {
-    [METHODS.range]: (message) => answerRange(context, parse(RangeRequest, message), undefined),
+    [METHODS.range]: (message) => {
+      const request = parse(RangeRequest, message);
+      const isShort = keyspace.costOf(request, keyspace.revision()) <= SHORT_READ;
+      return isShort ? answerRange(context, request, undefined) : new LongAnswer(longReads.read(request));
+    },
     [METHODS.put]: (message) => {
       const put = parse(PutRequest, message);
       checkPutShape(put);
@@ -94,7 +101,7 @@ function kvMethods({ queue, compactor, keyspace, maxTxnOps }: StoreParts, contex
     [METHODS.deleteRange]: (message) => {
       const request = parse(DeleteRangeRequest, message);
       keyRange(request.key, request.rangeEnd);
-      return queue.submit((writer) => answerDeleteRange(context, request, writer), message.length);
+      return queue.submit((writer) => applyDeleteRange(context, request, writer), message.length);
     },
     [METHODS.txn]: (message) => {
       const request = parse(TxnRequest, message);

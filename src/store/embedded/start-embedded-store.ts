@@ -1,7 +1,7 @@
 import type { AdmitPeer, Clock, Log, Random } from '../../lib/index.ts';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
 import { type GrpcServer, serveGrpc } from '../grpc/index.ts';
-import { CommitQueue } from './commit-queue.ts';
+import { type CommitHooks, CommitQueue } from './commit-queue.ts';
 import { Compactor } from './compactor.ts';
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import type { Tables } from './database.ts';
@@ -76,13 +76,14 @@ function assemble({ database }: DataDirectory, options: EmbeddedStoreOptions, en
   const header = (revision: number) => ({ ...identity, revision });
   const { progressIntervalMs = 10_000 } = options;
   const hub = new WatchHub({ keyspace, clock, header, progressIntervalMs });
-  const queue: CommitQueue = new CommitQueue(database, keyspace, {
+  const hooks: CommitHooks = {
     beforeCommit: (commits) => compactor.beforeCommit(commits),
     afterCommit: (commits) => {
       hub.publish(commits);
       compactor.afterCommit(queue);
     },
-  });
+  };
+  const queue: CommitQueue = new CommitQueue(database, keyspace, hooks, clock);
   const leases = new Leases({ tables: database.tables, queue, clock, random, log });
   return { database, keyspace, queue, leases, compactor, hub, identity, maxTxnOps, endpoint };
 }

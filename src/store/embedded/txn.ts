@@ -16,8 +16,9 @@ import {
   TxnResponse,
 } from '../proto/index.ts';
 import { keyRange } from './keys.ts';
-import type { Keyspace } from './keyspace.ts';
+import type { Keyspace, RangeResult } from './keyspace.ts';
 import type { RevisionWriter } from './revision-writer.ts';
+import { TxnWork } from './txn-work.ts';
 
 /** A transaction whose conditions were looked at: the branch that applies. */
 interface Chosen {
@@ -41,14 +42,19 @@ export interface TxnContext {
 
 /** Looks at the conditions and applies the branch they choose. Throws only before it writes. */
 export function applyTxn(context: TxnContext, request: TxnRequest, writer: RevisionWriter): Buffer {
-  const chosen = choose(context.keyspace, request);
-  checkChosen(context, chosen, writer.revision - 1);
-  return encodeChosen(context, chosen, writer);
+  return encodeChosen(context, checked(context, request, writer.revision - 1), writer);
 }
 
-/** Answers a transaction that only reads, in the current snapshot. */
+/** Returns the response to a transaction that only reads, in the current snapshot. */
 export function readTxn(context: TxnContext, request: TxnRequest): Buffer {
-  return encodeChosen(context, choose(context.keyspace, request), undefined);
+  return encodeChosen(context, checked(context, request, context.keyspace.revision()), undefined);
+}
+
+function checked(context: TxnContext, request: TxnRequest, revision: number): Chosen {
+  const work = new TxnWork(context.keyspace, revision);
+  const chosen = choose(context.keyspace, request, work);
+  checkChosen(context, chosen, work, 1);
+  return chosen;
 }
 
 /** True when no branch writes. */
@@ -56,21 +62,26 @@ export function isReadOnly(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].every((op) => op.range || (op.txn && isReadOnly(op.txn)));
 }
 
-function choose(keyspace: Keyspace, request: TxnRequest): Chosen {
-  const succeeded = request.compare.every((compare) => holds(keyspace, compare));
+function choose(keyspace: Keyspace, request: TxnRequest, work: TxnWork): Chosen {
+  const succeeded = request.compare.every((compare) => holds(keyspace, compare, work));
   const ops = succeeded ? request.success : request.failure;
-  return { succeeded, ops: ops.map((op) => ({ op, txn: op.txn && choose(keyspace, op.txn) })) };
+  return { succeeded, ops: ops.map((op) => ({ op, txn: op.txn && choose(keyspace, op.txn, work) })) };
 }
 
 const ABSENT: KeyValue = KeyValue.decode(Buffer.alloc(0));
 
-function holds(keyspace: Keyspace, compare: Compare): boolean {
-  const range = keyRange(compare.key, compare.rangeEnd);
-  const keys = compare.rangeEnd.length === 0 ? [range.from] : keyspace.keys(range);
-  const records = keys.map((key) => keyspace.get(key)).filter((record) => record !== undefined);
-  if (records.length > 0) return records.every((record) => comparesTrue(KeyValue.decode(record), compare));
+function holds(keyspace: Keyspace, compare: Compare, work: TxnWork): boolean {
+  const isOne = compare.rangeEnd.length === 0;
+  if (!isOne) work.addRange(compare);
+  const one = isOne ? keyspace.get(compare.key) : undefined;
+  const records = isOne ? (one ? [one] : []) : keyspace.records(keyRange(compare.key, compare.rangeEnd));
+  let found = false;
+  for (const record of records) {
+    found = true;
+    if (!comparesTrue(KeyValue.decode(record), compare)) return false;
+  }
   // etcd: a value cannot be compared with that of a key that does not exist, not even for "not equal".
-  return COMPARE_TARGETS[compare.target] !== 'value' && comparesTrue(ABSENT, compare);
+  return found || (COMPARE_TARGETS[compare.target] !== 'value' && comparesTrue(ABSENT, compare));
 }
 
 function comparesTrue(kv: KeyValue, compare: Compare): boolean {
@@ -97,11 +108,16 @@ function orderOf(kv: KeyValue, compare: Compare): number {
   return kv[target] - compare[target];
 }
 
-function checkChosen(context: TxnContext, chosen: Chosen, revision: number): void {
+/** `depth`: how many responses are around those of these operations, each of which holds a copy of them. */
+function checkChosen(context: TxnContext, chosen: Chosen, work: TxnWork, depth: number): void {
   for (const { op, txn } of chosen.ops) {
-    if (op.put) checkPut(context, op.put);
-    if (op.range) context.keyspace.range({ ...op.range, countOnly: true }, revision);
-    if (txn) checkChosen(context, txn, revision);
+    if (op.put) {
+      checkPut(context, op.put);
+      work.addPut(op.put, depth);
+    }
+    if (op.range) work.addRead(op.range, depth);
+    if (op.deleteRange) work.addDelete(op.deleteRange, depth);
+    if (txn) checkChosen(context, txn, work, depth + 1);
   }
 }
 
@@ -140,7 +156,10 @@ function reached(context: TxnContext, writer: RevisionWriter | undefined): numbe
 
 export function answerRange(context: TxnContext, range: RangeRequest, writer: RevisionWriter | undefined): Buffer {
   const revision = reached(context, writer);
-  const result = context.keyspace.range(range, revision);
+  return encodeRange(context, revision, context.keyspace.range(range, revision));
+}
+
+export function encodeRange(context: TxnContext, revision: number, result: RangeResult): Buffer {
   return EncodedRangeResponse.encode({ header: context.header(revision), ...result });
 }
 
@@ -149,7 +168,13 @@ export function answerPut(context: TxnContext, put: PutRequest, writer: Revision
   return PutResponse.encode({ header: context.header(writer.revision), prevKv: put.prevKv ? previous : undefined });
 }
 
-export function answerDeleteRange(context: TxnContext, request: DeleteRangeRequest, writer: RevisionWriter): Buffer {
+/** Throws `etcdserver: too many operations in txn request` before it deletes more keys than one revision may. */
+export function applyDeleteRange(context: TxnContext, request: DeleteRangeRequest, writer: RevisionWriter): Buffer {
+  new TxnWork(context.keyspace, writer.revision - 1).addDelete(request, 1);
+  return answerDeleteRange(context, request, writer);
+}
+
+function answerDeleteRange(context: TxnContext, request: DeleteRangeRequest, writer: RevisionWriter): Buffer {
   const range = keyRange(request.key, request.rangeEnd);
   const keys = request.rangeEnd.length === 0 ? [Buffer.from(request.key)] : context.keyspace.keys(range);
   const deleted = keys.map((key) => writer.delete(key)).filter((record) => record !== undefined);

@@ -12,12 +12,17 @@ export interface WatchHubOptions {
   header(revision: number): { readonly revision: number };
 }
 
+/** What telling watches may hold the event loop for, at a time. */
+const TURN_MS = 20;
+
 /** Tells the watch streams of every commit. */
 export class WatchHub {
   readonly options: WatchHubOptions;
   readonly #streams = new Set<WatchStream>();
   /** Every commit up to this revision was given to all streams. */
   published: number;
+  #feedings: (() => void)[] = [];
+  #isFeeding = false;
   #notifying: (() => void) | undefined;
 
   constructor(options: WatchHubOptions) {
@@ -35,11 +40,38 @@ export class WatchHub {
 
   publish(commits: readonly Commit[]): void {
     this.published = commits.at(-1)!.revision;
-    for (const stream of this.#streams) stream.publish(commits);
+    const hasTime = this.#timer();
+    for (const stream of this.#streams) stream.publish(commits, hasTime);
     this.#notifying ??= this.options.clock.after(this.options.progressIntervalMs, () => {
       this.#notifying = undefined;
       for (const stream of this.#streams) stream.notifyProgress();
     });
+  }
+
+  /** Runs `feed` when its turn comes, the streams one after the other and never too many at a time. */
+  queueFeeding(feed: () => void): void {
+    this.#feedings.push(feed);
+    if (!this.#isFeeding) this.#feedSoon();
+  }
+
+  #feedSoon(): void {
+    this.#isFeeding = true;
+    this.options.clock.after(0, () => {
+      const hasTime = this.#timer();
+      const due = this.#feedings;
+      this.#feedings = [];
+      let at = 0;
+      while (at < due.length && (at === 0 || hasTime())) due[at++]!();
+      this.#feedings = [...due.slice(at), ...this.#feedings];
+      if (this.#feedings.length > 0) this.#feedSoon();
+      else this.#isFeeding = false;
+    });
+  }
+
+  #timer(): () => boolean {
+    const { clock } = this.options;
+    const untilMs = clock.monotonic() + TURN_MS;
+    return () => clock.monotonic() < untilMs;
   }
 
   close(): void {

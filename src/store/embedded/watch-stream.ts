@@ -9,12 +9,17 @@ import { Watcher } from './watcher.ts';
 const BACKLOG_BYTES = 1 << 20;
 const FRAGMENT_BYTES = 1 << 20;
 const ALL_WATCHES = -1;
+/** etcd knows no limit, and is made for about a hundred; every commit is compared with each of them. */
+const MAX_WATCHES = 1000;
+const MAX_PROGRESS_REQUESTS = 1000;
 
 /** The watches of one gRPC stream. */
 export class WatchStream implements StreamHandler {
   readonly #hub: WatchHub;
   readonly #stream: ServerStream;
   readonly #watchers = new Map<number, Watcher>();
+  /** Those that read the log, the longest unfed one first. */
+  readonly #behind = new Set<Watcher>();
   #nextId = 0;
   #catchingUp = false;
   #closed = false;
@@ -45,13 +50,13 @@ export class WatchStream implements StreamHandler {
     this.#hub.remove(this);
   }
 
-  /** Passes on what the watches want of these commits. */
-  publish(commits: readonly Commit[]): void {
+  /** Passes on what the watches want of these commits; those that `hasTime` leaves none for read it from the log later. */
+  publish(commits: readonly Commit[], hasTime: () => boolean): void {
     const { published } = this.#hub;
     for (const watcher of this.#watchers.values()) {
-      if (!watcher.synced) continue;
-      if (this.#stream.backlogBytes > BACKLOG_BYTES) {
-        watcher.synced = false;
+      if (this.#behind.has(watcher)) continue;
+      if (this.#stream.backlogBytes > BACKLOG_BYTES || !hasTime()) {
+        this.#behind.add(watcher);
         continue;
       }
       this.#sendEvents(watcher, watcher.select(commits));
@@ -64,7 +69,7 @@ export class WatchStream implements StreamHandler {
   notifyProgress(): void {
     const { published } = this.#hub;
     for (const watcher of this.#watchers.values()) {
-      if (!watcher.progressNotify || !watcher.synced || watcher.told >= published) continue;
+      if (!watcher.progressNotify || this.#behind.has(watcher) || watcher.told >= published) continue;
       if (watcher.next > published + 1) continue;
       watcher.told = published;
       this.#send({ watchId: watcher.id });
@@ -79,9 +84,14 @@ export class WatchStream implements StreamHandler {
       this.#send({ watchId: ALL_WATCHES, created: true, canceled: true, cancelReason });
       return;
     }
+    if (this.#watchers.size >= MAX_WATCHES) {
+      const cancelReason = `the stream has ${MAX_WATCHES} watches, no more fit: cancel some, or open another stream`;
+      this.#send({ watchId: id, created: true, canceled: true, cancelReason });
+      return;
+    }
     const watcher = new Watcher(id, request, request.startRevision > 0 ? request.startRevision : published + 1);
-    watcher.synced = watcher.next > published;
     this.#watchers.set(id, watcher);
+    if (watcher.next <= published) this.#behind.add(watcher);
     this.#send({ watchId: id, created: true });
     this.#catchUp();
   }
@@ -92,61 +102,66 @@ export class WatchStream implements StreamHandler {
   }
 
   #cancel(id: number): void {
-    if (this.#watchers.delete(id)) this.#send({ watchId: id, canceled: true });
+    const watcher = this.#watchers.get(id);
+    if (watcher) {
+      this.#drop(watcher);
+      this.#send({ watchId: id, canceled: true });
+    }
     this.#answerProgress();
+  }
+
+  #drop(watcher: Watcher): void {
+    this.#watchers.delete(watcher.id);
+    this.#behind.delete(watcher);
   }
 
   #wantProgress(): void {
     // A reader may have seen a revision which is durable but not published yet: the answer must not fall short of it.
+    if (this.#progressWanted.length === MAX_PROGRESS_REQUESTS) this.#progressWanted.pop();
     this.#progressWanted.push(this.#hub.options.keyspace.revision());
     this.#answerProgress();
   }
 
   #answerProgress(): void {
-    if (this.#progressWanted.length === 0 || !this.#allSynced()) return;
+    if (this.#progressWanted.length === 0 || this.#behind.size > 0) return;
     const { published } = this.#hub;
     const due = this.#progressWanted.filter((revision) => revision <= published).length;
     this.#progressWanted = this.#progressWanted.slice(due);
     for (let count = 0; count < due; count++) this.#send({ watchId: ALL_WATCHES });
   }
 
-  #allSynced(): boolean {
-    return this.#watchers.values().every((watcher) => watcher.synced);
-  }
-
-  /** Feeds the watches that are behind, a portion each at a time, as fast as the other side takes it. */
+  /** Sees to it that the watches which are behind are fed, a portion at a time, as fast as the other side takes it. */
   #catchUp(): void {
     if (this.#catchingUp || this.#closed) return;
-    if (this.#stream.backlogBytes > BACKLOG_BYTES && !this.#allSynced()) {
-      this.#catchUpLater((go) => this.#stream.whenDrained(go));
+    if (this.#behind.size === 0) {
+      this.#answerProgress();
       return;
     }
-    for (const watcher of this.#watchers.values()) {
-      if (!watcher.synced && this.#stream.backlogBytes <= BACKLOG_BYTES) this.#feed(watcher);
-    }
-    if (this.#allSynced()) this.#answerProgress();
-    else this.#catchUpLater((go) => this.#hub.options.clock.after(0, go));
+    this.#catchingUp = true;
+    if (this.#stream.backlogBytes > BACKLOG_BYTES) this.#stream.whenDrained(() => this.#feedNext());
+    else this.#hub.queueFeeding(() => this.#feedNext());
   }
 
-  #catchUpLater(arrange: (go: () => void) => void): void {
-    this.#catchingUp = true;
-    arrange(() => {
-      this.#catchingUp = false;
-      this.#catchUp();
-    });
+  #feedNext(): void {
+    this.#catchingUp = false;
+    const [watcher] = this.#behind;
+    if (this.#closed) return;
+    if (watcher && this.#stream.backlogBytes <= BACKLOG_BYTES) this.#feed(watcher);
+    this.#catchUp();
   }
 
   #feed(watcher: Watcher): void {
     const { published, options } = this.#hub;
     const compactRevision = options.keyspace.compactedRevision();
     if (watcher.next < compactRevision) {
-      this.#watchers.delete(watcher.id);
+      this.#drop(watcher);
       const cancelReason = 'etcdserver: mvcc: required revision has been compacted';
       this.#send({ watchId: watcher.id, canceled: true, compactRevision, cancelReason });
       return;
     }
     this.#sendEvents(watcher, watcher.catchUp(options.keyspace, published));
-    watcher.synced = watcher.next > published;
+    this.#behind.delete(watcher);
+    if (watcher.next <= published) this.#behind.add(watcher);
   }
 
   #sendEvents(watcher: Watcher, events: readonly Buffer[]): void {

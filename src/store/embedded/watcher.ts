@@ -19,8 +19,6 @@ export class Watcher {
   readonly #without: ReadonlySet<number>;
   /** The first revision that it has not been told of. */
   next: number;
-  /** True while it is told of commits as they happen; else it reads the log. */
-  synced = false;
   /** Revision of the last thing sent to it. */
   told = 0;
 

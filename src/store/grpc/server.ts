@@ -6,7 +6,16 @@ import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
 import { UNREAD_LIMITS, UnreadBudget, type UnreadLimits } from './unread-budget.ts';
 
 /** Answers one request; a thrown GrpcError becomes the call's status. */
-export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer>;
+export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer> | LongAnswer;
+
+/** A response that may be large and comes later: the next one of its connection is not begun before it is known how large. */
+export class LongAnswer {
+  readonly answer: Promise<Buffer>;
+
+  constructor(answer: Promise<Buffer>) {
+    this.answer = answer;
+  }
+}
 
 /** The server's side of a two-way stream. */
 export interface ServerStream {
@@ -51,7 +60,8 @@ export interface GrpcServer {
 }
 
 const WINDOW_BYTES = 1 << 20;
-const MAX_STREAMS = 10_000;
+/** etcd takes any number; calls beyond wait with the client, by HTTP/2's own rule. */
+const MAX_STREAMS = 1000;
 // Node's own limit of 10 MB would refuse requests beside a few large answers; what waits is limited per stream.
 const SESSION_MEMORY_MB = 1000;
 const KEEPALIVE_MS = 30_000;
@@ -157,7 +167,14 @@ function serveUnary(handler: UnaryHandler, options: CallOptions, stream: http2.S
     if (response.ended) return;
     const message = request;
     if (!message) return fail(new GrpcError(STATUS.invalidArgument, 'the request has no message'));
-    budget.whenRoom(session, () => stream.closed || answer(() => handler(message), respond, fail));
+    budget.whenRoom(session, () => {
+      if (stream.closed) return;
+      answer(() => handler(message), {
+        respond,
+        fail,
+        later: (result) => budget.hold(session, result.then(respond, fail)),
+      });
+    });
   });
   stream.on('close', () => {
     budget.removeRequest(session, requestBytes);
@@ -165,15 +182,18 @@ function serveUnary(handler: UnaryHandler, options: CallOptions, stream: http2.S
   });
 }
 
+interface Outcomes {
+  respond(message: Buffer): void;
+  fail(error: unknown): void;
+  later(message: Promise<Buffer>): void;
+}
+
 /** Passes on at once what a handler has at once, so that the next request sees how much is unread. */
-function answer(
-  handle: () => Buffer | Promise<Buffer>,
-  respond: (message: Buffer) => void,
-  fail: (error: unknown) => void,
-): void {
+function answer(handle: () => Buffer | Promise<Buffer> | LongAnswer, { respond, fail, later }: Outcomes): void {
   try {
     const message = handle();
     if (Buffer.isBuffer(message)) respond(message);
+    else if (message instanceof LongAnswer) later(message.answer);
     else message.then(respond, fail);
   } catch (error) {
     fail(error);

@@ -22,6 +22,8 @@ export const UNREAD_LIMITS: UnreadLimits = {
 interface Account {
   unreadBytes: number;
   requestBytes: number;
+  /** A response is being made that will add to them. */
+  isHeld: boolean;
   readonly waiting: (() => void)[];
 }
 
@@ -39,7 +41,7 @@ export class UnreadBudget {
   }
 
   open(session: Http2Session): void {
-    this.#accounts.set(session, { unreadBytes: 0, requestBytes: 0, waiting: [] });
+    this.#accounts.set(session, { unreadBytes: 0, requestBytes: 0, isHeld: false, waiting: [] });
     session.once('close', () => {
       this.#totalBytes -= this.#accounts.get(session)?.unreadBytes ?? 0;
       this.#accounts.delete(session);
@@ -52,6 +54,17 @@ export class UnreadBudget {
     if (!account) return;
     account.waiting.push(work);
     this.#run(session, account);
+  }
+
+  /** No further work of the connection runs until then. */
+  hold(session: Http2Session | undefined, until: Promise<void>): void {
+    const account = session && this.#accounts.get(session);
+    if (!account) return;
+    account.isHeld = true;
+    void until.finally(() => {
+      account.isHeld = false;
+      this.#run(session, account);
+    });
   }
 
   addUnread(session: Http2Session | undefined, bytes: number): void {
@@ -87,8 +100,9 @@ export class UnreadBudget {
 
   /** `work` adds what it sends before it returns, if it reads: so each next one sees what the last one left. */
   #run(session: Http2Session, account: Account): void {
-    while (!session.destroyed && account.waiting.length > 0 && account.unreadBytes <= this.#limits.sessionBytes)
-      account.waiting.shift()!();
+    const { sessionBytes } = this.#limits;
+    const isReady = () => !session.destroyed && !account.isHeld && account.unreadBytes <= sessionBytes;
+    while (account.waiting.length > 0 && isReady()) account.waiting.shift()!();
   }
 
   #endLargest(): void {

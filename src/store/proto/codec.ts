@@ -22,8 +22,8 @@ type Encodable<F extends Fields> = {
 /** A protobuf message type: fields left out when encoding and fields absent when decoding have their default. */
 export interface Message<Out, In> {
   encode(value: In): Buffer;
-  /** Throws RangeError when the bytes are not such a message. Byte fields share memory with `bytes`. */
-  decode(bytes: Uint8Array): Out;
+  /** Throws RangeError when the bytes are not such a message, or nest too deeply. Byte fields share memory with `bytes`. */
+  decode(bytes: Uint8Array, depth?: number): Out;
   writeTo(writer: WireWriter, value: In): void;
 }
 
@@ -49,8 +49,8 @@ export function message<F extends Fields>(fields: F): Message<Decoded<F>, Encoda
       writeTo(writer, value);
       return writer.finish();
     },
-    decode(bytes) {
-      const reader = new WireReader(bytes);
+    decode(bytes, depth = 0) {
+      const reader = new WireReader(bytes, depth);
       const out: Record<string, unknown> = {};
       for (const [name, field] of named) out[name] = field.initial();
       while (!reader.done) {
@@ -149,7 +149,7 @@ export function nested<Out, In>(number: number, type: () => Message<Out, In>): F
       writer.varint(number * 8 + 2);
       writer.nested(() => type().writeTo(writer, value));
     },
-    read: (reader) => type().decode(reader.bytes()),
+    read: (reader) => type().decode(reader.bytes(), reader.depth + 1),
   };
 }
 
@@ -163,7 +163,7 @@ export function repeated<Out, In>(number: number, type: () => Message<Out, In>):
       for (const value of values) one.write(writer, value);
     },
     read(reader, before) {
-      before.push(type().decode(reader.bytes()));
+      before.push(type().decode(reader.bytes(), reader.depth + 1));
       return before;
     },
   };

@@ -70,12 +70,19 @@ export class WireWriter {
   }
 }
 
+/** Far from the end of the stack, and from any request that makes sense: a transaction within another takes two levels. */
+const MAX_DEPTH = 1000;
+
 /** Reads the protobuf wire format; throws RangeError when the bytes end too early. */
 export class WireReader {
   readonly #buffer: Buffer;
+  /** How many messages are around this one. */
+  readonly depth: number;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, depth = 0) {
+    if (depth > MAX_DEPTH) throw new RangeError(`the message has more than ${MAX_DEPTH} levels`);
+    this.depth = depth;
     this.#buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 

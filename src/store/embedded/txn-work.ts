@@ -1,0 +1,70 @@
+import { GrpcError, STATUS } from '../grpc/index.ts';
+import type { DeleteRangeRequest, PutRequest, RangeRequest } from '../proto/index.ts';
+import { type KeyRange, keyRange } from './keys.ts';
+import { type Keyspace, MAX_RESPONSE_BYTES, tooLarge } from './keyspace.ts';
+
+/** Keys that one transaction reads, compares and deletes: about 50 ms of work, which nothing can interrupt. */
+export const MAX_TXN_KEYS = 10_000;
+
+/**
+ * Adds up what a transaction will have to do, before it does any of it. Throws `etcdserver: too many operations in txn
+ * request`, which etcd says of more operations than it takes, or gRPC's words for too long a response.
+ */
+export class TxnWork {
+  readonly #keyspace: Keyspace;
+  readonly #revision: number;
+  #keys = 0;
+  #responseBytes = 0;
+  /** Each range may read them again. */
+  #putBytes = 0;
+
+  constructor(keyspace: Keyspace, revision: number) {
+    this.#keyspace = keyspace;
+    this.#revision = revision;
+  }
+
+  /** Keys that are compared. */
+  addRange({ key, rangeEnd }: { readonly key: Buffer; readonly rangeEnd: Buffer }): void {
+    this.#add(this.#keyspace.count(keyRange(key, rangeEnd)));
+  }
+
+  addPut(put: PutRequest, depth: number): void {
+    this.#putBytes += put.key.length + put.value.length;
+    const previous = put.prevKv || put.ignoreValue ? this.#keyspace.get(put.key) : undefined;
+    if (put.ignoreValue) this.#putBytes += previous?.length ?? 0;
+    if (put.prevKv) this.#respond((previous?.length ?? 0) + this.#putBytes, depth);
+  }
+
+  addRead(range: RangeRequest, depth: number): void {
+    this.#keyspace.checkRange(range, this.#revision);
+    this.#add(this.#keyspace.costOf(range, this.#revision));
+    if (range.countOnly) return;
+    const { kvs } = this.#keyspace.range(range, this.#revision);
+    this.#respond(
+      kvs.reduce((sum, record) => sum + record.length, this.#putBytes),
+      depth,
+    );
+  }
+
+  addDelete({ key, rangeEnd, prevKv }: DeleteRangeRequest, depth: number): void {
+    const range = keyRange(key, rangeEnd);
+    this.#add(rangeEnd.length === 0 ? 1 : this.#keyspace.count(range));
+    if (prevKv) this.#respond(this.#bytesOf(range) + this.#putBytes, depth);
+  }
+
+  #bytesOf(range: KeyRange): number {
+    return this.#keyspace.records(range).reduce((sum, record) => sum + record.length, 0);
+  }
+
+  #add(keys: number): void {
+    this.#keys += keys;
+    if (this.#keys > MAX_TXN_KEYS) {
+      throw new GrpcError(STATUS.invalidArgument, 'etcdserver: too many operations in txn request');
+    }
+  }
+
+  #respond(bytes: number, depth: number): void {
+    this.#responseBytes += bytes * depth;
+    if (this.#responseBytes > MAX_RESPONSE_BYTES) throw tooLarge();
+  }
+}
