@@ -2,50 +2,98 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { openCluster } from '../cluster/index.ts';
 import { systemClock as clock, createLog, systemRandom as random, silentLog } from '../lib/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
-import { openEtcdStore } from '../store/index.ts';
-import { Presence } from './presence.ts';
+import { openEtcdStore, type Store } from '../store/index.ts';
+import { type LeaseMemory, Presence } from './presence.ts';
 
-test('a machine whose disk is full joins all the same, and says that its lease is not remembered', async () => {
-  const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-presence-'));
-  const server = await startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log: silentLog });
-  const store = openEtcdStore({ endpoints: [server.endpoint], clock, random, log: silentLog });
-  const cluster = openCluster({ store, prefix: '/presence/', clock, random, log: silentLog });
+const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-presence-'));
+let server: Awaited<ReturnType<typeof startEmbeddedStore>>;
+let store: Store;
+
+before(async () => {
+  server = await startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log: silentLog });
+  store = openEtcdStore({ endpoints: [server.endpoint], clock, random, log: silentLog });
+});
+after(async () => {
+  await store.close();
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadlineMs = clock.monotonic() + 15_000;
+  while (!holds()) {
+    assert.ok(clock.monotonic() < deadlineMs, what);
+    await clock.sleep(10);
+  }
+}
+
+/** A machine in a cluster of its own. */
+function open(name: string, memory: LeaseMemory) {
   const lines: string[] = [];
   const leaving = new AbortController();
+  const resources = { cores: 1, memoryBytes: 0 };
   const presence = new Presence({
-    cluster,
-    machine: () => ({
-      id: 'm1',
-      address: '10.0.0.1',
-      metadata: {},
-      resources: { cores: 1, memoryBytes: 0 },
-      version: '1',
-    }),
+    cluster: openCluster({ store, prefix: `/${name}/`, clock, random, log: silentLog }),
+    machine: () => ({ id: 'm1', address: '10.0.0.1', metadata: {}, resources, version: '1' }),
     token: 'token',
     ttlMs: 5000,
-    memory: {
-      load: () => undefined,
-      save() {
-        throw new Error('ENOSPC: no space left on device');
-      },
-    },
+    memory,
     clock,
     random,
     log: createLog((line) => lines.push(line)),
     signal: leaving.signal,
   });
-  const until = clock.monotonic() + 5000;
-  while (presence.state !== 'present' && clock.monotonic() < until) await clock.sleep(10);
-  assert.equal(presence.state, 'present');
+  const leave = async () => {
+    leaving.abort();
+    await presence.leave();
+  };
+  return { presence, lines, leave, end: () => leaving.abort() };
+}
+
+test('a machine whose disk is full joins all the same, and says that its lease is not remembered', async () => {
+  const { presence, lines, leave } = open('full', {
+    load: () => undefined,
+    save() {
+      throw new Error('ENOSPC: no space left on device');
+    },
+  });
+  await until('it is present', () => presence.state === 'present');
   assert.ok(presence.announcement);
   assert.match(lines.join('\n'), /no space left on device/);
-  leaving.abort();
-  await presence.leave();
-  await store.close();
-  await server.close();
-  rmSync(directory, { recursive: true });
+  await leave();
+});
+
+test('under another lease nothing is offered before the agent knows what belongs here, or has had its time', async () => {
+  let remembered: string | undefined;
+  const memory: LeaseMemory = {
+    load: () => remembered,
+    save(id) {
+      remembered = id;
+    },
+  };
+  const { presence, end } = open('settled', memory);
+  await until('it is present', () => presence.announcement !== undefined);
+  const { lease } = presence.announcement!;
+  let told = 0;
+  presence.onChange(() => told++);
+  if (presence.settled === undefined) presence.settle(lease);
+  assert.equal(presence.settled, presence.announcement);
+  presence.settle(lease);
+  assert.ok(told <= 1, 'once for each lease');
+  await lease.revoke();
+  await until(
+    'it is present under another lease',
+    () => presence.lease !== undefined && presence.lease.id !== lease.id,
+  );
+  await until('an agent that does not come to it is not waited for', () => presence.settled !== undefined);
+  end();
+  const next = open('settled', memory);
+  await until('the next fleetd is present', () => next.presence.announcement !== undefined);
+  assert.equal(next.presence.lease?.id, presence.lease?.id);
+  assert.equal(next.presence.settled, next.presence.announcement, 'nobody notices that it was away');
+  await next.leave();
 });

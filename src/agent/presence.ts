@@ -25,6 +25,9 @@ export interface LeaseMemory {
 /** A store that is back is noticed soon: second copies run until then. Each try takes its connection a second anyway. */
 const MAX_BACKOFF_MS = 250;
 
+/** What a machine offers is not kept back for longer by an agent that cannot do its work. */
+const SETTLE_AT_MOST_MS = 2000;
+
 /** `taken`: another machine with the same id is present; this one does not join until that has gone. */
 export type PresenceState = 'joining' | 'present' | 'taken';
 
@@ -41,10 +44,13 @@ export class Presence {
   #lease: Lease | undefined;
   #announcement: Announcement | undefined;
   #state: PresenceState = 'joining';
+  /** The lease under which the agent knows what belongs here. */
+  #settledLeaseId: string | undefined;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
     this.inheritedLeaseId = options.memory.load();
+    this.#settledLeaseId = this.inheritedLeaseId;
     this.#loop = new Loop({ ...options, name: 'presence', maxBackoffMs: MAX_BACKOFF_MS }, () => this.#turn());
   }
 
@@ -61,7 +67,23 @@ export class Presence {
     return this.announcement?.lease;
   }
 
-  /** Calls `fn` whenever `state` or `announcement` has changed. Returns the unsubscribe. */
+  /**
+   * The same, once this machine knows which of its units belong here: others may run elsewhere since its last lease ended,
+   * and must not be offered again.
+   */
+  get settled(): Announcement | undefined {
+    const { announcement } = this;
+    return announcement?.lease.id === this.#settledLeaseId ? announcement : undefined;
+  }
+
+  /** For the agent, which knows that under this lease. */
+  settle(lease: Lease): void {
+    if (this.#settledLeaseId === lease.id) return;
+    this.#settledLeaseId = lease.id;
+    this.#tell();
+  }
+
+  /** Calls `fn` whenever `state`, `settled` or `announcement` has changed. Returns the unsubscribe. */
   onChange(fn: () => void): () => void {
     this.#listeners.add(fn);
     return () => this.#listeners.delete(fn);
@@ -113,6 +135,9 @@ export class Presence {
     const lease = (previous && (await cluster.resumeLease(previous))) || (await cluster.lease(ttlMs));
     this.#lease = lease;
     lease.lost.addEventListener('abort', () => this.#onLost(lease), { once: true });
+    this.#options.clock.after(SETTLE_AT_MOST_MS, () => {
+      if (this.#lease === lease) this.settle(lease);
+    });
     return lease;
   }
 
@@ -139,6 +164,10 @@ export class Presence {
 
   #become(state: PresenceState): void {
     this.#state = state;
+    this.#tell();
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) listener();
   }
 }

@@ -4,7 +4,13 @@ import { ContainerServices } from '../containers/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
-import { LocalServices, runProbe, ServicePublisher, type ServiceSource } from '../services/index.ts';
+import {
+  LocalServices,
+  type PublisherPresence,
+  runProbe,
+  ServicePublisher,
+  type ServiceSource,
+} from '../services/index.ts';
 import type { Config } from './config-schema.ts';
 import { prepareForShutdown } from './open-runtime.ts';
 
@@ -48,7 +54,7 @@ export function openServices(options: ServicesOptions): Services {
     scriptChecks: { api: config.script_checks, container: config.docker_script_checks },
     probe: runProbe,
   });
-  const publisher = new ServicePublisher({ ...options, local });
+  const publisher = new ServicePublisher({ ...options, local, presence: settledOnly(options.presence) });
   const prepare = async () => {
     const drainMs = local.leaveAll();
     // A store that does not take it holds up nothing: the machine shuts down all the same.
@@ -63,6 +69,16 @@ export function openServices(options: ServicesOptions): Services {
       await publisher.withdraw();
       await clock.sleep(drainMs);
     },
+  };
+}
+
+function settledOnly(presence: Presence): PublisherPresence {
+  return {
+    get announcement() {
+      return presence.settled;
+    },
+    onChange: (fn) => presence.onChange(fn),
+    announce: () => presence.announce(),
   };
 }
 

@@ -6,4 +6,4 @@ export { type ApiRegistration, LocalServices } from './local-services.ts';
 export { openCatalog } from './open-catalog.ts';
 export { runProbe } from './probes/index.ts';
 export type * from './registration.ts';
-export { ServicePublisher } from './service-publisher.ts';
+export { type PublisherPresence, ServicePublisher } from './service-publisher.ts';
