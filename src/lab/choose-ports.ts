@@ -91,7 +91,7 @@ export function tell(
   { before, what, io }: { readonly before: number | undefined; readonly what: string; readonly io: LabIo },
 ): void {
   if (port !== wanted) io.out(`Port ${wanted} cannot be had on this computer; ${lower(what)} on ${port} instead.\n`);
-  else if (before !== undefined && before !== port) io.out(`${what} on ${port} again, and no more on ${before}.\n`);
+  else if (before !== undefined && before !== port) io.out(`${what} on ${port} now, and no more on ${before}.\n`);
 }
 
 function lower(what: string): string {

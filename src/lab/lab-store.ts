@@ -23,7 +23,9 @@ export async function startStore(lab: string, state: LabState, io: LabIo): Promi
   // Machines that run look for it where it was.
   const isExpected = state.machines.some((machine) => machine.state === 'up');
   const chosen = await freePort([HOST], isExpected ? [before, wanted] : [wanted, before]);
-  tell(chosen, wanted, { before, what: 'The store answers', io });
+  // A new lab's state names a port at which no store has ever been.
+  const hadStore = existsSync(labPaths.store(lab));
+  tell(chosen, wanted, { before: hadStore ? before : undefined, what: 'The store answers', io });
   await startOnPort(HOST, chosen, (port) => startStoreAt(port, lab, state, io));
 }
 
