@@ -57,11 +57,14 @@ export function expectContract(open: OpenPlane): void {
       response.writeHead(status, { 'content-length': 2 }).end('no');
     });
     await route(backend);
-    for (status of [401, 413, 417]) {
-      const client = talkTo(t, port, head('POST', 'Content-Length: 10000000\r\n'));
-      await client.expect(new RegExp(`^HTTP/1\\.1 ${status} .*no$`, 's'));
-      client.socket.destroy();
-    }
+    // On a busy computer the second may pass after which a silent backend gets the body.
+    for (status of [401, 413, 417])
+      await until(`${status} comes first`, async () => {
+        const client = talkTo(t, port, head('POST', 'Content-Length: 10000000\r\n'));
+        await client.expect(/\r\n\r\nno$/);
+        client.socket.destroy();
+        return client.text().startsWith(`HTTP/1.1 ${status} `);
+      });
     assert.equal(bytes, 0);
   });
 
