@@ -6,6 +6,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
   cluster: benchCluster,
   consul: async (quick) => (await import('./consul.ts')).benchConsul(quick),
   dns: async (quick) => (await import('./dns.ts')).benchDns(quick),
+  inputs: async (quick) => (await import('./inputs.ts')).benchInputs(quick),
   machines: async (quick) => (await import('./machines.ts')).benchMachines(quick),
   ssh: async (quick) => (await import('./ssh.ts')).benchSsh(quick),
   schedule: async (quick) => (await import('./schedule.ts')).benchSchedule(quick),

@@ -31,9 +31,17 @@ const MAX_PORT_CHARS = 1 << 19;
 /** A registration has no room for more (MAX_REGISTRATION_BYTES). */
 const MAX_CHARS = 1 << 16;
 
+/** Ports that become services; of very many, those that are named at all. */
+function countPorts(container: ContainerInspect, machine: MachineFacts): number {
+  const { Config, NetworkSettings } = container;
+  const named = Object.keys({ ...Config?.ExposedPorts, ...NetworkSettings?.Ports }).length;
+  if (named > 8 * MAX_PORTS) return named;
+  return (machine.internal ? internalPortsOf(container) : portsOf(container)).length;
+}
+
 /** Why a container says too much to be read; undefined when it does not. An image may bring any number of ports and labels. */
 export function excessOf(container: ContainerInspect, machine: MachineFacts): string | undefined {
-  const ports = (machine.internal ? internalPortsOf(container) : portsOf(container)).length;
+  const ports = countPorts(container, machine);
   if (ports > MAX_PORTS) return `it has ${ports} ports, at most ${MAX_PORTS} become services: publish fewer`;
   const { chars } = new ServiceVariablesReader(container.Config ?? {});
   if (chars > MAX_CHARS) return `its SERVICE_ variables have ${chars} characters, at most ${MAX_CHARS} fit: set fewer`;

@@ -42,6 +42,8 @@ const CATCH_UP_MS = 100;
 
 /** Most placement writes in one commit: the store takes 128 operations. */
 const COMMIT_WRITES = 120;
+/** How long a step of preparation may hold the event loop, on which requests and leases wait. */
+const SLICE_MS = 10;
 
 /** Everything the leader holds; dropped as a whole when it is deposed. */
 interface Term {
@@ -205,6 +207,7 @@ export class Engine {
     // and it would place the unit a second time.
     if (term.view.snapshot.revision < term.committed) return CATCH_UP_MS;
     const startMs = clock.monotonic();
+    await this.#prepare(term.scheduler);
     this.#giveUpOnTheDead(term, beats);
     const { decisions } = term.scheduler.schedule();
     try {
@@ -219,6 +222,16 @@ export class Engine {
     }
     if (term.awaited.size === 0) return undefined;
     return Math.max(10, beats.graceEndsMs() - clock.monotonic());
+  }
+
+  async #prepare(scheduler: Scheduler): Promise<void> {
+    const { clock } = this.#options;
+    let sinceMs = clock.monotonic();
+    for (const _ of scheduler.prepare()) {
+      if (clock.monotonic() - sinceMs < SLICE_MS) continue;
+      await clock.sleep(0);
+      sinceMs = clock.monotonic();
+    }
   }
 
   #giveUpOnTheDead(term: Term, beats: Beats): void {

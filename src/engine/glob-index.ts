@@ -4,6 +4,9 @@ import type { Glob, UnitEntry } from './entries.ts';
 /** Shared by the many names which nothing matches. */
 export const NO_GLOBS: Set<Glob> = new Set();
 
+/** Names that are compared with a glob in one step: well below a millisecond. */
+const NAMES_IN_STEP = 256;
+
 /** Called when a name begins (+1) or ceases (-1) to be matched by a glob that is in use. */
 export type OnMatch = (unit: UnitEntry, glob: Glob, change: 1 | -1) => void;
 
@@ -20,10 +23,18 @@ export class GlobIndex {
   readonly #byPrefix = new Map<string, Set<Glob>>();
   /** How many globs have a prefix of this length. */
   readonly #lengths = new Map<number, number>();
+  /** Globs that are still being compared with the names that were there before them. */
+  readonly #unfinished = new Map<Glob, Iterator<void>>();
+  /** Globs that nobody has held so far. */
+  readonly #unheld = new Set<Glob>();
+  /** Globs that are forgotten but for what they match, which means nothing to anybody. */
+  readonly #released: Glob[] = [];
+  readonly #namesInStep: number;
   #nextId = 1;
 
-  constructor(onMatch: OnMatch) {
+  constructor(onMatch: OnMatch, namesInStep = NAMES_IN_STEP) {
     this.#onMatch = onMatch;
+    this.#namesInStep = namesInStep;
   }
 
   /** Many at once cost one sort. None of them may be known already. */
@@ -52,8 +63,30 @@ export class GlobIndex {
 
   /** The glob with this text, to be counted by the caller among its holders and released by it. */
   acquire(text: string): Glob {
-    const known = this.#globs.get(text);
-    if (known !== undefined) return known;
+    const glob = this.#globs.get(text) ?? this.#add(text);
+    const steps = this.#unfinished.get(glob);
+    while (steps !== undefined && !steps.next().done);
+    this.#unheld.delete(glob);
+    return glob;
+  }
+
+  /**
+   * Does the long part of acquiring a glob, in steps between which anything else may happen. `releaseUnheld` forgets it unless
+   * it has been acquired by then.
+   */
+  prepare(text: string): Iterator<void> | undefined {
+    if (this.#globs.has(text)) return this.#unfinished.get(this.#globs.get(text)!);
+    const glob = this.#add(text);
+    this.#unheld.add(glob);
+    return this.#unfinished.get(glob);
+  }
+
+  releaseUnheld(): void {
+    for (const glob of this.#unheld) this.release(glob);
+    this.#unheld.clear();
+  }
+
+  #add(text: string): Glob {
     const prefix = /^[^*?[\\]*/.exec(text)![0];
     const glob: Glob = {
       id: this.#nextId++,
@@ -68,21 +101,47 @@ export class GlobIndex {
     if (siblings) siblings.add(glob);
     else this.#byPrefix.set(prefix, new Set([glob]));
     this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1);
-    for (const unit of this.#unitsWithPrefix(prefix)) if (matchesGlob(text, unit.name)) this.#link(unit, glob);
+    this.#unfinished.set(glob, this.#compare(glob));
     return glob;
+  }
+
+  /** Names that come meanwhile are linked as they come, and those that go are passed over. */
+  *#compare(glob: Glob): Generator<void> {
+    let compared = 0;
+    for (const unit of [...this.#unitsWithPrefix(glob.prefix)]) {
+      if (++compared % this.#namesInStep === 0) yield;
+      // Released meanwhile.
+      if (this.#globs.get(glob.text) !== glob) return;
+      if (this.#units.get(unit.name) !== unit || glob.matching.has(unit)) continue;
+      if (matchesGlob(glob.text, unit.name)) this.#link(unit, glob);
+    }
+    this.#unfinished.delete(glob);
   }
 
   /** Forgets the glob when nobody holds it any more. */
   release(glob: Glob): void {
     if (glob.conflictHolders.size + glob.replaceHolders.size > 0) return;
     if (!this.#globs.delete(glob.text)) return;
+    this.#unfinished.delete(glob);
     const siblings = this.#byPrefix.get(glob.prefix)!;
     siblings.delete(glob);
     if (siblings.size === 0) this.#byPrefix.delete(glob.prefix);
     const left = this.#lengths.get(glob.prefix.length)! - 1;
     if (left === 0) this.#lengths.delete(glob.prefix.length);
     else this.#lengths.set(glob.prefix.length, left);
-    for (const unit of [...glob.matching]) this.#unlink(unit, glob);
+    if (glob.matching.size > this.#namesInStep) this.#released.push(glob);
+    else for (const unit of [...glob.matching]) this.#unlink(unit, glob);
+  }
+
+  /** Does the long part of what `release` left, in steps between which anything else may happen. */
+  *forgetReleased(): Generator<void> {
+    for (let glob = this.#released.pop(); glob; glob = this.#released.pop()) {
+      let unlinked = 0;
+      for (const unit of [...glob.matching]) {
+        if (++unlinked % this.#namesInStep === 0) yield;
+        if (glob.matching.has(unit)) this.#unlink(unit, glob);
+      }
+    }
   }
 
   #link(unit: UnitEntry, glob: Glob): void {

@@ -15,18 +15,33 @@ export function isReplaceRelated(unit: UnitEntry): boolean {
  */
 export function rivalOf(unit: UnitEntry, mustYield: Set<UnitEntry>): UnitEntry | undefined {
   if (unit.replaces.length === 0) return undefined;
-  for (const other of [...new Set(replacedBy(unit))].sort(byName)) {
-    if (other.placements.size === 0 || !replaces(other, unit)) continue;
+  for (const other of rivalsOf(unit)) {
     if (unit.placements.size === 0 || yieldsTo(unit, other)) return other;
     mustYield.add(other);
   }
   return undefined;
 }
 
-/** Units that this one replaces. */
+/** Placed units that replace this one and are replaced by it, by name. Few units replace any, and many may be replaced. */
+function rivalsOf(unit: UnitEntry): UnitEntry[] {
+  const rivals = new Set<UnitEntry>();
+  for (const glob of unit.matches) {
+    for (const other of glob.replaceHolders) {
+      if (other.placements.size > 0 && replaces(other, unit) && replaces(unit, other)) rivals.add(other);
+    }
+  }
+  return [...rivals].sort(byName);
+}
+
+/** Units that this one replaces, each once. */
 export function* replacedBy(unit: UnitEntry): Iterable<UnitEntry> {
+  const seen = new Set<UnitEntry>();
   for (const glob of unit.replaces) {
-    for (const other of glob.matching) if (replaces(unit, other)) yield other;
+    for (const other of glob.matching) {
+      if (seen.has(other) || !replaces(unit, other)) continue;
+      seen.add(other);
+      yield other;
+    }
   }
 }
 

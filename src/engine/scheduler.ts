@@ -131,6 +131,17 @@ export class Scheduler {
     this.#agenda.mark(entry, at);
   }
 
+  /**
+   * Does the long part of the next `schedule`, in steps of less than a millisecond: a unit with many globs in a large cluster
+   * would hold the event loop. It may be left out, and anything may be told to the scheduler between the steps.
+   */
+  *prepare(): Generator<void> {
+    yield* this.#world.forgetReleased();
+    // Told everything at once, there are no names yet to compare with.
+    if (this.#changedUnits.size >= this.#world.units.size) return;
+    for (const unit of [...this.#changedUnits.values()]) if (unit) yield* this.#world.prepare(unit.needs);
+  }
+
   /** Decides everything that the changes since the last call ask for. */
   schedule(): Schedule {
     this.#takeInUnits();
@@ -192,6 +203,7 @@ export class Scheduler {
     for (const name of changed.keys()) this.#world.entry(name);
     this.#world.indexNames();
     for (const [name, unit] of changed) this.#takeInUnit(this.#world.entry(name), unit);
+    this.#world.releaseUnheld();
     // A unit that waits among others of its class is no longer like them when a glob has begun to match it.
     for (const unit of this.#world.rematched) if (this.#waiting.has(unit)) this.#agenda.mark(unit);
     this.#world.rematched.clear();

@@ -72,6 +72,7 @@ export class TestCluster implements ScheduleView {
 
   /** Schedules and commits everything. */
   run(): Schedule {
+    for (const _ of this.scheduler.prepare());
     const result = this.scheduler.schedule();
     for (const decision of result.decisions) this.commit(decision);
     return result;

@@ -103,6 +103,24 @@ export class World {
     for (const glob of before) this.#globs.release(glob);
   }
 
+  /** The long part of `setUnit`, in steps; see GlobIndex. */
+  *prepare({ conflicts, replaces }: Needs): Generator<void> {
+    for (const text of [...conflicts, ...replaces]) {
+      const steps = this.#globs.prepare(text);
+      while (steps !== undefined && !steps.next().done) yield;
+    }
+  }
+
+  /** The long part of what `setUnit` and `forget` left, in steps. */
+  forgetReleased(): Generator<void> {
+    return this.#globs.forgetReleased();
+  }
+
+  /** Forgets what was prepared and not needed in the end. */
+  releaseUnheld(): void {
+    this.#globs.releaseUnheld();
+  }
+
   /** Units that name this one in MachineOf=. */
   followers(name: string): ReadonlySet<UnitEntry> {
     return this.#followers.get(name) ?? NO_UNITS;

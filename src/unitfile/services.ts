@@ -193,12 +193,11 @@ class ServicesReader {
   }
 
   #isTooLong(draft: Draft, name: string, value: string, line: number): boolean {
+    if (draft.chars > MAX_SERVICE_CHARS) return true;
     const chars = expandedChars(this.#name, value);
-    const known = draft.chars > MAX_SERVICE_CHARS;
     draft.chars += chars;
     if (chars <= MAX_VALUE_CHARS && draft.chars <= MAX_SERVICE_CHARS) return false;
     draft.broken = true;
-    if (known) return true;
     const what =
       chars > MAX_VALUE_CHARS
         ? `${name}= is longer than ${MAX_VALUE_CHARS}`
