@@ -4,13 +4,15 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { environmentOf } from '../../../src/runtime/supervisor/engine/unit-environment.ts';
 import { newMemory } from '../../../src/runtime/supervisor/engine/unit-memory.ts';
 import { expandArgv, readUnit } from '../../../src/runtime/supervisor/spec/index.ts';
 import { DIRECTORY, REPORT, type UnitCase, unitCases } from './unit-cases.ts';
 
 const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
-const FACTS = { machineId: 'm', bootId, hostname: 'h', runtimeDirectory: '/run' };
+const machineId = readFileSync('/etc/machine-id', 'utf8').trim();
+const FACTS = { machineId, bootId, hostname: hostname(), runtimeDirectory: '/run' };
 const BATCH = 200;
 /** What systemd sets for its own purposes, or what differs from run to run. */
 const NOT_COMPARED = /^(?:INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|LANG|PATH|PWD)=/;
