@@ -131,6 +131,8 @@ test('a check that was registered while script_checks=true is refused once that 
     port: 1,
     tags: [],
     meta: {},
+    weights: { passing: 1, warning: 1 },
+    enableTagOverride: false,
     routes: [],
     source: 'api',
     checks: [check],
