@@ -10,6 +10,8 @@ export interface ChildStore {
   readonly endpoint: string;
   readonly port: number;
   readonly pid: number;
+  /** All that it has logged so far. */
+  said(): string;
   kill(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export async function tryStartChild(directory: string, port = 0, limits = ''): P
     endpoint,
     port: Number(new URL(endpoint).port),
     pid: child.pid!,
+    said: () => stderr,
     kill: (signal = 'SIGKILL') => kill(child, exited, signal),
   };
 }

@@ -8,28 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { METHODS } from '../../src/store/proto/index.ts';
 import { type ChildStore, startChild } from '../contract/store-child.ts';
 import { connectTo } from '../contract/store-servers.ts';
-
-/** Types and flags of RFC 9113, section 6. */
-const TYPE = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6 } as const;
-const END_STREAM = 1;
-const END_HEADERS = 4;
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-
-function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** HPACK's plainest form (RFC 7541, section 6.2.2): every field as a literal that is not remembered. */
-function headers(method: string): Buffer {
-  const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
-  const fields = { ':method': 'POST', ':scheme': 'http', ':path': method, ':authority': 'x', te: 'trailers' };
-  return Buffer.concat(Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
-}
+import { END_HEADERS, END_STREAM, frame, headers, PREFACE, TYPE } from './http2-frames.ts';
 
 function reset(stream: number, code: number): Buffer {
   const payload = Buffer.alloc(4);
