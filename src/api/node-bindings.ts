@@ -8,6 +8,8 @@ export function endWithClient(c: Context): void {
   const { incoming, outgoing } = bindingsOf(c);
   if (!incoming || !outgoing) return;
   const { socket } = incoming;
+  // A body that nobody reads stops the socket, and its end is not seen then.
+  incoming.resume();
   const end = () => socket.destroy();
   if (socket.readableEnded) end();
   socket.once('end', end);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { SseReader } from '../../src/api/sse-reader.ts';
 import { ask, joinMachine, open, openTestApi, place, SELF, type TestApi } from '../../src/api/test-api.ts';
@@ -129,4 +130,20 @@ test('clients that ask for the past and do not read it get a bounded part of it,
     assert.equal(id, undefined, 'before it is ready nothing has an id');
   first.close();
   reader.close();
+});
+
+test('an event stream ends with its client, also behind a body that nobody asked for', {
+  timeout: 25_000,
+}, async (t) => {
+  const api = await openTestApi();
+  t.after(() => api.close());
+  // Within less than the 30 s after which the server ends any request that has not arrived.
+  const body = Buffer.alloc(2 << 20);
+  const head = `GET /fleet/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  socket.on('error', () => {}).resume();
+  socket.end(Buffer.concat([Buffer.from(head), body]));
+  await new Promise((resolve) => void socket.once('close', resolve));
+  await until('it is forgotten', async () => (await metric(api, 'fleet_api_event_streams')) === 0);
 });
