@@ -7,10 +7,18 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FlotillaError, makePrivateDirectory, makePrivateFile, messageOf, syncDirectory } from '../../lib/index.ts';
+import {
+  FlotillaError,
+  makePrivateDirectory,
+  makePrivateFile,
+  messageOf,
+  syncDirectory,
+  systemReason,
+} from '../../lib/index.ts';
 import { findDamage } from './data-file-check.ts';
 import { Database } from './database.ts';
 import { lockFile } from './process-lock.ts';
@@ -65,11 +73,12 @@ function openDatabase(directory: string): Database {
   }
   const path = join(directory, DATA_FILE);
   if (!existsSync(path)) throw damaged(directory, `its data file ${DATA_FILE} is missing`);
+  if (!statSync(path).isFile()) throw damaged(directory, `its data file ${DATA_FILE} is no file`);
   const damage = findDamage(path);
   if (damage !== undefined) throw damaged(directory, `its data file ${DATA_FILE} ${damage}`);
   try {
     // Readers and locks of a process that is gone; no other process is here.
-    rmSync(`${path}-lock`, { force: true });
+    rmSync(`${path}-lock`, { recursive: true, force: true });
     return new Database(path);
   } catch (error) {
     throw damaged(directory, `its data file ${DATA_FILE} cannot be opened (${messageOf(error)})`, error);
@@ -103,7 +112,7 @@ function readFormat(directory: string): number | undefined {
     text = readFileSync(join(directory, FORMAT_FILE), 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw damaged(directory, `its file ${FORMAT_FILE} cannot be read (${systemReason(error)})`, error);
   }
   const [word, version] = text.trim().split(' ');
   if (word !== FORMAT_WORD || !/^\d+$/.test(version ?? ''))

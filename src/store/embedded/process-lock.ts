@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { FlotillaError, isZombie, readStat } from '../../lib/index.ts';
 
 /** Who holds a lock: a process of this boot of the computer. */
@@ -10,7 +10,7 @@ interface Owner {
 
 /**
  * Takes the lock file for this process; the result gives it back. A lock whose process is gone is taken over. Throws
- * FlotillaError `conflict` that names the process which holds it.
+ * FlotillaError `conflict` that names the process which holds it, `damaged` where something else than a file is there.
  */
 export function lockFile(path: string, what: string): () => void {
   const own: Owner = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '', bootId: bootId() };
@@ -18,6 +18,7 @@ export function lockFile(path: string, what: string): () => void {
   writeFileSync(temporary, JSON.stringify(own));
   try {
     while (!link(temporary, path)) {
+      assertFile(path);
       const owner = readOwner(path);
       if (owner && isAlive(owner)) {
         throw new FlotillaError('conflict', `${what} is in use by process ${owner.pid}; stop that process first`, {
@@ -33,6 +34,12 @@ export function lockFile(path: string, what: string): () => void {
     const owner = readOwner(path);
     if (owner && sameOwner(owner, own)) rmSync(path, { force: true });
   };
+}
+
+/** A link that leads nowhere looks like no lock, and cannot be replaced by one. */
+function assertFile(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== false) return;
+  throw new FlotillaError('damaged', `${path} is no file, so nobody can hold it as a lock: remove it`);
 }
 
 function link(from: string, to: string): boolean {
@@ -61,15 +68,18 @@ function removeStale(path: string, stale: Owner): void {
 
 function readOwner(path: string): Owner | undefined {
   try {
-    const owner = JSON.parse(readFileSync(path, 'utf8')) as Partial<Owner>;
+    const owner = JSON.parse(readFileSync(path, 'utf8')) as Partial<Owner> | null;
+    if (owner === null) return NOBODY;
     return { pid: Number(owner.pid), startTime: String(owner.startTime), bootId: String(owner.bootId) };
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     // A lock that a power cut left empty belongs to nobody.
-    if (error instanceof SyntaxError) return { pid: 0, startTime: '', bootId: '' };
+    if (error instanceof SyntaxError) return NOBODY;
     throw error;
   }
 }
+
+const NOBODY: Owner = { pid: 0, startTime: '', bootId: '' };
 
 function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && startTimeOf(owner.pid) === owner.startTime;
