@@ -15,13 +15,17 @@ export class NginxPlane implements DataPlane {
   readonly #directory: string;
   #child: ChildProcess | undefined;
 
-  private constructor(directory: string, port: number) {
+  readonly #settings: string;
+
+  private constructor(directory: string, port: number, settings: string) {
     this.#directory = directory;
+    this.#settings = settings;
     this.port = port;
   }
 
-  static async open(t: TestContext, table: RouteTable = NO_ROUTES): Promise<NginxPlane> {
-    const plane = new NginxPlane(temporary(t), await closedPort());
+  /** `settings`: what else stands in nginx.conf, for all servers. */
+  static async open(t: TestContext, table: RouteTable = NO_ROUTES, settings = ''): Promise<NginxPlane> {
+    const plane = new NginxPlane(temporary(t), await closedPort(), settings);
     t.after(() => plane.close());
     await plane.use(table);
     return plane;
@@ -60,7 +64,7 @@ export class NginxPlane implements DataPlane {
     writeFileSync(
       path.join(directory, 'nginx.conf'),
       `daemon off; worker_processes 1; pid ${directory}/pid; error_log ${directory}/error.log;
-events {} http { access_log off; ${places.join(' ')} underscores_in_headers on; include ${directory}/routes.conf; }`,
+events {} http { access_log off; ${places.join(' ')} underscores_in_headers on; ${this.#settings} include ${directory}/routes.conf; }`,
     );
   }
 

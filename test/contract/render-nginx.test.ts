@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { type Backend, type RouteTable, renderNginx } from '../../src/router/index.ts';
 import { nginxContract } from './data-plane-contract.ts';
-import { ask, backendAt, type OpenPlane, startBackend } from './data-plane-harness.ts';
+import { ask, backendAt, converse, type OpenPlane, startBackend, upgrade } from './data-plane-harness.ts';
 import { NginxPlane, noNginx } from './nginx.ts';
 
 /** Paths that mean something else to nginx unless they are quoted. */
@@ -110,6 +113,20 @@ describe('nginx with the rendered routes', { skip: noNginx }, () => {
     for (let count = 0; count < 4; count++) assert.equal((await ask(port)).body, 'a');
     assert.equal((await ask(port, { headers: { host: 'only.x' } })).status, 503);
     assert.equal(renderNginx(table).match(/^# {1,4}.*nowhere\.invalid:80 is left out/gm)?.length, 2);
+  });
+
+  test('a silent WebSocket outlives the time in which a response must begin', async (t) => {
+    const { backend, server } = await startBackend(t, 'a', () => {});
+    server.on('upgrade', (_: IncomingMessage, socket: Socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi');
+      socket.on('error', () => {}).pipe(socket);
+    });
+    const { port } = await NginxPlane.open(t, tableOf(['web.*/', backend]), 'proxy_read_timeout 1s;');
+    const socket = await converse(t, port, upgrade('GET'), /hi$/);
+    const closed = once(socket, 'close').then(() => ['closed']);
+    for (let count = 0; count < 2; count++) assert.equal((await ask(port)).status, 504);
+    socket.write('ping');
+    assert.deepEqual(await Promise.race([once(socket, 'data'), closed]), ['ping']);
   });
 
   test('a redirection, and headers by which a backend commands nginx, change nothing', async (t) => {
