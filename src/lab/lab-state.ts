@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { FlotillaError, messageOf, systemReason } from '../lib/index.ts';
 import { LAB_NAMES, labPaths } from './lab-directory.ts';
 import { bootId, isAlive, type ProcessIdentity } from './process-identity.ts';
-import { keptStore } from './store-keeper.ts';
+import { runningStore } from './store-keeper.ts';
 
 /** `dead`: without power. `daemon-dead`: fleetd does not run, the machine's units may. */
 export type MachineState = 'up' | 'daemon-dead' | 'dead';
@@ -73,7 +73,7 @@ export function readLab(lab: string): LabState | undefined {
   }
   const state = parseState(text, file);
   if (state.bootId !== bootId()) forgetProcesses(state);
-  if (!isAlive(state.store)) Object.assign(state.store, keptStore(lab, state.store.keeper));
+  if (!isAlive(state.store)) Object.assign(state.store, runningStore(lab));
   for (const machine of state.machines) machine.state = actualState(machine);
   return state;
 }

@@ -7,7 +7,7 @@ import type { LabIo } from './lab-io.ts';
 import { type LabState, WIPE_HINT, writeLab } from './lab-state.ts';
 import { freePort, startOnPort } from './ports.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
-import { KEEPER, keptStore, killKept } from './store-keeper.ts';
+import { KEEPER, killKept, runningStore } from './store-keeper.ts';
 
 const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 20_000;
@@ -15,9 +15,9 @@ const STOP_TIMEOUT_MS = 10_000;
 
 /** Starts the lab's store, at the endpoint recorded in the state unless that is taken; resolves once it serves. */
 export async function startStore(lab: string, state: LabState, io: LabIo): Promise<void> {
-  if (isAlive(state.store)) return;
-  // One whose store does not come up is no help.
-  await killStore(state);
+  if (isKept(state)) return;
+  // A keeper whose store does not come up is no help, nor is a store that nobody would start again.
+  await stopStore(state);
   const before = Number(new URL(state.store.endpoint).port);
   const wanted = storePort(state);
   // Machines that run look for it where it was.
@@ -44,11 +44,16 @@ async function startStoreAt(port: number, lab: string, state: LabState, io: LabI
   writeLab(lab, state);
   const failure = await waitUntilReady(ready, daemon, START_TIMEOUT_MS);
   if (failure === undefined) {
-    Object.assign(state.store, keptStore(lab, keeper));
+    Object.assign(state.store, runningStore(lab));
     return writeLab(lab, state);
   }
   await killStore(state);
   throw new FlotillaError('unavailable', `the store ${failure}; the end of ${log}:\n${lastLines(log)}`);
+}
+
+/** The store runs, and is started again should it end. */
+export function isKept({ store }: LabState): boolean {
+  return isAlive(store) && isAlive(store.keeper);
 }
 
 /** Machines start after the store: where they have left something, an empty store is not a new one. */

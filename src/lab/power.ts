@@ -4,9 +4,9 @@ import { commandName } from './command-name.ts';
 import type { LabIo } from './lab-io.ts';
 import { cutPower, killDaemon, startMachine } from './lab-machine.ts';
 import { type LabMachine, type LabState, writeLab } from './lab-state.ts';
-import { killStore, startStore } from './lab-store.ts';
+import { isKept, killStore, startStore } from './lab-store.ts';
 import { startOnPort, whileChoosingPorts } from './ports.ts';
-import { isAlive, signalProcess } from './process-identity.ts';
+import { signalProcess } from './process-identity.ts';
 
 /** The machines that are meant, each by its number, its name (m1), its address or the beginning of its id. */
 export function pickMachines(state: LabState, names: readonly string[]): LabMachine[] {
@@ -68,7 +68,7 @@ export async function powerOn(
   delete state.stopped;
   return await whileChoosingPorts(async () => {
     await choosePorts(state, off, io);
-    if (!isAlive(state.store)) {
+    if (!isKept(state)) {
       io.out('Starting the store…\n');
       await startStore(lab, state, io);
     }

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { readStat } from '../lib/index.ts';
 import { labPaths } from './lab-directory.ts';
-import { allProcesses, identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
+import {
+  allProcesses,
+  argumentsOf,
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  signalProcess,
+} from './process-identity.ts';
 
 /**
  * Runs the store for as long as the lab runs, and again when it ends by itself, later each time it does so soon: for `sh -c`,
@@ -40,12 +46,12 @@ export function countRestarts(lab: string): number {
   }
 }
 
-/** The store that its keeper runs at the moment and that serves; undefined while there is none. */
-export function keptStore(lab: string, keeper: ProcessIdentity | undefined): ProcessIdentity | undefined {
-  if (!isAlive(keeper)) return undefined;
+/** The store of a lab that serves at the moment, be it that its keeper is gone; undefined while there is none. */
+export function runningStore(lab: string): ProcessIdentity | undefined {
+  const ready = labPaths.storeReady(lab);
   try {
-    const { pid } = JSON.parse(readFileSync(labPaths.storeReady(lab), 'utf8')) as { pid: number };
-    return readStat(pid)?.ppid === keeper!.pid ? identify(pid) : undefined;
+    const { pid } = JSON.parse(readFileSync(ready, 'utf8')) as { pid: number };
+    return argumentsOf(pid).includes(ready) ? identify(pid) : undefined;
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { systemClock as clock, createLog } from '../../lib/index.ts';
+import { systemClock as clock, createLog, systemRandom as random } from '../../lib/index.ts';
 import { NotifySockets } from './notify-sockets.ts';
 
 test('a socket that cannot be had is refused, and the others do not wait for it', { timeout: 20_000 }, async (t) => {
@@ -11,7 +11,7 @@ test('a socket that cannot be had is refused, and the others do not wait for it'
   const lines: string[] = [];
   const sockets = new NotifySockets({
     directory,
-    clock,
+    ...{ clock, random },
     log: createLog((line) => lines.push(line)),
     receive: () => {},
   });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock, Log } from '../../lib/index.ts';
+import { type Clock, type Log, messageOf, type Random, Restarts } from '../../lib/index.ts';
 import { findExecutable } from './process/index.ts';
 
 export type NotifyFields = ReadonlyMap<string, string>;
@@ -10,6 +10,7 @@ export type NotifyFields = ReadonlyMap<string, string>;
 export interface NotifySocketsOptions {
   readonly directory: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly receive: (unit: string, fields: NotifyFields) => void;
 }
@@ -18,8 +19,6 @@ export interface NotifySocketsOptions {
 const MAX_SOCKET_PATH = 107;
 /** A receiver that does not bind a socket within this time is of no use to the unit. */
 const BIND_TIMEOUT_MS = 5000;
-/** A receiver that ends is started again after this: whatever ended it may end the next one, too. */
-const RESTART_MS = 500;
 
 /**
  * Datagram sockets for Type=notify, which Node cannot open. One small perl process listens on all of them and hands
@@ -32,7 +31,7 @@ const RESTART_MS = 500;
 export class NotifySockets {
   readonly #directory: string;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #restarts: Restarts;
   readonly #receive: (unit: string, fields: NotifyFields) => void;
   /** Socket → unit. */
   readonly #units = new Map<string, string>();
@@ -43,7 +42,7 @@ export class NotifySockets {
   constructor(options: NotifySocketsOptions) {
     this.#directory = options.directory;
     this.#clock = options.clock;
-    this.#log = options.log;
+    this.#restarts = new Restarts({ ...options, what: 'sd_notify receiver' });
     this.#receive = options.receive;
   }
 
@@ -95,16 +94,16 @@ export class NotifySockets {
     // Without a process there may be no pipes to it.
     receiver.stdout?.setEncoding('latin1').on('data', (text: string) => this.#readLines(text));
     receiver.stdin?.on('error', () => {});
-    receiver.once('error', () => this.#ended(receiver));
-    receiver.once('exit', () => this.#ended(receiver));
+    receiver.once('error', (error) => this.#ended(receiver, messageOf(error)));
+    receiver.once('exit', (status, signal) => this.#ended(receiver, signal ?? `exit status ${status}`));
     receiver.unref();
+    this.#restarts.serves();
     return receiver;
   }
 
-  #ended(receiver: ChildProcess): void {
+  #ended(receiver: ChildProcess, how: string): void {
     if (this.#receiver !== receiver) return;
-    this.#log.warn('The receiver of sd_notify messages ended and is started again');
-    this.#clock.after(RESTART_MS, () => {
+    this.#clock.after(this.#restarts.ended(how), () => {
       if (this.#receiver !== receiver) return;
       this.#rest = '';
       this.#receiver = this.#start();
@@ -136,9 +135,10 @@ export class NotifySockets {
 
 /**
  * Reads `+ ADDRESS` and `- ADDRESS`; writes `bound ADDRESS`, or `failed ADDRESS REASON` with the reason in hexadecimal
- * digits, and `message ADDRESS HEX`. Ends with its input.
+ * digits, and `message ADDRESS HEX`. Ends with its input, and at no signal that is meant for another process of fleetd's.
  */
 const RECEIVER = String.raw`
+BEGIN { $0 = 'fleetd-notify'; $SIG{$_} = 'IGNORE' for qw(HUP INT TERM USR1 USR2 ALRM PIPE) }
 use strict; use Socket; $| = 1;
 my (%socket, $in); my $watch = ''; vec($watch, 0, 1) = 1;
 while (1) {

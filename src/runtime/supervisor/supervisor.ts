@@ -82,8 +82,7 @@ export class Supervisor implements UnitHost {
     });
     this.#notify = new NotifySockets({
       directory: directory.notifySockets,
-      clock,
-      log,
+      ...{ clock, random, log },
       receive: (unit, fields) => this.units.get(unit)?.notify(fields),
     });
     this.fifos = new Fifos(directory.fifos, this.#usedFifos());
