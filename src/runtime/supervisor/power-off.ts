@@ -40,11 +40,12 @@ export async function powerOff(options: PowerOffOptions): Promise<void> {
     const left = killAll(directory, cgroup, tracked);
     // Who has the lock knows that no supervisor lives, not even one that had only just begun to.
     const lock = left === 0 ? await takeLock(directory, random) : undefined;
-    if (lock !== undefined) {
-      directory.forgetRun();
-      lock.close();
-      break;
-    }
+    // A process that was being spawned has the supervisor's lock until it runs its program, and only then bears the marks by
+    // which it is found: so look once more with the lock in hand.
+    const late = lock === undefined ? 0 : killAll(directory, cgroup, tracked);
+    if (lock !== undefined && late === 0) directory.forgetRun();
+    lock?.close();
+    if (lock !== undefined && late === 0) break;
     if (clock.monotonic() > deadline) {
       throw new FlotillaError(
         'timeout',
