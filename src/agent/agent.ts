@@ -67,7 +67,7 @@ export class Agent {
     this.#options = options;
     const { cluster, presence, runtime, signal } = options;
     this.#draining = new DrainingUnits(options.draining, options.log);
-    this.#onceRuns = new OnceRuns(cluster, options.log);
+    this.#onceRuns = new OnceRuns(options);
     this.#secondCopies = new SecondCopies(presence.inheritedLeaseId);
     this.#statuses = new LeasedRecords({
       read: (announcement) => this.#readStatuses(announcement),

@@ -1,21 +1,32 @@
 import type { Announcement, Cluster } from '../cluster/index.ts';
-import { type Log, messageOf } from '../lib/index.ts';
+import { type Clock, type Log, messageOf, RepeatedFailure } from '../lib/index.ts';
 import type { Placement } from '../model/index.ts';
 import type { LoadedUnit } from '../runtime/index.ts';
 
 type Placements = ReadonlyMap<string, Placement>;
 
+export interface OnceRunsOptions {
+  readonly cluster: Pick<Cluster, 'ranOnce' | 'recordRun'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /** Units with RunOnce=true: whether they may be started, and the record that they need not be started again. */
 export class OnceRuns {
-  readonly #cluster: Cluster;
+  readonly #cluster: OnceRunsOptions['cluster'];
   readonly #log: Log;
+  readonly #unread: RepeatedFailure;
+  readonly #unwritten: RepeatedFailure;
   /** The revision of the record by which a unit was started; unknown of what an earlier fleetd started. */
   readonly #revisions = new Map<string, number>();
-  #problem: string | undefined;
 
-  constructor(cluster: Cluster, log: Log) {
+  constructor({ cluster, clock, log }: OnceRunsOptions) {
     this.#cluster = cluster;
     this.#log = log;
+    const unread = 'Cannot read whether units with RunOnce=true have run, they wait';
+    this.#unread = new RepeatedFailure({ clock, log, sentence: unread, over: 'Runs of such units can be read again' });
+    const unwritten = 'Cannot write down that a unit with RunOnce=true has run, trying again';
+    this.#unwritten = new RepeatedFailure({ clock, log, sentence: unwritten, over: 'Runs are written down again' });
   }
 
   /** True when some unit placed here is still to run: how it ends must be heard of at once. */
@@ -36,17 +47,18 @@ export class OnceRuns {
     if (due.length === 0) return new Set();
     try {
       const runs = await this.#cluster.ranOnce(due);
+      this.#unread.succeeded();
       for (const [name, { revision }] of runs) this.#revisions.set(name, revision);
       return new Set([...runs].flatMap(([name, { ran }]) => (ran ? [name] : [])));
     } catch (error) {
-      this.#tell('Whether units with RunOnce=true have run cannot be read', error);
+      this.#unread.failed(messageOf(error));
       return new Set(due.map(({ name }) => name));
     }
   }
 
   /**
-   * Writes down which units have ended with success. Returns those to be started again, since their users have asked for
-   * that after they were started; undefined when all must be tried again.
+   * Writes down which units have ended with success. Returns the units to start again, whose users have asked for that since
+   * the last start; undefined when the store did not respond: call again.
    */
   async record(
     announcement: Announcement,
@@ -62,20 +74,14 @@ export class OnceRuns {
         // To start what is active (RemainAfterExit=) does nothing in systemd either.
         const revision = state.active === 'active' ? undefined : this.#revisions.get(name);
         const answer = await this.#cluster.recordRun(announcement, { name, hash, revision });
+        this.#unwritten.succeeded();
         if (answer === 'outdated') again.push(name);
-        else this.#log.info('Unit has run once', { unit: name });
+        if (answer === 'done') this.#log.info('Unit has run once', { unit: name });
       }
-      this.#problem = undefined;
       return again;
     } catch (error) {
-      this.#tell('That units have run once is not written down', error);
+      this.#unwritten.failed(messageOf(error));
       return undefined;
     }
-  }
-
-  #tell(sentence: string, error: unknown): void {
-    const problem = `${sentence}: ${messageOf(error)}`;
-    if (this.#problem !== problem) this.#log.warn(sentence, { error: messageOf(error) });
-    this.#problem = problem;
   }
 }

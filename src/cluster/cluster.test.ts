@@ -191,7 +191,7 @@ test('a run that counts once is written down by the machine on which the unit is
   const ran = async () => (await view.sync()).units.get('a.service')?.ran?.machine;
   const once = unit('a.service', { needs: { ...NO_NEEDS, runOnce: true } });
   await cluster.putUnit(once, 'text', undefined);
-  await cluster.recordRun(announcement, once);
+  assert.equal(await cluster.recordRun(announcement, once), 'unwanted');
   assert.equal(await ran(), undefined, 'it is not placed there');
   const put = { machine: 'm1', unit: 'a.service', hash: 'h1', desired: 'launched', reason: 'r', once: 'due' } as const;
   await (await cluster.campaign('m1', lease))!.place([{ put }]);
@@ -200,6 +200,7 @@ test('a run that counts once is written down by the machine on which the unit is
   assert.equal(await ran(), undefined);
   assert.equal(await cluster.recordRun(announcement, { ...once, revision }), 'done');
   assert.equal(await ran(), 'm1');
+  assert.equal(await cluster.recordRun(announcement, once), 'unwanted', 'it is written down already');
   assert.equal((await cluster.ranOnce([once])).get('a.service')!.ran, true);
   assert.equal((await cluster.ranOnce([{ ...once, hash: 'h2' }])).get('a.service')!.ran, false);
   await cluster.setDesired('a.service', 'launched');

@@ -86,14 +86,15 @@ export interface Cluster {
   /** Of these units, by name: whether this file has ended with success once (RunOnce=true), and the record's revision. */
   ranOnce(units: readonly { readonly name: string; readonly hash: string }[]): Promise<ReadonlyMap<string, OnceRun>>;
   /**
-   * Writes down that the unit, which is placed on the announced machine, has ended with success there. Does nothing when it
-   * is no longer that file, wanted launched and placed there. `outdated`: its record is no longer that of `revision`, by
-   * which it was started, so its user has asked for it again. Rejects with `conflict` when the announcement no longer stands.
+   * Writes down that the unit, which is placed on the announced machine, has ended with success there. `unwanted`: nothing is
+   * written, since it is no longer that file, wanted launched, yet to run, and placed there. `outdated`: its record is no
+   * longer that of `revision`, by which it was started, so its user has asked for it again. Rejects with `conflict` when the
+   * announcement no longer stands.
    */
   recordRun(
     announcement: Announcement,
     run: { readonly name: string; readonly hash: string; readonly revision?: number | undefined },
-  ): Promise<'done' | 'outdated'>;
+  ): Promise<RunRecord>;
   /** The same of its service instances, by their ids. */
   instancesOf(announcement: Announcement): Promise<Published<ServiceInstance>>;
   putInstances(announcement: Announcement, changes: ReadonlyMap<string, ServiceInstance | undefined>): Promise<void>;
@@ -144,6 +145,9 @@ export interface OnceRun {
   readonly ran: boolean;
   readonly revision: number;
 }
+
+/** See Cluster.recordRun. */
+export type RunRecord = 'done' | 'unwanted' | 'outdated';
 
 /** A machine's presence from one announcement to the next. */
 export interface Announcement {

@@ -1,6 +1,6 @@
 import { FlotillaError } from '../lib/index.ts';
 import type { Unit } from '../model/index.ts';
-import type { Announcement, OnceRun } from './cluster.ts';
+import type { Announcement, OnceRun, RunRecord } from './cluster.ts';
 import { decodePlacement, decodeUnit, encodeUnit } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
 
@@ -27,7 +27,7 @@ export async function recordRun(
   records: Records,
   announcement: Announcement,
   file: UnitFile & { readonly revision?: number | undefined },
-): Promise<'done' | 'outdated'> {
+): Promise<RunRecord> {
   const { store, keys } = records;
   const { machine, fence } = announcement;
   const key = keys.unit(file.name);
@@ -36,7 +36,7 @@ export async function recordRun(
     const [entry, placement] = await Promise.all([store.get(key), store.get(placementKey)]);
     const unit = entry && decodeUnit(file.name, entry.value);
     const placed = placement && decodePlacement(machine, file.name, placement.value);
-    if (!unit || !placed || !isDue(unit, file) || placed.hash !== file.hash) return 'done';
+    if (!unit || !placed || !isDue(unit, file) || placed.hash !== file.hash) return 'unwanted';
     if (file.revision !== undefined && entry.modRevision !== file.revision) return 'outdated';
     const ran = { machine, atMs: Math.round(records.clock.now()) };
     const { ok } = await store.commit(
