@@ -59,7 +59,8 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const { env, pid, self, log, notifier, leaving } = options;
   let { config } = options;
   const id = machineId(config);
-  const state = new StateDirectory(config.state_directory);
+  const state = new StateDirectory(config.state_directory, log);
+  const token = state.token(random);
   const stopping = new AbortController();
   const { signal } = stopping;
   const listeners = listenersOf({ configured: config.listen, env, pid });
@@ -93,7 +94,7 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
   const endpoint = (address: string) => tcpEndpoint(server.addresses, address);
   const machine = () => describeMachine({ config, id, version: VERSION, endpoint });
   const common = { ...parts, ttlMs, machine: id };
-  presence = new Presence({ ...common, machine, token: state.token(random), memory: state.leaseMemory(bootId()) });
+  presence = new Presence({ ...common, machine, token, memory: state.leaseMemory(bootId()) });
   const reconcileIntervalMs = config.engine_reconcile_interval * 1000;
   const rarely = lookUpRarely(machine, clock);
   const services = openServices({ ...parts, runtime, presence, machine: rarely, file: state.servicesFile, config });

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { systemClock as clock, systemRandom as random, uptimeMs } from '../lib/index.ts';
+import { systemClock as clock, createLog, systemRandom as random, silentLog, uptimeMs } from '../lib/index.ts';
 import { StateDirectory } from './state-directory.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-state-'));
 after(() => rmSync(directory, { recursive: true }));
-const state = new StateDirectory(directory);
+const state = new StateDirectory(directory, silentLog);
 const nowMs = clock.monotonic();
 const promise = { units: ['a.service', 'b@1.socket'], stopAtMs: nowMs + 4000, endMs: nowMs + 6000 };
 
@@ -55,14 +55,14 @@ describe('on a disk that is full', { skip: process.getuid!() !== 0 && 'needs roo
   const many = Array.from({ length: 500 }, (_, index) => `many-${index}.service`);
 
   test('the first promise is refused, every time, and nothing of it is there', () => {
-    const memory = new StateDirectory(full).promiseMemory('boot-1', clock);
+    const memory = new StateDirectory(full, silentLog).promiseMemory('boot-1', clock);
     fill();
     for (let round = 0; round < 3; round++) assert.throws(() => memory.save(promise), /ENOSPC/);
     assert.equal(memory.load(), undefined);
   });
 
   test('a promise is renewed in its place; one that is too long for that leaves the one before it whole', () => {
-    const memory = new StateDirectory(full).promiseMemory('boot-1', clock);
+    const memory = new StateDirectory(full, silentLog).promiseMemory('boot-1', clock);
     rmSync(path.join(full, 'filler'));
     memory.save(promise);
     fill();
@@ -84,8 +84,51 @@ test('a promise that is withdrawn is gone', () => {
 test('the token is made once; where it cannot be written, that is said of the setting', () => {
   const token = state.token(random);
   assert.match(token, /^[0-9a-f]{32}$/);
-  assert.equal(new StateDirectory(directory).token(random), token);
-  const other = new StateDirectory(path.join(directory, 'other'));
+  assert.equal(new StateDirectory(directory, silentLog).token(random), token);
+  const other = new StateDirectory(path.join(directory, 'other'), silentLog);
   mkdirSync(path.join(other.path, 'token.new'));
   assert.throws(() => other.token(random), { code: 'usage', message: /cannot write to state_directory .*other/ });
+});
+
+test('a damaged token is replaced with a line in the log; one that cannot be read is left alone', () => {
+  const lines: string[] = [];
+  const damaged = new StateDirectory(
+    path.join(directory, 'damaged'),
+    createLog((line) => lines.push(line)),
+  );
+  const file = path.join(damaged.path, 'token');
+  const token = damaged.token(random);
+  assert.deepEqual(lines, []);
+  for (const left of ['', token.slice(1), '\0'.repeat(32)]) {
+    writeFileSync(file, left);
+    assert.match(damaged.token(random), /^[0-9a-f]{32}$/);
+    assert.match(lines.splice(0).join(), new RegExp(`^WARN Token replaced, it was damaged: .* file=${file}$`));
+  }
+  rmSync(file);
+  mkdirSync(file);
+  assert.throws(() => damaged.token(random), {
+    code: 'usage',
+    message: new RegExp(`^cannot read ${file}: .*; .*remove`),
+  });
+  assert.deepEqual(readdirSync(damaged.path), ['token']);
+});
+
+test('a promise that is not whole is none, and the log says so', () => {
+  const lines: string[] = [];
+  const torn = new StateDirectory(
+    path.join(directory, 'torn'),
+    createLog((line) => lines.push(line)),
+  );
+  const file = path.join(torn.path, 'stop-promise');
+  const memory = torn.promiseMemory('boot-1', clock);
+  memory.save(promise);
+  const whole = readFileSync(file, 'utf8');
+  for (const left of ['', 'boot-1', 'boot-1 x y z a.service\n', whole.slice(0, -1), whole.slice(0, -9)]) {
+    writeFileSync(file, left);
+    assert.equal(memory.load(), undefined, left);
+    assert.match(lines.splice(0).join(), new RegExp(`^WARN Promise to stop units lost: .* file=${file} `));
+  }
+  rmSync(file);
+  assert.equal(memory.load(), undefined);
+  assert.deepEqual(lines, []);
 });

@@ -4,6 +4,7 @@ import { guardAtMs, type LeaseMemory, type PromiseMemory } from '../agent/index.
 import {
   type Clock,
   FlotillaError,
+  type Log,
   makePrivateDirectory,
   type Random,
   syncDirectory,
@@ -11,12 +12,17 @@ import {
   uptimeMs,
 } from '../lib/index.ts';
 
+/** A line of `stop-promise`: the boot, when fleetd stops the units, when the guard does, the end, the units. */
+const PROMISE = /^(\S+) (\d+) \d+ (\d+)((?: \S+)+)\n/;
+
 /** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
 export class StateDirectory {
   readonly path: string;
+  readonly #log: Log;
 
-  constructor(path: string) {
+  constructor(path: string, log: Log) {
     this.path = path;
+    this.#log = log;
     try {
       makePrivateDirectory(path);
     } catch (error) {
@@ -24,10 +30,20 @@ export class StateDirectory {
     }
   }
 
-  /** Tells this machine from another one with the same id; made once, survives reboots. */
+  /**
+   * Tells this machine from another one with the same id; made once, survives reboots. A damaged one is replaced, as
+   * nobody can know it any more; one that cannot be read may still be whole, so fleetd does not start beside it.
+   */
   token(random: Random): string {
-    const existing = this.#read('token')?.trim();
-    if (existing) return existing;
+    const existing = this.#readToken();
+    if (existing !== undefined && /^[0-9a-f]{32}$/.test(existing)) return existing;
+    if (existing !== undefined)
+      this.#log.warn(
+        'Token replaced, it was damaged: until the lease of the last start ends, this machine is refused',
+        {
+          file: join(this.path, 'token'),
+        },
+      );
     const token = random.hex(16);
     try {
       this.#write('token', token, 'durable');
@@ -37,6 +53,17 @@ export class StateDirectory {
       throw new FlotillaError('usage', `cannot write to ${where}${file === '' ? '' : ` (${file})`}`);
     }
     return token;
+  }
+
+  #readToken(): string | undefined {
+    const file = join(this.path, 'token');
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      const remedy = 'make it readable, or remove it and this machine joins once its last lease has ended';
+      throw new FlotillaError('usage', `cannot read ${file}: ${systemReason(error)}; ${remedy}`);
+    }
   }
 
   /** The lease is remembered together with the boot in which it was held: a machine that rebooted holds none. */
@@ -69,9 +96,9 @@ export class StateDirectory {
     const offsetMs = () => uptimeMs() - clock.monotonic();
     return {
       load: () => {
-        const [boot, stop, , end, ...units] = this.#read('stop-promise')?.split('\n', 1)[0]?.split(' ') ?? [];
-        if (boot !== bootId) return undefined;
-        return { units, stopAtMs: Number(stop) * 10 - offsetMs(), endMs: Number(end) * 10 - offsetMs() };
+        const found = this.#readPromise();
+        if (found?.boot !== bootId) return undefined;
+        return { units: found.units, stopAtMs: found.stop * 10 - offsetMs(), endMs: found.end * 10 - offsetMs() };
       },
       save: (promise) => {
         if (!promise) return rmSync(join(this.path, 'stop-promise'), { force: true });
@@ -85,6 +112,24 @@ export class StateDirectory {
         }
       },
     };
+  }
+
+  /** Undefined also for a line that is not whole, which the guard passes over as well. */
+  #readPromise() {
+    const file = join(this.path, 'stop-promise');
+    let because = 'it is damaged';
+    try {
+      const [, boot = '', stop, end, units = ''] = PROMISE.exec(readFileSync(file, 'utf8')) ?? [];
+      if (boot !== '') return { boot, stop: Number(stop), end: Number(end), units: units.trim().split(' ') };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      because = systemReason(error);
+    }
+    this.#log.warn('Promise to stop units lost: they run on until the store is reached', {
+      file,
+      error: because,
+    });
+    return undefined;
   }
 
   forgetLease(): void {
