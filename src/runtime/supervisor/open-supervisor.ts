@@ -141,6 +141,8 @@ class SupervisorClient implements UnitRuntime {
   }
 
   #spawn(): void {
+    // The process would say so in its own log only.
+    this.#directory.checkLockKey();
     const { command, args } = this.#options.spawn;
     this.#options.log.debug('Starting the supervisor process');
     const size = statSync(this.#directory.ownLog, { throwIfNoEntry: false })?.size ?? 0;

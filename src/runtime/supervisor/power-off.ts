@@ -38,6 +38,7 @@ export async function powerOff(options: PowerOffOptions): Promise<void> {
   const tracked = new Map<number, number>();
   for (;;) {
     const left = killAll(directory, cgroup, tracked);
+    if (left === 0) directory.removeDamagedKey();
     // Who has the lock knows that no supervisor lives, not even one that had only just begun to.
     const lock = left === 0 ? await takeLock(directory, random) : undefined;
     // A process that was being spawned has the supervisor's lock until it runs its program, and only then bears the marks by

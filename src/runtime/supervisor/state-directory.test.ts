@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { systemClock as clock, systemRandom as random } from '../../lib/index.ts';
+import { systemClock as clock, systemRandom as random, silentLog } from '../../lib/index.ts';
 import { newMemory } from './engine/index.ts';
+import { openSupervisor } from './open-supervisor.ts';
+import { powerOff } from './power-off.ts';
 import { StateDirectory } from './state-directory.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'flotilla-memory-'));
@@ -59,4 +61,32 @@ test('on a full disk there is no key for the lock, rather than an empty one', {
   assert.deepEqual(directory.lockNames(random), names, 'the key that is there is used, however full the disk');
   const other = mkdtempSync(path.join(root, 'other-'));
   assert.notDeepEqual(new StateDirectory(other).lockNames(random), names);
+});
+
+function remade(file: string): string {
+  rmSync(file);
+  return file;
+}
+
+test('a key of the lock from which anybody could make the names is refused; powerOff makes room for another one', async () => {
+  const damaged = mkdtempSync(path.join(root, 'damaged-'));
+  const directory = new StateDirectory(damaged);
+  const file = path.join(damaged, 'lock-key');
+  directory.lockNames(random);
+  const spawned = { command: '/nonexistent', args: [] };
+  const options = { directory: damaged, spawn: spawned, clock, random, log: silentLog, machineId: '0'.repeat(32) };
+  for (const tamper of [
+    () => writeFileSync(file, ''),
+    () => writeFileSync(file, readFileSync(file).subarray(0, 32)),
+    () => mkdirSync(path.join(remade(file), 'within'), { recursive: true }),
+    () => symlinkSync('/nonexistent/flotilla', remade(file)),
+    () => symlinkSync('lock-key', remade(file)),
+  ]) {
+    const refused = { code: 'damaged', message: new RegExp(`^cannot use ${file}: .*; .*remove the file$`) };
+    tamper();
+    assert.throws(() => directory.lockNames(random), refused);
+    await assert.rejects(openSupervisor(options), refused);
+    await powerOff({ directory: damaged });
+    assert.equal(directory.lockNames(random).length, 64);
+  }
 });

@@ -2,8 +2,8 @@ import { createHash, createHmac } from 'node:crypto';
 import {
   closeSync,
   constants,
-  existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -16,7 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { makePrivateDirectory, type Random } from '../../lib/index.ts';
+import { FlotillaError, makePrivateDirectory, type Random, systemReason } from '../../lib/index.ts';
 import type { UnitMemory } from './engine/index.ts';
 import { type ProcessId, readBootMark } from './process/index.ts';
 
@@ -73,10 +73,10 @@ export class StateDirectory {
     return Array.from({ length: LOCK_NAMES }, (_, number) => `flotilla/supervisor/${nameOf(number)}`);
   }
 
-  /** Throws where there is no key yet and no room for one. */
+  /** Throws where there is no key yet and no room for one, and where a key is there from which anybody could make the names. */
   #lockKey(random: Random): Buffer {
     const path = join(this.path, 'lock-key');
-    if (!existsSync(path)) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
       // Written elsewhere first: on a full disk an empty key would stay, from which anybody can make the names.
       const draft = `${path}.${random.hex(8)}`;
       try {
@@ -89,7 +89,22 @@ export class StateDirectory {
         rmSync(draft, { force: true });
       }
     }
-    return readFileSync(path);
+    return readKey(path);
+  }
+
+  /** Throws FlotillaError `damaged` where there is a key that cannot be used. */
+  checkLockKey(): void {
+    const path = join(this.path, 'lock-key');
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) readKey(path);
+  }
+
+  /** For when no supervisor is there: none can come while its key is damaged. */
+  removeDamagedKey(): void {
+    try {
+      this.checkLockKey();
+    } catch {
+      rmSync(join(this.path, 'lock-key'), { recursive: true, force: true });
+    }
   }
 
   /** Where the supervisor process itself writes what does not belong into a unit's log. */
@@ -184,6 +199,19 @@ function replaceFile(path: string, text: string): void {
   const next = `${path}~`;
   writeFileSync(next, text, { mode: 0o600 });
   renameSync(next, path);
+}
+
+/** A damaged key is not replaced: a supervisor may hold names of the one before, and a second would run beside it. */
+function readKey(path: string): Buffer {
+  let because = 'it is damaged';
+  try {
+    const key = readFileSync(path);
+    if (/^[0-9a-f]{64}$/.test(key.toString('latin1'))) return key;
+  } catch (error) {
+    because = systemReason(error);
+  }
+  const remedy = 'end the `fleetd supervisor` of this directory if one runs, then remove the file';
+  throw new FlotillaError('damaged', `cannot use ${path}: ${because}; ${remedy}`);
 }
 
 function parse<T>(text: string | undefined): T | undefined {
