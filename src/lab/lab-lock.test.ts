@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -34,6 +34,25 @@ test('a lock left by a process that was killed is taken over', () =>
       writeFileSync(path.join(lab, 'lab.lock'), left);
       assert.equal(await withLabLock(lab, io, async () => 'taken'), 'taken');
     }
+  }));
+
+test('a lock that is no file is refused with a sentence, and left where it is', () =>
+  withDirectory(async (lab) => {
+    const file = path.join(lab, 'lab.lock');
+    for (const make of [
+      () => mkdirSync(path.join(file, 'within'), { recursive: true }),
+      () => symlinkSync('gone', file),
+    ]) {
+      make();
+      await assert.rejects(
+        withLabLock(lab, io, async () => 'taken'),
+        { code: 'damaged', message: `${file} is no file, so nobody can hold it as a lock: remove it` },
+      );
+      assert.deepEqual(readdirSync(lab), ['lab.lock']);
+      rmSync(file, { recursive: true });
+    }
+    writeFileSync(file, 'null');
+    assert.equal(await withLabLock(lab, io, async () => 'taken'), 'taken');
   }));
 
 test('a lock that is held is waited for', () =>

@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { systemClock as clock, FlotillaError, makePrivateDirectory } from '../lib/index.ts';
 import { labPaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
@@ -40,8 +40,9 @@ export async function withLabLock<T>(
 async function take(file: string, own: string, io: LabIo): Promise<void> {
   const deadline = clock.monotonic() + WAIT_MS;
   for (let said = false; !tryLink(own, file); ) {
+    assertFile(file);
     const holder = readHolder(file);
-    if (holder === undefined || !isAlive(holder)) {
+    if (!holder || !isAlive(holder)) {
       // Moved aside first: of two that find it stale only one moves it.
       tryRename(file, `${own}.stale`);
       rmSync(`${own}.stale`, { force: true });
@@ -56,6 +57,11 @@ async function take(file: string, own: string, io: LabIo): Promise<void> {
       );
     await clock.sleep(50);
   }
+}
+
+function assertFile(file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() !== false) return;
+  throw new FlotillaError('damaged', `${file} is no file, so nobody can hold it as a lock: remove it`);
 }
 
 function tryLink(from: string, to: string): boolean {
@@ -76,9 +82,9 @@ function tryRename(from: string, to: string): void {
   }
 }
 
-function readHolder(file: string): ProcessIdentity | undefined {
+function readHolder(file: string): ProcessIdentity | null | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity;
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity | null;
   } catch {
     // Gone meanwhile, or never finished: nobody holds it.
     return undefined;

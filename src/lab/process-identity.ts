@@ -40,8 +40,9 @@ function readProcess(pid: number): Running | undefined {
   return stat === undefined || isZombie(stat) ? undefined : { pid, parent: stat.ppid, startTime: stat.startTime };
 }
 
-export function isAlive(target: ProcessIdentity | undefined): boolean {
-  return target !== undefined && target.pid > 0 && identify(target.pid)?.startTime === target.startTime;
+/** False also for what a damaged file holds in the place of a process. */
+export function isAlive(target: ProcessIdentity | null | undefined): boolean {
+  return target?.pid !== undefined && target.pid > 0 && identify(target.pid)?.startTime === target.startTime;
 }
 
 /** Sends the signal if that very process still runs. */
