@@ -21,6 +21,11 @@ const HINTS: readonly (readonly [RegExp, ErrorCode, string?])[] = [
     'compacted',
     'the store no longer has the revision asked for; read again and go on from there',
   ],
+  [
+    /send message larger than max/,
+    'too-large',
+    'the response is larger than the store sends; read fewer keys at a time',
+  ],
   [/request is too large|larger than the/, 'too-large', 'the request is larger than the store takes'],
   [
     /user name is empty|authentication failed|user name not found/,

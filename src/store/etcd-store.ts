@@ -44,6 +44,14 @@ const TARGET = { createRevision: 1, modRevision: 2, lease: 4 } as const;
 // Long lists are read in pages of one revision, so that neither side holds one huge message.
 const PAGE_ENTRIES = 4000;
 
+interface RangePage {
+  readonly key: Buffer;
+  readonly rangeEnd: Buffer;
+  readonly limit: number;
+  readonly revision: number | undefined;
+  readonly keysOnly: boolean | undefined;
+}
+
 class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #keys: KeyMapping;
@@ -168,16 +176,32 @@ class EtcdStore implements Store {
     let { revision } = options;
     let shown: number | undefined;
     let key: Buffer = first;
+    let pageEntries = PAGE_ENTRIES;
     for (;;) {
-      const left = options.limit === undefined ? PAGE_ENTRIES : Math.min(PAGE_ENTRIES, options.limit - entries.length);
-      const page = { key, rangeEnd, limit: left, revision, keysOnly: options.keysOnly };
-      const { kvs, more, header } = await this.#client.call(RANGE, page);
+      const limit = Math.min(pageEntries, (options.limit ?? Infinity) - entries.length);
+      const page = await this.#page({ key, rangeEnd, limit, revision, keysOnly: options.keysOnly });
+      if (page === 'too-large') {
+        pageEntries = Math.ceil(limit / 4);
+        continue;
+      }
+      const { kvs, more, header } = page;
       for (const kv of kvs) entries.push(this.#keys.entry(kv));
       shown ??= header?.revision ?? 0;
       revision ??= shown;
       const last = kvs.at(-1);
-      if (!more || !last || entries.length === options.limit) return { entries, revision: shown, more };
+      const isFull = options.limit !== undefined && (entries.length === options.limit || pageEntries < PAGE_ENTRIES);
+      if (!more || !last || isFull) return { entries, revision: shown, more };
       key = Buffer.concat([last.key, Buffer.from([0])]);
+    }
+  }
+
+  /** The embedded store sends no response larger than 32 MB, whatever the limit: a smaller page may fit. */
+  async #page(request: RangePage) {
+    try {
+      return await this.#client.call(RANGE, request);
+    } catch (error) {
+      if (request.limit > 1 && isFlotillaError(error, 'too-large')) return 'too-large';
+      throw error;
     }
   }
 

@@ -59,6 +59,7 @@ export function prefixRange(prefix: string): Range {
 export interface ListOptions {
   /** Read as of this revision; throws `compacted` when it is gone. */
   readonly revision?: number;
+  /** At most so many entries; fewer, with `more`, where so many are too large for one response of the store. */
   readonly limit?: number;
   /** Values come back empty. */
   readonly keysOnly?: boolean;

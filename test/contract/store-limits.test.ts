@@ -19,6 +19,21 @@ function residentMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
 }
 
+test('entries that are too large for one response of the store are listed in several', async (t) => {
+  const server = await startEmbedded();
+  const store = connectTo(server.endpoint);
+  t.after(async () => {
+    await store.close();
+    await server.stop();
+  });
+  const count = 45;
+  for (let i = 0; i < count; i++) await store.commit([], [{ put: `large/${i}`, value: 'x'.repeat(900_000) }]);
+  const { entries, more } = await store.list(prefixRange('large/'));
+  assert.deepEqual([entries.length, more], [count, false]);
+  const page = await store.list(prefixRange('large/'), { limit: count });
+  assert.ok(page.more && page.entries.length > 0 && page.entries.length < count, `${page.entries.length} entries`);
+});
+
 test('history is forgotten by itself, by number of changes and by size, and the file stays small', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-limits-'));
   const lines: string[] = [];
