@@ -1,4 +1,4 @@
-import { type Clock, FlotillaError } from '../lib/index.ts';
+import { type Clock, FlotillaError, isFlotillaError } from '../lib/index.ts';
 import { type Condition, type Entry, MAX_COMMIT_WRITES, type Store, type Write } from '../store/index.ts';
 import { evaluate, type KvState } from './evaluate.ts';
 import type { KvOperation, KvOutcome, KvPair } from './kv.ts';
@@ -55,6 +55,7 @@ function assertSize(conditions: readonly Condition[], writes: readonly Write[]):
 
 async function read({ store, keys }: KvStore, operations: readonly KvOperation[]): Promise<Reading> {
   const trees = new Set(operations.filter(({ verb }) => verb.endsWith('-tree')).map(({ key }) => key));
+  const shown = new Set(operations.filter(({ verb }) => verb === 'get-tree').map(({ key }) => key));
   const single = [...new Set(operations.filter(({ verb }) => !verb.endsWith('-tree')).map(({ key }) => key))];
   const locking = operations.filter((operation) => operation.verb === 'lock');
   const sessions = [...new Set(locking.map(({ session }) => session))].filter(isSessionId);
@@ -70,6 +71,11 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
     const pair = decodePair(keys.keyOf(entry.key), entry);
     if (pair) pairs.set(pair.key, pair);
   };
+  // A deletion needs no value; a tree that is too large to be read can be deleted all the same.
+  const keepUnread = (entry: Entry) => {
+    const pair = unreadPair(keys.keyOf(entry.key), entry);
+    if (!pairs.has(pair.key)) pairs.set(pair.key, pair);
+  };
   for (const key of single) if (found.has(keys.pair(key))) keep(found.get(keys.pair(key))!);
   const conditions: Condition[] = places.map((key) => ({ key, createRevision: 0 }));
   places.forEach((key, index) => {
@@ -78,8 +84,13 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
   });
   for (const tree of trees) {
     const range = keys.pairs(tree);
-    const { entries, revision } = await readRange(store, range);
-    entries.forEach(keep);
+    let keepEntry = keep;
+    const { entries, revision } = await readRange(store, range).catch((error) => {
+      if (shown.has(tree) || !isFlotillaError(error, 'too-large')) throw error;
+      keepEntry = keepUnread;
+      return store.list(range, { keysOnly: true });
+    });
+    entries.forEach(keepEntry);
     conditions.push({ range, unchangedSince: revision });
   }
   return {
@@ -97,6 +108,10 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
     ),
     conditions,
   };
+}
+
+function unreadPair(key: string, { createRevision, modRevision }: Entry): KvPair {
+  return { key, value: '', flags: 0n, lockIndex: 0, createIndex: createRevision, modifyIndex: modRevision };
 }
 
 /** An id stands in keys of the store: what is none cannot be there. */

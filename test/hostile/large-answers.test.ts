@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { get, openTestConsul, put } from '../../src/consul/test-consul.ts';
+import { call, get, openTestConsul, put } from '../../src/consul/test-consul.ts';
 
 test('a transaction of Consul’s API that reads the same tree again and again is refused by the size of its answer', async () => {
   const { machines } = await openTestConsul();
@@ -14,14 +14,14 @@ test('a transaction of Consul’s API that reads the same tree again and again i
   assert.deepEqual([taken.status, taken.json.Results.length], [200, 4]);
 });
 
-test('a tree that is too large for one response is refused by its size, its keys can be listed, its parts read', async () => {
+test('a tree that is too large for one response is refused by its size, its keys can be listed, its parts read, and all of it deleted', async () => {
   const { machines } = await openTestConsul();
   const { url } = machines[0]!;
   // Base64 makes 36 MB of them.
   for (let i = 0; i < 54; i++)
     assert.equal((await put(`${url}/v1/kv/big/${i % 2}/${i}`, 'x'.repeat(500_000))).body, 'true');
   const refused = await get(`${url}/v1/kv/big/?recurse`);
-  assert.equal(refused.status, 413);
+  assert.equal(refused.status, 413, refused.body);
   assert.match(refused.body, /^The response would hold more than 33554432 bytes; read fewer keys at a time/);
   assert.equal((await get(`${url}/v1/kv/big/?keys`)).json.length, 54);
   assert.deepEqual((await get(`${url}/v1/kv/big/?keys&separator=/`)).json, ['big/0/', 'big/1/']);
@@ -29,4 +29,7 @@ test('a tree that is too large for one response is refused by its size, its keys
   assert.equal((await put(`${url}/v1/txn`, [{ KV: { Verb: 'get-tree', Key: 'big/' } }])).status, 413);
   const all = await Promise.all(Array.from({ length: 8 }, () => get(`${url}/v1/kv/big/0/?recurse`)));
   for (const { status, json } of all) assert.deepEqual([status, json.length], [200, 27]);
+  const deleted = await call('DELETE', `${url}/v1/kv/big/?recurse`);
+  assert.deepEqual([deleted.status, deleted.body], [200, 'true']);
+  assert.equal((await get(`${url}/v1/kv/big/?keys`)).status, 404);
 });
