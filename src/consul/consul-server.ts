@@ -30,6 +30,8 @@ const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Longer than clients keep idle connections, so that it is they who close them. */
 const KEEP_ALIVE_MS = 120_000;
+/** Of a request's body that nobody wants, this much is read. */
+const MAX_DROPPED_BYTES = 8 << 20;
 
 /**
  * Serves Consul's HTTP API. An address that cannot be had is logged and tried again; the others answer meanwhile.
@@ -119,10 +121,20 @@ function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, hea
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   outgoing.writeHead(status, { ...headers, 'Content-Length': bytes.length });
   outgoing.end(incoming.method === 'HEAD' ? undefined : bytes);
-  // A body that nobody wanted is read to its end, or the connection could not be used again; a huge one is not.
-  if (incoming.complete) return;
-  if (status === 413) outgoing.once('finish', () => incoming.destroy());
-  else incoming.resume();
+  if (!incoming.complete) dropBody(incoming);
+}
+
+/**
+ * Reads what is left of a body that nobody wants: closing with unread bytes resets the connection and loses the response,
+ * and the next request on the connection comes behind them. A huge body ends with its connection.
+ */
+function dropBody(incoming: IncomingMessage): void {
+  let bytes = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_DROPPED_BYTES) incoming.destroy();
+  });
+  incoming.resume();
 }
 
 function closeServer(server: Server): Promise<void> {

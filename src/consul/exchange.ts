@@ -99,7 +99,8 @@ export async function readBody({ incoming }: ConsulRequest): Promise<Buffer> {
   if (announced > MAX_BODY_BYTES) throw tooLarge(announced);
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+  // Ended with the loop, the request would take the connection with it, and the response that says why.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > MAX_BODY_BYTES) throw tooLarge(size);
     chunks.push(chunk);
