@@ -60,6 +60,20 @@ test('informational responses come before the answer to a request for another pr
   await converse(t, port, upgrade('GET'), /^HTTP\/1\.1 103 [\w ]+\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 101 .*\r\n\r\nhi$/s);
 });
 
+test('a response that breaks off is seen to be broken, also by a client that asked for another protocol', async (t) => {
+  const { port, route } = await planeFor(t, open);
+  await route(await rawBackend(t, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n', true));
+  const socket = net.connect(port, '127.0.0.1', () => socket.write(upgrade('GET')));
+  t.after(() => socket.destroy());
+  let error: NodeJS.ErrnoException | undefined;
+  socket.on('error', (given) => {
+    error = given;
+  });
+  socket.resume();
+  await bounded('the end', new Promise((resolve) => socket.on('close', resolve)));
+  assert.equal(error?.code, 'ECONNRESET');
+});
+
 test('a client of HTTP/1.0 gets no informational responses, chunks or trailers', async (t) => {
   const { port, route } = await planeFor(t, open);
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n';

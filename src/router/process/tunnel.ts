@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, messageOf, refuseConnection } from '../../lib/index.ts';
 import type { BackendState, Waiting } from './backend-state.ts';
@@ -90,8 +91,9 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       writeHead(client, answer, ['connection', 'close']);
       answer.pipe(client);
       answer.on('close', () => {
-        // One that breaks off has to be seen to be broken.
-        client.end();
+        const isToldByLength = answer.headers['content-length'] !== undefined;
+        if (answer.complete || isToldByLength) client.end();
+        else breakOff(client);
         state.ended(waiting);
       });
     });
@@ -140,6 +142,13 @@ function writeLines(client: Duplex, { statusCode, statusMessage }: StatusLine, h
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
+/** Without a length the end of its connection tells a client that it has the whole response: this is another end. */
+function breakOff(client: Duplex): void {
+  if (client instanceof Socket && !('encrypted' in client)) client.resetAndDestroy();
+  // Under TLS, an end without close_notify tells as much.
+  else client.destroy();
+}
+
 function join(
   client: Duplex,
   backend: Duplex,
@@ -148,7 +157,7 @@ function join(
 ): void {
   for (const socket of [client, backend]) {
     if ('setTimeout' in socket) {
-      const connection = socket as import('node:net').Socket;
+      const connection = socket as Socket;
       connection.setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
     }
   }
