@@ -30,8 +30,11 @@ export function isRouted(directory: string): boolean {
 /** The process that is named in a file of the directory, when it runs. */
 export function findProcess(directory: string, name: string): RouterProcess | undefined {
   try {
-    const found = JSON.parse(readFileSync(path.join(directory, name), 'utf8')) as RouterProcess;
-    return startTimeOf(found.pid) === found.startTime ? found : undefined;
+    const found = JSON.parse(readFileSync(path.join(directory, name), 'utf8')) as Partial<RouterProcess>;
+    const { pid, startTime } = found;
+    // A process that had ended when it was recorded has no start time.
+    if (pid === undefined || startTime === undefined) return undefined;
+    return startTimeOf(pid) === startTime ? { pid, startTime } : undefined;
   } catch {
     return undefined;
   }
@@ -44,8 +47,7 @@ export function recordRouter(directory: string): void {
 
 /** Names a process in a file of the directory. */
 export function recordProcess(directory: string, name: string, pid: number): void {
-  const found: RouterProcess = { pid, startTime: startTimeOf(pid)! };
-  overwrite(directory, name, JSON.stringify(found));
+  overwrite(directory, name, JSON.stringify({ pid, startTime: startTimeOf(pid) }));
 }
 
 /** Makes sure that a later record finds room: on a full disk, before anything is given up for what could not be found. */
