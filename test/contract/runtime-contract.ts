@@ -100,6 +100,19 @@ export function runtimeContract(name: string, open: () => Promise<ContractHarnes
       assert.equal(await succeeded('stay.service'), false, 'it was stopped');
     });
 
+    test('a run that ended with success after one that failed and was started again counts', async () => {
+      await using harness = await open();
+      const { runtime } = harness;
+      using folder = mkdtempDisposableSync(path.join(tmpdir(), 'once-'));
+      // systemd is done with the start of a simple service before anybody can ask what its job was.
+      const command = `sleep 0.2; rmdir ${folder.path}/failed || { mkdir ${folder.path}/failed; exit 1; }`;
+      const lines = `Restart=on-failure\nRestartSec=100ms\nExecStart=/bin/sh -c '${command}'`;
+      await load(runtime, { 'again.service': service(lines) });
+      await startAndWait(runtime, 'again.service');
+      await waitFor(runtime, 'again.service', 'inactive/dead');
+      await until('it counts', async () => (await unitOf(runtime, 'again.service'))?.succeeded === true);
+    });
+
     test('a unit that fails says how', async () => {
       await using harness = await open();
       const { runtime } = harness;

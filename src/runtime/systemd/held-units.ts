@@ -119,8 +119,10 @@ export class HeldUnits {
   jobOver(name: string, id: number, result: string): void {
     const unit = this.#units.get(name);
     if (unit?.job?.id !== id) return;
-    unit.job = undefined;
+    // A stop that is done leaves nothing active: the job of unknown type was a start, such as Restart= makes.
+    if (unit.job.type === undefined && unit.state.active === 'active') unit.interrupted = false;
     if (result !== 'done') unit.interrupted = true;
+    unit.job = undefined;
     this.#changed();
   }
 
