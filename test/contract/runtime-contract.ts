@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempDisposableSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempDisposableSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -93,11 +93,29 @@ export function runtimeContract(name: string, open: () => Promise<ContractHarnes
       await waitForLog(runtime, 'traps.service', 'ready');
       await startAndWait(runtime, 'foe.service');
       await waitFor(runtime, 'traps.service', 'inactive/dead');
-      for (const name of ['fails.service', 'needs.service', 'traps.service'])
-        assert.equal(await succeeded(name), false, name);
       await runtime.stop('stay.service');
       await waitFor(runtime, 'stay.service', 'inactive/dead');
       assert.equal(await succeeded('stay.service'), false, 'it was stopped');
+      const others = ['fails.service', 'needs.service', 'traps.service'];
+      for (const name of others) assert.equal(await succeeded(name), false, name);
+      await using next = await harness.reopen();
+      for (const name of others)
+        assert.notEqual(
+          (await unitOf(next.runtime, name))?.succeeded,
+          true,
+          `${name}, for whoever opens the runtime next`,
+        );
+    });
+
+    test('whoever opens the runtime next sees a run that goes on end with success', async () => {
+      await using harness = await open();
+      using folder = mkdtempDisposableSync(path.join(tmpdir(), 'once-'));
+      const lines = `Type=oneshot\nExecStart=/bin/sh -c 'until rmdir ${folder.path}/end; do sleep 0.1; done'`;
+      await load(harness.runtime, { 'a.service': service(lines) });
+      await startAndWait(harness.runtime, 'a.service', 'activating/start');
+      await using next = await harness.reopen();
+      mkdirSync(path.join(folder.path, 'end'));
+      await until('it counts', async () => (await unitOf(next.runtime, 'a.service'))?.succeeded === true);
     });
 
     test('a run that ended with success after one that failed and was started again counts', async () => {

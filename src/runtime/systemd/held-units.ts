@@ -15,7 +15,9 @@ interface Held {
   hash: string;
   launched: boolean;
   state: RuntimeState;
-  /** Since it was started last a stop was queued, or a job came to nothing: it may not have ended by itself. */
+  /**
+   * Since it was started last a stop was queued, a job came to nothing, or nobody watched: it may not have ended by itself.
+   */
   interrupted: boolean;
   /** What systemd is doing with it; the type is undefined until it is known. */
   job: { readonly id: number; readonly type: string | undefined } | undefined;
@@ -46,8 +48,9 @@ export class HeldUnits {
     return this.#units.get(name);
   }
 
+  /** `launched`: by an earlier fleetd, so that nobody has seen it end where it is not active now. */
   hold(name: string, hash: string, launched: boolean): void {
-    this.#units.set(name, { name, hash, launched, interrupted: false, state: UNKNOWN, job: undefined });
+    this.#units.set(name, { name, hash, launched, interrupted: launched, state: UNKNOWN, job: undefined });
     this.#changed();
   }
 
@@ -70,6 +73,7 @@ export class HeldUnits {
       const { exit } = unit.state;
       unit.state = exit !== undefined && hasEnded(state) ? { ...state, exit } : state;
       unit.job = jobId === 0 ? undefined : { id: jobId, type: jobType };
+      if (RUNS.has(state.active) && jobType !== 'stop') unit.interrupted = false;
     }
     this.#changed();
   }
@@ -170,6 +174,8 @@ export class HeldUnits {
   }
 }
 
+/** What is in one of these states, and not being stopped, has its end before it. */
+const RUNS: ReadonlySet<string> = new Set(['active', 'activating', 'reloading']);
 const STARTS: ReadonlySet<string> = new Set(['start', 'restart', 'try-restart', 'reload-or-start', 'verify-active']);
 
 /** Of a job that is over before its type could be asked for nobody knows: at shutdown it is a stop. */
