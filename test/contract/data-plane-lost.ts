@@ -4,8 +4,18 @@ import http from 'node:http';
 import type net from 'node:net';
 import { test } from 'node:test';
 import type { Backend, Route, RouteTable } from '../../src/router/index.ts';
-import { ask, converse, type OpenPlane, planeFor, startBackend, until, upgrade } from './data-plane-harness.ts';
+import {
+  ask,
+  backendAt,
+  converse,
+  type OpenPlane,
+  planeFor,
+  startBackend,
+  until,
+  upgrade,
+} from './data-plane-harness.ts';
 import { bounded } from './data-plane-misbehaving.ts';
+import { startMachine } from './silent-machine.ts';
 
 /** What becomes of requests at a machine that has left the catalog: nothing comes from there any more, nor any end. */
 export function lostMachineContract(open: OpenPlane): void {
@@ -38,6 +48,24 @@ export function lostMachineContract(open: OpenPlane): void {
       mute.server.closeAllConnections();
       assert.equal((await posted).status, 502);
     });
+
+  test('a request that still connects to a lost machine goes elsewhere, also on a connection that was used before', async (t) => {
+    const { port, plane } = await planeFor(t, open, { answerTimeoutMs: 600_000, connectTimeoutMs: 3000 });
+    const machine = await startMachine(t);
+    const { backend: good } = await startBackend(t, 'good', (_, response) => response.end('good'));
+    const lost = backendAt('lost', machine.port, 'm2');
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    await plane.use(tableOf(1, ['m1', 'm2'], [good, lost]));
+    await machine.fallSilent();
+    await plane.use(tableOf(2, ['m1', 'm2'], [good]));
+    assert.equal((await ask(port, { agent })).body, 'good');
+    await plane.use(tableOf(3, ['m1', 'm2'], [lost]));
+    const answer = ask(port, { agent });
+    await until('it connects', async () => (await plane.backends()).some(({ active }) => active === 1));
+    await plane.use(tableOf(4, ['m1'], [good]));
+    assert.equal((await bounded('it gets a response', answer)).body, 'good');
+  });
 
   test('what a lost machine has begun to send goes on, as long as it comes', async (t) => {
     const { port, plane } = await planeFor(t, open);
