@@ -7,11 +7,11 @@ export type FoldEntry = Pick<Entry, 'value' | 'createRevision' | 'modRevision'>;
 /** Records of one range folded into maps, one key at a time; `C` is what a change of one is told as. */
 export interface FoldOf<C> {
   revision: number;
-  /** Sets (or, with `entry` undefined, removes) one key; answers the change it makes, if any. */
+  /** Sets (or, with `entry` undefined, removes) one key; returns the change it makes, if any. */
   set(key: string, entry: FoldEntry | undefined): C | undefined;
 }
 
-/** Sets or removes one key of a map; answers what stood there. */
+/** Sets or removes one key of a map; returns what stood there. */
 export function replace<K, V>(map: Map<K, V>, key: K, after: V | undefined): V | undefined {
   const before = map.get(key);
   if (after === undefined) map.delete(key);

@@ -26,7 +26,7 @@ export class Fold implements Snapshot {
     this.#onUnreadable = onUnreadable;
   }
 
-  /** Sets (or, with `entry` undefined, removes) one key; answers the change it makes, if any. */
+  /** Sets (or, with `entry` undefined, removes) one key; returns the change it makes, if any. */
   set(key: string, entry: FoldEntry | undefined): Change | undefined {
     const value = entry?.value;
     const parsed = this.#keys.parse(key);

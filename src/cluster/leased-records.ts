@@ -25,7 +25,7 @@ export class LeasedRecords<T> {
   }
 
   /**
-   * Makes the store say `current`, and nothing else; writes only what differs. Answers `announce` when that has to wait
+   * Makes the store say `current`, and nothing else; writes only what differs. Returns `announce` when that has to wait
    * for a new announcement: the outcome of a write is unknown, and only a new fence keeps it from surfacing later.
    */
   async publish(announcement: Announcement, current: ReadonlyMap<string, T>): Promise<'published' | 'announce'> {

@@ -200,7 +200,7 @@ export class Engine {
     });
   }
 
-  /** One round of the leader. Answers when to look again: soon while some machine is still given time to come back. */
+  /** One round of the leader. Returns when to look again: soon while some machine is still given time to come back. */
   async #lead(term: Term, beats: Beats): Promise<number | undefined> {
     const { clock, observer } = this.#options;
     // What the scheduler is told must contain its own decisions: an older event would take back what it has decided since,

@@ -59,7 +59,7 @@ export class Loop {
     }
   }
 
-  /** One turn; answers the milliseconds until the next unless woken before, or undefined to wait for a wake. */
+  /** One turn; returns the milliseconds until the next unless woken before, or undefined to wait for a wake. */
   async #attempt(): Promise<number | undefined> {
     const { signal } = this.#options;
     try {

@@ -36,7 +36,7 @@ export class EtcdLogin {
     return (await this.#token).text;
   }
 
-  /** Hears how a call with this token failed; answers whether it should be made again with a new one. */
+  /** Hears how a call with this token failed; returns whether it should be made again with a new one. */
   async refused(error: unknown, text: string): Promise<boolean> {
     if (!(error instanceof GrpcError)) return false;
     const isInvalid = error.status === STATUS.unauthenticated && /auth token/.test(error.message);

@@ -26,7 +26,7 @@ export interface Store {
   lease(ttlMs: number): Promise<Lease>;
   /** Takes up a lease that an earlier process of this machine held; undefined when it has ended. */
   resumeLease(id: string): Promise<Lease | undefined>;
-  /** Grants a lease that ends by itself unless `renewLease` is called in time; answers its id. */
+  /** Grants a lease that ends by itself unless `renewLease` is called in time; returns its id. */
   grantLease(ttlMs: number): Promise<string>;
   /** Gives a lease its full time again, once; false when it has ended. */
   renewLease(id: string): Promise<boolean>;

@@ -76,7 +76,7 @@ interface Draft {
 
 type Set = (draft: Draft, value: string) => string | undefined;
 
-/** What each option sets; answers what is wrong with its value. */
+/** What each option sets; returns what is wrong with its value. */
 const OPTIONS: Readonly<Record<string, Set>> = {
   Name(draft, value) {
     draft.name = value;

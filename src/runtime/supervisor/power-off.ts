@@ -61,7 +61,7 @@ export async function powerOff(options: PowerOffOptions): Promise<void> {
     await clock.sleep(LOOK_AGAIN_MS);
 }
 
-/** Kills whoever is found; answers how many those were. */
+/** Kills whoever is found; returns how many those were. */
 function killAll(directory: StateDirectory, cgroup: string | undefined, tracked: Map<number, number>): number {
   const supervisor = directory.readHolder();
   // First of all: it must not start anything any more.

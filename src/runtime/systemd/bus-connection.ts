@@ -58,7 +58,7 @@ export class BusConnection {
   }
 
   /**
-   * Answers the values of the reply; rejects with the bus's error. `apply` sees the reply before anything that was
+   * Returns the values of the reply; rejects with the bus's error. `apply` sees the reply before anything that was
    * sent after it is handled: code behind an `await` does not.
    */
   async call(call: BusCall, apply?: (...values: readonly unknown[]) => void): Promise<readonly unknown[]> {

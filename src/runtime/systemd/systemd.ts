@@ -63,7 +63,7 @@ export class Systemd {
     await this.#link.call('EnableUnitFiles', 'asbb', [names, true, true]);
   }
 
-  /** Removes every link to these units; answers how many there were. */
+  /** Removes every link to these units; returns how many there were. */
   async disable(names: readonly string[]): Promise<number> {
     const [changes] = await this.#link.call('DisableUnitFiles', 'asb', [names, true]);
     return (changes as readonly unknown[]).length;

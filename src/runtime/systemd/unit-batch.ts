@@ -83,7 +83,7 @@ export class UnitBatch {
     return !wereEnabled && !(await this.#systemd.knowsAny(names));
   }
 
-  /** Writes, links and enables; answers what is in place. */
+  /** Writes, links and enables; returns what is in place. */
   async #load(coming: readonly NewUnit[]): Promise<readonly string[]> {
     const files = new Map<string, NewUnit>();
     for (const unit of coming) if (this.#write(unit)) files.set(unit.name, unit);

@@ -18,7 +18,7 @@ export class RevisionWriter {
     this.revision = revision;
   }
 
-  /** Answers the record that was there before. */
+  /** Returns the record that was there before. */
   put(request: PutRequest): Buffer | undefined {
     const key = Buffer.from(request.key);
     const previous = this.#keyspace.get(key);
@@ -40,7 +40,7 @@ export class RevisionWriter {
     return previous;
   }
 
-  /** Answers the record that was deleted; nothing happens when there is none. */
+  /** Returns the record that was deleted; nothing happens when there is none. */
   delete(key: Buffer): Buffer | undefined {
     const previous = this.#keyspace.get(key);
     if (!previous) return undefined;
