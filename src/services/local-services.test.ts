@@ -116,6 +116,28 @@ test('what asks too much is refused, and changes nothing', async () => {
   assert.deepEqual([...local.instances().keys()], ['u', 'w']);
 });
 
+test('checks added one by one are refused where an instance with all of them would have no room in the catalog', async () => {
+  const { local, get } = open();
+  await local.register(registration('a'), KEEP);
+  await local.register(registration('b'), KEEP);
+  const notes = 'x'.repeat(30_000);
+  const add = (id: string, instance = 'a') => local.registerCheck(instance, check(id, TTL, { notes }));
+  const outcomes = await Promise.allSettled([add('1'), add('2'), add('3'), add('4', 'b')]);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+  );
+  await assert.rejects(add('3'), (error) => isFlotillaError(error, 'too-large'));
+  assert.deepEqual(
+    get('a')?.checks.map(({ id }) => id),
+    ['1', '2'],
+  );
+  // One that is replaced, or moves, leaves its room.
+  assert.equal(await add('2'), true);
+  assert.equal(await add('2', 'b'), true);
+  assert.equal(await add('3'), true);
+});
+
 test('a ttl check holds as long as somebody says so', async () => {
   const { local, health } = open();
   await local.register(registration('a', { checks: [check('c', { type: 'ttl', ttlMs: 300 })] }), KEEP);

@@ -1,8 +1,12 @@
 import { FlotillaError, type Log, systemReason } from '../lib/index.ts';
-import type { CheckDefinition, Registration } from './registration.ts';
+import { type CheckDefinition, flawOf, type Registration } from './registration.ts';
+import { MACHINE } from './shown-check.ts';
 import { copyOf, readServices, type StoredServices, writeServices } from './stored-services.ts';
 
-/** Changes the contents that it is given; returns false, and has changed nothing, where what it speaks of is not there. */
+/**
+ * Changes the contents that it is given. Returns false where what it speaks of is not there, and throws where it asks too
+ * much: in both cases it has changed nothing.
+ */
 export type ServiceEdit = (contents: StoredServices) => boolean;
 
 interface Waiting {
@@ -63,9 +67,13 @@ export class ServiceRegistry {
   async #commit(batch: readonly Waiting[]): Promise<void> {
     try {
       const contents = copyOf(this.#contents);
-      const found = batch.map(({ edit }) => edit(contents));
-      if (found.includes(true)) await this.#write(contents);
-      for (const [at, { resolve }] of batch.entries()) resolve(found[at]!);
+      const outcomes = batch.map(({ edit }) => outcomeOf(edit, contents));
+      if (outcomes.some(({ found }) => found)) await this.#write(contents);
+      for (const [at, { resolve, reject }] of batch.entries()) {
+        const { found, refusal } = outcomes[at]!;
+        if (found === undefined) reject(refusal);
+        else resolve(found);
+      }
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
@@ -80,6 +88,20 @@ export class ServiceRegistry {
     }
     this.#contents = contents;
     this.#onChange();
+  }
+}
+
+interface Outcome {
+  readonly found?: boolean;
+  readonly refusal?: unknown;
+}
+
+/** An edit that is refused fails alone. */
+function outcomeOf(edit: ServiceEdit, contents: StoredServices): Outcome {
+  try {
+    return { found: edit(contents) };
+  } catch (refusal) {
+    return { refusal };
   }
 }
 
@@ -102,11 +124,18 @@ export function removeService(id: string, only?: Registration): ServiceEdit {
   };
 }
 
-/** Takes it from where it was added before. */
+/**
+ * Takes it from where it was added before. Throws `too-large` where the checks added to an instance would come to more than
+ * the catalog has room for; those of the machine have a record each.
+ */
 export function addCheck(instance: string, check: CheckDefinition): ServiceEdit {
   return ({ checks }) => {
+    const others = without(checks.get(instance) ?? [], check.id);
+    const added = { id: instance, checks: [...others, check] };
+    const flaw = instance === MACHINE ? undefined : flawOf(added);
+    if (flaw !== undefined) throw new FlotillaError('too-large', `${flaw}: register fewer checks, or shorter ones`);
     for (const [other, list] of checks) checks.set(other, without(list, check.id));
-    checks.set(instance, [...(checks.get(instance) ?? []), check]);
+    checks.set(instance, [...others, check]);
     return true;
   };
 }
