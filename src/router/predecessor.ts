@@ -50,10 +50,16 @@ export function recordProcess(directory: string, name: string, pid: number): voi
   overwrite(directory, name, JSON.stringify({ pid, startTime: startTimeOf(pid) }));
 }
 
+/** Names a process in a file of the directory as `findProcess` found it; when it has ended since, none is found again. */
+export function recordAgain(directory: string, name: string, found: RouterProcess): void {
+  overwrite(directory, name, JSON.stringify(found));
+}
+
 /** Makes sure that a later record finds room: on a full disk, before anything is given up for what could not be found. */
 export function reserveRecord(directory: string, name: string): void {
   const found = findProcess(directory, name);
-  overwrite(directory, name, found === undefined ? '' : JSON.stringify(found));
+  if (found === undefined) overwrite(directory, name, '');
+  else recordAgain(directory, name, found);
 }
 
 /** Over what is there, in one write of always the same length: a full disk has room for it once the file exists. */

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { type Clock, FlotillaError, messageOf } from '../../lib/index.ts';
-import { findProcess, HAPROXY_PID, recordProcess, reserveRecord } from '../predecessor.ts';
+import { findProcess, HAPROXY_PID, recordAgain, recordProcess, reserveRecord } from '../predecessor.ts';
 import { askHaproxy } from './runtime-api.ts';
 
 export interface HaproxyOptions {
@@ -61,8 +61,12 @@ export async function startHaproxy(file: string, options: HaproxyOptions): Promi
   recordProcess(directory, HAPROXY_PID, child.pid!);
   const deadline = clock.monotonic() + START_TIMEOUT_MS;
   while ((await pidOf(socket)) !== child.pid) {
-    if (child.exitCode !== null || child.signalCode !== null || clock.monotonic() > deadline)
+    if (child.exitCode !== null || child.signalCode !== null || clock.monotonic() > deadline) {
+      child.kill('SIGKILL');
+      // The one before goes on; the next has to take its sockets over from it, and to end it.
+      if (before !== undefined) recordAgain(directory, HAPROXY_PID, before);
       throw new FlotillaError('unavailable', `HAProxy does not start: ${said.split('\n').at(-1)}`);
+    }
     await clock.sleep(LOOK_AGAIN_MS);
   }
   // Told to end while it is busy, the old one goes on for a moment to accept connections, and routes as it used to.
