@@ -42,6 +42,9 @@ export class LiveEvents {
     // A list that was read anew tells no time, and none will come.
     if (batch.steps === undefined) this.#release(this.#waiting.length);
     else this.#release(this.#waiting.findLastIndex(({ moment }) => moment.atMs !== undefined) + 1);
+    if (this.#waiting.length === 0) return;
+    // The timer runs from the first that waits: events that follow it do not put it off.
+    this.#cancel ??= this.#options.clock.after(WAIT_FOR_TIME_MS, () => this.#release(this.#waiting.length));
   }
 
   clear(): void {
@@ -51,6 +54,9 @@ export class LiveEvents {
   }
 
   #release(count: number): void {
+    if (count === 0) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
     const ready = this.#waiting.splice(0, count);
     const times = dated(ready.map(({ moment }) => moment));
     const happened = ready.flatMap((waiting, i) => {
@@ -59,8 +65,5 @@ export class LiveEvents {
       return waiting.happened.map((event) => ({ ...event, ...time }));
     });
     if (happened.length > 0) this.#options.tell(happened);
-    this.#cancel?.();
-    const late = () => this.#release(this.#waiting.length);
-    this.#cancel = this.#waiting.length === 0 ? undefined : this.#options.clock.after(WAIT_FOR_TIME_MS, late);
   }
 }
