@@ -107,6 +107,10 @@ test('the schema in the documents is that of the code', () => {
   assert.deepEqual(JSON.parse(readFileSync(SCHEMA, 'utf8')), JSON.parse(text));
 });
 
+test('the schema lets a later version add fields', () => {
+  assert.equal(jsonSchemaText().match(/"additionalProperties": false/g)?.length, undefined);
+});
+
 test('exit codes are those of the documents', async () => {
   const rows = readFileSync(EXIT_CODES, 'utf8').matchAll(/^\| (\d+) \|.*\| `fleetctl ([^`]+)` \|$/gm);
   const checked = [...rows].map(([, code, line]) => [line!, Number(code)] as const);

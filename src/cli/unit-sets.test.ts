@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
+import { JSON_SHAPES } from './json-shapes.ts';
 import { TestLab, until } from './test-lab.ts';
 
 const WEB = '[Unit]\nDescription=Web\n\n[Service]\nExecStart=/bin/sh -c "echo one; exec sleep infinity"\n';
@@ -149,7 +150,9 @@ test('a destroyed unit that still finishes requests is listed as such', async ()
     lab.anonymous(await lab.ok('list-units --no-legend bye')),
     /^bye\.service\tMACHINE\tactive\trunning \(destroyed\)\n$/,
   );
-  const [state] = JSON.parse(await lab.ok('list-units -o json bye'));
+  const listed = JSON.parse(await lab.ok('list-units -o json bye'));
+  assert.equal(JSON_SHAPES['list-units'].safeParse(listed).error, undefined);
+  const [state] = listed;
   assert.deepEqual([state.systemdSubState, state.destroyed], ['running', true]);
   assert.equal((await lab.run('list-unit-files bye')).status, 1);
 });
