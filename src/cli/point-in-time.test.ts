@@ -27,7 +27,18 @@ test('times are written as for journalctl', () => {
 });
 
 test('what is no time is refused in a sentence', () => {
-  for (const text of ['', 'soon', '12', '2026-13-01', '2026-02-30', '5 apples'])
+  for (const text of [
+    '',
+    'soon',
+    '12',
+    '2026-13-01',
+    '2026-02-30',
+    '5 apples',
+    '25:00',
+    '14:60',
+    '14:00:60',
+    '2026-11-28 14:00:60',
+  ])
     assert.throws(
       () => pointInTime('since', text, NOW),
       /^FlotillaError: --since ".*" is no time: write 10m \(ago\)/,

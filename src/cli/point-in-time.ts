@@ -24,7 +24,11 @@ function parse(text: string, nowMs: number): number | undefined {
   if (text === 'yesterday') return new Date(midnight - DAY_MS / 2).setHours(0, 0, 0, 0);
   if (/^@\d{1,12}$/.test(text)) return Number(text.slice(1)) * 1000;
   const clock = CLOCK.exec(text);
-  if (clock) return new Date(nowMs).setHours(Number(clock[1]), Number(clock[2]), Number(clock[3] ?? 0), 0);
+  if (clock) {
+    const [hours, minutes, seconds] = clock.slice(1).map((part) => Number(part ?? 0));
+    const date = new Date(nowMs);
+    return localTime([date.getFullYear(), date.getMonth() + 1, date.getDate(), hours!, minutes!, seconds!]);
+  }
   const day = DAY.exec(text);
   if (day) return localTime(day.slice(1).map((part) => Number(part ?? 0)));
   if (/^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(text)) return Date.parse(text);
@@ -34,10 +38,10 @@ function parse(text: string, nowMs: number): number | undefined {
   return ago === undefined || /^\d+$/.test(text) ? undefined : nowMs - ago;
 }
 
-/** Nothing for a day or an hour that there is not. */
+/** Returns undefined for a day or a time of day that there is not. */
 function localTime([year, month, day, hours, minutes, seconds]: readonly number[]): number | undefined {
   const date = new Date(year!, month! - 1, day!, hours!, minutes!, seconds!);
-  return date.getMonth() === month! - 1 && date.getDate() === day && hours! < 24 && minutes! < 60
+  return date.getMonth() === month! - 1 && date.getDate() === day && hours! < 24 && minutes! < 60 && seconds! < 60
     ? date.getTime()
     : undefined;
 }

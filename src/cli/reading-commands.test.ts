@@ -194,6 +194,11 @@ test('events', async () => {
     err: 'Unit nosuch.service does not exist, and no event of it is remembered: see fleetctl list-unit-files\n',
   });
   assert.match((await lab.run('events --since soon')).err, /--since "soon" is no time/);
+  assert.deepEqual(await lab.run('events -f --until now'), {
+    status: 2,
+    out: '',
+    err: '--follow goes on until Ctrl-C, and --until ends before: give one of them\n',
+  });
   const child = lab.spawn('events', '-f', '-n', '0', 'evt');
   let out = '';
   child.stdout!.on('data', (chunk) => {

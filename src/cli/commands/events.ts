@@ -1,4 +1,5 @@
 import type { ApiHappened, FleetClient } from '../../client/index.ts';
+import { FlotillaError } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, warn } from '../context.ts';
 import { OUTPUT } from '../shared-flags.ts';
@@ -13,7 +14,7 @@ written down, and a sentence; -o json prints one object a line, with fields.
 knows. The past reaches back as far as the store's history does (see etcd's
 auto-compaction); TIME is 10m (ago), 14:30, today or "2026-11-28 14:30".`,
   examples: [
-    { line: 'fleetctl events -f', about: 'New ones until Ctrl-C' },
+    { line: 'fleetctl events -f', about: 'The last ten, and new ones until Ctrl-C' },
     { line: 'fleetctl events -n 50 hello.service', about: 'What became of one unit' },
     { line: 'fleetctl events --since 1h --machine web-1', about: 'One machine, the last hour' },
   ],
@@ -47,6 +48,9 @@ interface Wanted {
 }
 
 async function run(context: Context): Promise<number> {
+  if (context.flags.bool('follow') && context.flags.has('until')) {
+    throw new FlotillaError('usage', '--follow goes on until Ctrl-C, and --until ends before: give one of them');
+  }
   const client = await context.client();
   const wanted = await readLine(context, client);
   const abort = new AbortController();
@@ -96,7 +100,7 @@ async function readLine(context: Context, client: FleetClient): Promise<Wanted> 
     sinceMs,
     untilMs,
     history: isPeriod && !flags.has('lines') ? 1000 : flags.count('lines'),
-    follow: flags.bool('follow') && untilMs === undefined,
+    follow: flags.bool('follow'),
   };
 }
 
