@@ -73,8 +73,11 @@ export class TestLab {
   /** Runs a command that has to succeed without a word on stderr; answers its stdout. */
   async ok(line: string): Promise<string> {
     const { status, out, err } = await this.run(line);
-    // What start says while checks have not passed yet depends on how busy the computer is.
-    const complaints = err.replace(/^Unit \S+ runs and is waiting for its checks: .*\n/gm, '');
+    // What start says while a unit is not placed, or its checks have not passed, depends on how busy the computer is.
+    const complaints = err.replace(
+      /^Unit \S+ (?:runs and is waiting for its checks: |is waiting: .*; still trying).*\n/gm,
+      '',
+    );
     if (status !== 0 || complaints !== '') throw new Error(`fleetctl ${line} ended with ${status}:\n${out}${err}`);
     return out;
   }
