@@ -10,7 +10,7 @@ const FLEETD: string = import.meta.filename.endsWith('.cjs')
   ? path.join(import.meta.dirname, 'fleetd.cjs')
   : path.join(import.meta.dirname, '../daemon/main.ts');
 
-/** As bin/fleetd starts it: all but the store. */
+/** The flags of Node that bin/fleetd gives, where the reason for each stands. */
 const nodeFlags = (args: readonly string[]): readonly string[] =>
   args[0] === 'store' ? ['--disable-sigusr1'] : ['--inspect-port=192.0.2.1:9229', '--max-semi-space-size=2'];
 

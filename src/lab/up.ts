@@ -80,7 +80,8 @@ function assertNothingNew(state: LabState, { port, portBase, agentTtl, given }: 
     ...(port !== undefined && port !== state.port ? ['--port'] : []),
     ...(portBase !== undefined && portBase !== state.portBase ? ['--port-base'] : []),
     ...(agentTtl !== undefined && agentTtl !== state.agentTtl ? ['--agent-ttl'] : []),
-    ...(given.metadata.length > 0 ? ['--metadata'] : []),
+    ...(given.metadata.some(({ machine }) => machine === undefined) ? ['--metadata'] : []),
+    ...(given.metadata.some(({ machine }) => machine !== undefined) ? ['--machine'] : []),
     ...(given.settings.length > 0 ? ['--set'] : []),
   ];
   if (changed.length === 0) return;

@@ -80,8 +80,14 @@ test('metadata and settings are given once and kept over a restore', () =>
     const sorted = async () => (await metadata()).trimEnd().split('\n').sort();
     const expected = ['127.0.1.1\tdisk=ssd,region=eu', '127.0.1.2\tdisk=ssd,region=us'];
     assert.deepEqual(await sorted(), expected);
-    const busy = await lab.run('lab', 'up', '--detach', '--metadata', 'region=asia');
-    assert.equal(busy.err, 'the lab runs, and --metadata can change only at its start: lab down, then lab up\n');
+    for (const [flag, value] of [
+      ['--metadata', 'region=asia'],
+      ['--machine', '2:region=asia'],
+      ['--set', 'drain_time=1s'],
+    ]) {
+      const busy = await lab.run('lab', 'up', '--detach', flag!, value!);
+      assert.equal(busy.err, `the lab runs, and ${flag} can change only at its start: lab down, then lab up\n`);
+    }
     await lab.ok('lab', 'outage');
     await lab.ok('lab', 'restore');
     assert.deepEqual(await sorted(), expected);
