@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { FlotillaError, makePrivateDirectory, type Random, systemReason } from '../../lib/index.ts';
-import type { UnitMemory } from './engine/index.ts';
+import { readMemory, type UnitMemory, unknownMemory } from './engine/index.ts';
 import { type ProcessId, readBootMark } from './process/index.ts';
 
 /**
@@ -139,13 +139,29 @@ export class StateDirectory {
     rmSync(this.run, { recursive: true, force: true });
   }
 
-  /** The units of this boot, with their files' text; a unit of which a half is missing was never accepted. */
-  readUnits(): { readonly memory: UnitMemory; readonly text: string }[] {
-    return readNames(join(this.run, 'memory')).flatMap((file) => {
-      const memory = parse<UnitMemory>(readText(join(this.run, 'memory', file)));
-      const text = memory === undefined ? undefined : readText(this.unitFile(memory.name));
-      return memory === undefined || text === undefined ? [] : [{ memory, text }];
+  /**
+   * The units of this boot, with their files' text. What cannot be read of a unit is `lost`: as the name of its file. The unit
+   * is then one to be stopped, of no known hash, so that the agent loads it again.
+   */
+  readUnits(): HeldUnit[] {
+    return readNames(join(this.run, 'memory')).map((file) => {
+      const record = join(this.run, 'memory', file);
+      const known = readMemory(readText(record)?.split('\n', 1)[0] ?? '');
+      const isKnown = known !== undefined && fileNameOf(known.name) === file;
+      const memory = isKnown ? known : unknownMemory(file);
+      const text = readText(this.unitFile(memory.name));
+      if (text === undefined)
+        return { memory: { ...memory, hash: '', job: 'stop' }, text: STAND_IN, lost: this.unitFile(memory.name) };
+      return { memory, text, ...(isKnown ? {} : { lost: record }) };
     });
+  }
+
+  /** Puts files in the place of what cannot be read, whatever that is. */
+  mend({ memory, text }: HeldUnit): void {
+    for (const path of [this.unitFile(memory.name), join(this.run, 'memory', fileNameOf(memory.name))])
+      rmSync(path, { recursive: true, force: true });
+    this.writeUnitFile(memory.name, text);
+    this.writeMemory(memory);
   }
 
   /**
@@ -180,6 +196,15 @@ export class StateDirectory {
     for (const { path } of others.slice(keep)) rmSync(path, { recursive: true, force: true });
   }
 }
+
+export interface HeldUnit {
+  readonly memory: UnitMemory;
+  readonly text: string;
+  readonly lost?: string;
+}
+
+/** A unit whose file is lost can be stopped by the way that all units share. */
+const STAND_IN = '[Service]\nExecStart=/bin/false\n';
 
 /** As many runs of a supervisor as a stranger has to watch before none of its names is left. */
 const LOCK_NAMES = 64;

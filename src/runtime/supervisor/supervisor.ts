@@ -2,6 +2,7 @@ import { type Clock, FlotillaError, isFlotillaError, type Log, messageOf, type R
 import type { LoadedUnit, RuntimeBatch, RuntimeState } from '../runtime.ts';
 import {
   type ActiveState,
+  hasSucceeded,
   isInactiveOrFailed,
   JobQueue,
   type JobType,
@@ -17,7 +18,7 @@ import { LogWriter } from './journal/index.ts';
 import { NotifySockets } from './notify-sockets.ts';
 import { Fifos, openCgroupTree, type ProcessGroups, ProcessTracking, readBootId } from './process/index.ts';
 import { readUnit, type SpecifierFacts, type UnitSpec } from './spec/index.ts';
-import type { StateDirectory } from './state-directory.ts';
+import type { HeldUnit, StateDirectory } from './state-directory.ts';
 import { describeUnit, type UnitDescription } from './unit-description.ts';
 
 export interface SupervisorOptions {
@@ -94,7 +95,9 @@ export class Supervisor implements UnitHost {
 
   /** Takes over what an earlier supervisor process of this boot left behind. */
   async adopt(): Promise<void> {
-    for (const { memory, text } of this.#directory.readUnits()) {
+    for (const unit of this.#directory.readUnits()) {
+      const { memory, text, lost } = unit;
+      if (lost !== undefined) this.#mend(unit, lost);
       const spec = readUnit(memory.name, text, this.#facts);
       if (typeof spec === 'string')
         this.#options.log.error('A unit cannot be taken over', { unit: memory.name, reason: spec });
@@ -105,6 +108,16 @@ export class Supervisor implements UnitHost {
       if (job !== null) this.#jobs.restore(unit, job);
       unit.resume();
     }
+  }
+
+  /** The agent loads the unit anew, by its hash: until then it must not run beside what runs of it already. */
+  #mend(unit: HeldUnit, file: string): void {
+    const how =
+      this.groups.kind === 'cgroup' || unit.memory.main !== null
+        ? 'it is stopped, and then started again'
+        : 'what runs of it may run on beside what is started again: end it';
+    this.#options.log.error(`State of a unit damaged: ${how}`, { unit: unit.memory.name, file });
+    this.#directory.mend(unit);
   }
 
   // ---- what the agent asks for
@@ -371,12 +384,6 @@ export class Supervisor implements UnitHost {
       this.#flushSoon();
     });
   }
-}
-
-/** See LoadedUnit.succeeded. */
-function hasSucceeded({ launched, job, state, result, invocationId, stopRequested }: UnitMemory): boolean {
-  if (!launched || job !== null || result !== 'success' || stopRequested) return false;
-  return state === 'exited' || (state === 'dead' && invocationId !== '');
 }
 
 /** How a unit ended that failed, or that is about to be started again. */

@@ -125,6 +125,39 @@ export function newMemory(name: string, hash: string): UnitMemory {
   };
 }
 
+/** What was written of a unit, if that is all of one kind with what is written today; a field of later on is as in a new unit. */
+export function readMemory(text: string): UnitMemory | undefined {
+  let value: Partial<UnitMemory> | null;
+  try {
+    value = JSON.parse(text) as Partial<UnitMemory> | null;
+  } catch {
+    return undefined;
+  }
+  if (typeof value?.name !== 'string' || typeof value.hash !== 'string') return undefined;
+  const model = newMemory(value.name, value.hash);
+  const memory = { ...model, ...value };
+  const isAlike = (Object.keys(model) as (keyof UnitMemory)[]).every(
+    (key) => model[key] === null || kindOf(memory[key]) === kindOf(model[key]),
+  );
+  const areHeard = isAlike && memory.streams.every((stream) => typeof stream?.fifo === 'string');
+  return areHeard && Object.hasOwn(ACTIVE_STATES, memory.state) ? memory : undefined;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+/** Of a unit of which nothing is known any more but its name: whatever runs of it is stopped, and its file's hash is no file's. */
+export function unknownMemory(name: string): UnitMemory {
+  return {
+    ...newMemory(name, ''),
+    launched: true,
+    state: name.endsWith('.target') ? 'active' : 'running',
+    job: 'stop',
+  };
+}
+
 const ACTIVE_STATES: Readonly<Record<UnitState, ActiveState>> = {
   dead: 'inactive',
   'start-pre': 'activating',
@@ -154,4 +187,10 @@ export function isActiveOrActivating(state: ActiveState): boolean {
 
 export function isInactiveOrFailed(state: ActiveState): boolean {
   return state === 'inactive' || state === 'failed';
+}
+
+/** See LoadedUnit.succeeded. */
+export function hasSucceeded({ launched, job, state, result, invocationId, stopRequested }: UnitMemory): boolean {
+  if (!launched || job !== null || result !== 'success' || stopRequested) return false;
+  return state === 'exited' || (state === 'dead' && invocationId !== '');
 }
