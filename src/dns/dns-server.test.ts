@@ -222,9 +222,8 @@ test('other names are passed on to the recursors, and what they say is kept as l
     assert.equal(answer!.readUInt16BE(0), index + 1);
     assert.deepEqual(read(answer).data, ['09090909']);
   }
-  const startedAt = clock.monotonic();
+  // The second time it is known: nobody is asked.
   assert.deepEqual(read(await ask('WWW.example.com', 9)).data, ['09090909']);
-  assert.ok(clock.monotonic() - startedAt < 1500, 'the second time it is known');
   assert.deepEqual(resolver.asked, ['www.example.com']);
   assert.equal(
     (await askByUdp(forwarding.port, queryPacket('one.node.consul')))![3]! & 0x80,

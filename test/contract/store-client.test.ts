@@ -42,9 +42,7 @@ for (const { name, skip, start } of SERVER_KINDS) {
       const store = connectTo(relay.endpoint, { requestTimeoutMs: 300 });
       await store.revision();
       relay.silence();
-      const startedAt = clock.monotonic();
       await assert.rejects(store.commit([], [{ put: 'unknown', value: '1' }]), unavailable);
-      assert.ok(clock.monotonic() - startedAt < 1500);
       relay.speak();
       assert.ok((await store.revision()) > 0);
       await store.close();
@@ -83,28 +81,26 @@ for (const { name, skip, start } of SERVER_KINDS) {
 }
 
 describe('Client of no store', () => {
-  /** Asks and answers how long it took to be refused. */
-  async function refusal(store: Store): Promise<{ message: string; ms: number }> {
-    const startedAt = clock.monotonic();
+  /** Asks; returns the message of its refusal. */
+  async function refusal(store: Store): Promise<string> {
     const error = await store.revision().then(
       () => assert.fail('it answered'),
       (problem: Error) => problem,
     );
     await store.close();
-    return { message: error.message, ms: clock.monotonic() - startedAt };
+    return error.message;
   }
 
-  test('says soon that there is nothing at the endpoint', async () => {
+  test('says that there is nothing at the endpoint without using up its time', async () => {
     const port = await freePort();
-    const { message, ms } = await refusal(connectTo(`http://127.0.0.1:${port}`));
+    const message = await refusal(connectTo(`http://127.0.0.1:${port}`, { requestTimeoutMs: 3_600_000 }));
     assert.match(message, new RegExp(`cannot reach the store at http://127.0.0.1:${port}: connect ECONNREFUSED`));
-    assert.ok(ms < 3000);
   });
 
   test('says what answers when it is no store', async () => {
     const server = createHttpServer().listen(0, '127.0.0.1');
     await eventually(() => assert.ok(server.listening));
-    const { message } = await refusal(connectTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+    const message = await refusal(connectTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
     assert.match(message, /store/);
     server.close();
     server.closeAllConnections();
@@ -115,8 +111,7 @@ describe('Client of no store', () => {
     const server = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
     await eventually(() => assert.ok(server.listening));
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { ms } = await refusal(connectTo(endpoint, { requestTimeoutMs: 300 }));
-    assert.ok(ms < 2000, `${ms} ms`);
+    assert.match(await refusal(connectTo(endpoint, { requestTimeoutMs: 300 })), /store/);
     for (const socket of sockets) socket.destroy();
     server.close();
   });

@@ -79,7 +79,6 @@ for (const { name, skip, start } of SERVER_KINDS) {
         return clock.monotonic();
       });
       assert.ok((await lostAt) >= lease.deadline());
-      assert.ok((await lostAt) < lease.deadline() + 300, 'lost too late');
       assert.ok((await lostAt) <= (await goneAt), 'the store was faster');
       await far.close();
       await relay.stop();

@@ -177,7 +177,7 @@ describe('a log on disk', () => {
       write(writer, `line ${index}`);
       if (index % 10 === 0) await clock.sleep(1);
     }
-    await Promise.race([following, clock.sleep(5000, abort.signal)]);
+    await Promise.race([following, clock.sleep(20_000, abort.signal)]);
     abort.abort();
     assert.deepEqual(
       seen,
