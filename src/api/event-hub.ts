@@ -55,6 +55,8 @@ const NOTHING: Pick<Snapshot, 'units' | 'placements'> = { units: new Map(), plac
 export class EventHub {
   readonly #options: EventHubOptions;
   readonly #streams = new Set<EventStream>();
+  /** Streams that wait for the view. */
+  #opening = 0;
   /** Unit → revision of its last change, in the order of those; complete since `#since`. */
   readonly #changed = new Map<string, number>();
   #since = Number.POSITIVE_INFINITY;
@@ -80,14 +82,15 @@ export class EventHub {
 
   /** Opens a stream; it ends, and frees what it holds, when the request's signal aborts or the API closes. */
   async open(request: EventRequest): Promise<EventStream> {
-    if (this.#streams.size >= MAX_STREAMS) {
+    if (this.#streams.size + this.#opening >= MAX_STREAMS) {
       throw new FlotillaError(
         'unavailable',
         `${MAX_STREAMS} event streams are open on this fleetd, which is its limit`,
       );
     }
     const { reader, clock, log, closing, health } = this.#options;
-    const { snapshot, release } = await reader.view.hold();
+    this.#opening++;
+    const { snapshot, release } = await reader.view.hold().finally(() => this.#opening--);
     const signal = AbortSignal.any([request.signal, closing]);
     const stream = new EventStream({
       reader,
