@@ -8,6 +8,8 @@ import { type AdmitPeer, ownUserOnly } from './index.ts';
 
 /** Two users without anything of their own. */
 const [OWN, OTHER] = [65_534, 1];
+/** A number that no distribution gives to anybody. */
+const NAMELESS = 2_000_000_001;
 const skip = process.getuid?.() === 0 ? false : 'only root can be several users';
 
 const CONNECT = `
@@ -79,6 +81,18 @@ describe('of the users of this computer, one and root are let in', { skip }, () 
 
   test('a client that has gone is nobody, though the kernel shows its socket as that of root', async () => {
     assert.equal(await verdict(admit, { uid: OTHER, end: 'close' }), refusal);
+  });
+
+  test('a user without an entry in /etc/passwd is told by number', async () => {
+    process.seteuid!(NAMELESS);
+    let nameless: AdmitPeer;
+    try {
+      nameless = ownUserOnly();
+    } finally {
+      process.seteuid!(0);
+    }
+    assert.equal(await verdict(nameless, { uid: NAMELESS }), undefined);
+    assert.match((await verdict(nameless, { uid: OTHER })) ?? '', /^only #2000000001 and root may use this/);
   });
 
   test('a unix socket is not asked: its mode says who may use it', () => assert.equal(admit({}), undefined));

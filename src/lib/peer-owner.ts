@@ -13,6 +13,21 @@ export interface PeerAddresses {
 /** Says once per connection whether its peer may use it; undefined, at once or later: it may. Never rejects. */
 export type AdmitPeer = (peer: PeerAddresses) => Promise<string | undefined> | undefined;
 
+interface OwnUser {
+  readonly uid: number;
+  readonly username: string;
+}
+
+/** A user without an entry in /etc/passwd, as in many containers, has a number all the same, which sudo takes as `#1000`. */
+function ownUser(): OwnUser {
+  const uid = process.geteuid!();
+  try {
+    return { uid, username: userInfo().username };
+  } catch {
+    return { uid, username: `#${uid}` };
+  }
+}
+
 /** The kernel may leave a row out while the table changes between two reads of it. */
 const LOOKS = 3;
 
@@ -20,9 +35,7 @@ const LOOKS = 3;
  * Lets in, of the users of this computer, root and the user of this process alone. Peers on other computers are not asked:
  * where they must not come, the listener is on loopback.
  */
-export function ownUserOnly(
-  { uid, username }: { readonly uid: number; readonly username: string } = userInfo(),
-): AdmitPeer {
+export function ownUserOnly({ uid, username }: OwnUser = ownUser()): AdmitPeer {
   const refusal = `only ${username} and root may use this on this computer: run it as one of them (sudo -u ${username} …)`;
   const tables = { tcp: new Table('tcp'), tcp6: new Table('tcp6') };
   return ({ remoteAddress, remotePort, localAddress, localPort }) => {

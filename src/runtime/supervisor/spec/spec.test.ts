@@ -161,6 +161,18 @@ describe('Exec lines', () => {
   });
 });
 
+test('specifiers know a user without an entry in /etc/passwd by number', {
+  skip: process.getuid!() === 0 ? false : 'only root can be several users',
+}, () => {
+  const nameless = 2_000_000_001;
+  process.seteuid!(nameless);
+  try {
+    assert.equal(specifiersOf('a.service', FACTS)('%u|%U|%s'), `${nameless}|${nameless}|/bin/sh`);
+  } finally {
+    process.seteuid!(0);
+  }
+});
+
 test('specifiers know the unit’s name in all its parts', () => {
   const expand = specifiersOf('a-b@x-\\x2dy.service', FACTS);
   assert.equal(expand('%n %N %p %P %i %I'), 'a-b@x-\\x2dy.service a-b@x-\\x2dy a-b a/b x-\\x2dy x/-y');

@@ -58,12 +58,12 @@ function tableOf(name: string, facts: SpecifierFacts): Readonly<Record<string, (
     m: () => facts.machineId,
     b: () => facts.bootId,
     t: () => facts.runtimeDirectory,
-    h: () => homedir(),
-    u: () => userInfo().username,
-    U: () => String(userInfo().uid),
-    g: () => groupName(userInfo().gid),
-    G: () => String(userInfo().gid),
-    s: () => userInfo().shell ?? '/bin/sh',
+    h: () => orElse('/', homedir),
+    u: () => orElse(String(process.geteuid!()), () => userInfo().username),
+    U: () => String(process.geteuid!()),
+    g: () => groupName(process.getegid!()),
+    G: () => String(process.getegid!()),
+    s: () => orElse('/bin/sh', () => userInfo().shell ?? '/bin/sh'),
     v: () => release(),
     a: () => ({ x64: 'x86-64', arm64: 'arm64' })[arch() as string] ?? arch(),
     T: () => '/tmp',
@@ -73,6 +73,15 @@ function tableOf(name: string, facts: SpecifierFacts): Readonly<Record<string, (
     L: () => '/var/log',
     E: () => '/etc',
   };
+}
+
+/** A user without an entry in /etc/passwd, as in many containers, has a number all the same. */
+function orElse(otherwise: string, read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
 }
 
 function groupName(gid: number): string {
