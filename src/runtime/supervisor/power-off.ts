@@ -44,7 +44,7 @@ export async function powerOff(options: PowerOffOptions): Promise<void> {
     // A process that was being spawned has the supervisor's lock until it runs its program, and only then bears the marks by
     // which it is found: so look once more with the lock in hand.
     const late = lock === undefined ? 0 : killAll(directory, cgroup, tracked);
-    if (lock !== undefined && late === 0) directory.forgetRun();
+    if (lock !== undefined && late === 0) directory.forgetRun(random);
     lock?.close();
     if (lock !== undefined && late === 0) break;
     if (clock.monotonic() > deadline) {

@@ -97,6 +97,18 @@ describe('services as under systemd', { concurrency: 8 }, () => {
     assert.match((await runtime().status(name)).text, /Status: "Listening"/);
   });
 
+  test('Type=notify works for another user, and for a unit that has become one', {
+    skip: isRoot && existsSync('/usr/bin/systemd-notify') ? false : 'only root can be several users, by systemd-notify',
+  }, async () => {
+    const notify = 'systemd-notify --ready; exec sleep infinity';
+    const became = `setpriv --reuid=65534 --clear-groups /bin/sh -c "${notify}"`;
+    const units = [
+      await one(`Type=notify\nUser=nobody\nNotifyAccess=all\nExecStart=/bin/sh -c "${notify}"`),
+      await one(`Type=notify\nNotifyAccess=all\nExecStart=${became}`),
+    ];
+    for (const name of units) await startAndWait(runtime(), name);
+  });
+
   test('a notify service that ends without a word has broken the protocol', async () => {
     const name = await one('Type=notify\nExecStart=/bin/true');
     await startAndWait(runtime(), name, 'failed/failed');

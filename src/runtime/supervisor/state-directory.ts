@@ -15,6 +15,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FlotillaError, makePrivateDirectory, type Random, systemReason } from '../../lib/index.ts';
 import { readMemory, type UnitMemory, unknownMemory } from './engine/index.ts';
@@ -25,7 +26,7 @@ import { type ProcessId, readBootMark } from './process/index.ts';
  *
  *   lock-key, supervisor.pid   what the lock's names are made of, and who took it last.
  *   run/      what is true until the next boot, as /run under systemd: the boot it belongs to, units/ (the unit files),
- *             memory/ (what each unit knows of itself), fifo/, notify/, the socket. Written by the supervisor process.
+ *             memory/ (what each unit knows of itself), fifo/, the socket. Written by the supervisor process.
  *   log/      logs of units; they stay over a boot.
  */
 export class StateDirectory {
@@ -43,8 +44,16 @@ export class StateDirectory {
     return join(this.run, 'fifo');
   }
 
-  get notifySockets(): string {
-    return join(this.run, 'notify');
+  /**
+   * Where units say how they are. Those of other users (User=) must come there as well, which they cannot within a directory
+   * that is closed to them, nor does a long path fit into a socket's address. Nobody outside can guess the name.
+   */
+  notifySockets(random: Random): string {
+    const own = process.getuid!();
+    const name = createHmac('sha256', this.#lockKey(random)).update('notify').digest('hex').slice(0, 32);
+    const inside = join(this.run, 'notify', name);
+    if (own === 0) return join('/run/flotilla-notify', name);
+    return inside.length <= MAX_NOTIFY_PATH ? inside : join(tmpdir(), `flotilla-notify-${own}`, name);
   }
 
   get socket(): string {
@@ -130,12 +139,13 @@ export class StateDirectory {
     const boot = join(this.run, 'boot');
     const mark = readBootMark();
     if (readText(boot) !== mark) rmSync(this.run, { recursive: true, force: true });
-    for (const name of ['units', 'memory', 'notify']) mkdirSync(join(this.run, name), { recursive: true, mode: 0o700 });
+    for (const name of ['units', 'memory']) mkdirSync(join(this.run, name), { recursive: true, mode: 0o700 });
     writeFileSync(boot, mark);
   }
 
   /** Everything true until the next boot goes, as it does when a machine loses its power. */
-  forgetRun(): void {
+  forgetRun(random: Random): void {
+    rmSync(this.notifySockets(random), { recursive: true, force: true });
     rmSync(this.run, { recursive: true, force: true });
   }
 
@@ -209,6 +219,8 @@ const STAND_IN = '[Service]\nExecStart=/bin/false\n';
 /** As many runs of a supervisor as a stranger has to watch before none of its names is left. */
 const LOCK_NAMES = 64;
 const BLOCK_BYTES = 4096;
+/** A socket's address takes 107 bytes, of which its own name in the directory takes 25. */
+const MAX_NOTIFY_PATH = 82;
 
 function overwriteFile(path: string, text: string): void {
   const bytes = Buffer.from(text);

@@ -82,7 +82,7 @@ export class Supervisor implements UnitHost {
       },
     });
     this.#notify = new NotifySockets({
-      directory: directory.notifySockets,
+      directory: directory.notifySockets(random),
       ...{ clock, random, log },
       receive: (unit, fields) => this.units.get(unit)?.notify(fields),
     });
