@@ -64,10 +64,17 @@ async function printFailures(context: Context, client: FleetClient, { name, plac
   for (const { machineID, address } of failed.slice(0, FAILURES_AT_MOST)) {
     const machine = machineLegend({ id: machineID, address });
     const { describeFailure } = await import('../explain-unit.ts');
-    say(context, `It has failed on ${machine}${await describeFailure(client, name, machineID)}. Its last lines there:`);
-    let text = '';
-    for await (const chunk of client.journal(name, { machine: machineID, lines: LINES })) text += chunk;
-    context.io.out(text);
+    const failure = `It has failed on ${machine}${await describeFailure(client, name, machineID)}.`;
+    try {
+      let text = '';
+      for await (const chunk of client.journal(name, { machine: machineID, lines: LINES })) text += chunk;
+      say(context, `${failure} Its last lines there:`);
+      context.io.out(text);
+    } catch (error) {
+      if (!isFlotillaError(error)) throw error;
+      say(context, failure);
+      warn(context, `Unit ${name}: ${machine}: ${error.message}`);
+    }
   }
 }
 
