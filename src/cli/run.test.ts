@@ -115,6 +115,8 @@ const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
   ['cat', 1, /^One unit file must be provided\.\n$/],
   ['journal', 1, /^One unit file must be provided\.\n$/],
   ['version 3', 2, /^version takes no arguments: leave out 3\n$/],
+  ['router render nginx -o json', 2, /^unknown flag for router render: -o\. Run 'fleetctl help router render'/],
+  ['router certificates remove x -o json', 2, /^router certificates remove prints no list: leave out --output\n$/],
   ['completion bash zsh', 2, /^One shell at a time: fleetctl completion bash\|zsh\|fish\n$/],
   ['start --request-timeout 0 x', 2, /^invalid value "0" for --request-timeout: write more than 0/],
 ];

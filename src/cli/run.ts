@@ -33,7 +33,7 @@ async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
     return findCommand('help').run(contextOf(line.words.slice(0, 2), io, resolve('help', [])));
   }
   const command = findCommand(name);
-  const flags = command.name === 'version' ? resolveVersion() : resolve(command.name, command.flags);
+  const flags = command.name === 'version' ? resolveVersion() : resolve(...flagsOf(command, line.words[1]));
   if (wants('sign')) return findCommand('verify').run(contextOf([], io, flags));
   const args = [...line.words.slice(1), ...line.rest];
   if (command.arguments === 'none' && !command.hidden && args.length > 0) {
@@ -56,6 +56,13 @@ async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
     if (command === 'help' || command === 'version') return resolveFlags([], own, GLOBAL_FLAGS, { command, env: {} });
     return resolveFlags(line.found, own, GLOBAL_FLAGS, { command, env: io.env });
   }
+}
+
+/** The flags that a command takes, or those that its subcommand takes, with the name to refuse others by. */
+function flagsOf(command: CommandSpec, word: string | undefined): [name: string, flags: CommandSpec['flags']] {
+  const part = command.subcommands?.find(({ name }) => name === word);
+  if (part === undefined) return [command.name, command.flags];
+  return [`${command.name} ${part.name}`, command.flags.filter(({ name }) => part.flags.includes(name))];
 }
 
 /** True when what follows these words is not for us to understand. */

@@ -79,6 +79,13 @@ describe('of the users of this computer, one and root are let in', { skip }, () 
       assert.equal(await verdict(admit, { ...way, uid: OTHER }), refusal);
     });
 
+  test('of what is run by root, a client is told of root alone', async () => {
+    const admitRoot = ownUserOnly({ uid: 0, username: 'root' });
+    const said = 'only root may use this on this computer: run it as root (sudo …)';
+    assert.equal(await verdict(admitRoot, { uid: OTHER }), said);
+    assert.equal(await verdict(admitRoot, { uid: 0 }), undefined);
+  });
+
   test('a client that has gone is nobody, though the kernel shows its socket as that of root', async () => {
     assert.equal(await verdict(admit, { uid: OTHER, end: 'close' }), refusal);
   });

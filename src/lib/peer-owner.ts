@@ -36,7 +36,10 @@ const LOOKS = 3;
  * where they must not come, the listener is on loopback.
  */
 export function ownUserOnly({ uid, username }: OwnUser = ownUser()): AdmitPeer {
-  const refusal = `only ${username} and root may use this on this computer: run it as one of them (sudo -u ${username} …)`;
+  const refusal =
+    uid === 0
+      ? 'only root may use this on this computer: run it as root (sudo …)'
+      : `only ${username} and root may use this on this computer: run it as one of them (sudo -u ${username} …)`;
   const tables = { tcp: new Table('tcp'), tcp6: new Table('tcp6') };
   return ({ remoteAddress, remotePort, localAddress, localPort }) => {
     const peer = { remoteAddress, remotePort, localAddress, localPort };

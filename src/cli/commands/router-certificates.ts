@@ -8,6 +8,9 @@ import { printRows } from '../list.ts';
 export async function certificates(context: Context, client: FleetClient): Promise<number> {
   const [, verb, name, file, ...more] = context.args;
   if (verb === undefined) return show(context, client);
+  const forLists = ['output', 'full', 'no-legend'].find((flag) => context.flags.has(flag));
+  if (forLists !== undefined && ['add', 'remove'].includes(verb))
+    throw new FlotillaError('usage', `router certificates ${verb} prints no list: leave out --${forLists}`);
   if (verb === 'add' && name !== undefined && file !== undefined && more.length === 0) {
     const isNew = await client.putCertificate(name, { pem: read(file) });
     say(context, `Certificate ${name} ${isNew ? 'stored' : 'replaced'}`);
