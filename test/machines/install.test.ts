@@ -15,9 +15,9 @@ const problem =
 const CLONE = '/mnt';
 const LIMIT_MS = 60_000;
 
-/** The commands of a section of README.md, block by block. */
-function blocksOf(title: string): string[] {
-  const text = readFileSync(`${root}/README.md`, 'utf8');
+/** The commands of a section of a document, block by block. */
+function blocksOf(title: string, file = 'README.md'): string[] {
+  const text = readFileSync(`${root}/${file}`, 'utf8');
   const section = text.split(`\n## ${title}\n`)[1]!.split('\n## ')[0]!;
   return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
 }
@@ -103,6 +103,22 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     assert.equal(await machine.ok('sh', '-c', 'ls -d /opt/flotilla*'), '/opt/flotilla\n');
     assert.equal(await machine.ok('stat', '-c', '%a', '/run/fleet.sock', '/etc/fleet/fleet.conf'), '660\n640\n');
     assert.equal((await machine.ok('systemctl', 'show', '-P', 'Backlog', 'fleet.socket')).trim(), '99');
+  });
+
+  test('a drop-in of fleet.socket applies as operations.md says, and units have not noticed', async () => {
+    const machine = (await holder())!;
+    const unit = await mainPid(machine, 'hello.service');
+    const dropIn = '/etc/systemd/system/fleet.socket.d/open.conf';
+    await machine.ok('sh', '-c', `printf '[Socket]\\nSocketMode=0666\\n' >${dropIn}; systemctl daemon-reload`);
+    const [apply] = blocksOf('Who may do what', 'docs/operations.md') as [string];
+    await follow(machine, apply);
+    const asNobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', 'fleetctl', 'list-machines'];
+    await until('everybody is let in', async () => (await machine.exec(asNobody)).status === 0);
+    assert.equal(await machine.ok('stat', '-c', '%a %U:%G', '/run/fleet.sock'), '666 root:fleet\n');
+    assert.equal((await machine.ok('systemctl', 'is-active', 'fleet.socket', 'fleetd')).trim(), 'active\nactive');
+    assert.equal(await mainPid(machine, 'hello.service'), unit);
+    await machine.ok('rm', dropIn);
+    await machine.ok('systemctl', 'daemon-reload');
   });
 
   test('the plug of the machine that runs it is pulled, and it runs on another', async () => {
