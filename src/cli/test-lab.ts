@@ -8,6 +8,9 @@ import { systemClock } from '../lib/index.ts';
 import { runFleetctl } from './run.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
+/** Shorter than the limit of a test file, so that a test says which command waited in vain and its lab is closed. */
+const LIMIT_S = 60;
+const WAITING = /^(?:--endpoint \S+ )?(?:start|stop|load|unload|restart|destroy|wait) /;
 
 export interface Ran {
   readonly status: number;
@@ -55,6 +58,7 @@ export class TestLab {
   async run(line: string, options: { readonly terminal?: boolean } = {}): Promise<Ran> {
     const ran = { out: '', err: '' };
     const argv = line.split(' ').map((word) => word.replace(/^~\//, `${this.#folder}/`));
+    if (WAITING.test(line) && !line.includes(' --')) argv.push(`--timeout=${LIMIT_S}s`);
     const status = await runFleetctl(argv, {
       out: (text) => {
         ran.out += text;
@@ -84,7 +88,11 @@ export class TestLab {
 
   /** The program itself, as a process. */
   spawn(...args: string[]): ChildProcess {
-    return spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...this.env }, stdio: 'pipe' });
+    return spawn(process.execPath, [MAIN, ...args], {
+      env: { ...process.env, ...this.env },
+      stdio: 'pipe',
+      timeout: LIMIT_S * 2000,
+    });
   }
 
   spawned(...args: string[]): Promise<Ran> {
