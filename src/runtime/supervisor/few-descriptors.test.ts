@@ -20,13 +20,19 @@ import { powerOff } from './power-off.ts';
 const DESCRIPTORS = 80;
 const NAMES = Array.from({ length: 50 }, (_, index) => `u${index}.service`);
 
-test('a supervisor with too few file descriptors runs all units, hears those it can, and can be followed', async () => {
+test('a supervisor with too few file descriptors runs all units, hears those it can, and can be followed', async (t) => {
   const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'supervisor-')));
   const { command, args } = supervisorProgram(directory, { groups: 'tracking' });
   const limited = `ulimit -S -n ${DESCRIPTORS}; ulimit -H -n ${DESCRIPTORS}; exec "$0" "$@"`;
   const spawn = { command: 'sh', args: ['-c', limited, command, ...args] };
   const machine = { machineId: 'a'.repeat(32), hostname: 'h' };
   const runtime = await openSupervisor({ directory, spawn, clock, random, log, ...machine });
+  t.after(async () => {
+    // Before the power goes: it would start the supervisor again.
+    await runtime.close();
+    await powerOff({ directory });
+    rmSync(directory, { recursive: true, force: true });
+  });
   const text = service('ExecStart=/bin/sh -c "echo begun; exec sleep 1000"');
   await load(runtime, Object.fromEntries(NAMES.map((name) => [name, text])));
   for (const name of NAMES) await startAndWait(runtime, name);
@@ -44,7 +50,4 @@ test('a supervisor with too few file descriptors runs all units, hears those it 
   assert.deepEqual(await Promise.all(NAMES.map((name) => mainPid(runtime, name))), pids);
   await runtime.stop(NAMES[0]!);
   await waitFor(runtime, NAMES[0]!, 'inactive/dead');
-  await runtime.close();
-  await powerOff({ directory });
-  rmSync(directory, { recursive: true });
 });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, realpathSync, statSync } from 'node:fs';
 import { hostname as osHostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -65,6 +65,7 @@ class SupervisorClient implements UnitRuntime {
   readonly #restarts: Restarts;
   /** A process that ends soon each time is not started again before. */
   #spawnAtMs = -Infinity;
+  #spawned: ChildProcess | undefined;
 
   constructor(options: OpenSupervisorOptions) {
     const { clock, log } = options;
@@ -101,7 +102,8 @@ class SupervisorClient implements UnitRuntime {
       if (connection !== undefined) return this.#use(connection);
       const now = clock.monotonic();
       if (now > deadline) throw this.#notComing();
-      if (now >= this.#spawnAtMs) {
+      // One that takes long to come up is given no second: that might take the lock after the power has gone, and stay.
+      if (now >= this.#spawnAtMs && !isRunningChild(this.#spawned)) {
         this.#spawn();
         this.#spawnAtMs = now + SPAWN_AGAIN_MS;
       }
@@ -152,6 +154,7 @@ class SupervisorClient implements UnitRuntime {
     closeSync(output);
     child.on('error', (error) => this.#waiting.failed(`${command} cannot be started: ${messageOf(error)}`));
     child.unref();
+    this.#spawned = child;
   }
 
   async #use(connection: Connection): Promise<Connection> {
@@ -282,4 +285,8 @@ class SupervisorClient implements UnitRuntime {
     const connection = await this.#connecting?.catch(() => undefined);
     connection?.close();
   }
+}
+
+function isRunningChild(child: ChildProcess | undefined): boolean {
+  return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
