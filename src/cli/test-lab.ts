@@ -1,6 +1,6 @@
 /** What the tests of commands share: a real lab in a directory of its own, and fleetctl run against it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,8 +82,14 @@ export class TestLab {
       /^Unit \S+ (?:runs and is waiting for its checks: |is waiting: .*; still trying).*\n/gm,
       '',
     );
-    if (status !== 0 || complaints !== '') throw new Error(`fleetctl ${line} ended with ${status}:\n${out}${err}`);
-    return out;
+    if (status === 0 && complaints === '') return out;
+    throw new Error(`fleetctl ${line} ended with ${status}:\n${out}${err}${this.#logs()}`);
+  }
+
+  /** The end of each machine's log, for the message of a failed test. */
+  #logs(): string {
+    const files = this.machines.map(({ number }) => join(this.env['FLOTILLA_LAB']!, `m${number}`, 'fleetd.log'));
+    return files.map((file) => `--- ${file}\n${tail(file)}\n`).join('');
   }
 
   /** The program itself, as a process. */
@@ -130,6 +136,10 @@ export class TestLab {
     await this.spawned('lab', 'down', '--wipe');
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function tail(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n') : '(none)';
 }
 
 /** Asks until the answer is true; throws when that takes longer than ten seconds. */
