@@ -55,4 +55,13 @@ test("with systemd_user=true units are those of the user's systemd", { skip: fle
   assert.equal((await user('show', '--property=MainPID', '--value', 'mine.service')).stdout, pid);
   await fleet.destroy('mine.service');
   assert.equal((await user('status', 'mine.service')).status, 4);
+
+  // Without its bus, the user's systemd is asked to stop them through its private socket.
+  await fleet.start('left.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  await fleet.active('left.service');
+  assert.equal((await user('stop', 'dbus.socket', 'dbus.service')).status, 0);
+  await machine.ok('systemctl', 'stop', 'fleet.socket', 'fleetd.service');
+  const journal = await machine.ok('journalctl', '--no-pager', '-u', 'fleetd.service');
+  assert.doesNotMatch(journal, /Not withdrawn cleanly/);
+  assert.equal((await user('is-active', 'left.service')).stdout, 'inactive\n');
 });
