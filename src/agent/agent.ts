@@ -159,8 +159,8 @@ export class Agent {
     const { steps, againMs } = cutOff
       ? { steps: planned, againMs: Infinity }
       : this.#draining.defer(planned, secondCopies);
-    // By now second copies are kept out of what is offered.
-    presence.settle(lease);
+    // By now second copies are kept out of what is offered, unless `defer` was not asked.
+    if (!cutOff) presence.settle(lease);
     const acted = await this.#act(steps, lease);
     const waiting = !(await this.#recordRuns(actual.values())) || acted;
     if (cutOff) return CUT_OFF_RETRY_MS;
