@@ -44,12 +44,14 @@ const TARGET = { createRevision: 1, modRevision: 2, lease: 4 } as const;
 // Long lists are read in pages of one revision, so that neither side holds one huge message.
 const PAGE_ENTRIES = 4000;
 
-interface RangePage {
-  readonly key: Buffer;
-  readonly rangeEnd: Buffer;
-  readonly limit: number;
-  readonly revision: number | undefined;
-  readonly keysOnly: boolean | undefined;
+/** The embedded store sends no response larger than 32 MB, whatever the number of entries: fewer of them may fit. */
+async function unlessTooLarge<T>(entries: number, call: () => Promise<T>): Promise<T | 'too-large'> {
+  try {
+    return await call();
+  } catch (error) {
+    if (entries > 1 && isFlotillaError(error, 'too-large')) return 'too-large';
+    throw error;
+  }
 }
 
 class EtcdStore implements Store {
@@ -81,10 +83,17 @@ class EtcdStore implements Store {
 
   async getMany(keys: readonly string[]): Promise<Entry[]> {
     const entries: Entry[] = [];
-    for (let at = 0; at < keys.length; at += MAX_COMMIT_WRITES) {
-      const success = keys.slice(at, at + MAX_COMMIT_WRITES).map((key) => ({ range: { key: this.#keys.key(key) } }));
-      const { responses } = await this.#client.call(READ_TXN, { success });
-      for (const response of responses) {
+    let atOnce = MAX_COMMIT_WRITES;
+    for (let at = 0; at < keys.length; ) {
+      const some = keys.slice(at, at + atOnce);
+      const success = some.map((key) => ({ range: { key: this.#keys.key(key) } }));
+      const read = await unlessTooLarge(some.length, () => this.#client.call(READ_TXN, { success }));
+      if (read === 'too-large') {
+        atOnce = Math.ceil(some.length / 2);
+        continue;
+      }
+      at += some.length;
+      for (const response of read.responses) {
         const { kvs } = RangeResponse.decode(ResponseOp.decode(response).range);
         for (const kv of kvs) entries.push(this.#keys.entry(kv));
       }
@@ -179,7 +188,8 @@ class EtcdStore implements Store {
     let pageEntries = PAGE_ENTRIES;
     for (;;) {
       const limit = Math.min(pageEntries, (options.limit ?? Infinity) - entries.length);
-      const page = await this.#page({ key, rangeEnd, limit, revision, keysOnly: options.keysOnly });
+      const request = { key, rangeEnd, limit, revision, keysOnly: options.keysOnly };
+      const page = await unlessTooLarge(limit, () => this.#client.call(RANGE, request));
       if (page === 'too-large') {
         pageEntries = Math.ceil(limit / 4);
         continue;
@@ -192,16 +202,6 @@ class EtcdStore implements Store {
       const isFull = options.limit !== undefined && (entries.length === options.limit || pageEntries < PAGE_ENTRIES);
       if (!more || !last || isFull) return { entries, revision: shown, more };
       key = Buffer.concat([last.key, Buffer.from([0])]);
-    }
-  }
-
-  /** The embedded store sends no response larger than 32 MB, whatever the limit: a smaller page may fit. */
-  async #page(request: RangePage) {
-    try {
-      return await this.#client.call(RANGE, request);
-    } catch (error) {
-      if (request.limit > 1 && isFlotillaError(error, 'too-large')) return 'too-large';
-      throw error;
     }
   }
 

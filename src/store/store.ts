@@ -7,7 +7,10 @@ export interface Store {
   list(range: Range, options?: ListOptions): Promise<Listing>;
   /** One entry, or undefined; linearizable. */
   get(key: string): Promise<Entry | undefined>;
-  /** The entries of up to a few thousand keys that exist, in one revision when they fit one request (128 keys). */
+  /**
+   * The entries of up to a few thousand keys that exist, in one revision when they fit one request (128 keys) and one response
+   * (32 MB from the embedded store).
+   */
   getMany(keys: readonly string[]): Promise<Entry[]>;
   /** The current revision, by a header-only linearizable read. */
   revision(): Promise<number>;

@@ -32,6 +32,12 @@ test('entries that are too large for one response of the store are listed in sev
   assert.deepEqual([entries.length, more], [count, false]);
   const page = await store.list(prefixRange('large/'), { limit: count });
   assert.ok(page.more && page.entries.length > 0 && page.entries.length < count, `${page.entries.length} entries`);
+  const keys = Array.from({ length: count + 1 }, (_, i) => `large/${i}`);
+  const found = await store.getMany(keys);
+  assert.deepEqual(
+    found.map(({ key }) => key),
+    keys.slice(0, count),
+  );
 });
 
 test('history is forgotten by itself, by number of changes and by size, and the file stays small', async (t) => {
