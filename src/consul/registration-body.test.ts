@@ -25,7 +25,7 @@ test("what a registration leaves out has Consul's defaults", () => {
 test('512 checks are read, and one more is refused', () => {
   const checks = (count: number) => Array.from({ length: count }, () => ({ TTL: '10s' }));
   assert.equal(named({ Checks: checks(512) }).checks.length, 512);
-  const tooMany = { status: 400, message: 'Too many checks: 513, at most 512 fit; register them one by one' };
+  const tooMany = { status: 400, message: 'Too many checks: 513, at most 512 fit; register fewer' };
   assert.throws(() => named({ Checks: checks(513) }), tooMany);
   assert.throws(() => named({ Check: { TTL: '10s' }, Checks: checks(512) }), tooMany);
 });

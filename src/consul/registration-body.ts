@@ -75,7 +75,7 @@ export function allChecks(fields: JsonFields): readonly unknown[] {
   if (!Array.isArray(several)) throw malformed('Checks must be a list');
   const all = [...(fields.has('Check') ? [fields.raw('Check')] : []), ...several];
   if (all.length > MAX_CHECKS)
-    throw new ConsulError(400, `Too many checks: ${all.length}, at most ${MAX_CHECKS} fit; register them one by one`);
+    throw new ConsulError(400, `Too many checks: ${all.length}, at most ${MAX_CHECKS} fit; register fewer`);
   return all;
 }
 
