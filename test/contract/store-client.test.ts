@@ -28,7 +28,7 @@ for (const { name, skip, start } of SERVER_KINDS) {
       const relay = await Relay.to(server.port);
       const dead = `http://127.0.0.1:${await freePort()}`;
       const endpoints = [dead, relay.endpoint, server.endpoint];
-      const store = openEtcdStore({ endpoints, clock, random, log: silentLog, requestTimeoutMs: 500 });
+      const store = openEtcdStore({ endpoints, clock, random, log: silentLog, requestTimeoutMs: 15_000 });
       assert.equal((await store.commit([], [{ put: 'failover', value: '1' }])).ok, true);
       relay.cut();
       assert.equal((await store.get('failover'))?.value, '1');
@@ -39,7 +39,7 @@ for (const { name, skip, start } of SERVER_KINDS) {
 
     test('says that a commit is of unknown outcome when no answer comes, and recovers', async () => {
       const relay = await Relay.to(server.port);
-      const store = connectTo(relay.endpoint, { requestTimeoutMs: 300 });
+      const store = connectTo(relay.endpoint, { requestTimeoutMs: 3000 });
       await store.revision();
       relay.silence();
       await assert.rejects(store.commit([], [{ put: 'unknown', value: '1' }]), unavailable);
