@@ -132,3 +132,15 @@ test('a promise that is not whole is none, and the log says so', () => {
   assert.equal(memory.load(), undefined);
   assert.deepEqual(lines, []);
 });
+
+test('a lease that is no number is none, and the log says so: the store could not be asked for it', () => {
+  const lines: string[] = [];
+  const log = createLog((line) => lines.push(line));
+  const memory = new StateDirectory(path.join(directory, 'lease'), log).leaseMemory('boot-1');
+  memory.save('1252106995332017969');
+  assert.equal(memory.load(), '1252106995332017969');
+  assert.deepEqual(lines, []);
+  writeFileSync(path.join(directory, 'lease', 'lease'), 'boot-1 1252106995332017;69\n');
+  assert.equal(memory.load(), undefined);
+  assert.match(lines.join(), /^WARN Lease of the last start unknown, .* file=.*lease\/lease$/);
+});

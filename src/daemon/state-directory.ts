@@ -71,7 +71,13 @@ export class StateDirectory {
     return {
       load: () => {
         const [boot, lease] = this.#read('lease')?.trim().split(' ') ?? [];
-        return boot === bootId ? lease : undefined;
+        if (lease === undefined || boot !== bootId) return undefined;
+        if (/^\d{1,19}$/.test(lease)) return lease;
+        const file = join(this.path, 'lease');
+        this.#log.warn('Lease of the last start unknown, its file is damaged: this machine takes another one', {
+          file,
+        });
+        return undefined;
       },
       save: (lease) => this.#write('lease', `${bootId} ${lease}`),
     };

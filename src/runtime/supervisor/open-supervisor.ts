@@ -13,6 +13,7 @@ import {
   RepeatedFailure,
   Restarts,
   readStat,
+  systemReason,
 } from '../../lib/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
 import { Connection, ConnectionLost } from './connection.ts';
@@ -147,8 +148,7 @@ class SupervisorClient implements UnitRuntime {
     this.#directory.checkLockKey();
     const { command, args } = this.#options.spawn;
     this.#options.log.debug('Starting the supervisor process');
-    const size = statSync(this.#directory.ownLog, { throwIfNoEntry: false })?.size ?? 0;
-    const output = openSync(this.#directory.ownLog, size > MAX_OWN_LOG_BYTES ? 'w' : 'a', 0o600);
+    const output = openLog(this.#directory.ownLog);
     // A session of its own: it outlives this process and whoever started it.
     const child = spawn(command, args, { detached: true, stdio: ['ignore', output, output] });
     closeSync(output);
@@ -289,4 +289,15 @@ class SupervisorClient implements UnitRuntime {
 
 function isRunningChild(child: ChildProcess | undefined): boolean {
   return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+function openLog(file: string): number {
+  try {
+    const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    return openSync(file, size > MAX_OWN_LOG_BYTES ? 'w' : 'a', 0o600);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EISDIR', 'ELOOP', 'ENOENT'].includes(code)) throw error;
+    throw new FlotillaError('damaged', `cannot use ${file} as a log: ${systemReason(error)}; remove it`);
+  }
 }
