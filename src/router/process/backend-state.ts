@@ -41,7 +41,8 @@ export class BackendState {
   /** The next rest is no longer than this. */
   #longestRestMs = STARTING_REST_MS;
   #draining = false;
-  #hasLeft = false;
+  /** Of the absence of its machine from the catalog, while that lasts. */
+  #absence: object | undefined;
   #idle: (() => void)[] = [];
 
   constructor(backend: Backend, service: string, limits: BackendLimits, clock: Clock, log: Log) {
@@ -127,13 +128,29 @@ export class BackendState {
 
   /**
    * Its machine has left the catalog. That may be lost, or only its fleetd stopped, and the backend about to respond: requests
-   * that cannot go elsewhere end once the machine is silent.
+   * that cannot go elsewhere end once the machine is silent, which is asked until they are over.
    */
   async leave(): Promise<void> {
-    if (this.#hasLeft) return;
-    this.#hasLeft = true;
+    if (this.#absence !== undefined) return;
+    const absence = {};
+    this.#absence = absence;
     for (const waiting of [...this.#waiting]) waiting.leave();
-    if (this.#waiting.length === 0 || !(await isSilent(this.backend, this.#limits.connectTimeoutMs))) return;
+    const { connectTimeoutMs } = this.#limits;
+    while (this.#waiting.length > 0) {
+      const silent = await isSilent(this.backend, connectTimeoutMs);
+      if (this.#absence !== absence) return;
+      if (silent) return this.#abandonAll();
+      await this.#clock.sleep(connectTimeoutMs);
+      if (this.#absence !== absence) return;
+    }
+  }
+
+  /** Its machine is in the catalog, again perhaps. */
+  stay(): void {
+    this.#absence = undefined;
+  }
+
+  #abandonAll(): void {
     const { id, address, port } = this.backend;
     const requests = this.#waiting.length;
     this.#log.warn('Requests end with their silent machine', {

@@ -118,7 +118,10 @@ class ProcessPlane implements DataPlane {
     this.#index = new RouteIndex(table.routes);
     for (const [key, state] of before) if (!states.has(key)) this.#retire(state);
     const machines = new Set(table.machines);
-    for (const state of this.#leaving) if (!machines.has(state.backend.machine)) void state.leave();
+    for (const state of this.#leaving) {
+      if (machines.has(state.backend.machine)) state.stay();
+      else void state.leave();
+    }
   }
 
   #stateOf(backend: Backend, service: string, states: Map<string, BackendState>): BackendState {

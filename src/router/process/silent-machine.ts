@@ -14,6 +14,11 @@ export function isSilent({ address, port }: Backend, timeoutMs: number): Promise
     };
     socket.on('connect', () => settle(false));
     socket.on('timeout', () => settle(true));
-    socket.on('error', (error: NodeJS.ErrnoException) => settle(!REFUSED.has(error.code ?? '')));
+    socket.on('error', (error: NodeJS.ErrnoException) => settle(isSilence(error)));
   });
+}
+
+/** A name that cannot be resolved says nothing of its machine. */
+function isSilence({ code = '', syscall }: NodeJS.ErrnoException): boolean {
+  return syscall !== 'getaddrinfo' && !REFUSED.has(code);
 }

@@ -79,6 +79,8 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       }
     });
     outgoing.on('upgrade', (answer, backend, rest) => {
+      // As below; Node has taken its listeners from the socket, whose error has nobody else to go to.
+      if (outgoing.destroyed) return void backend.on('error', (error) => outgoing.emit('error', error));
       settle(answer.statusCode!);
       client.off('close', clientGone);
       writeHead(client, answer, []);
