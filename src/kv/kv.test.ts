@@ -298,3 +298,13 @@ test('who waits hears of changes in its area, deletions included, and of nothing
   await idle;
   assert.equal(woken, 2);
 });
+
+test('trees of one transaction share its limit, and so does a tree that is asked for several times', async () => {
+  const kv = fresh();
+  for (let i = 0; i < 18; i++) await kv.transact([set(`a/${i}`, 'x'.repeat(500_000))]);
+  const read = (...keys: string[]) => kv.transact(keys.map((key) => ({ verb: 'get-tree', key })));
+  const two = await read('a', 'a/');
+  assert.equal(two.ok && two.pairs.length, 36);
+  await assert.rejects(read('', 'a', 'a/'), { code: 'too-large' });
+  await assert.rejects(read('a/', 'a/', 'a/'), { code: 'too-large' });
+});

@@ -12,12 +12,15 @@ const READINGS_AT_ONCE = 2;
 
 const readings = new AtMost(READINGS_AT_ONCE);
 
-/** All entries of a range, at one revision. Throws `too-large` without having read much more than `maxChars`. */
-export function readRange(store: Store, range: Range, maxChars: number = MAX_CHARS): Promise<Listing> {
+/**
+ * All entries of a range, at one revision. Throws `too-large` without having read much more than what `already` characters
+ * leave of MAX_CHARS.
+ */
+export function readRange(store: Store, range: Range, already = 0): Promise<Listing> {
   return readings.run(async () => {
     for (;;) {
       try {
-        return await readPages(store, range, maxChars);
+        return await readPages(store, range, already);
       } catch (error) {
         // The revision of the first page may be compacted before the last page is read.
         if (!isFlotillaError(error, 'compacted')) throw error;
@@ -26,7 +29,7 @@ export function readRange(store: Store, range: Range, maxChars: number = MAX_CHA
   });
 }
 
-async function readPages(store: Store, { from, to }: Range, maxChars: number): Promise<Listing> {
+async function readPages(store: Store, { from, to }: Range, already: number): Promise<Listing> {
   const entries: Entry[] = [];
   let revision: number | undefined;
   let next = from;
@@ -37,16 +40,26 @@ async function readPages(store: Store, { from, to }: Range, maxChars: number): P
     revision ??= page.revision;
     for (const entry of page.entries) {
       entries.push(entry);
-      chars += entry.key.length + entry.value.length;
+      chars += sizeOf(entry);
     }
-    if (chars > maxChars)
-      throw new FlotillaError(
-        'too-large',
-        `The response would hold more than ${maxChars} bytes; read fewer keys at a time`,
-      );
+    assertFits(already + chars);
     const last = page.entries.at(-1);
     if (!page.more || !last) return { entries, revision, more: false };
     next = `${last.key}\0`;
     limit = Math.max(1, Math.min(MAX_PAGE, Math.floor((PAGE_CHARS * entries.length) / chars)));
   }
+}
+
+/** Throws `too-large` when so many characters are more than one response may hold. */
+export function assertFits(chars: number): void {
+  if (chars <= MAX_CHARS) return;
+  throw new FlotillaError(
+    'too-large',
+    `The response would hold more than ${MAX_CHARS} bytes; read fewer keys at a time`,
+  );
+}
+
+/** Characters of a record. */
+export function sizeOf({ key, value }: Entry): number {
+  return key.length + value.length;
 }

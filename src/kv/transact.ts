@@ -4,7 +4,7 @@ import { evaluate, type KvState } from './evaluate.ts';
 import type { KvOperation, KvOutcome, KvPair } from './kv.ts';
 import type { KvKeys } from './kv-keys.ts';
 import { decodePair, decodeSession, encodeLock, encodePair, type LockRecord } from './kv-records.ts';
-import { readRange } from './read-range.ts';
+import { assertFits, readRange, sizeOf } from './read-range.ts';
 
 /** What writers of pairs and sessions share. */
 export interface KvStore {
@@ -55,7 +55,7 @@ function assertSize(conditions: readonly Condition[], writes: readonly Write[]):
 
 async function read({ store, keys }: KvStore, operations: readonly KvOperation[]): Promise<Reading> {
   const trees = new Set(operations.filter(({ verb }) => verb.endsWith('-tree')).map(({ key }) => key));
-  const shown = new Set(operations.filter(({ verb }) => verb === 'get-tree').map(({ key }) => key));
+  const shown = operations.filter(({ verb }) => verb === 'get-tree').map(({ key }) => key);
   const single = [...new Set(operations.filter(({ verb }) => !verb.endsWith('-tree')).map(({ key }) => key))];
   const locking = operations.filter((operation) => operation.verb === 'lock');
   const sessions = [...new Set(locking.map(({ session }) => session))].filter(isSessionId);
@@ -82,14 +82,20 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
     const entry = found.get(key);
     if (entry) conditions[index] = { key, modRevision: entry.modRevision };
   });
+  // The limit is that of the whole transaction, whose response repeats a tree as often as it is asked for.
+  let chars = 0;
   for (const tree of trees) {
     const range = keys.pairs(tree);
+    const times = shown.filter((key) => key === tree).length;
     let keepEntry = keep;
-    const { entries, revision } = await readRange(store, range).catch((error) => {
-      if (shown.has(tree) || !isFlotillaError(error, 'too-large')) throw error;
+    const { entries, revision } = await readRange(store, range, chars).catch((error) => {
+      if (times > 0 || !isFlotillaError(error, 'too-large')) throw error;
       keepEntry = keepUnread;
       return store.list(range, { keysOnly: true });
     });
+    const size = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
+    chars += size * Math.max(1, times);
+    if (times > 0) assertFits(chars);
     entries.forEach(keepEntry);
     conditions.push({ range, unchangedSince: revision });
   }
