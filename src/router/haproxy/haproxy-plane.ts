@@ -24,6 +24,8 @@ export interface HaproxyPlaneOptions {
 
 /** sun_path, less what HAProxy adds while it makes the socket. */
 const MAX_SOCKET_PATH = 95;
+/** A HAProxy that does not end when told to hangs, and is killed. */
+const END_TIMEOUT_MS = 5000;
 
 /** Carries requests by HAProxy, told of changes by its runtime API; only new hosts, paths and slots start it anew. */
 export async function openHaproxyPlane(options: HaproxyPlaneOptions): Promise<DataPlane> {
@@ -193,9 +195,13 @@ class HaproxyPlane implements DataPlane {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill(graceMs > 0 ? 'SIGUSR1' : 'SIGTERM');
-    const cancel = this.#options.clock.after(graceMs, () => void child.kill('SIGTERM'));
+    const { clock } = this.#options;
+    const cancels = [
+      clock.after(graceMs, () => void child.kill('SIGTERM')),
+      clock.after(graceMs + END_TIMEOUT_MS, () => void child.kill('SIGKILL')),
+    ];
     await ended;
-    cancel();
+    for (const cancel of cancels) cancel();
   }
 }
 

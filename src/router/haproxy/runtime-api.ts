@@ -1,8 +1,15 @@
 import { connect } from 'node:net';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
 
-/** Sends commands to HAProxy's runtime API and answers what it says; rejects with FlotillaError `unavailable`. */
-export function askHaproxy(socket: string, commands: readonly string[]): Promise<string> {
+/** A HAProxy that says nothing for so long hangs: whoever waited on would block every later change. */
+const SILENT_AT_MOST_MS = 5000;
+
+/** Sends commands to HAProxy's runtime API and returns its response; rejects with FlotillaError `unavailable`. */
+export function askHaproxy(
+  socket: string,
+  commands: readonly string[],
+  silentAtMostMs = SILENT_AT_MOST_MS,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const connection = connect({ path: socket });
     let answer = '';
@@ -13,6 +20,7 @@ export function askHaproxy(socket: string, commands: readonly string[]): Promise
     connection.on('error', (error) =>
       reject(new FlotillaError('unavailable', `HAProxy's runtime API does not answer: ${messageOf(error)}`)),
     );
+    connection.setTimeout(silentAtMostMs, () => connection.destroy(new Error(`it is silent for ${silentAtMostMs} ms`)));
     connection.write(`${commands.join('; ')}\n`);
   });
 }
