@@ -1,4 +1,5 @@
-import { FlotillaError, type Log, systemReason } from '../lib/index.ts';
+import path from 'node:path';
+import { FlotillaError, type Log, syncDirectory, systemReason } from '../lib/index.ts';
 import { type CheckDefinition, flawOf, type Registration } from './registration.ts';
 import { MACHINE } from './shown-check.ts';
 import { copyOf, readServices, type StoredServices, writeServices } from './stored-services.ts';
@@ -47,7 +48,7 @@ export class ServiceRegistry {
 
   /**
    * Resolves with what `edit` returned once its change is on disk and in force. Throws `unavailable` when the disk does not
-   * take it: then nothing has changed. Edits run in the order of the calls, and share a write where they can.
+   * take it: then nothing has changed, or (the message says so) the change is in force and may not outlast a loss of power. Edits run in the order of the calls, and share a write where they can.
    */
   change(edit: ServiceEdit): Promise<boolean> {
     return new Promise((resolve, reject) => {
@@ -88,6 +89,12 @@ export class ServiceRegistry {
     }
     this.#contents = contents;
     this.#onChange();
+    try {
+      syncDirectory(path.dirname(this.#file));
+    } catch (error) {
+      const what = `the services in ${this.#file} were changed, but a loss of power may undo that: ${systemReason(error)}`;
+      throw new FlotillaError('unavailable', `${what}; try again`);
+    }
   }
 }
 
@@ -134,7 +141,7 @@ export function addCheck(instance: string, check: CheckDefinition): ServiceEdit 
     const added = { id: instance, checks: [...others, check] };
     const flaw = instance === MACHINE ? undefined : flawOf(added);
     if (flaw !== undefined) throw new FlotillaError('too-large', `${flaw}: register fewer checks, or shorter ones`);
-    for (const [other, list] of checks) checks.set(other, without(list, check.id));
+    for (const [other, list] of checks) putChecks(checks, other, without(list, check.id));
     checks.set(instance, [...others, check]);
     return true;
   };
@@ -145,7 +152,7 @@ export function removeCheck(id: string): ServiceEdit {
   return ({ services, checks }) => {
     const added = [...checks].filter(([, list]) => list.some((check) => check.id === id));
     const own = [...services.values()].filter((service) => service.checks.some((check) => check.id === id));
-    for (const [instance, list] of added) checks.set(instance, without(list, id));
+    for (const [instance, list] of added) putChecks(checks, instance, without(list, id));
     for (const service of own) services.set(service.id, { ...service, checks: without(service.checks, id) });
     return added.length + own.length > 0;
   };
@@ -161,4 +168,10 @@ export function setMaintenance(instance: string, reason: string | undefined): Se
 
 function without(checks: readonly CheckDefinition[], id: string): readonly CheckDefinition[] {
   return checks.filter((check) => check.id !== id);
+}
+
+/** An instance without checks needs no entry: with instances whose ids change, they would only become more. */
+function putChecks(checks: StoredServices['checks'], instance: string, list: readonly CheckDefinition[]): void {
+  if (list.length === 0) checks.delete(instance);
+  else checks.set(instance, list);
 }

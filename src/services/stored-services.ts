@@ -1,7 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
-import path from 'node:path';
-import { type Log, messageOf, syncDirectory } from '../lib/index.ts';
+import { type Log, messageOf } from '../lib/index.ts';
 import type { CheckDefinition, Registration } from './registration.ts';
 
 /** What third parties registered on a machine. */
@@ -18,7 +17,7 @@ export function copyOf({ services, checks, maintenance }: StoredServices): Store
   return { services: new Map(services), checks: new Map(checks), maintenance: new Map(maintenance) };
 }
 
-/** Puts the file in its place whole, so that it also outlasts a loss of power. */
+/** Puts the file in its place whole. Only once its directory is synced does the change outlast a loss of power. */
 export async function writeServices(file: string, { services, checks, maintenance }: StoredServices): Promise<void> {
   const text = JSON.stringify({
     services: [...services.values()],
@@ -33,7 +32,6 @@ export async function writeServices(file: string, { services, checks, maintenanc
     await draft.close();
   }
   await rename(`${file}.new`, file);
-  syncDirectory(path.dirname(file));
 }
 
 /** Reads what is whole in the file; of a damaged one a copy is kept beside it, and the log says what was lost. */
