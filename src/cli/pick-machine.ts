@@ -26,7 +26,10 @@ export function machinesLike(machines: readonly ApiMachine[], text: string): rea
 
 /** The one machine that is meant, or undefined when there is none. Throws a sentence that lists them when there are several. */
 export function pickMachine(machines: readonly ApiMachine[], text: string): ApiMachine | undefined {
-  const found = matchingMachines(machines, text);
+  const matching = matchingMachines(machines, text);
+  const named = matching.filter(({ hostname }) => hostname === text);
+  // A host called `cafe` is meant by its name, though another machine's id begins so.
+  const found = named.length > 0 ? named : matching;
   if (found.length < 2) return found[0];
   const names = found.map(({ id, hostname, primaryIP }) => `${id} (${hostname ?? '-'}, ${primaryIP || '-'})`);
   throw new FlotillaError('invalid', `ambiguous machine ${text}: it may be ${names.join(' or ')}`);
