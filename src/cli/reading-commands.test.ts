@@ -193,6 +193,12 @@ test('events', async () => {
     out: '',
     err: 'Unit nosuch.service does not exist, and no event of it is remembered: see fleetctl list-unit-files\n',
   });
+  assert.deepEqual(await lab.run('events --machine nosuch'), {
+    status: 1,
+    out: '',
+    err: 'no machine is nosuch, and none of these events is about one that was: see fleetctl list-machines\n',
+  });
+  assert.equal(await lab.ok(`events --machine ${'0'.repeat(32)}`), '');
   assert.match((await lab.run('events --since soon')).err, /--since "soon" is no time/);
   assert.deepEqual(await lab.run('events -f --until now'), {
     status: 2,

@@ -63,6 +63,7 @@ async function run(context: Context): Promise<number> {
     else if (event.type === 'happened') past.push(event);
     if (event.type !== 'ready') continue;
     live = true;
+    if (!follow && past.length === 0 && !(await isMachine(context, client))) return end(abort, 1);
     if (!follow && !(await areKnown(context, client, { units, past }))) return end(abort, 1);
     if (event.compactedAt !== undefined) sayCompacted(context, event.compactedAt);
     // Something may happen while the past is told; whoever asks for the last ten gets ten.
@@ -118,6 +119,16 @@ async function areKnown(
   for (const name of unknown)
     warn(context, `Unit ${name} does not exist, and no event of it is remembered: see fleetctl list-unit-files`);
   return unknown.length === 0;
+}
+
+/** False, after saying so, when no event was about what --machine names, and no machine is it, nor may one have been. */
+async function isMachine(context: Context, client: FleetClient): Promise<boolean> {
+  const text = context.flags.text('machine');
+  if (text === '' || /^[0-9a-f]{32}$/.test(text)) return true;
+  const { matchingMachines } = await import('../pick-machine.ts');
+  if (matchingMachines(await client.machines(), text).length > 0) return true;
+  warn(context, `no machine is ${text}, and none of these events is about one that was: see fleetctl list-machines`);
+  return false;
 }
 
 function sayCompacted(context: Context, revision: number): void {
