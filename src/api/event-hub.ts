@@ -31,6 +31,8 @@ export interface EventRequest {
   readonly after?: number | undefined;
   /** Begin with the last this many events in words. */
   readonly history: number;
+  /** More were asked for than `history`, which is as many as a stream may begin with. */
+  readonly historyIsCut?: boolean;
   readonly happened: boolean;
   readonly withUnits: boolean;
   /** Tell of the services that units declare as well. */
@@ -152,8 +154,8 @@ export class EventHub {
     const resumes = happened && after !== undefined && after < snapshot.revision;
     if (history === 0 && !resumes) return;
     // The events of one unit or machine may lie far back among all others.
-    const picked =
-      units !== undefined || request.machine !== undefined || sinceMs !== undefined || untilMs !== undefined;
+    const isPeriod = sinceMs !== undefined || untilMs !== undefined;
+    const picked = units !== undefined || request.machine !== undefined || isPeriod;
     const mixed = picked ? MAX_HISTORY_REVISIONS : Math.max(200, history * 4);
     const limit = Math.min(resumes ? snapshot.revision - after : mixed, MAX_HISTORY_REVISIONS);
     const { reader, cluster } = this.#options;
@@ -165,10 +167,14 @@ export class EventHub {
       .flat()
       .filter(({ revision }) => !resumes || revision > after)
       .filter((event) => stream.tells(event))
-      .filter(({ atMs }) => (sinceMs === undefined && untilMs === undefined) || isBetween(atMs, sinceMs, untilMs));
+      .filter(({ atMs }) => !isPeriod || isBetween(atMs, sinceMs, untilMs));
     this.#assertRoom(told.length);
     const cut = compactedAt !== undefined && told.length < history ? { compactedAt } : {};
-    stream.tellFirst(resumes ? told : told.slice(-history), { reached: until, ...cut });
+    const isSearched = limit < MAX_HISTORY_REVISIONS || until <= limit || isBefore(moments[0]?.atMs, sinceMs);
+    const isOverfull = told.length > history && (request.historyIsCut === true || isPeriod);
+    const isLimited = !resumes && (isOverfull || (told.length < history && compactedAt === undefined && !isSearched));
+    const limited = isLimited ? { limited: true as const } : {};
+    stream.tellFirst(resumes ? told : told.slice(-history), { reached: until, ...cut, ...limited });
   }
 
   #assertRoom(events: number): void {
@@ -234,6 +240,10 @@ export class EventHub {
       for (const stream of this.#streams) stream.wake();
     });
   }
+}
+
+function isBefore(atMs: number | undefined, sinceMs: number | undefined): boolean {
+  return atMs !== undefined && sinceMs !== undefined && atMs < sinceMs;
 }
 
 function isBetween(atMs: number | undefined, sinceMs = 0, untilMs = Infinity): boolean {

@@ -16,10 +16,12 @@ export function eventRoutes(app: Hono, parts: ApiParts): void {
 
 async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Response> {
   const units = c.req.queries('unit');
+  const history = historyOf(c.req.query('history'));
   const request = {
     units: units === undefined ? undefined : new Set(units),
     after: revisionOf(c.req.query('after') ?? c.req.header('last-event-id')),
-    history: historyOf(c.req.query('history')),
+    history: Math.min(history, MAX_HISTORY),
+    historyIsCut: history > MAX_HISTORY,
     machine: c.req.query('machine'),
     sinceMs: timeOf(c, 'since'),
     untilMs: timeOf(c, 'until'),
@@ -73,5 +75,5 @@ function timeOf(c: Context, name: 'since' | 'until'): number | undefined {
 function historyOf(text: string | undefined): number {
   if (text === undefined) return 0;
   if (!/^\d{1,9}$/.test(text)) throw new FlotillaError('invalid', `history=${text} is not a number of events`);
-  return Math.min(Number(text), MAX_HISTORY);
+  return Number(text);
 }

@@ -49,7 +49,8 @@ export class EventStream {
   #past: ApiHappened[] = [];
   /** What happened up to this revision has been told from the history. */
   #toldUpTo = 0;
-  #compactedAt: number | undefined;
+  /** How what was told of the past falls short of what was asked for. */
+  #cut: PastCut = {};
   #leftOut = 0;
   /** Units to be sent before `ready`: the first of those owed. */
   #untilReady = 0;
@@ -80,14 +81,11 @@ export class EventStream {
   }
 
   /** Past events, all there were up to the revision `reached`; what was owed of those meanwhile is among them. */
-  tellFirst(
-    happened: readonly ApiHappened[],
-    { reached, compactedAt }: { readonly reached: number; readonly compactedAt?: number },
-  ): void {
+  tellFirst(happened: readonly ApiHappened[], { reached, ...cut }: { readonly reached: number } & PastCut): void {
     this.#past = [...happened];
     this.#happened = this.#happened.filter(({ revision }) => revision > reached);
     this.#toldUpTo = reached;
-    this.#compactedAt = compactedAt;
+    this.#cut = cut;
   }
 
   /** Changes: the client knows these units up to revision `before`. */
@@ -199,8 +197,7 @@ export class EventStream {
     this.#isReady = true;
     const { snapshot, revision } = this.#options;
     const leader = snapshot.leader === undefined ? {} : { leader: snapshot.leader.machine };
-    const cut = this.#compactedAt === undefined ? {} : { compactedAt: this.#compactedAt };
-    return { type: 'ready', revision: revision(), machines: snapshot.machines.size, ...leader, ...cut };
+    return { type: 'ready', revision: revision(), machines: snapshot.machines.size, ...leader, ...this.#cut };
   }
 
   #apology(): ApiEvent {
@@ -242,6 +239,8 @@ export class EventStream {
     });
   }
 }
+
+type PastCut = Pick<Extract<ApiEvent, { type: 'ready' }>, 'compactedAt' | 'limited'>;
 
 /** A machine that is gone is known by its last name and address, too. */
 function isMeant({ id, hostname, address }: ApiMachineName, wanted: string): boolean {

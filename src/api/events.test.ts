@@ -213,6 +213,25 @@ test('what happened is told in words, from history and live', async () => {
   named.close();
 });
 
+test('ready tells that older events were left out by the limit, to who asked for them', async () => {
+  await create('many.service');
+  for (let i = 0; i < 1001; i++) await api.cluster.setDesired('many.service', i % 2 ? 'loaded' : 'launched');
+  const limited = async (query: string) => {
+    const stream = await SseReader.open(events(`?units=false&unit=many.service&${query}`));
+    const past = await stream.until(isReady);
+    stream.close();
+    const ready = past.at(-1);
+    return [past.length - 1, ready?.type === 'ready' && ready.limited];
+  };
+  assert.deepEqual(await limited('history=5000'), [1000, true]);
+  assert.deepEqual(await limited('history=1000&since=0'), [1000, true]);
+  assert.deepEqual(await limited('history=1000'), [1000, undefined]);
+  await create('few.service');
+  const few = await SseReader.open(events('?units=false&unit=few.service&history=5000'));
+  assert.ok((await few.until(isReady)).every((event) => !('limited' in event)));
+  few.close();
+});
+
 test('a client that does not read costs no more than it is owed, and catches up', async () => {
   const response = await open(events());
   response.pause();

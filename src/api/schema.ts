@@ -134,6 +134,8 @@ export type ApiEvent =
       readonly leader?: string;
       /** The history that was asked for is not whole: the store has been compacted up to this revision. */
       readonly compactedAt?: number;
+      /** Older events that were asked for are left out: a stream begins with 1,000 of the last 10,000 revisions at most. */
+      readonly limited?: true;
     }
   /** Forget every unit seen before: a whole snapshot follows, ending in `ready`. */
   | { readonly type: 'reset'; readonly revision: number }

@@ -4,6 +4,9 @@ import type { CommandSpec } from '../command.ts';
 import { type Context, warn } from '../context.ts';
 import { OUTPUT } from '../shared-flags.ts';
 
+/** The API tells no more of the past at once. */
+const AT_MOST = 1000;
+
 export const events: CommandSpec = {
   name: 'events',
   summary: 'Print what happened in the cluster',
@@ -66,6 +69,8 @@ async function run(context: Context): Promise<number> {
     if (!follow && past.length === 0 && !(await isMachine(context, client))) return end(abort, 1);
     if (!follow && !(await areKnown(context, client, { units, past }))) return end(abort, 1);
     if (event.compactedAt !== undefined) sayCompacted(context, event.compactedAt);
+    // Who asked for no more with -n misses nothing.
+    if (event.limited && (past.length < history || history >= AT_MOST)) sayLimited(context, past.length);
     // Something may happen while the past is told; whoever asks for the last ten gets ten.
     const last = past.splice(0).slice(follow ? 0 : -history || Infinity);
     context.io.out(last.map((happened) => format(context, happened)).join(''));
@@ -100,7 +105,7 @@ async function readLine(context: Context, client: FleetClient): Promise<Wanted> 
     machine: await machineIdFor(client, flags.text('machine')),
     sinceMs,
     untilMs,
-    history: isPeriod && !flags.has('lines') ? 1000 : flags.count('lines'),
+    history: isPeriod && !flags.has('lines') ? AT_MOST : flags.count('lines'),
     follow: flags.bool('follow'),
   };
 }
@@ -133,6 +138,11 @@ async function isMachine(context: Context, client: FleetClient): Promise<boolean
 
 function sayCompacted(context: Context, revision: number): void {
   warn(context, `Nothing before revision ${revision} is known: the store has been compacted up to it`);
+}
+
+function sayLimited(context: Context, count: number): void {
+  const where = `these are the last ${count} of those in the newest 10000 revisions`;
+  warn(context, `Older events are left out: ${where}; others may show with UNIT, --machine or --until`);
 }
 
 function format(context: Context, event: ApiHappened): string {
