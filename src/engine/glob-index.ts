@@ -28,7 +28,7 @@ export class GlobIndex {
   /** Globs that nobody has held so far. */
   readonly #unheld = new Set<Glob>();
   /** Globs that are forgotten but for what they match, which means nothing to anybody. */
-  readonly #released: Glob[] = [];
+  readonly #released = new Set<Glob>();
   readonly #namesInStep: number;
   #nextId = 1;
 
@@ -129,18 +129,22 @@ export class GlobIndex {
     const left = this.#lengths.get(glob.prefix.length)! - 1;
     if (left === 0) this.#lengths.delete(glob.prefix.length);
     else this.#lengths.set(glob.prefix.length, left);
-    if (glob.matching.size > this.#namesInStep) this.#released.push(glob);
+    if (glob.matching.size > this.#namesInStep) this.#released.add(glob);
     else for (const unit of [...glob.matching]) this.#unlink(unit, glob);
   }
 
-  /** Does the long part of what `release` left, in steps between which anything else may happen. */
+  /**
+   * Does the long part of what `release` left, in steps between which anything else may happen. A glob stays among the released
+   * until its last step, for the next caller should this one stop early.
+   */
   *forgetReleased(): Generator<void> {
-    for (let glob = this.#released.pop(); glob; glob = this.#released.pop()) {
+    for (const glob of this.#released) {
       let unlinked = 0;
       for (const unit of [...glob.matching]) {
         if (++unlinked % this.#namesInStep === 0) yield;
         if (glob.matching.has(unit)) this.#unlink(unit, glob);
       }
+      this.#released.delete(glob);
     }
   }
 
