@@ -28,6 +28,9 @@ async function livesOn(what: string, pid: number, startTime: number): Promise<vo
   });
 }
 
+/** At 127.0.1.N, where a process that has just begun may open its ports only now; Node's inspector is at 127.0.0.1. */
+const isOfLab = (address: string): boolean => /^..01007F:/.test(address);
+
 /** The processes that the table has. */
 export const PROCESSES: readonly string[] = rows.map(([name]) => name!);
 
@@ -52,6 +55,7 @@ export async function assertRow(targets: SignalTargets, name: string): Promise<v
       await until(`${what} ends`, () => readStat(pid)?.startTime !== startTime || !isRunning(pid), 60_000);
       continue;
     }
-    assert.deepEqual(listening(pid), ports, `${what} opens a port`);
+    const opened = listening(pid).filter((at) => !ports.includes(at) && !isOfLab(at));
+    assert.deepEqual(opened, [], `${what} opens a port`);
   }
 }
