@@ -177,10 +177,13 @@ export class EventStream {
     if (this.#leftOut > 0) events.push(this.#apology());
     events.push(...this.#happened.splice(0, HAPPENED_PER_CHUNK));
     if (this.#happened.length > 0) return this.#format(events);
+    const changedSince = this.#options.health?.changedSince();
     for (const name of this.#nextNames()) {
       if (!this.#isReady && this.#untilReady-- === 0) events.push(this.#ready());
       this.#owed.delete(name);
       events.push(this.#unitEvent(name));
+      // Told while its services changed: nobody would owe the change, which came when the unit was owed already.
+      if (changedSince?.has(name)) this.#owed.set(name, this.#options.revision());
     }
     if (!this.#isReady && this.#untilReady <= 0) events.push(this.#ready());
     return this.#format(events);

@@ -26,7 +26,13 @@ export class UnitHealth {
     await catalog.sync();
     const { snapshot } = catalog;
     await router?.caughtUp();
-    this.#snapshot = snapshot;
+    // Of two calls the one that began first may end last.
+    if (!this.#snapshot || snapshot.revision >= this.#snapshot.revision) this.#snapshot = snapshot;
+  }
+
+  /** Units whose services have changed since what `servicesOf` knows, which the router was asked about meanwhile. */
+  changedSince(): ReadonlySet<string> {
+    return unitsBetween(this.#snapshot ?? this.#options.catalog.snapshot, this.#options.catalog.snapshot);
   }
 
   /** The declared services of a unit on that machine; undefined when it declares none. */
@@ -65,6 +71,7 @@ function complaintOf(instance: CatalogInstance): { output?: string } {
 /** A list of instances that did not change is the same object in both. */
 function unitsBetween({ services: before }: CatalogSnapshot, { services: after }: CatalogSnapshot): Set<string> {
   const units = new Set<string>();
+  if (before === after) return units;
   for (const name of new Set([...before.keys(), ...after.keys()])) {
     if (before.get(name) === after.get(name)) continue;
     for (const { unit } of [...(before.get(name) ?? []), ...(after.get(name) ?? [])]) if (unit) units.add(unit);
