@@ -15,7 +15,10 @@ const OPTIONS = [{ section: 'X-Service', name: 'Port', value: '80' }];
 
 function catalogWith(status: Health, revision: number): CatalogSnapshot {
   const instance = { unit: UNIT, machine: MACHINE, port: 80, checks: [{ status, output: '' }] };
-  return { revision, services: new Map([['web', [instance as unknown as CatalogInstance]]]) } as CatalogSnapshot;
+  return {
+    revision,
+    services: new Map([['web', [instance as unknown as CatalogInstance]]]),
+  } as unknown as CatalogSnapshot;
 }
 
 test('a check that passes while the router is asked about the catalog of before is told', async () => {
