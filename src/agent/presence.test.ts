@@ -90,6 +90,8 @@ test('under another lease nothing is offered before the agent knows what belongs
     () => presence.lease !== undefined && presence.lease.id !== lease.id,
   );
   await until('an agent that does not come to it is not waited for', () => presence.settled !== undefined);
+  presence.settle(lease);
+  assert.ok(presence.settled, 'a turn of the agent that began under the lease before changes nothing');
   end();
   const next = open('settled', memory);
   await until('the next fleetd is present', () => next.presence.announcement !== undefined);

@@ -76,9 +76,9 @@ export class Presence {
     return announcement?.lease.id === this.#settledLeaseId ? announcement : undefined;
   }
 
-  /** For the agent, which knows that under this lease. */
+  /** For the agent, which knows that under this lease. A turn that began under an earlier one says nothing of the present. */
   settle(lease: Lease): void {
-    if (this.#settledLeaseId === lease.id) return;
+    if (this.#lease !== lease || this.#settledLeaseId === lease.id) return;
     this.#settledLeaseId = lease.id;
     this.#tell();
   }
@@ -135,9 +135,7 @@ export class Presence {
     const lease = (previous && (await cluster.resumeLease(previous))) || (await cluster.lease(ttlMs));
     this.#lease = lease;
     lease.lost.addEventListener('abort', () => this.#onLost(lease), { once: true });
-    this.#options.clock.after(SETTLE_AT_MOST_MS, () => {
-      if (this.#lease === lease) this.settle(lease);
-    });
+    this.#options.clock.after(SETTLE_AT_MOST_MS, () => this.settle(lease));
     return lease;
   }
 
