@@ -1,12 +1,14 @@
 /** The processes of a lab, each found by the name by which docs/operations.md calls it. */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { isZombie, readStat } from '../../src/lib/index.ts';
 import { findProcess, findRouter } from '../../src/router/predecessor.ts';
 import { LabFixture, until } from './lab-fixture.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
+const SIGQUIT = constants.signals.SIGQUIT;
 
 /** Finds each process by its name, and starts it where it does not run. */
 export class SignalTargets extends LabFixture {
@@ -28,7 +30,9 @@ export class SignalTargets extends LabFixture {
         }
         // The router of the fleetd before this one is about to make way.
         if (name === 'fleetd-router' && readStat(pid)?.ppid !== machine!.pid) return undefined;
-        return pid !== undefined && isRunning(pid) ? pid : undefined;
+        // HAProxy dies at signals until it has begun to catch them.
+        if (name === 'haproxy' && !(isRunning(pid) && caught(pid, 'SigCgt').has(SIGQUIT))) return undefined;
+        return isRunning(pid) ? pid : undefined;
       },
       120_000,
     );
@@ -107,7 +111,7 @@ export function isRunning(pid: number): boolean {
 }
 
 /** The numbers of the signals in a mask of /proc/PID/status. */
-export function caught(pid: number, mask: 'SigIgn' | 'SigBlk' | 'SigPnd' | 'ShdPnd'): Set<number> {
+export function caught(pid: number, mask: 'SigIgn' | 'SigBlk' | 'SigCgt' | 'SigPnd' | 'ShdPnd'): Set<number> {
   const line = new RegExp(`^${mask}:\\s+(\\w+)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   const bits = BigInt(`0x${line?.[1] ?? 0}`);
   return new Set(Array.from({ length: 64 }, (_, at) => at + 1).filter((signal) => (bits >> BigInt(signal - 1)) & 1n));
