@@ -36,7 +36,7 @@ export class OnceRuns {
   }
 
   /**
-   * Those of `units` that must not be started now. The store is asked, since a machine may hear late that its unit was
+   * Returns the units that must not be started now. It asks the store, since a machine may hear late that its unit was
    * placed elsewhere and has run there; where the store does not respond such a unit waits, and no other.
    */
   async barred(units: readonly string[], placements: Placements): Promise<ReadonlySet<string>> {

@@ -13,7 +13,7 @@ export class SecondCopies {
     this.#leaseId = leaseId;
   }
 
-  /** Those among the units `held` by this machine, given what is placed here under the lease it has now. */
+  /** Returns the second copies among the units `held` by this machine, given its placements and its lease of now. */
   among(held: Iterable<string>, placements: ReadonlyMap<string, Placement>, leaseId: string): ReadonlySet<string> {
     const names = new Set(held);
     if (this.#leaseId !== undefined && this.#leaseId !== leaseId) for (const unit of names) this.#units.add(unit);

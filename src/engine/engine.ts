@@ -203,8 +203,8 @@ export class Engine {
   /** One round of the leader. Returns when to look again: soon while some machine is still given time to come back. */
   async #lead(term: Term, beats: Beats): Promise<number | undefined> {
     const { clock, observer } = this.#options;
-    // What the scheduler is told must contain its own decisions: an older event would take back what it has decided since,
-    // and it would place the unit a second time.
+    // The view must hold the last commit: an older event would take back a decision that the scheduler has made since, and it
+    // would place the unit a second time.
     if (term.view.snapshot.revision < term.committed) return CATCH_UP_MS;
     const startMs = clock.monotonic();
     await this.#prepare(term.scheduler);

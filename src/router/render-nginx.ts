@@ -168,7 +168,7 @@ function pathPattern(path: string): string {
   return path.endsWith('/') ? literal : `${literal}(?:[/?]|$)`;
 }
 
-/** What is done with a request whose upstream, or `down`, or `nothing`, is told by `target`: one of `all`. */
+/** Writes the lines that pass a request to the upstream which `target` names, or refuse it where that is `down` or `nothing`; `all` are its possible values. */
 function handle(target: string, all: readonly string[]): string[] {
   const isVariable = target.startsWith('$');
   const when = (value: string, lines: readonly string[]) => {

@@ -65,7 +65,7 @@ export class LocalServices {
   readonly #withdrawals: Withdrawals;
   /** What keeps a registration out of the catalog; empty: nothing. */
   readonly #flaws = new WeakMap<Registration, string>();
-  /** What is being deregistered, critical for too long. */
+  /** Registrations that are being removed, since they are critical for too long. */
   readonly #forgetting = new Set<Registration>();
   readonly #unforgotten: RepeatedFailure;
   #registrations: ReadonlyMap<string, Registration> = new Map();

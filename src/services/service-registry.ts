@@ -17,8 +17,8 @@ interface Waiting {
 }
 
 /**
- * What third parties registered on this machine. Kept in one file, replaced whole, so that it outlives fleetd; in force is
- * only what the file holds.
+ * Services that third parties registered on this machine. One file, replaced whole, holds them, so that they outlive fleetd; a
+ * change is in force once the file has it.
  */
 export class ServiceRegistry {
   readonly #file: string;

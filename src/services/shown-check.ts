@@ -2,7 +2,7 @@ import type { ServiceCheck } from '../model/index.ts';
 import type { CheckResult } from './check-result.ts';
 import type { CheckDefinition } from './registration.ts';
 
-/** What stands for the machine itself where a check or a maintenance may be that of an instance. */
+/** The id that stands for the machine itself where a check or a maintenance may belong to an instance. */
 export const MACHINE = '';
 
 /** A check as the catalog has it. */

@@ -3,7 +3,7 @@ import { open, rename } from 'node:fs/promises';
 import { type Log, messageOf } from '../lib/index.ts';
 import type { CheckDefinition, Registration } from './registration.ts';
 
-/** What third parties registered on a machine. */
+/** Services, checks and maintenance that third parties registered on a machine. */
 export interface StoredServices {
   readonly services: Map<string, Registration>;
   /** Checks that were added to an instance of whatever source, by the instance's id; under the empty one the machine's. */
@@ -12,7 +12,7 @@ export interface StoredServices {
   readonly maintenance: Map<string, string>;
 }
 
-/** What `change` may edit without a trace in `contents`. The registrations within are never edited, only replaced. */
+/** Copies the maps, so that an edit of the copy leaves the original as it is. Edits replace registrations and never change one. */
 export function copyOf({ services, checks, maintenance }: StoredServices): StoredServices {
   return { services: new Map(services), checks: new Map(checks), maintenance: new Map(maintenance) };
 }

@@ -76,7 +76,7 @@ interface Draft {
 
 type Set = (draft: Draft, value: string) => string | undefined;
 
-/** What each option sets; returns what is wrong with its value. */
+/** Sets an option in the draft; returns the problem with its value, if there is one. */
 const OPTIONS: Readonly<Record<string, Set>> = {
   Name(draft, value) {
     draft.name = value;

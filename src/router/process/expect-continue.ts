@@ -109,7 +109,7 @@ class Expectation {
     if (this.#isSending) return;
     this.#isSending = true;
     this.#cancelTimer();
-    // What goes wrong is an error of the outgoing request, which pipeline ends.
+    // A failure also shows as an error of the outgoing request, which is handled there.
     void pipeline(this.#request.body, this.#outgoing).catch(() => {});
   }
 

@@ -54,7 +54,7 @@ export class FrontServer {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#http = createHttpServer(options);
-    // What the client expects is for the backend to say.
+    // The backend decides whether the client may continue, not Node's default handler.
     this.#http.on('checkContinue', (...pair) => this.#http.emit('request', ...pair));
     if (options.onUpgrade) this.#http.on('upgrade', options.onUpgrade);
     this.#http.on('clientError', (error, client) => refuse(error, client, options.clock));

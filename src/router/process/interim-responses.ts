@@ -13,7 +13,7 @@ export class InterimResponses {
     this.#bytes += raw.reduce((sum, text) => sum + text.length, 0);
     if (++this.#count > MAX_RESPONSES || this.#bytes > MAX_BYTES) throw new Error('too many informational responses');
     const headers = answerHeaders(raw);
-    // What has no body names no length (RFC 9110, 8.6).
+    // A 1xx response has no body and no Content-Length (RFC 9110, 8.6).
     return headers.filter((_, at) => headers[at - (at % 2)]!.toLowerCase() !== 'content-length');
   }
 }

@@ -2,8 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { answerHeaders } from './headers.ts';
 
 /**
- * What a trailer never says (RFC 9110, 6.5.1): the framing and routing of the message, how it is to be read or kept, and who
- * may. A client may merge trailers into the head, where nobody expects these to change any more.
+ * Fields that must not be trailers (RFC 9110, 6.5.1): framing, routing, authentication, content format and caching. A client may merge trailers into the head, where nobody expects these to change any more.
  */
 const FORBIDDEN: ReadonlySet<string> = new Set([
   'age',

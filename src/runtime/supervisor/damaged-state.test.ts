@@ -17,7 +17,7 @@ import {
 
 const TEXT = service('Restart=always\nExecStart=/bin/sleep infinity');
 
-/** What may have become of a file of the state that belongs to one boot. */
+/** Ways to damage a file of the state that belongs to one boot. */
 const DAMAGES: Readonly<Record<string, (file: string) => void>> = {
   'is empty': (file) => writeFileSync(file, ''),
   'is half': (file) => writeFileSync(file, readFileSync(file, 'utf8').trimEnd().slice(0, 60)),

@@ -5,8 +5,8 @@ import { listenAt } from './protocol.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 /**
- * Takes a state directory for this process, or returns undefined when another one has it. Whoever can bind a name in
- * the kernel's table of sockets is the one: the kernel gives it to one process only and takes it back when that ends,
+ * Takes a state directory for this process, or returns undefined when another one has it. The lock is a name in
+ * the kernel's table of sockets: the kernel gives it to one process only and takes it back when that process ends,
  * however it ends, and needs no room on a disk. Closing the returned server gives it back.
  *
  * Any user can read a name that is in use in /proc/net/unix, and bind it later. So there are several, none to be guessed

@@ -24,7 +24,7 @@ const BIND_TIMEOUT_MS = 5000;
  * each message on as a line; it is started with the first unit of that type and ends with this process. Perl is part
  * of every Debian and of most others; where it is missing, Type=notify is refused.
  *
- * Whoever can write to a unit's socket is believed, as with NotifyAccess=all, whatever user the unit's processes have become.
+ * The supervisor believes every message to a unit's socket, as with NotifyAccess=all, whatever user the unit's processes have become.
  * The path is told to those processes only: its directory cannot be guessed, nor listed, and the sockets are bound by their
  * names in it, so that /proc/net/unix, which everybody can read, shows no more.
  */
@@ -145,7 +145,7 @@ export class NotifySockets {
 
 /** A directory of ours that others may pass through but not list. Throws when it is another's: they could listen there. */
 function makePassage(path: string): void {
-  // What is there already keeps its mode, unless the umask was stricter than this.
+  // An existing directory keeps its mode; a new one gets this mode whatever the umask.
   if (mkdirSync(path, { recursive: true, mode: 0o711 }) !== undefined) chmodSync(path, 0o711);
   const found = lstatSync(path);
   if (!found.isDirectory() || found.uid !== process.getuid!())

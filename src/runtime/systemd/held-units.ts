@@ -174,7 +174,7 @@ export class HeldUnits {
   }
 }
 
-/** What is in one of these states, and not being stopped, has its end before it. */
+/** ActiveState of units that have yet to end, unless a job stops them. */
 const RUNS: ReadonlySet<string> = new Set(['active', 'activating', 'reloading']);
 const STARTS: ReadonlySet<string> = new Set(['start', 'restart', 'try-restart', 'reload-or-start', 'verify-active']);
 

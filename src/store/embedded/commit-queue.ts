@@ -98,7 +98,7 @@ export class CommitQueue {
   async #commit(batch: readonly Waiting[]): Promise<void> {
     try {
       const { outcomes, commits } = await this.#database.transact(() => this.#write(batch));
-      // Those that there was no time for are the first of the next batch.
+      // Requests for which no time was left are the first of the next batch.
       this.#waiting.unshift(...batch.slice(outcomes.length));
       if (commits.length > 0) this.#hooks.afterCommit(commits);
       for (const outcome of outcomes) settle(outcome);

@@ -162,7 +162,7 @@ export class Keyspace {
   }
 }
 
-/** What a request wants of these records; undefined stands for one that was looked at in vain. */
+/** Selects the records that a request wants; an undefined record was read and is not in the range at that revision. */
 function* select(records: Iterable<Buffer | undefined>, request: RangeRequest): Generator<void, RangeResult> {
   const kvs: Buffer[] = [];
   const toSort: KeyValue[] = [];

@@ -12,7 +12,7 @@ export interface WatchHubOptions {
   header(revision: number): { readonly revision: number };
 }
 
-/** What telling watches may hold the event loop for, at a time. */
+/** Longest time for which telling watches holds the event loop. */
 const TURN_MS = 20;
 
 /** Tells the watch streams of every commit. */

@@ -18,7 +18,7 @@ export class WatchStream implements StreamHandler {
   readonly #hub: WatchHub;
   readonly #stream: ServerStream;
   readonly #watchers = new Map<number, Watcher>();
-  /** Those that read the log, the longest unfed one first. */
+  /** Watchers that read the log, the longest unfed one first. */
   readonly #behind = new Set<Watcher>();
   #nextId = 0;
   #catchingUp = false;

@@ -125,7 +125,7 @@ export function newMemory(name: string, hash: string): UnitMemory {
   };
 }
 
-/** What was written of a unit, if that is all of one kind with what is written today; a field of later on is as in a new unit. */
+/** Reads the record of a unit; undefined where a field has another type than today. A field that is missing is as in a new unit. */
 export function readMemory(text: string): UnitMemory | undefined {
   let value: Partial<UnitMemory> | null;
   try {
