@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { isRunning, systemRandom as random, readStat } from '../../lib/index.ts';
-import { newMemory } from './engine/index.ts';
 import { powerOff } from './power-off.ts';
 import { StateDirectory } from './state-directory.ts';
+import { newMemory } from './units/index.ts';
 
 const INVOCATION = 'f00dfeedf00dfeedf00dfeedf00dfeed';
 const ROUNDS = 25;

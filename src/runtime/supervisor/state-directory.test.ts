@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../lib/index.ts';
-import { newMemory } from './engine/index.ts';
 import { openSupervisor } from './open-supervisor.ts';
 import { powerOff } from './power-off.ts';
 import { StateDirectory } from './state-directory.ts';
+import { newMemory } from './units/index.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'flotilla-memory-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -17,7 +17,7 @@ after(() => rmSync(root, { recursive: true, force: true }));
 /** Writes a unit's memory, now full of the one letter and now of the other, until it is killed. */
 const WRITER = `
   const { StateDirectory } = await import(${JSON.stringify(new URL('./state-directory.ts', import.meta.url).href)});
-  const { newMemory } = await import(${JSON.stringify(new URL('./engine/index.ts', import.meta.url).href)});
+  const { newMemory } = await import(${JSON.stringify(new URL('./units/index.ts', import.meta.url).href)});
   const directory = new StateDirectory(process.argv[1]);
   const of = (letter, length) => ({ ...newMemory('a.service', 'h'), statusText: letter.repeat(length) });
   const memories = [of('a', 6_000_000), of('b', 6_300_000)];

@@ -18,8 +18,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FlotillaError, makePrivateDirectory, type Random, systemReason } from '../../lib/index.ts';
-import { readMemory, type UnitMemory, unknownMemory } from './engine/index.ts';
 import { type ProcessId, readBootMark } from './process/index.ts';
+import { readMemory, type UnitMemory, unknownMemory } from './units/index.ts';
 
 /**
  * The files of one machine's supervisor:

@@ -1,5 +1,11 @@
 import { type Clock, FlotillaError, isFlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
 import type { LoadedUnit, RuntimeBatch, RuntimeState } from '../runtime.ts';
+import { LogWriter } from './journal/index.ts';
+import { NotifySockets } from './notify-sockets.ts';
+import { Fifos, openCgroupTree, type ProcessGroups, ProcessTracking, readBootId } from './process/index.ts';
+import { readUnit, type SpecifierFacts, type UnitSpec } from './spec/index.ts';
+import type { HeldUnit, StateDirectory } from './state-directory.ts';
+import { describeUnit, type UnitDescription } from './unit-description.ts';
 import {
   type ActiveState,
   hasSucceeded,
@@ -13,13 +19,7 @@ import {
   UnitGraph,
   type UnitHost,
   type UnitMemory,
-} from './engine/index.ts';
-import { LogWriter } from './journal/index.ts';
-import { NotifySockets } from './notify-sockets.ts';
-import { Fifos, openCgroupTree, type ProcessGroups, ProcessTracking, readBootId } from './process/index.ts';
-import { readUnit, type SpecifierFacts, type UnitSpec } from './spec/index.ts';
-import type { HeldUnit, StateDirectory } from './state-directory.ts';
-import { describeUnit, type UnitDescription } from './unit-description.ts';
+} from './units/index.ts';
 
 export interface SupervisorOptions {
   readonly directory: string;

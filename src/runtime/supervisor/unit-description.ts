@@ -1,5 +1,5 @@
-import type { CommandRun, Unit, UnitMemory } from './engine/index.ts';
 import { readCommandLine, readStat } from './process/index.ts';
+import type { CommandRun, Unit, UnitMemory } from './units/index.ts';
 
 /** What status shows of a unit, gathered in the supervisor and put into words by whoever asks. */
 export interface UnitDescription {

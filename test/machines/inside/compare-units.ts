@@ -5,9 +5,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { environmentOf } from '../../../src/runtime/supervisor/engine/unit-environment.ts';
-import { newMemory } from '../../../src/runtime/supervisor/engine/unit-memory.ts';
 import { expandArgv, readUnit } from '../../../src/runtime/supervisor/spec/index.ts';
+import { environmentOf } from '../../../src/runtime/supervisor/units/unit-environment.ts';
+import { newMemory } from '../../../src/runtime/supervisor/units/unit-memory.ts';
 import { DIRECTORY, REPORT, type UnitCase, unitCases } from './unit-cases.ts';
 
 const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
