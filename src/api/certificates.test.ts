@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { makeCertificate, noOpenssl } from '../../test/contract/make-certificate.ts';
 import { systemClock } from '../lib/index.ts';
-import { type Answer, ask, openTestApi, type TestApi } from './test-api.ts';
+import { ask, openTestApi, type TestApi, type TestResponse } from './test-api.ts';
 
 const DAY_MS = 86_400_000;
 let api: TestApi;
@@ -18,7 +18,7 @@ const remove = (name: string) => ask(at(`/${name}`), { method: 'DELETE' });
 
 test('certificates go in, are listed without their keys, and go out', { skip: noOpenssl }, async () => {
   const { cert, key } = makeCertificate('example.com', '*.example.com');
-  const answers: Answer[] = [await ask(at())];
+  const answers: TestResponse[] = [await ask(at())];
   assert.deepEqual(answers[0]!.json, { certificates: [] });
   answers.push(await put('example.com', { pem: cert + key }), await put('example.com', { pem: key + cert }));
   answers.push(await put('Other', { pem: cert + key }), await ask(at()));

@@ -8,6 +8,7 @@ import type { UnitRuntime } from '../runtime/index.ts';
 import { openSupervisor, powerOff } from '../runtime/supervisor/index.ts';
 import { hashUnit, serializeUnitFile, type UnitOption } from '../unitfile/index.ts';
 import {
+  type ApiTestCluster,
   ask,
   eventually,
   type JoinedMachine,
@@ -18,7 +19,6 @@ import {
   place,
   report,
   type TestApi,
-  type TestCluster,
 } from './test-api.ts';
 
 interface TestMachine extends TestApi {
@@ -29,7 +29,7 @@ interface TestMachine extends TestApi {
 const ID1 = '1'.repeat(32);
 const ID2 = '2'.repeat(32);
 const ID3 = '3'.repeat(32);
-let shared: TestCluster;
+let shared: ApiTestCluster;
 let m1: TestMachine;
 let m2: TestMachine;
 

@@ -7,9 +7,17 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isFlotillaError } from '../lib/index.ts';
 import { serveApi } from './index.ts';
-import { ask, eventually, openTestApi, openTestCluster, service, type TestApi, type TestCluster } from './test-api.ts';
+import {
+  type ApiTestCluster,
+  ask,
+  eventually,
+  openTestApi,
+  openTestCluster,
+  service,
+  type TestApi,
+} from './test-api.ts';
 
-let shared: TestCluster;
+let shared: ApiTestCluster;
 let api: TestApi;
 before(async () => {
   shared = await openTestCluster();

@@ -10,7 +10,7 @@ import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore } from '../store/index.ts';
 import { type Api, type ApiOptions, createApi, type Listener, Metrics, type ServedApi, serveApi } from './index.ts';
 
-export interface TestCluster {
+export interface ApiTestCluster {
   readonly cluster: Cluster;
   /** Where the store answers. */
   readonly endpoint: string;
@@ -25,7 +25,7 @@ export interface TestCluster {
 const PARTS = { clock: systemClock, random: systemRandom, log: silentLog };
 
 /** A cluster on an embedded store of its own, whose client gives up after `requestTimeoutMs`. */
-export async function openTestCluster(requestTimeoutMs = 5000): Promise<TestCluster> {
+export async function openTestCluster(requestTimeoutMs = 5000): Promise<ApiTestCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'flotilla-api-'));
   const start = (port: number) =>
     startEmbeddedStore({ directory: join(directory, 'store'), host: '127.0.0.1', port, ...PARTS });
@@ -50,7 +50,7 @@ export async function openTestCluster(requestTimeoutMs = 5000): Promise<TestClus
   };
 }
 
-export interface TestApi extends TestCluster {
+export interface TestApi extends ApiTestCluster {
   readonly api: Api;
   readonly served: ServedApi;
   /** Base URL of the first TCP listener. */
@@ -61,7 +61,7 @@ export const SELF = 'a'.repeat(32);
 
 /** An API on a free TCP port, with a cluster of its own unless one is given. */
 export async function openTestApi(
-  options: Partial<ApiOptions> & { readonly listeners?: readonly Listener[]; readonly on?: TestCluster } = {},
+  options: Partial<ApiOptions> & { readonly listeners?: readonly Listener[]; readonly on?: ApiTestCluster } = {},
 ): Promise<TestApi> {
   const { listeners = [{ host: '127.0.0.1', port: 0 }], on, ...more } = options;
   const test = on ?? (await openTestCluster());
@@ -82,7 +82,7 @@ export async function openTestApi(
   return { ...test, api, served, url: served.addresses.find((address) => address.startsWith('http')) ?? '', close };
 }
 
-export interface Answer {
+export interface TestResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -100,7 +100,7 @@ export interface AskOptions {
 }
 
 /** One request over a connection of its own. */
-export async function ask(url: string, options: AskOptions = {}): Promise<Answer> {
+export async function ask(url: string, options: AskOptions = {}): Promise<TestResponse> {
   const response = await open(url, options);
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);

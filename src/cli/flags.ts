@@ -23,7 +23,7 @@ export interface FlagSpec {
 }
 
 /** A flag as it was written, its value not yet checked. */
-export interface Found {
+export interface WrittenFlag {
   readonly written: string;
   readonly value: string;
 }
@@ -32,7 +32,7 @@ export interface Found {
 export interface ParsedLine {
   readonly words: readonly string[];
   readonly rest: readonly string[];
-  readonly found: readonly Found[];
+  readonly found: readonly WrittenFlag[];
 }
 
 /** Flags with their values; asking for a flag which the command does not have is a bug. */
@@ -88,7 +88,7 @@ export class Flags {
 export function splitLine(
   argv: readonly string[],
   specs: readonly FlagSpec[],
-  isRaw: (words: readonly string[], found: readonly Found[]) => boolean,
+  isRaw: (words: readonly string[], found: readonly WrittenFlag[]) => boolean,
 ): ParsedLine {
   const known = new Map<string, FlagSpec>();
   for (const spec of specs) {
@@ -96,7 +96,7 @@ export function splitLine(
     if (spec.short && !known.has(spec.short)) known.set(spec.short, spec);
   }
   const words: string[] = [];
-  const found: Found[] = [];
+  const found: WrittenFlag[] = [];
   for (let at = 0; at < argv.length; at++) {
     const arg = argv[at]!;
     if (arg === '--') return { words, rest: argv.slice(at + 1), found };
@@ -122,7 +122,7 @@ const ONLY_WRITTEN: ReadonlySet<string> = new Set(['version', 'help']);
 
 /** The values of `specs` among what was found and, for `environment`, in FLEETCTL_*; other flags are refused. */
 export function resolveFlags(
-  found: readonly Found[],
+  found: readonly WrittenFlag[],
   own: readonly FlagSpec[],
   globals: readonly FlagSpec[],
   options: { readonly command: string; readonly env: Readonly<Record<string, string | undefined>> },

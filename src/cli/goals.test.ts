@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ApiPlacement, ApiState, ApiUnitSummary } from '../client/index.ts';
-import { type Condition, judge, meets, newMemory } from './goals.ts';
+import { judge, meets, newMemory, type WaitCondition } from './goals.ts';
 
 const ID = '85c0c595a7f14c3ba1d4a0e3c2f6d8b9';
 
@@ -135,7 +135,7 @@ test('wait --for', () => {
   const active = summary('launched', {});
   const dead = summary('launched', { active: 'inactive', sub: 'dead' });
   const half = { ...active, placements: [...active.placements, ...dead.placements] };
-  const cases: readonly [condition: Condition, unit: ApiUnitSummary | null, met: boolean][] = [
+  const cases: readonly [condition: WaitCondition, unit: ApiUnitSummary | null, met: boolean][] = [
     ['gone', null, true],
     ['gone', active, false],
     ['active', active, true],

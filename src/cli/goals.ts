@@ -134,10 +134,10 @@ const LOADED_HOLD_MS = 400;
 
 /** What `fleetctl wait --for` can wait for. */
 export const CONDITIONS = ['active', 'loaded', 'inactive', 'gone'] as const;
-export type Condition = (typeof CONDITIONS)[number];
+export type WaitCondition = (typeof CONDITIONS)[number];
 
 /** True when the unit, global or not, is now as the condition says; null is a unit that does not exist. */
-export function meets(condition: Condition, unit: ApiUnitSummary | null): boolean {
+export function meets(condition: WaitCondition, unit: ApiUnitSummary | null): boolean {
   if (condition === 'gone' || unit === null) return condition === 'gone' && unit === null;
   const statuses = unit.placements.map((placement) => placement.status);
   if (condition === 'inactive') {

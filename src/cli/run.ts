@@ -2,7 +2,7 @@ import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/inde
 import type { CommandSpec } from './command.ts';
 import { BEYOND_FLEET, COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
-import { type Flags, type Found, resolveFlags, splitLine } from './flags.ts';
+import { type Flags, resolveFlags, splitLine, type WrittenFlag } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import { type Io, OutputClosed, type ShownIo, shownIo } from './io.ts';
 import { nearest } from './nearest.ts';
@@ -66,7 +66,7 @@ function flagsOf(command: CommandSpec, word: string | undefined): [name: string,
 }
 
 /** True when what follows these words is not for us to understand. */
-function isForeignFrom(words: readonly string[], found: readonly Found[]): boolean {
+function isForeignFrom(words: readonly string[], found: readonly WrittenFlag[]): boolean {
   const command = COMMANDS.find(({ name }) => name === words[0]);
   if (!command?.foreign) return command?.raw === true;
   const { after, unless } = command.foreign;

@@ -12,13 +12,13 @@ const MAIN = join(import.meta.dirname, 'main.ts');
 const LIMIT_S = 60;
 const WAITING = /^(?:--endpoint \S+ )?(?:start|stop|load|unload|restart|destroy|wait) /;
 
-export interface Ran {
+export interface CommandResult {
   readonly status: number;
   readonly out: string;
   readonly err: string;
 }
 
-export interface TestMachine {
+export interface LabMachine {
   readonly number: number;
   readonly id: string;
   readonly address: string;
@@ -29,7 +29,7 @@ export interface TestMachine {
 export class TestLab {
   readonly #folder = mkdtempSync(join(tmpdir(), 'fl-cli-'));
   readonly env: Record<string, string> = { FLOTILLA_LAB: join(this.#folder, 'lab') };
-  machines: readonly TestMachine[] = [];
+  machines: readonly LabMachine[] = [];
 
   /** Starts the machines; `close` it afterwards. */
   static async start(machines: number): Promise<TestLab> {
@@ -55,7 +55,7 @@ export class TestLab {
   }
 
   /** Runs a command line within this process; words are split at blanks, and `~/` is the folder of `write`. */
-  async run(line: string, options: { readonly terminal?: boolean } = {}): Promise<Ran> {
+  async run(line: string, options: { readonly terminal?: boolean } = {}): Promise<CommandResult> {
     const ran = { out: '', err: '' };
     const argv = line.split(' ').map((word) => word.replace(/^~\//, `${this.#folder}/`));
     if (WAITING.test(line) && !line.includes(' --')) argv.push(`--timeout=${LIMIT_S}s`);
@@ -101,12 +101,12 @@ export class TestLab {
     });
   }
 
-  spawned(...args: string[]): Promise<Ran> {
+  spawned(...args: string[]): Promise<CommandResult> {
     return this.begin(...args).ended;
   }
 
   /** Runs the program; `ran` grows while it does. */
-  begin(...args: string[]): { readonly ran: { out: string; err: string }; readonly ended: Promise<Ran> } {
+  begin(...args: string[]): { readonly ran: { out: string; err: string }; readonly ended: Promise<CommandResult> } {
     const child = this.spawn(...args);
     const ran = { out: '', err: '' };
     child.stdout!.on('data', (chunk) => {
@@ -115,7 +115,7 @@ export class TestLab {
     child.stderr!.on('data', (chunk) => {
       ran.err += chunk;
     });
-    const ended = new Promise<Ran>((resolve) => {
+    const ended = new Promise<CommandResult>((resolve) => {
       child.once('close', (code) => resolve({ status: code ?? -1, ...ran }));
     });
     return { ran, ended };

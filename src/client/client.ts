@@ -18,7 +18,7 @@ import type {
 import { Backoff, type Clock, FlotillaError, isFlotillaError, type Random } from '../lib/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import { EventStreamParser } from './sse.ts';
-import { type Answer, type RequestOptions, Transport, type TransportOptions } from './transport.ts';
+import { type ApiResponse, type RequestOptions, Transport, type TransportOptions } from './transport.ts';
 
 export interface FleetClientOptions extends TransportOptions {
   readonly clock: Clock;
@@ -118,7 +118,10 @@ export class FleetClient {
    * Changes a unit. Doing so twice is as good as once: while the store does not answer it is tried again, for as long as
    * one request may take.
    */
-  async #write(name: string, request: RequestOptions): Promise<{ readonly answer: Answer; readonly tries: number }> {
+  async #write(
+    name: string,
+    request: RequestOptions,
+  ): Promise<{ readonly answer: ApiResponse; readonly tries: number }> {
     const backoff = new Backoff({ minMs: 50, maxMs: 500 }, this.#random);
     const deadline = this.#clock.monotonic() + this.#requestTimeoutMs;
     for (let tries = 1; ; tries++) {
@@ -304,7 +307,7 @@ export class FleetClient {
     return items;
   }
 
-  #json<Value>(answer: Answer): Value {
+  #json<Value>(answer: ApiResponse): Value {
     if (answer.status !== 200) throw this.#transport.failure(answer);
     try {
       return JSON.parse(answer.text) as Value;

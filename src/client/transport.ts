@@ -33,7 +33,7 @@ export interface RequestOptions {
   readonly lasting?: boolean;
 }
 
-export interface Answer {
+export interface ApiResponse {
   readonly status: number;
   readonly text: string;
 }
@@ -67,7 +67,7 @@ export class Transport {
   }
 
   /** Sends a request and reads the whole answer, whatever its status. */
-  async request(path: string, options: RequestOptions = {}): Promise<Answer> {
+  async request(path: string, options: RequestOptions = {}): Promise<ApiResponse> {
     const response = await this.open(path, options);
     response.setEncoding('utf8');
     let text = '';
@@ -90,7 +90,7 @@ export class Transport {
   }
 
   /** The server's own message as a FlotillaError. */
-  failure(answer: Answer): FlotillaError {
+  failure(answer: ApiResponse): FlotillaError {
     let message = '';
     try {
       message = String(JSON.parse(answer.text).error.message);

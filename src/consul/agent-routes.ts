@@ -1,14 +1,14 @@
 import { type Health, healthOf, type ServiceCheck, type ServiceInstance } from '../services/index.ts';
 import { machinesOf } from './catalog-lookups.ts';
 import {
-  type Answer,
   ConsulError,
   type ConsulRequest,
+  type ConsulResponse,
+  type ConsulRoute,
   type Handler,
   isSet,
   json,
   NOTHING,
-  type Route,
   text,
 } from './exchange.ts';
 import { JsonFields, readJson } from './json-fields.ts';
@@ -18,7 +18,7 @@ import { readCheck, readRegistration, readStatus, serviceOfCheck } from './regis
 /** The version of Consul whose API this is. */
 const API_VERSION = '1.8.7';
 
-export function agentRoutes(): Route[] {
+export function agentRoutes(): ConsulRoute[] {
   return [
     { path: '/v1/agent/self', methods: { GET: self } },
     { path: '/v1/agent/members', methods: { GET: members } },
@@ -41,7 +41,7 @@ export function agentRoutes(): Route[] {
 }
 
 /** Before its version 1.0 Consul took these by GET, and clients of that time, python-consul among them, still ask so. */
-function putOrGet(handler: Handler): Pick<Route, 'methods' | 'getWrites'> {
+function putOrGet(handler: Handler): Pick<ConsulRoute, 'methods' | 'getWrites'> {
   return { methods: { PUT: handler, GET: handler }, getWrites: true };
 }
 
@@ -56,7 +56,7 @@ function memberShape({ name, address }: { readonly name: string; readonly addres
   return { Name: name, Addr: address, Port: 8301, Tags: { dc: datacenter, role: 'consul' }, Status: 1, ...versions };
 }
 
-function self(request: ConsulRequest): Answer {
+function self(request: ConsulRequest): ConsulResponse {
   const { machine, datacenter } = request.parts;
   const own = describe(request, machine);
   const { uuid = '', meta = {} } = request.parts.catalog.snapshot.nodes.get(machine) ?? {};
@@ -76,20 +76,20 @@ function self(request: ConsulRequest): Answer {
   });
 }
 
-function members({ parts: { catalog, datacenter } }: ConsulRequest): Answer {
+function members({ parts: { catalog, datacenter } }: ConsulRequest): ConsulResponse {
   return json(machinesOf(catalog.snapshot).map((node) => memberShape(node, datacenter)));
 }
 
-function services({ parts: { local } }: ConsulRequest): Answer {
+function services({ parts: { local } }: ConsulRequest): ConsulResponse {
   return json(Object.fromEntries([...local.instances()].map(([id, instance]) => [id, serviceShape(instance)])));
 }
 
-function service({ rest, parts: { local } }: ConsulRequest): Answer {
+function service({ rest, parts: { local } }: ConsulRequest): ConsulResponse {
   const instance = local.instances().get(rest);
   return instance ? json(serviceShape(instance)) : text(404, `unknown service ID: ${rest}`);
 }
 
-function checks(request: ConsulRequest): Answer {
+function checks(request: ConsulRequest): ConsulResponse {
   const { name } = describe(request, request.parts.machine);
   const ofInstances = [...request.parts.local.instances().values()].flatMap((instance) =>
     instance.checks.map((check) => checkShape(check, instance, name)),
@@ -98,13 +98,13 @@ function checks(request: ConsulRequest): Answer {
   return json(Object.fromEntries(all.map((shape) => [shape.CheckID, shape])));
 }
 
-async function register(request: ConsulRequest): Promise<Answer> {
+async function register(request: ConsulRequest): Promise<ConsulResponse> {
   const registration = readRegistration(await readJson(request));
   await request.parts.local.register(registration, { keepChecks: !isSet(request.query, 'replace-existing-checks') });
   return NOTHING;
 }
 
-async function deregister({ rest, parts: { local } }: ConsulRequest): Promise<Answer> {
+async function deregister({ rest, parts: { local } }: ConsulRequest): Promise<ConsulResponse> {
   if (await local.deregister(rest)) return NOTHING;
   const source = local.instances().get(rest)?.source;
   if (source !== undefined)
@@ -118,7 +118,7 @@ async function deregister({ rest, parts: { local } }: ConsulRequest): Promise<An
   );
 }
 
-async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Promise<Answer> {
+async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Promise<ConsulResponse> {
   const reason = reasonOf(query, 'service');
   if (await local.setMaintenance(rest, reason)) return NOTHING;
   return text(
@@ -127,7 +127,7 @@ async function maintenance({ rest, query, parts: { local } }: ConsulRequest): Pr
   );
 }
 
-async function nodeMaintenance({ query, parts: { local } }: ConsulRequest): Promise<Answer> {
+async function nodeMaintenance({ query, parts: { local } }: ConsulRequest): Promise<ConsulResponse> {
   await local.setMaintenance('', reasonOf(query, 'node'));
   return NOTHING;
 }
@@ -162,7 +162,7 @@ function nodeChecksOf({ parts: { local } }: ConsulRequest): readonly ServiceChec
   return [...local.nodeChecks().values()];
 }
 
-function healthOfId(request: ConsulRequest): Answer {
+function healthOfId(request: ConsulRequest): ConsulResponse {
   const instance = request.parts.local.instances().get(request.rest);
   if (!instance) return text(404, `ServiceId ${request.rest} not found`);
   const health = healthOf({ ...instance, nodeChecks: nodeChecksOf(request) });
@@ -170,7 +170,7 @@ function healthOfId(request: ConsulRequest): Answer {
   return json(healthEntry(request, instance), {}, STATUS_CODES[health]);
 }
 
-function healthOfName(request: ConsulRequest): Answer {
+function healthOfName(request: ConsulRequest): ConsulResponse {
   const named = [...request.parts.local.instances().values()].filter(({ name }) => name === request.rest);
   if (named.length === 0) return text(404, `ServiceName ${request.rest} not found`);
   const checks = named.flatMap((instance) => instance.checks);
@@ -180,7 +180,7 @@ function healthOfName(request: ConsulRequest): Answer {
   return json(entries, {}, STATUS_CODES[health]);
 }
 
-async function registerCheck(request: ConsulRequest): Promise<Answer> {
+async function registerCheck(request: ConsulRequest): Promise<ConsulResponse> {
   const body = (await readJson(request)) ?? {};
   const { service: instance, name } = serviceOfCheck(body);
   if (name === '') throw new ConsulError(400, 'Missing check name');
@@ -188,20 +188,20 @@ async function registerCheck(request: ConsulRequest): Promise<Answer> {
   throw new ConsulError(500, `ServiceID ${JSON.stringify(instance)} does not exist`);
 }
 
-async function deregisterCheck({ rest, parts: { local } }: ConsulRequest): Promise<Answer> {
+async function deregisterCheck({ rest, parts: { local } }: ConsulRequest): Promise<ConsulResponse> {
   return (await local.deregisterCheck(rest)) ? NOTHING : text(500, `Unknown check ${JSON.stringify(rest)}`);
 }
 
-function note({ rest, query, parts: { local } }: ConsulRequest, status: Health): Answer {
+function note({ rest, query, parts: { local } }: ConsulRequest, status: Health): ConsulResponse {
   return local.report(rest, status, query.get('note') ?? '') ? NOTHING : unknownCheck(rest);
 }
 
-async function update(request: ConsulRequest): Promise<Answer> {
+async function update(request: ConsulRequest): Promise<ConsulResponse> {
   const fields = new JsonFields((await readJson(request)) ?? {}, ['Status', 'Output', 'CheckID', 'Namespace']);
   const status = readStatus(fields.text('Status'));
   return request.parts.local.report(request.rest, status, fields.text('Output')) ? NOTHING : unknownCheck(request.rest);
 }
 
-function unknownCheck(id: string): Answer {
+function unknownCheck(id: string): ConsulResponse {
   return text(500, `CheckID ${JSON.stringify(id)} does not have associated TTL`);
 }

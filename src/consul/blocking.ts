@@ -5,12 +5,12 @@ import { ConsulError, type ConsulRequest } from './exchange.ts';
 
 /** Something that can be read, and waited for. */
 export interface Watchable<T> {
-  read(): Promise<Found<T>> | Found<T>;
+  read(): Promise<Versioned<T>> | Versioned<T>;
   /** Resolves when it may have changed after the index, or the signal has aborted. */
   changed(after: number, signal: AbortSignal): Promise<void>;
 }
 
-export interface Found<T> {
+export interface Versioned<T> {
   readonly value: T;
   readonly index: number;
   /** The greatest index there can be: whoever names a greater one knows of a past that is no more, and is answered. */
@@ -23,7 +23,7 @@ const MAX_WAIT_MS = 600_000;
 const JITTER = 1 / 16;
 
 /** Consul's blocking query: answers when there is something newer than `?index`, or after `?wait`. */
-export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T>): Promise<Found<T>> {
+export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T>): Promise<Versioned<T>> {
   const { query, parts } = request;
   const index = indexOf(query);
   const waitMs = waitOf(query);

@@ -2,12 +2,12 @@ import type { CatalogInstance, CatalogSnapshot } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
 import { hasMeta, instancesOn, nodeNamed, revisionOfNamed } from './catalog-lookups.ts';
 import { deregisterNode, registerNode } from './catalog-writes.ts';
-import { type Answer, type ConsulRequest, json, jsonBody, type Route } from './exchange.ts';
+import { type ConsulRequest, type ConsulResponse, type ConsulRoute, json, jsonBody } from './exchange.ts';
 import { ListAnswers, type Listed } from './list-answers.ts';
 import { catalogServiceShape, nodeShape, serviceShape } from './present.ts';
 import { UnchangedIndex } from './unchanged-index.ts';
 
-export function catalogRoutes(): Route[] {
+export function catalogRoutes(): ConsulRoute[] {
   const lists = new ListAnswers();
   const services = new UnchangedIndex(servicesBody);
   const nodes = new UnchangedIndex(nodesBody);
@@ -28,7 +28,7 @@ export function catalogRoutes(): Route[] {
 
 const showService: Listed['show'] = catalogServiceShape;
 
-async function whole(request: ConsulRequest, state: UnchangedIndex): Promise<Answer> {
+async function whole(request: ConsulRequest, state: UnchangedIndex): Promise<ConsulResponse> {
   const variant = request.query.getAll('node-meta').sort().join('\n');
   const found = await blocking(
     request,
@@ -60,7 +60,7 @@ function nodesBody(snapshot: CatalogSnapshot, datacenter: string, variant: strin
   return JSON.stringify(nodes.map((node) => nodeShape(node, datacenter)));
 }
 
-async function oneNode(request: ConsulRequest): Promise<Answer> {
+async function oneNode(request: ConsulRequest): Promise<ConsulResponse> {
   const { rest, parts } = request;
   const found = await blocking(
     request,

@@ -1,6 +1,6 @@
 import type { ApiRegistration } from '../services/index.ts';
 import { machinesOf } from './catalog-lookups.ts';
-import { type Answer, ConsulError, type ConsulRequest, json, requireDatacenter } from './exchange.ts';
+import { ConsulError, type ConsulRequest, type ConsulResponse, json, requireDatacenter } from './exchange.ts';
 import { JsonFields, readJson } from './json-fields.ts';
 import { allChecks, readAddress, readRegistration, readStatedCheck, type StatedCheck } from './registration-body.ts';
 
@@ -12,7 +12,7 @@ const DEREGISTER_FIELDS = 'Node Address Datacenter ServiceID CheckID Namespace W
 const NODE_NAME = /^[^\s/\p{Cc}]{1,128}$/u;
 
 /** PUT /v1/catalog/register: this machine or a node that is no machine; checks are what the caller says. */
-export async function registerNode(request: ConsulRequest): Promise<Answer> {
+export async function registerNode(request: ConsulRequest): Promise<ConsulResponse> {
   const fields = new JsonFields((await readJson(request)) ?? {}, REGISTER_FIELDS);
   requireDatacenter(fields.text('Datacenter'), request.parts);
   const checks = allChecks(fields).map(readStatedCheck);
@@ -69,7 +69,7 @@ function instanceOf({ checks: _, ...instance }: ApiRegistration) {
 }
 
 /** PUT /v1/catalog/deregister: takes back what was registered on this machine, or of a node that is no machine. */
-export async function deregisterNode(request: ConsulRequest): Promise<Answer> {
+export async function deregisterNode(request: ConsulRequest): Promise<ConsulResponse> {
   const { local, externals } = request.parts;
   const fields = new JsonFields((await readJson(request)) ?? {}, DEREGISTER_FIELDS);
   requireDatacenter(fields.text('Datacenter'), request.parts);

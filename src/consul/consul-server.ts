@@ -11,7 +11,7 @@ import {
   type UnreadLimits,
   UnreadResponses,
 } from '../lib/index.ts';
-import { type Answer, type ConsulParts, text } from './exchange.ts';
+import { type ConsulParts, type ConsulResponse, text } from './exchange.ts';
 import { createRespond, type Respond } from './respond.ts';
 
 export interface ConsulOptions extends ConsulParts {
@@ -117,7 +117,7 @@ async function handle(
   if (!outgoing.destroyed) send(incoming, outgoing, answer);
 }
 
-function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, headers, body }: Answer): void {
+function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, headers, body }: ConsulResponse): void {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   outgoing.writeHead(status, { ...headers, 'Content-Length': bytes.length });
   outgoing.end(incoming.method === 'HEAD' ? undefined : bytes);

@@ -44,16 +44,16 @@ export interface ConsulRequest {
   readonly gone: () => AbortSignal;
 }
 
-export interface Answer {
+export interface ConsulResponse {
   readonly status: number;
   readonly body: Buffer | string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export type Handler = (request: ConsulRequest) => Answer | Promise<Answer>;
+export type Handler = (request: ConsulRequest) => ConsulResponse | Promise<ConsulResponse>;
 
 /** One path of the API. `deep`: whatever follows the path belongs to it; said what that is, it must be there. */
-export interface Route {
+export interface ConsulRoute {
   readonly path: string;
   readonly deep?: true | string;
   readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', Handler>>>;
@@ -74,21 +74,21 @@ const JSON_HEADERS = { 'Content-Type': 'application/json' };
 const TEXT_HEADERS = { 'Content-Type': 'text/plain; charset=utf-8' };
 
 /** `value` as JSON; `headers` besides its type. */
-export function json(value: unknown, headers: Readonly<Record<string, string>> = {}, status = 200): Answer {
+export function json(value: unknown, headers: Readonly<Record<string, string>> = {}, status = 200): ConsulResponse {
   return { status, body: JSON.stringify(value), headers: { ...JSON_HEADERS, ...headers } };
 }
 
 /** JSON that has been made already. */
-export function jsonBody(body: Buffer | string, headers: Readonly<Record<string, string>>): Answer {
+export function jsonBody(body: Buffer | string, headers: Readonly<Record<string, string>>): ConsulResponse {
   return { status: 200, body, headers: { ...JSON_HEADERS, ...headers } };
 }
 
-export function text(status: number, body: string): Answer {
+export function text(status: number, body: string): ConsulResponse {
   return { status, body, headers: TEXT_HEADERS };
 }
 
 /** Success without anything to say. */
-export const NOTHING: Answer = { status: 200, body: '', headers: {} };
+export const NOTHING: ConsulResponse = { status: 200, body: '', headers: {} };
 
 /** Consul takes values and registrations up to this size. */
 export const MAX_BODY_BYTES = 512 * 1024;

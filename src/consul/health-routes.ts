@@ -1,11 +1,11 @@
 import { type CatalogInstance, type CatalogSnapshot, healthOf } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
 import { allInstances, hasMeta, instancesOn, nodeNamed, revisionOfNamed } from './catalog-lookups.ts';
-import { type Answer, type ConsulRequest, isSet, json, type Route } from './exchange.ts';
+import { type ConsulRequest, type ConsulResponse, type ConsulRoute, isSet, json } from './exchange.ts';
 import { ListAnswers } from './list-answers.ts';
 import { checkShape, healthShape, nodeCheckShapes } from './present.ts';
 
-export function healthRoutes(): Route[] {
+export function healthRoutes(): ConsulRoute[] {
   const lists = new ListAnswers();
   return [
     { path: '/v1/health/service/', deep: 'service name', methods: { GET: (request) => serviceHealth(request, lists) } },
@@ -15,7 +15,7 @@ export function healthRoutes(): Route[] {
   ];
 }
 
-function serviceHealth(request: ConsulRequest, lists: ListAnswers): Promise<Answer> {
+function serviceHealth(request: ConsulRequest, lists: ListAnswers): Promise<ConsulResponse> {
   const passing = isSet(request.query, 'passing');
   const keep = (instance: CatalogInstance) => !passing || healthOf(instance) === 'passing';
   return lists.answer(request, { kind: passing ? 'passing' : 'health', keep, show: healthShape });
@@ -27,7 +27,7 @@ interface Listing {
   readonly value: (snapshot: CatalogSnapshot, request: ConsulRequest) => readonly unknown[];
 }
 
-async function checks(request: ConsulRequest, { index, value }: Listing): Promise<Answer> {
+async function checks(request: ConsulRequest, { index, value }: Listing): Promise<ConsulResponse> {
   const found = await blocking(
     request,
     inCatalog(request, {

@@ -1,17 +1,17 @@
 import type { KvOperation, KvPair } from '../kv/index.ts';
 import { blocking, indexHeaders, inKv } from './blocking.ts';
 import {
-  type Answer,
   ConsulError,
   type ConsulRequest,
+  type ConsulResponse,
+  type ConsulRoute,
   json,
   jsonBody,
-  type Route,
   readBody,
   refuseLargeTree,
 } from './exchange.ts';
 
-export function kvRoutes(): Route[] {
+export function kvRoutes(): ConsulRoute[] {
   return [{ path: '/v1/kv/', deep: true, methods: { GET: get, PUT: put, DELETE: remove } }];
 }
 
@@ -26,13 +26,13 @@ export function pairJson(pair: KvPair, withValue = true): string {
   );
 }
 
-function get(request: ConsulRequest): Promise<Answer> {
+function get(request: ConsulRequest): Promise<ConsulResponse> {
   const { query } = request;
   if (query.has('keys')) return getKeys(request);
   return query.has('recurse') ? getTree(request) : getOne(request);
 }
 
-async function getOne(request: ConsulRequest): Promise<Answer> {
+async function getOne(request: ConsulRequest): Promise<ConsulResponse> {
   const { rest: key, parts, query } = request;
   if (key === '') throw new ConsulError(400, 'Missing key name');
   const found = await blocking(
@@ -53,7 +53,7 @@ async function getOne(request: ConsulRequest): Promise<Answer> {
   return { status: 200, body: Buffer.from(found.value.value, 'base64'), headers: { ...headers, ...type } };
 }
 
-async function getTree(request: ConsulRequest): Promise<Answer> {
+async function getTree(request: ConsulRequest): Promise<ConsulResponse> {
   const { rest: prefix, parts } = request;
   const found = await blocking(
     request,
@@ -67,7 +67,7 @@ async function getTree(request: ConsulRequest): Promise<Answer> {
   return jsonBody(`[${found.value.map((pair) => pairJson(pair)).join(',')}]`, headers);
 }
 
-async function getKeys(request: ConsulRequest): Promise<Answer> {
+async function getKeys(request: ConsulRequest): Promise<ConsulResponse> {
   const { rest: prefix, query, parts } = request;
   const found = await blocking(
     request,
@@ -102,7 +102,7 @@ function refuseTogether(query: URLSearchParams, names: readonly string[]): void 
   if (given.length > 1) throw new ConsulError(400, `Conflicting flags: ${given.join(', ')}`);
 }
 
-async function put(request: ConsulRequest): Promise<Answer> {
+async function put(request: ConsulRequest): Promise<ConsulResponse> {
   const { rest: key, query } = request;
   if (key === '') throw new ConsulError(400, 'Missing key name');
   refuseTogether(query, ['cas', 'acquire', 'release']);
@@ -119,7 +119,7 @@ async function put(request: ConsulRequest): Promise<Answer> {
   return done(request, operation());
 }
 
-function remove(request: ConsulRequest): Promise<Answer> {
+function remove(request: ConsulRequest): Promise<ConsulResponse> {
   const { rest: key, query } = request;
   refuseTogether(query, ['recurse', 'cas']);
   if (query.has('recurse')) return done(request, { verb: 'delete-tree', key });
@@ -129,7 +129,7 @@ function remove(request: ConsulRequest): Promise<Answer> {
 }
 
 /** `true` when it was done, `false` when the state was not what the request asked for. */
-async function done({ parts }: ConsulRequest, operation: KvOperation): Promise<Answer> {
+async function done({ parts }: ConsulRequest, operation: KvOperation): Promise<ConsulResponse> {
   const outcome = await parts.kv.transact([operation]);
   if (outcome.ok) return json(true);
   const invalid = outcome.failures.find(({ kind }) => kind === 'invalid');

@@ -1,7 +1,7 @@
 import type { CatalogInstance, CatalogNode, CatalogSnapshot } from '../services/index.ts';
 import { blocking, inCatalog, indexHeaders } from './blocking.ts';
 import { hasMeta } from './catalog-lookups.ts';
-import { type Answer, type ConsulRequest, jsonBody } from './exchange.ts';
+import { type ConsulRequest, type ConsulResponse, jsonBody } from './exchange.ts';
 
 /** One way to list the instances of a service. */
 export interface Listed {
@@ -27,7 +27,7 @@ interface Made {
 export class ListAnswers {
   readonly #made = new WeakMap<readonly CatalogInstance[], Made>();
 
-  async answer(request: ConsulRequest, listed: Listed): Promise<Answer> {
+  async answer(request: ConsulRequest, listed: Listed): Promise<ConsulResponse> {
     const name = request.rest;
     const found = await blocking(
       request,

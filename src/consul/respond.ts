@@ -3,12 +3,12 @@ import { FlotillaError, messageOf, type RefuseForeignPages, refuseForeignPages, 
 import { agentRoutes } from './agent-routes.ts';
 import { catalogRoutes } from './catalog-routes.ts';
 import {
-  type Answer,
   ConsulError,
   type ConsulParts,
+  type ConsulResponse,
+  type ConsulRoute,
   type Handler,
   isSet,
-  type Route,
   requireDatacenter,
   text,
 } from './exchange.ts';
@@ -19,7 +19,7 @@ import { statusRoutes } from './status-routes.ts';
 import { txnRoutes } from './txn-routes.ts';
 
 /** Finds the route of a request and has it answered; never rejects. */
-export type Respond = (incoming: IncomingMessage, gone: () => AbortSignal) => Promise<Answer>;
+export type Respond = (incoming: IncomingMessage, gone: () => AbortSignal) => Promise<ConsulResponse>;
 
 export function createRespond(parts: ConsulParts): Respond {
   const routes = [
@@ -42,10 +42,10 @@ export function createRespond(parts: ConsulParts): Respond {
   };
 }
 
-type Find = (path: string) => { readonly route: Route; readonly rest: string } | undefined;
+type Find = (path: string) => { readonly route: ConsulRoute; readonly rest: string } | undefined;
 
 /** By whole path, else the deep route with the longest path that begins it. */
-function finderOf(routes: readonly Route[]): Find {
+function finderOf(routes: readonly ConsulRoute[]): Find {
   const whole = new Map(routes.filter(({ deep }) => !deep).map((route) => [route.path, route]));
   const deep = new Map(routes.filter((route) => route.deep).map((route) => [route.path, route]));
   return (path) => {
@@ -65,7 +65,7 @@ async function respond(asked: {
   readonly pages: RefuseForeignPages;
   readonly incoming: IncomingMessage;
   readonly gone: () => AbortSignal;
-}): Promise<Answer> {
+}): Promise<ConsulResponse> {
   const { parts, find, pages, incoming, gone } = asked;
   const url = withoutOrigin(incoming.url ?? '/');
   const mark = url.indexOf('?');
@@ -96,7 +96,7 @@ function withoutOrigin(url: string): string {
 }
 
 /** A list that looks like what was asked for and is not would be worse than none. Of pairs Consul filters nothing either. */
-function refuseFilter(query: URLSearchParams, { path }: Route): void {
+function refuseFilter(query: URLSearchParams, { path }: ConsulRoute): void {
   if (query.get('filter') && path !== '/v1/kv/')
     throw new ConsulError(400, 'filter is not supported here: ask without it, and choose from the answer');
 }
@@ -109,7 +109,7 @@ function decodePath(path: string): string {
   }
 }
 
-function pretty(answer: Answer): Answer {
+function pretty(answer: ConsulResponse): ConsulResponse {
   if (answer.headers['Content-Type'] !== 'application/json') return answer;
   // Written as it is, number for number: only the spaces between are added.
   return { ...answer, body: indented(String(answer.body)) };
@@ -125,7 +125,7 @@ function indented(text: string): string {
   });
 }
 
-function errorAnswer(error: unknown, incoming: IncomingMessage, { log }: ConsulParts): Answer {
+function errorAnswer(error: unknown, incoming: IncomingMessage, { log }: ConsulParts): ConsulResponse {
   const { method, url } = incoming;
   // The client has gone before its body was here: nobody reads the response.
   if (incoming.destroyed && !incoming.complete) {

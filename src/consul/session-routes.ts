@@ -3,7 +3,7 @@ import { parseGoDuration } from '../lib/index.ts';
 import { healthOf } from '../services/index.ts';
 import { blocking, indexHeaders, inKv } from './blocking.ts';
 import { checksOn, nodeNamed } from './catalog-lookups.ts';
-import { type Answer, ConsulError, type ConsulRequest, json, type Route, text } from './exchange.ts';
+import { ConsulError, type ConsulRequest, type ConsulResponse, type ConsulRoute, json, text } from './exchange.ts';
 import { JsonFields, malformed, readJson } from './json-fields.ts';
 import { NODE_CHECK } from './present.ts';
 
@@ -16,7 +16,7 @@ const MAX_TTL_MS = 86_400_000;
 /** Smaller numbers are taken for seconds, greater ones for nanoseconds. */
 const SMALLEST_NANOSECONDS = 1000;
 
-export function sessionRoutes(): Route[] {
+export function sessionRoutes(): ConsulRoute[] {
   return [
     { path: '/v1/session/create', methods: { PUT: create } },
     { path: '/v1/session/destroy/', deep: 'session', methods: { PUT: destroy } },
@@ -49,7 +49,7 @@ function sessionShape(session: Session, { parts: { catalog } }: ConsulRequest) {
 async function list(
   request: ConsulRequest,
   wanted: (session: Session, request: ConsulRequest) => boolean,
-): Promise<Answer> {
+): Promise<ConsulResponse> {
   const found = await blocking(
     request,
     inKv(request, { sessions: true }, async () => {
@@ -72,7 +72,7 @@ function byNode({ machine }: Session, { rest, parts: { catalog } }: ConsulReques
   return machine === nodeNamed(catalog.snapshot, rest)?.id;
 }
 
-async function create(request: ConsulRequest): Promise<Answer> {
+async function create(request: ConsulRequest): Promise<ConsulResponse> {
   const { kv, catalog } = request.parts;
   const session = readSession((await readJson(request)) ?? {}, request);
   const node = catalog.snapshot.nodes.get(session.machine);
@@ -136,12 +136,12 @@ function readTtl(fields: JsonFields): number {
   return ms;
 }
 
-async function destroy({ rest, parts: { kv } }: ConsulRequest): Promise<Answer> {
+async function destroy({ rest, parts: { kv } }: ConsulRequest): Promise<ConsulResponse> {
   await kv.sessions.destroy(rest);
   return json(true);
 }
 
-async function renew(request: ConsulRequest): Promise<Answer> {
+async function renew(request: ConsulRequest): Promise<ConsulResponse> {
   const session = await request.parts.kv.sessions.renew(request.rest);
   if (!session) return text(404, `Session id '${request.rest}' not found`);
   return json([sessionShape(session, request)]);

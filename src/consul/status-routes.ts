@@ -1,10 +1,10 @@
 import { machinesOf } from './catalog-lookups.ts';
-import { type ConsulRequest, json, type Route } from './exchange.ts';
+import { type ConsulRequest, type ConsulRoute, json } from './exchange.ts';
 
 /** Where Consul's servers would talk to one another; clients only look whether there is something. */
 const SERVER_PORT = 8300;
 
-export function statusRoutes(): Route[] {
+export function statusRoutes(): ConsulRoute[] {
   return [
     { path: '/v1/status/leader', methods: { GET: leader } },
     { path: '/v1/status/peers', methods: { GET: peers } },

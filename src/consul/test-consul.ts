@@ -3,12 +3,12 @@ import { request } from 'node:http';
 import { openKv } from '../kv/index.ts';
 import { systemClock as clock, type Log, systemRandom as random, silentLog, type UnreadLimits } from '../lib/index.ts';
 import { type Catalog, ExternalNodes, openCatalog } from '../services/index.ts';
-import { machine, openTestStore, TestMachine } from '../services/test-services.ts';
+import { machine, openTestStore, PublishingMachine } from '../services/test-services.ts';
 import { type ConsulServer, SessionKeeper, serveConsul } from './index.ts';
 
 export interface TestConsul {
   readonly catalog: Catalog;
-  readonly machine: TestMachine;
+  readonly machine: PublishingMachine;
   readonly keeper: SessionKeeper;
   readonly server: ConsulServer;
   readonly port: number;
@@ -35,7 +35,7 @@ export async function openTestConsul(
     const number = machines.length + 1;
     const id = String(number).padStart(32, 'a');
     const self = machine(id, { name: `m${number}`, address: `127.0.1.${number}` });
-    const own = new TestMachine(store, cluster, self);
+    const own = new PublishingMachine(store, cluster, self);
     await own.join();
     const catalog = openCatalog({ cluster, ...store.options });
     await catalog.sync();

@@ -1,11 +1,11 @@
 import type { KvOperation } from '../kv/index.ts';
 import { assertModest } from '../lib/index.ts';
 import {
-  type Answer,
   ConsulError,
   type ConsulRequest,
+  type ConsulResponse,
+  type ConsulRoute,
   MAX_BODY_BYTES,
-  type Route,
   readBody,
   refuseLargeTree,
 } from './exchange.ts';
@@ -17,11 +17,11 @@ const MAX_OPERATIONS = 64;
 const MAX_VALUE_CHARS = 16 << 20;
 const KV_FIELDS = 'Verb Key Value Flags Index Session Namespace'.split(' ');
 
-export function txnRoutes(): Route[] {
+export function txnRoutes(): ConsulRoute[] {
   return [{ path: '/v1/txn', methods: { PUT: txn } }];
 }
 
-async function txn(request: ConsulRequest): Promise<Answer> {
+async function txn(request: ConsulRequest): Promise<ConsulResponse> {
   const operations = readOperations(await readBody(request));
   const outcome = await request.parts.kv.transact(operations).catch(refuseLargeTree);
   const headers = { 'Content-Type': 'application/json' };

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { eventually, openTestCluster, type TestCluster } from '../api/test-api.ts';
+import { type ApiTestCluster, eventually, openTestCluster } from '../api/test-api.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../lib/index.ts';
 import { forgetCertificates, mirrorCertificates } from './mirror-certificates.ts';
 
-let cluster: TestCluster;
+let cluster: ApiTestCluster;
 const stopping = new AbortController();
 before(async () => {
   cluster = await openTestCluster(1000);

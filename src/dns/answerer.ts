@@ -7,7 +7,7 @@ import { CLASS, errorReply, parseQuery, type Query, RCODE, TYPE } from './messag
 import type { DnsRecord } from './records.ts';
 import { isInZone, Zone } from './zone.ts';
 
-export type Transport = 'udp' | 'tcp';
+export type DnsTransport = 'udp' | 'tcp';
 
 export interface AnswererOptions {
   readonly catalog: Catalog;
@@ -33,7 +33,7 @@ export class Answerer {
   }
 
   /** Calls `send` once, at once or later, unless the packet deserves no answer. Returns true when it will be later. */
-  answer(packet: Buffer, transport: Transport, send: (reply: Buffer) => void): boolean {
+  answer(packet: Buffer, transport: DnsTransport, send: (reply: Buffer) => void): boolean {
     const reply = this.#replyOrFailure(packet, transport);
     if (reply instanceof Promise) {
       void reply.then(send);
@@ -44,7 +44,7 @@ export class Answerer {
   }
 
   /** A fault of ours costs one answer, not all of fleetd. */
-  #replyOrFailure(packet: Buffer, transport: Transport): Buffer | Promise<Buffer> | undefined {
+  #replyOrFailure(packet: Buffer, transport: DnsTransport): Buffer | Promise<Buffer> | undefined {
     const failed = (error: unknown) => {
       this.#options.log.error('DNS question not answered', {
         error: error instanceof Error ? error.stack : String(error),
@@ -59,7 +59,7 @@ export class Answerer {
     }
   }
 
-  #reply(packet: Buffer, transport: Transport): Buffer | Promise<Buffer> | undefined {
+  #reply(packet: Buffer, transport: DnsTransport): Buffer | Promise<Buffer> | undefined {
     const parsed = parseQuery(packet);
     if (parsed.kind === 'ignore') return undefined;
     if (parsed.kind === 'error') return errorReply(packet, parsed.rcode);
@@ -71,7 +71,7 @@ export class Answerer {
     return forwarder.ask(packet, query, transport).catch(() => this.#code(packet, query, RCODE.servFail));
   }
 
-  #fromCatalog(packet: Buffer, query: Query, transport: Transport): Buffer | Promise<Buffer> {
+  #fromCatalog(packet: Buffer, query: Query, transport: DnsTransport): Buffer | Promise<Buffer> {
     const { catalog, datacenter, forwarder } = this.#options;
     if (catalog.snapshot !== this.#snapshot) {
       this.#snapshot = catalog.snapshot;

@@ -3,7 +3,7 @@ import { connect, isIPv6 } from 'node:net';
 import { type Clock, FlotillaError, type HostPort } from '../lib/index.ts';
 import { HEADER_BYTES, readQuestion } from './message.ts';
 
-export interface AskOptions {
+export interface RecursorOptions {
   readonly recursor: HostPort;
   readonly clock: Clock;
   readonly timeoutMs: number;
@@ -11,7 +11,7 @@ export interface AskOptions {
 }
 
 /** The answer of one server, by UDP from a port of its own; what does not answer this very question is passed over. */
-export function askUdp(packet: Buffer, { recursor, ...options }: AskOptions): Promise<Buffer> {
+export function askUdp(packet: Buffer, { recursor, ...options }: RecursorOptions): Promise<Buffer> {
   return withDeadline(options, (resolve, reject) => {
     const socket = createSocket(isIPv6(recursor.host) ? 'udp6' : 'udp4');
     socket.on('error', reject);
@@ -27,7 +27,7 @@ export function askUdp(packet: Buffer, { recursor, ...options }: AskOptions): Pr
 }
 
 /** The same by TCP. */
-export function askTcp(packet: Buffer, { recursor, ...options }: AskOptions): Promise<Buffer> {
+export function askTcp(packet: Buffer, { recursor, ...options }: RecursorOptions): Promise<Buffer> {
   return withDeadline(options, (resolve, reject) => {
     const socket = connect({ host: recursor.host, port: recursor.port });
     let read: Buffer = Buffer.alloc(0);
@@ -49,7 +49,7 @@ export function askTcp(packet: Buffer, { recursor, ...options }: AskOptions): Pr
 
 /** Runs `start`, and what it returned when the outcome is there: an answer, a failure, the end of time or of this server. */
 function withDeadline(
-  { clock, timeoutMs, signal }: Omit<AskOptions, 'recursor'>,
+  { clock, timeoutMs, signal }: Omit<RecursorOptions, 'recursor'>,
   start: (resolve: (answer: Buffer) => void, reject: (error: unknown) => void) => () => void,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -8,7 +8,7 @@ import {
   type Random,
 } from '../lib/index.ts';
 import { AnswerCache } from './answer-cache.ts';
-import type { Transport } from './answerer.ts';
+import type { DnsTransport } from './answerer.ts';
 import { askTcp, askUdp } from './ask.ts';
 import { udpLimit } from './encode-reply.ts';
 import { errorReply, HEADER_BYTES, type Query, questionAlone, RCODE } from './message.ts';
@@ -42,7 +42,7 @@ export class Forwarder {
   }
 
   /** The answer to `packet`, under its own id; rejects when nobody answers in time. */
-  async ask(packet: Buffer, query: Query, transport: Transport): Promise<Buffer> {
+  async ask(packet: Buffer, query: Query, transport: DnsTransport): Promise<Buffer> {
     const key = keyOf(query, transport);
     const known = this.#cache.get(key);
     const answer = known ?? Buffer.from(await this.#askOnce(key, questionAlone(packet, query), transport));
@@ -57,7 +57,7 @@ export class Forwarder {
   }
 
   /** The same question by several at the same time is asked once. */
-  #askOnce(key: string, packet: Buffer, transport: Transport): Promise<Buffer> {
+  #askOnce(key: string, packet: Buffer, transport: DnsTransport): Promise<Buffer> {
     const underWay = this.#underWay.get(key);
     if (underWay) return underWay;
     if (this.#underWay.size >= MAX_UNDER_WAY) return Promise.resolve(errorReply(packet, RCODE.servFail));
@@ -69,7 +69,7 @@ export class Forwarder {
     });
   }
 
-  async #askAll(packet: Buffer, transport: Transport): Promise<Buffer> {
+  async #askAll(packet: Buffer, transport: DnsTransport): Promise<Buffer> {
     const { recursors, clock, random, log } = this.#options;
     let failed: Buffer | undefined;
     for (const recursor of recursors()) {
@@ -92,7 +92,7 @@ export class Forwarder {
 }
 
 /** What an answer is kept under: everything of the question that may change it. */
-function keyOf(query: Query, transport: Transport): string {
+function keyOf(query: Query, transport: DnsTransport): string {
   const { name, type, class: classOf, edns } = query;
   // What fits a small answer may lack what a large one holds.
   const room = transport === 'tcp' ? transport : udpLimit(query);

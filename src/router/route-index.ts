@@ -1,14 +1,14 @@
 import type { Route } from './route-table.ts';
 
 /** `route` is absent when the host is known but nothing takes that path. */
-export interface Found {
+export interface RouteMatch {
   readonly hostKnown: boolean;
   readonly route?: Route;
 }
 
 type Hosts = ReadonlyMap<string, readonly Route[]>;
 
-const NOTHING: Found = { hostKnown: false };
+const NOTHING: RouteMatch = { hostKnown: false };
 
 /** Finds the route of a request without looking at all of them. */
 export class RouteIndex {
@@ -22,7 +22,7 @@ export class RouteIndex {
   }
 
   /** `host` is lower-case and without a port. The whole host goes before `*.rest`, and that before `NAME.*`. */
-  find(host: string, path: string): Found {
+  find(host: string, path: string): RouteMatch {
     const routes = routesOf(host, this.#hosts) ?? routesOf(host, this.#departed);
     if (routes === undefined) return NOTHING;
     const route = routes.find((candidate) => isBelow(path, candidate.path));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { healthOf, openCatalog } from './index.ts';
 import { nodeNames } from './node-names.ts';
-import { join, machine, openTestStore, registration, TestMachine, until } from './test-services.ts';
+import { join, machine, openTestStore, PublishingMachine, registration, until } from './test-services.ts';
 
 const testStore = await openTestStore();
 
@@ -90,7 +90,7 @@ test('a catalog opened later is the same', async () => {
 test('what a source says is in the catalog, and goes when it says so no more; nothing is written twice', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
-  const one = new TestMachine(testStore, cluster, machine('m1'));
+  const one = new PublishingMachine(testStore, cluster, machine('m1'));
   await one.join();
   one.source.say([registration('web-1'), registration('web-2', { address: '10.9.9.9', unit: 'web@2.service' })]);
   await until(() => catalog.snapshot.services.get('web')?.length === 2, 'both are there');
@@ -110,7 +110,7 @@ test('what a source says is in the catalog, and goes when it says so no more; no
 test('many instances that say much are written in commits that the store takes', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
-  const one = new TestMachine(testStore, cluster, machine('m1'));
+  const one = new PublishingMachine(testStore, cluster, machine('m1'));
   await one.join();
   const meta = { much: 'x'.repeat(30_000) };
   one.source.say(Array.from({ length: 200 }, (_, i) => registration(`web-${i}`, { meta })));
@@ -120,7 +120,7 @@ test('many instances that say much are written in commits that the store takes',
 test('after the loss of its lease a machine announces everything again', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
-  const one = new TestMachine(testStore, cluster, machine('m1'));
+  const one = new PublishingMachine(testStore, cluster, machine('m1'));
   await one.join();
   one.source.say([registration('web-1')]);
   await until(() => catalog.snapshot.services.has('web'), 'it is there');
@@ -136,7 +136,7 @@ test('nobody notices that fleetd was away: instances and results stay until they
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
   const ttl = { id: 'c', name: 'c', notes: '', probe: { type: 'ttl', ttlMs: 60_000 }, status: 'critical' } as const;
-  const before = new TestMachine(testStore, cluster, machine('m1'));
+  const before = new PublishingMachine(testStore, cluster, machine('m1'));
   await before.join();
   before.source.say([registration('web-1', { checks: [ttl] })]);
   await before.local.register(registration('api-1', { name: 'api', source: 'api' }), { keepChecks: false });
@@ -150,7 +150,7 @@ test('nobody notices that fleetd was away: instances and results stay until they
     const [web] = services.get('web') ?? [];
     if (!web || healthOf(web) !== 'passing' || !services.has('api')) bad.push(services);
   });
-  const afterwards = new TestMachine(testStore, cluster, machine('m1'));
+  const afterwards = new PublishingMachine(testStore, cluster, machine('m1'));
   afterwards.present((await cluster.announce(machine('m1'), 'token of m1', before.announcement!.lease)) as never);
   await until(() => afterwards.local.instances().has('web-1'), 'it is recalled');
   afterwards.source.say([registration('web-1', { checks: [ttl], port: 81 })]);

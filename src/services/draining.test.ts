@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock as clock } from '../lib/index.ts';
 import { openCatalog } from './index.ts';
-import { machine, openTestStore, registration, TestMachine, until } from './test-services.ts';
+import { machine, openTestStore, PublishingMachine, registration, until } from './test-services.ts';
 
 const testStore = await openTestStore();
 
 async function present() {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
-  const one = new TestMachine(testStore, cluster, machine('m1'));
+  const one = new PublishingMachine(testStore, cluster, machine('m1'));
   await one.join();
   const has = (service: string) => catalog.snapshot.services.has(service);
   return { cluster, catalog, one, has };

@@ -94,7 +94,7 @@ export class TestSource implements ServiceSource {
 }
 
 /** The services of one machine as its fleetd publishes them. */
-export class TestMachine {
+export class PublishingMachine {
   readonly source = new TestSource();
   readonly local: LocalServices;
   readonly publisher: ServicePublisher;

@@ -16,7 +16,7 @@ import {
 } from '../../src/lib/index.ts';
 import { openSupervisor } from '../../src/runtime/supervisor/index.ts';
 import { takeLock } from '../../src/runtime/supervisor/lock.ts';
-import { StateDirectory } from '../../src/runtime/supervisor/state-directory.ts';
+import { SupervisorDirectory } from '../../src/runtime/supervisor/state-directory.ts';
 import { startEmbeddedStore } from '../../src/store/embedded/index.ts';
 import { until } from '../e2e/lab-fixture.ts';
 
@@ -80,14 +80,14 @@ async function bindAs(uid: number, name: string): Promise<ChildProcess> {
 }
 
 /** Takes the lock, and gives it back at the test's end: an open one would keep the process from ending. */
-async function take(t: TestContext, directory: StateDirectory): Promise<Server | undefined> {
+async function take(t: TestContext, directory: SupervisorDirectory): Promise<Server | undefined> {
   const lock = await takeLock(directory, random);
   t.after(() => lock?.close());
   return lock;
 }
 
 test("a stranger who binds the lock's name keeps nobody out; one process of ours does", { skip }, async (t) => {
-  const directory = new StateDirectory(temporary(t));
+  const directory = new SupervisorDirectory(temporary(t));
   const [name, second] = directory.lockNames(random) as [string, string];
   const stranger = await bindAs(NOBODY, name);
   t.after(() => stranger.kill('SIGKILL'));
@@ -115,7 +115,7 @@ test('a supervisor that does not respond is told of within a moment, with what t
   const spawnable = { command: process.execPath, args };
   const options = { directory, spawn: spawnable, clock, random, log, machineId: '0'.repeat(32) };
   const first = await openSupervisor(options);
-  const { pid } = new StateDirectory(directory).readHolder()!;
+  const { pid } = new SupervisorDirectory(directory).readHolder()!;
   t.after(() => process.kill(pid, 'SIGKILL'));
   await first.close();
   process.kill(pid, 'SIGSTOP');
@@ -130,7 +130,7 @@ test('a supervisor that does not respond is told of within a moment, with what t
 });
 
 test('names of the lock are ours alone: a server of the test does not shadow them', async (t) => {
-  const directory = new StateDirectory(temporary(t));
+  const directory = new SupervisorDirectory(temporary(t));
   const names = directory.lockNames(random);
   assert.equal(new Set(names).size, names.length);
   const own = createServer().listen(`\0${names[3]}`);

@@ -1,7 +1,7 @@
 import type { ApiUnitSummary } from '../../client/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { type Context, say, warn } from '../context.ts';
-import { CONDITIONS, type Condition, meets } from '../goals.ts';
+import { CONDITIONS, meets, type WaitCondition } from '../goals.ts';
 import { machineLegend } from '../legend.ts';
 import { TIMEOUT } from '../shared-flags.ts';
 
@@ -39,7 +39,7 @@ async function run(context: Context): Promise<number> {
     import('../duration.ts'),
   ]);
   if (context.args.length === 0) return noUnits(context);
-  const condition = context.flags.text('for') as Condition;
+  const condition = context.flags.text('for') as WaitCondition;
   const timeoutMs = context.flags.ms('timeout');
   const client = await context.client();
   const names = unitNames(await unitArguments(context, client));
@@ -66,7 +66,7 @@ async function run(context: Context): Promise<number> {
   return pending.size === 0 ? 0 : 1;
 }
 
-function describe(name: string, condition: Condition, unit: ApiUnitSummary | null): string {
+function describe(name: string, condition: WaitCondition, unit: ApiUnitSummary | null): string {
   const on = unit?.placements.map((placement) =>
     machineLegend({ id: placement.machineID, address: placement.address }),
   );

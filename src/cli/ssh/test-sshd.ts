@@ -33,7 +33,7 @@ export function terminalProblem(): string | undefined {
   return 'run by root only: terminals are not of the group tty here (devpts is mounted without gid=5)';
 }
 
-export interface Ran {
+export interface SshResult {
   readonly status: number;
   readonly out: string;
   readonly err: string;
@@ -118,17 +118,17 @@ export class TestSshd {
   }
 
   /** Runs fleetctl as a process, without a terminal. */
-  fleetctl(...args: string[]): Promise<Ran> {
+  fleetctl(...args: string[]): Promise<SshResult> {
     return this.#run(process.execPath, [MAIN, ...args]);
   }
 
   /** Runs a line of shell, for which fleetctl is on the path. */
-  shell(line: string): Promise<Ran> {
+  shell(line: string): Promise<SshResult> {
     return this.#run('sh', ['-c', `PATH='${this.folder}/bin':$PATH; ${line}`]);
   }
 
   /** Runs fleetctl at a terminal, where `answer` is typed at the first question or prompt. Its output is all in `out`. */
-  atTerminal(answer: string, ...args: string[]): Promise<Ran> {
+  atTerminal(answer: string, ...args: string[]): Promise<SshResult> {
     const line = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(' ');
     return this.#run('script', ['-qec', line, '/dev/null'], answer);
   }
@@ -143,7 +143,7 @@ export class TestSshd {
   }
 
   /** A line for bash, with fleetctl on the path. */
-  bash(line: string): Promise<Ran> {
+  bash(line: string): Promise<SshResult> {
     const { folder } = this;
     return this.#run('bash', ['-c', `cd '${folder}'; PATH='${folder}/bin':$PATH; ${line}`]);
   }
@@ -184,7 +184,7 @@ SetEnv PATH=${this.folder}/bin:/usr/bin:/bin FLOTILLA_LAB=${this.lab}
 `;
   }
 
-  #run(command: string, args: readonly string[], answer?: string): Promise<Ran> {
+  #run(command: string, args: readonly string[], answer?: string): Promise<SshResult> {
     const child = spawn(command, args, {
       env: this.env,
       stdio: [answer === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

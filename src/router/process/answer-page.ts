@@ -1,11 +1,11 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Page } from './pages.ts';
+import type { RouterPage } from './pages.ts';
 
 /** Answers with a page of the router's own, and reads no more of a body that nobody wants. */
 export function answerPage(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, type, body, headers }: Page,
+  { status, type, body, headers }: RouterPage,
 ): void {
   if (response.headersSent || response.destroyed) return;
   response.writeHead(status, STATUS_CODES[status]!, {

@@ -13,7 +13,7 @@ const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
 const STARTING_REST_MS = 1000;
 
 /** A request that can be taken back from its backend. */
-export interface Waiting {
+export interface PendingRequest {
   /** The backend's machine has left: the request goes elsewhere if it may be repeated and has no response yet. */
   leave(): void;
   /** The machine is silent: nothing more will come from there, and nobody will say so either. */
@@ -33,7 +33,7 @@ export class BackendState {
    * Not a Set: one that turns over leaves behind a chain of old tables, through which the garbage of seconds looks alive to
    * the collector of young objects.
    */
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: PendingRequest[] = [];
   #requests = 0;
   #failures = 0;
   #failuresInARow = 0;
@@ -80,19 +80,19 @@ export class BackendState {
   }
 
   /** A request goes here; `ended` must follow, with the same. */
-  began(waiting?: Waiting): void {
+  began(waiting?: PendingRequest): void {
     this.#active++;
     this.#requests++;
     if (waiting !== undefined) this.#waiting.push(waiting);
   }
 
-  ended(waiting?: Waiting): void {
+  ended(waiting?: PendingRequest): void {
     if (waiting !== undefined) this.#forget(waiting);
     if (--this.#active > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #forget(waiting: Waiting): void {
+  #forget(waiting: PendingRequest): void {
     const last = this.#waiting.pop()!;
     if (last !== waiting) this.#waiting[this.#waiting.indexOf(waiting)] = last;
   }

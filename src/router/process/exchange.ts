@@ -3,12 +3,12 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Clock, messageOf } from '../../lib/index.ts';
 import { answerPage, hasBody } from './answer-page.ts';
-import type { BackendState, Waiting } from './backend-state.ts';
+import type { BackendState, PendingRequest } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { expectContinue } from './expect-continue.ts';
 import { answerHeaders } from './headers.ts';
 import { InterimResponses } from './interim-responses.ts';
-import { type Page, sentencePage, unavailablePage } from './pages.ts';
+import { type RouterPage, sentencePage, unavailablePage } from './pages.ts';
 import { reasonOf } from './reason.ts';
 import { announcedTrailers, passedTrailers } from './trailers.ts';
 
@@ -54,7 +54,7 @@ export function mayRepeat(method: string, error: Error | undefined): boolean {
 }
 
 /** One request on its way to a backend, to another one where the first fails, and the answer on its way back. */
-export class Exchange implements Dispatcher.DispatchHandler, Waiting {
+export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #options: ExchangeOptions;
@@ -269,7 +269,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiting {
     answerPage(this.#request, this.#response, this.#failurePage(error));
   }
 
-  #failurePage(error: Error | undefined): Page {
+  #failurePage(error: Error | undefined): RouterPage {
     const { service } = this.#options;
     const { accept } = this.#request.headers;
     if (error === undefined) return unavailablePage(service, accept);

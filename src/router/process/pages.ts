@@ -1,27 +1,27 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { RETRY_AFTER_S } from '../data-plane.ts';
 import type { Route } from '../route-table.ts';
-import type { Target } from './request-target.ts';
+import type { RequestTarget } from './request-target.ts';
 
 /** An answer of the router itself. */
-export interface Page {
+export interface RouterPage {
   readonly status: number;
   readonly type: string;
   readonly body: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export const HEALTH_PAGE: Page = { status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' };
+export const HEALTH_PAGE: RouterPage = { status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' };
 
 /** One sentence, as HTML for those who read it in a browser. */
-export function sentencePage(status: number, sentence: string, accept: string | undefined): Page {
+export function sentencePage(status: number, sentence: string, accept: string | undefined): RouterPage {
   if (!accept?.includes('text/html')) return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n` };
   const title = `${status} ${STATUS_CODES[status]}`;
   return html(status, title, `<h1>${title}</h1>\n<p>${escapeHtml(sentence)}</p>`);
 }
 
 /** The response where a route has no backend that takes requests. */
-export function unavailablePage(service: string, accept: string | undefined): Page {
+export function unavailablePage(service: string, accept: string | undefined): RouterPage {
   const page = sentencePage(503, `No instance of ${service} is healthy.`, accept);
   return { ...page, headers: { 'retry-after': String(RETRY_AFTER_S) } };
 }
@@ -33,13 +33,17 @@ export interface IndexPageOptions {
 }
 
 /** Lists every route, for requests to a host that no route takes. */
-export function indexPage(target: Target, request: IncomingMessage, { routes, status }: IndexPageOptions): Page {
+export function indexPage(
+  target: RequestTarget,
+  request: IncomingMessage,
+  { routes, status }: IndexPageOptions,
+): RouterPage {
   const rows = routes.map((route) => `<li>${describe(route, target, request)}</li>`);
   const list = rows.length > 0 ? `<ul>\n${rows.join('\n')}\n</ul>` : '<p>No service is routed.</p>';
   return html(status, 'Services', `<h1>Services</h1>\n${list}`);
 }
 
-function describe({ host, path, service, backends }: Route, target: Target, request: IncomingMessage): string {
+function describe({ host, path, service, backends }: Route, target: RequestTarget, request: IncomingMessage): string {
   const about = `${escapeHtml(service)}: ${backends.length} ${backends.length === 1 ? 'instance' : 'instances'}`;
   const name = linkedHost(host, target);
   const shown = escapeHtml(host + (path === '/' ? '' : path));
@@ -49,7 +53,7 @@ function describe({ host, path, service, backends }: Route, target: Target, requ
 }
 
 /** The host by which this client reaches the route; undefined where it cannot be told. */
-function linkedHost(host: string, { host: asked, name }: Target): string | undefined {
+function linkedHost(host: string, { host: asked, name }: RequestTarget): string | undefined {
   if (host.startsWith('*.')) return undefined;
   const port = /:\d+$/.exec(asked)?.[0] ?? '';
   if (!host.endsWith('.*')) return host + port;
@@ -57,7 +61,7 @@ function linkedHost(host: string, { host: asked, name }: Target): string | undef
   return isName ? `${host.slice(0, -1)}${name}${port}` : undefined;
 }
 
-function html(status: number, title: string, body: string): Page {
+function html(status: number, title: string, body: string): RouterPage {
   const head = `<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n`;
   return { status, type: 'text/html; charset=utf-8', body: `${head}<title>${title}</title>\n${body}\n` };
 }

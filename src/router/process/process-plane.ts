@@ -13,8 +13,8 @@ import { Certificates } from './certificates.ts';
 import { Exchange } from './exchange.ts';
 import { clientAddressOf, FrontServer } from './front-server.ts';
 import { requestHeaders } from './headers.ts';
-import { HEALTH_PAGE, indexPage, type Page, sentencePage } from './pages.ts';
-import { type Target, targetOf } from './request-target.ts';
+import { HEALTH_PAGE, indexPage, type RouterPage, sentencePage } from './pages.ts';
+import { type RequestTarget, targetOf } from './request-target.ts';
 import { tunnel, writePage } from './tunnel.ts';
 
 export interface ProcessPlaneOptions {
@@ -197,7 +197,7 @@ class ProcessPlane implements DataPlane {
     });
   }
 
-  #find(request: IncomingMessage): Hit | { readonly page: Page } {
+  #find(request: IncomingMessage): Hit | { readonly page: RouterPage } {
     if (isHealthCheck(request)) return { page: HEALTH_PAGE };
     const target = targetOf(request);
     const { accept } = request.headers;
@@ -227,7 +227,7 @@ interface Balanced {
 type Pair = [IncomingMessage, ServerResponse];
 
 interface Hit {
-  readonly target: Target;
+  readonly target: RequestTarget;
   readonly route: Route;
 }
 
@@ -239,7 +239,7 @@ function redirectToTls(request: IncomingMessage, response: ServerResponse): void
   answerPage(request, response, isHealthCheck(request) ? HEALTH_PAGE : redirectPage(request));
 }
 
-function redirectPage(request: IncomingMessage): Page {
+function redirectPage(request: IncomingMessage): RouterPage {
   const target = targetOf(request);
   const { accept } = request.headers;
   if (target === undefined) return sentencePage(400, 'The request names no host.', accept);

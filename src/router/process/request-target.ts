@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
 /** What a request is for. */
-export interface Target {
+export interface RequestTarget {
   /** As the client said it, with its port. */
   readonly host: string;
   /** Lower-case and without the port and a closing dot: what routes are found by. */
@@ -16,7 +16,7 @@ const HOST = /^(?:\[[0-9a-f:.]{2,45}\]|[\w.-]{1,255})(?::\d{0,5})?$/i;
  * The host and path of a request, or undefined when it names its host in no way or in a doubtful one: two Host headers,
  * or characters that no host has. A host in the request line goes before the header, as HTTP wants it.
  */
-export function targetOf(request: IncomingMessage): Target | undefined {
+export function targetOf(request: IncomingMessage): RequestTarget | undefined {
   const url = request.url!;
   if (url[0] === '/') return target(hostHeader(request), url);
   if (url === '*') return target(hostHeader(request), '/');
@@ -25,7 +25,7 @@ export function targetOf(request: IncomingMessage): Target | undefined {
   return target(authority, path!.startsWith('/') ? path! : `/${path}`);
 }
 
-function target(host: string | undefined, path: string): Target | undefined {
+function target(host: string | undefined, path: string): RequestTarget | undefined {
   if (host === undefined) return undefined;
   let name = names.get(host);
   if (name === undefined) {

@@ -2,12 +2,12 @@ import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, messageOf, refuseConnection } from '../../lib/index.ts';
-import type { BackendState, Waiting } from './backend-state.ts';
+import type { BackendState, PendingRequest } from './backend-state.ts';
 import type { Balancer } from './balancer.ts';
 import { mayRepeat } from './exchange.ts';
 import { answerHeaders } from './headers.ts';
 import { InterimResponses } from './interim-responses.ts';
-import { type Page, sentencePage, unavailablePage } from './pages.ts';
+import { type RouterPage, sentencePage, unavailablePage } from './pages.ts';
 import { reasonOf } from './reason.ts';
 
 export interface TunnelOptions {
@@ -37,7 +37,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
   client.on('error', () => client.destroy());
 
   const { accept } = request.headers;
-  const refuse = (page: Page) => {
+  const refuse = (page: RouterPage) => {
     onAnswer(page.status, tried.at(-1));
     writePage(client, page);
   };
@@ -59,7 +59,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
     client.once('close', clientGone);
     let answered = false;
     const lost = () => void outgoing.destroy(new Error('its machine is lost'));
-    const waiting: Waiting = {
+    const waiting: PendingRequest = {
       leave: () => !answered && mayRepeat(request.method!, undefined) && lost(),
       abandon: () => (answered ? void client.destroy() : lost()),
     };
@@ -176,7 +176,7 @@ function join(
 }
 
 /** Answers on a bare connection and ends it. */
-export function writePage(client: Duplex, { status, type, body, headers = {} }: Page): boolean {
+export function writePage(client: Duplex, { status, type, body, headers = {} }: RouterPage): boolean {
   const lines = Object.entries({ 'content-type': type, ...headers }).map(([name, value]) => `${name}: ${value}`);
   return refuseConnection(client, { status, reason: STATUS_CODES[status]!, headers: lines, body });
 }

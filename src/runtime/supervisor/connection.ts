@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import { FlotillaError } from '../../lib/index.ts';
-import { type Calls, connectTo, type Message, readLines } from './protocol.ts';
+import { type Calls, connectTo, readLines, type SupervisorMessage } from './protocol.ts';
 
 /** The process at the other end went away before it answered; nothing is known of what it did. */
 export class ConnectionLost extends Error {}
 
-type StatesMessage = Extract<Message, { all: boolean }>;
+type StatesMessage = Extract<SupervisorMessage, { all: boolean }>;
 
 /** A connection to a supervisor process. */
-export class Connection {
+export class SupervisorConnection {
   readonly #socket: Socket;
   readonly #pending = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
   #next = 1;
@@ -18,13 +18,13 @@ export class Connection {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    readLines(socket, (line) => this.#receive(JSON.parse(line) as Message));
+    readLines(socket, (line) => this.#receive(JSON.parse(line) as SupervisorMessage));
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#closed());
   }
 
-  static async open(path: string): Promise<Connection> {
-    return new Connection(await connectTo(path));
+  static async open(path: string): Promise<SupervisorConnection> {
+    return new SupervisorConnection(await connectTo(path));
   }
 
   call<C extends keyof Calls>(call: C, args: Calls[C]['args']): Promise<Calls[C]['answer']> {
@@ -40,7 +40,7 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #receive(message: Message): void {
+  #receive(message: SupervisorMessage): void {
     if ('all' in message) {
       this.onStates(message);
       return;

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import type { Random } from '../../lib/index.ts';
 import { listenAt } from './protocol.ts';
-import type { StateDirectory } from './state-directory.ts';
+import type { SupervisorDirectory } from './state-directory.ts';
 
 /**
  * Takes a state directory for this process, or returns undefined when another one has it. The lock is a name in
@@ -12,7 +12,7 @@ import type { StateDirectory } from './state-directory.ts';
  * Any user can read a name that is in use in /proc/net/unix, and bind it later. So there are several, none to be guessed
  * from another: one that a stranger has is passed over, and one that another process of this user has counts for all.
  */
-export async function takeLock(directory: StateDirectory, random: Random): Promise<Server | undefined> {
+export async function takeLock(directory: SupervisorDirectory, random: Random): Promise<Server | undefined> {
   const names = directory.lockNames(random);
   for (const name of names) {
     const server = createServer((socket) => socket.destroy());

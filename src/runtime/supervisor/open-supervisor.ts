@@ -16,11 +16,11 @@ import {
   systemReason,
 } from '../../lib/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
-import { Connection, ConnectionLost } from './connection.ts';
+import { ConnectionLost, SupervisorConnection } from './connection.ts';
 import { formatEntry, LOG_FORMATS, readLog } from './journal/index.ts';
 import { readBootId } from './process/index.ts';
 import { type Calls, PROTOCOL } from './protocol.ts';
-import { StateDirectory } from './state-directory.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 import { renderStatus } from './status-text.ts';
 
 export interface OpenSupervisorOptions {
@@ -57,9 +57,9 @@ export async function openSupervisor(options: OpenSupervisorOptions): Promise<Un
 
 class SupervisorClient implements UnitRuntime {
   readonly #options: OpenSupervisorOptions;
-  readonly #directory: StateDirectory;
+  readonly #directory: SupervisorDirectory;
   readonly #closing = new AbortController();
-  #connecting: Promise<Connection> | undefined;
+  #connecting: Promise<SupervisorConnection> | undefined;
   #states: Map<string, RuntimeState> | undefined;
   readonly #watchers = new Set<() => void>();
   readonly #waiting: RepeatedFailure;
@@ -74,11 +74,11 @@ class SupervisorClient implements UnitRuntime {
     this.#options = options;
     this.#waiting = new RepeatedFailure({ clock, log, sentence, over: 'The supervisor process responds' });
     this.#restarts = new Restarts({ ...options, what: 'supervisor' });
-    this.#directory = new StateDirectory(realpathSync(resolve(options.directory)));
+    this.#directory = new SupervisorDirectory(realpathSync(resolve(options.directory)));
   }
 
   /** A connection to a running process of the right version. */
-  connected(): Promise<Connection> {
+  connected(): Promise<SupervisorConnection> {
     if (this.#closing.signal.aborted) {
       return Promise.reject(new FlotillaError('unavailable', 'The connection to the supervisor was closed'));
     }
@@ -89,12 +89,12 @@ class SupervisorClient implements UnitRuntime {
     return this.#connecting;
   }
 
-  #connect(): Promise<Connection> {
+  #connect(): Promise<SupervisorConnection> {
     const unsay = this.#options.clock.after(SAY_AFTER_MS, () => this.#sayWaiting());
     return this.#seek().finally(unsay);
   }
 
-  async #seek(): Promise<Connection> {
+  async #seek(): Promise<SupervisorConnection> {
     const { clock, random } = this.#options;
     const backoff = new Backoff({ minMs: 5, maxMs: 100 }, random);
     const deadline = clock.monotonic() + CONNECT_TIMEOUT_MS;
@@ -128,10 +128,10 @@ class SupervisorClient implements UnitRuntime {
   }
 
   /** Undefined when there is no process, or it is of another version and has been asked to make way. */
-  async #tryConnect(): Promise<Connection | undefined> {
-    let connection: Connection | undefined;
+  async #tryConnect(): Promise<SupervisorConnection | undefined> {
+    let connection: SupervisorConnection | undefined;
     try {
-      connection = await Connection.open(this.#directory.socket);
+      connection = await SupervisorConnection.open(this.#directory.socket);
       const { protocol } = await connection.call('hello', undefined);
       if (protocol === PROTOCOL) return connection;
       this.#options.log.info('The supervisor process is of another version and makes way', { protocol });
@@ -157,7 +157,7 @@ class SupervisorClient implements UnitRuntime {
     this.#spawned = child;
   }
 
-  async #use(connection: Connection): Promise<Connection> {
+  async #use(connection: SupervisorConnection): Promise<SupervisorConnection> {
     let known = new Map<string, RuntimeState>();
     connection.onStates = ({ all, states }) => {
       known = new Map(all ? [] : known);

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { isRunning, systemRandom as random, readStat } from '../../lib/index.ts';
 import { powerOff } from './power-off.ts';
-import { StateDirectory } from './state-directory.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 import { newMemory } from './units/index.ts';
 
 const INVOCATION = 'f00dfeedf00dfeedf00dfeedf00dfeed';
@@ -24,7 +24,7 @@ exec 'sleep', '1000';
 `;
 
 test('a process that is being spawned while the power goes is killed as well', { timeout: 60_000 }, async (t) => {
-  const directory = new StateDirectory(realpathSync(mkdtempSync(path.join(tmpdir(), 'supervisor-'))));
+  const directory = new SupervisorDirectory(realpathSync(mkdtempSync(path.join(tmpdir(), 'supervisor-'))));
   t.after(() => rmSync(directory.path, { recursive: true, force: true }));
   for (let round = 0; round < ROUNDS; round++) {
     directory.open();

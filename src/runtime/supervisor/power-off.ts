@@ -10,7 +10,7 @@ import {
   removeCgroup,
   sendSignal,
 } from './process/index.ts';
-import { StateDirectory } from './state-directory.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 
 const TIMEOUT_MS = 10_000;
 const REMOVE_TIMEOUT_MS = 1000;
@@ -32,7 +32,7 @@ export interface PowerOffOptions {
 export async function powerOff(options: PowerOffOptions): Promise<void> {
   const { clock = systemClock, random = systemRandom } = options;
   if (!existsSync(options.directory)) return;
-  const directory = new StateDirectory(realpathSync(options.directory));
+  const directory = new SupervisorDirectory(realpathSync(options.directory));
   const cgroup = cgroupPathOf(directory.path);
   const deadline = clock.monotonic() + TIMEOUT_MS;
   const tracked = new Map<number, number>();
@@ -62,7 +62,7 @@ export async function powerOff(options: PowerOffOptions): Promise<void> {
 }
 
 /** Kills whoever is found; returns how many those were. */
-function killAll(directory: StateDirectory, cgroup: string | undefined, tracked: Map<number, number>): number {
+function killAll(directory: SupervisorDirectory, cgroup: string | undefined, tracked: Map<number, number>): number {
   const supervisor = directory.readHolder();
   // First of all: it must not start anything any more.
   const running = supervisor !== undefined && isRunning(supervisor);
@@ -75,7 +75,7 @@ function killAll(directory: StateDirectory, cgroup: string | undefined, tracked:
 }
 
 /** Processes of units that are in no control group of ours. */
-function findStrays(directory: StateDirectory, tracked: Map<number, number>): readonly number[] {
+function findStrays(directory: SupervisorDirectory, tracked: Map<number, number>): readonly number[] {
   const invocations = new Set<string>();
   for (const { memory } of directory.readUnits()) {
     if (memory.invocationId !== '') invocations.add(memory.invocationId);

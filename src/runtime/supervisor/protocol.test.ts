@@ -6,12 +6,12 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openHarness } from '../../../test/contract/runtime-harness.ts';
 import { listenAt, type Request, readLines } from './protocol.ts';
-import { StateDirectory } from './state-directory.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 
 test('a supervisor process that does not tell which units succeeded (protocol 2) makes way', async (t) => {
   const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'supervisor-')));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const state = new StateDirectory(directory);
+  const state = new SupervisorDirectory(directory);
   state.open();
   const calls: string[] = [];
   const older = createServer((socket) =>

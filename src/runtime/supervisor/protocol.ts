@@ -33,7 +33,7 @@ export interface Request {
   readonly args?: unknown;
 }
 
-export type Message =
+export type SupervisorMessage =
   | { readonly id: number; readonly answer: unknown }
   | { readonly id: number; readonly error: { readonly code: ErrorCode; readonly message: string } }
   /** `null` is a unit that is not held any more; `all` says that units not named are not held. */

@@ -10,7 +10,7 @@ import { type Clock, systemClock as clock, createLog, isRunning, systemRandom as
 import type { UnitRuntime } from '../runtime.ts';
 import { openSupervisor } from './open-supervisor.ts';
 import { powerOff } from './power-off.ts';
-import { StateDirectory } from './state-directory.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 
 const FLEETD = path.join(import.meta.dirname, '../../daemon/main.ts');
 const MACHINE_ID = '0'.repeat(32);
@@ -48,7 +48,7 @@ class PacedClock implements Clock {
 
 let opened: UnitRuntime | undefined;
 
-function stateDirectory(t: TestContext): StateDirectory {
+function stateDirectory(t: TestContext): SupervisorDirectory {
   const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'supervisor-')));
   t.after(async () => {
     // Before the power goes: it would start the supervisor again.
@@ -56,7 +56,7 @@ function stateDirectory(t: TestContext): StateDirectory {
     await powerOff({ directory });
     rmSync(directory, { recursive: true, force: true });
   });
-  return new StateDirectory(directory);
+  return new SupervisorDirectory(directory);
 }
 
 test('a supervisor that crashes again and again is counted, and logged once for each change', async (t) => {

@@ -15,8 +15,8 @@ import {
 import type { RuntimeBatch } from '../runtime.ts';
 import { takeLock } from './lock.ts';
 import { leaveCgroupTree, readStat } from './process/index.ts';
-import { listenAt, type Message, PROTOCOL, type Request, readLines } from './protocol.ts';
-import { StateDirectory } from './state-directory.ts';
+import { listenAt, PROTOCOL, type Request, readLines, type SupervisorMessage } from './protocol.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 import { Supervisor } from './supervisor.ts';
 
 export interface RunSupervisorOptions {
@@ -55,7 +55,7 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
   const { machineId, hostname, log, clock = systemClock, random = systemRandom } = options;
   const path = resolve(options.directory);
   makePrivateDirectory(path);
-  const directory = new StateDirectory(realpathSync(path));
+  const directory = new SupervisorDirectory(realpathSync(path));
   const lock = await takeLock(directory, random);
   if (lock === undefined) return 'taken';
   directory.writeHolder({ pid: process.pid, startTime: readStat(process.pid)!.startTime });
@@ -88,7 +88,7 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
 /** Answers the calls of fleetd. */
 class SupervisorService {
   readonly #supervisor: Supervisor;
-  readonly #directory: StateDirectory;
+  readonly #directory: SupervisorDirectory;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #server: Server;
@@ -100,7 +100,7 @@ class SupervisorService {
   #end: (how: 'retired' | 'idle') => void = () => {};
   readonly ended: Promise<'retired' | 'idle'>;
 
-  constructor(supervisor: Supervisor, directory: StateDirectory, clock: Clock, log: Log) {
+  constructor(supervisor: Supervisor, directory: SupervisorDirectory, clock: Clock, log: Log) {
     this.#supervisor = supervisor;
     this.#directory = directory;
     this.#clock = clock;
@@ -147,7 +147,7 @@ class SupervisorService {
     this.#isAwaited = false;
     this.#watchIdle();
     let stopWatching: (() => void) | undefined;
-    const send = (message: Message) => {
+    const send = (message: SupervisorMessage) => {
       if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
     };
     socket.on('error', () => socket.destroy());
@@ -163,14 +163,14 @@ class SupervisorService {
     });
   }
 
-  #watch(send: (message: Message) => void): () => void {
+  #watch(send: (message: SupervisorMessage) => void): () => void {
     send({ all: true, states: [...this.#supervisor.states()] });
     return this.#supervisor.onChange((names) => {
       send({ all: false, states: [...names].map((name) => [name, this.#supervisor.stateOf(name) ?? null]) });
     });
   }
 
-  async #answer(request: Request): Promise<Message> {
+  async #answer(request: Request): Promise<SupervisorMessage> {
     const { id } = request;
     try {
       const answer = await this.#call(request);

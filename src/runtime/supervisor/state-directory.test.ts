@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../lib/index.ts';
 import { openSupervisor } from './open-supervisor.ts';
 import { powerOff } from './power-off.ts';
-import { StateDirectory } from './state-directory.ts';
+import { SupervisorDirectory } from './state-directory.ts';
 import { newMemory } from './units/index.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'flotilla-memory-'));
@@ -16,9 +16,9 @@ after(() => rmSync(root, { recursive: true, force: true }));
 
 /** Writes a unit's memory, now full of the one letter and now of the other, until it is killed. */
 const WRITER = `
-  const { StateDirectory } = await import(${JSON.stringify(new URL('./state-directory.ts', import.meta.url).href)});
+  const { SupervisorDirectory } = await import(${JSON.stringify(new URL('./state-directory.ts', import.meta.url).href)});
   const { newMemory } = await import(${JSON.stringify(new URL('./units/index.ts', import.meta.url).href)});
-  const directory = new StateDirectory(process.argv[1]);
+  const directory = new SupervisorDirectory(process.argv[1]);
   const of = (letter, length) => ({ ...newMemory('a.service', 'h'), statusText: letter.repeat(length) });
   const memories = [of('a', 6_000_000), of('b', 6_300_000)];
   process.stdout.write('begun');
@@ -26,7 +26,7 @@ const WRITER = `
 `;
 
 test('what a unit remembers is whole whenever its writer is killed, however much it is', async () => {
-  const directory = new StateDirectory(root);
+  const directory = new SupervisorDirectory(root);
   directory.open();
   directory.writeUnitFile('a.service', 'text');
   directory.writeMemory({ ...newMemory('a.service', 'h'), statusText: 'c' });
@@ -52,7 +52,7 @@ test('on a full disk there is no key for the lock, rather than an empty one', {
   t.after(() => execFileSync('umount', [disk]));
   const filler = path.join(disk, 'filler');
   assert.throws(() => writeFileSync(filler, Buffer.alloc(1 << 16)), /ENOSPC/);
-  const directory = new StateDirectory(disk);
+  const directory = new SupervisorDirectory(disk);
   for (let round = 0; round < 2; round++) assert.throws(() => directory.lockNames(random), /ENOSPC/);
   assert.deepEqual(readdirSync(disk), ['filler']);
   rmSync(filler);
@@ -60,7 +60,7 @@ test('on a full disk there is no key for the lock, rather than an empty one', {
   assert.throws(() => writeFileSync(filler, Buffer.alloc(1 << 16)), /ENOSPC/);
   assert.deepEqual(directory.lockNames(random), names, 'the key that is there is used, however full the disk');
   const other = mkdtempSync(path.join(root, 'other-'));
-  assert.notDeepEqual(new StateDirectory(other).lockNames(random), names);
+  assert.notDeepEqual(new SupervisorDirectory(other).lockNames(random), names);
 });
 
 function remade(file: string): string {
@@ -70,7 +70,7 @@ function remade(file: string): string {
 
 test('a key of the lock from which anybody could make the names is refused; powerOff makes room for another one', async () => {
   const damaged = mkdtempSync(path.join(root, 'damaged-'));
-  const directory = new StateDirectory(damaged);
+  const directory = new SupervisorDirectory(damaged);
   const file = path.join(damaged, 'lock-key');
   directory.lockNames(random);
   const spawned = { command: '/nonexistent', args: [] };

@@ -29,7 +29,7 @@ import { readMemory, type UnitMemory, unknownMemory } from './units/index.ts';
  *             memory/ (what each unit knows of itself), fifo/, the socket. Written by the supervisor process.
  *   log/      logs of units; they stay over a boot.
  */
-export class StateDirectory {
+export class SupervisorDirectory {
   readonly path: string;
 
   constructor(path: string) {

@@ -22,7 +22,7 @@ import {
   waitFor,
   waitForLog,
 } from '../../../test/contract/runtime-harness.ts';
-import { Connection } from './connection.ts';
+import { SupervisorConnection } from './connection.ts';
 import { powerOff } from './power-off.ts';
 
 function supervisorPid(directory: string): number {
@@ -199,7 +199,7 @@ describe('the supervisor process', { concurrency: 4 }, () => {
     await load(runtime, { 'a.service': service('ExecStart=/bin/sleep infinity') });
     await startAndWait(runtime, 'a.service');
     const [unit, supervisor] = [await mainPid(runtime, 'a.service'), supervisorPid(directory)];
-    const connection = await Connection.open(path.join(directory, 'run/socket'));
+    const connection = await SupervisorConnection.open(path.join(directory, 'run/socket'));
     await connection.call('retire', undefined);
     await until('another supervisor process runs', () => supervisorPid(directory) !== supervisor);
     assert.equal(await mainPid(runtime, 'a.service'), unit);

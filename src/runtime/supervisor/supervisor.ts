@@ -4,7 +4,7 @@ import { LogWriter } from './journal/index.ts';
 import { NotifySockets } from './notify-sockets.ts';
 import { Fifos, openCgroupTree, type ProcessGroups, ProcessTracking, readBootId } from './process/index.ts';
 import { readUnit, type SpecifierFacts, type UnitSpec } from './spec/index.ts';
-import type { HeldUnit, StateDirectory } from './state-directory.ts';
+import type { HeldUnit, SupervisorDirectory } from './state-directory.ts';
 import { describeUnit, type UnitDescription } from './unit-description.ts';
 import {
   type ActiveState,
@@ -48,7 +48,7 @@ export class Supervisor implements UnitHost {
   readonly units = new Map<string, Unit>();
   readonly graph = new UnitGraph();
   readonly #options: SupervisorOptions;
-  readonly #directory: StateDirectory;
+  readonly #directory: SupervisorDirectory;
   readonly #facts: SpecifierFacts;
   readonly #jobs: JobQueue;
   readonly #notify: NotifySockets;
@@ -62,7 +62,7 @@ export class Supervisor implements UnitHost {
   #applying: Promise<unknown> = Promise.resolve();
 
   /** The directory must be open, and nobody else's. */
-  constructor(options: SupervisorOptions, directory: StateDirectory) {
+  constructor(options: SupervisorOptions, directory: SupervisorDirectory) {
     const { clock, random, machineId, hostname, log } = options;
     this.#options = options;
     this.#directory = directory;

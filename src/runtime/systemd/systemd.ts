@@ -6,9 +6,9 @@ import { HeldUnits, type ListedUnit } from './held-units.ts';
 import { MANAGER, type ManagerCall, ManagerLink, type ManagerLinkOptions, SYSTEMD } from './manager-link.ts';
 import { unitOfPath } from './unit-path.ts';
 
-export type JobType = 'start' | 'stop' | 'reload';
+export type SystemdJob = 'start' | 'stop' | 'reload';
 
-const MEMBERS: Readonly<Record<JobType, string>> = { start: 'StartUnit', stop: 'StopUnit', reload: 'ReloadUnit' };
+const MEMBERS: Readonly<Record<SystemdJob, string>> = { start: 'StartUnit', stop: 'StopUnit', reload: 'ReloadUnit' };
 
 /** Thousands of units take systemd a while to read. */
 const RELOAD_TIMEOUT_MS = 120_000;
@@ -19,7 +19,7 @@ export class Systemd {
   readonly #link: ManagerLink;
   readonly #log: Log;
   /** Jobs asked for, of which systemd tells before it answers. */
-  readonly #asked = new Map<string, JobType>();
+  readonly #asked = new Map<string, SystemdJob>();
   #stale = false;
   #refreshing: Promise<void> | undefined;
 
@@ -43,7 +43,7 @@ export class Systemd {
   }
 
   /** Queues a job with mode `replace`; resolves once it is accepted. How it goes is seen in `units`. */
-  async queue(type: JobType, name: string): Promise<void> {
+  async queue(type: SystemdJob, name: string): Promise<void> {
     this.#asked.set(name, type);
     try {
       const apply = (job: unknown) => this.units.jobQueued(name, jobIdOf(String(job)), type);

@@ -1,14 +1,14 @@
 import { historyKey, inRange, type KeyRange, logKey, revisionOfLogKey } from './keys.ts';
-import type { Change, Keyspace } from './keyspace.ts';
+import type { KeyChange, Keyspace } from './keyspace.ts';
 
-export interface LogEntry {
+export interface LoggedKey {
   readonly type: 'put' | 'delete';
   readonly key: Buffer;
 }
 
 export interface LoggedChange {
   readonly revision: number;
-  readonly change: Change;
+  readonly change: KeyChange;
 }
 
 export interface LogPortion {
@@ -30,11 +30,11 @@ export interface LogQuery {
 const PORTION_BYTES = 1 << 20;
 const PORTION_ENTRIES = 2000;
 
-export function encodeLogEntry(entry: LogEntry): Buffer {
+export function encodeLogEntry(entry: LoggedKey): Buffer {
   return Buffer.concat([Buffer.from([entry.type === 'put' ? 0 : 1]), entry.key]);
 }
 
-export function decodeLogEntry(value: Buffer): LogEntry {
+export function decodeLogEntry(value: Buffer): LoggedKey {
   return { type: value[0] === 0 ? 'put' : 'delete', key: value.subarray(1) };
 }
 

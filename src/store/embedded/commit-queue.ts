@@ -1,13 +1,13 @@
 import type { Clock } from '../../lib/index.ts';
 import { GrpcError, STATUS } from '../grpc/index.ts';
 import type { Database } from './database.ts';
-import type { Change, Keyspace } from './keyspace.ts';
+import type { KeyChange, Keyspace } from './keyspace.ts';
 import { RevisionWriter } from './revision-writer.ts';
 
 /** One revision, durable. */
 export interface Commit {
   readonly revision: number;
-  readonly changes: readonly Change[];
+  readonly changes: readonly KeyChange[];
 }
 
 /** Work on the tables in a write transaction. It may throw only before it has written anything. */

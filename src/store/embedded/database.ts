@@ -5,7 +5,7 @@ import { messageOf } from '../../lib/index.ts';
 import { GrpcError, STATUS } from '../grpc/index.ts';
 
 /** The data as they were at one moment. */
-export type Snapshot = Transaction;
+export type ReadTransaction = Transaction;
 
 type BinaryTable = Table<Buffer, Buffer>;
 
@@ -60,7 +60,7 @@ export class Database {
   }
 
   /** Runs `work` on the data as they are now, whatever is written meanwhile. */
-  async read<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+  async read<T>(work: (snapshot: ReadTransaction) => Promise<T>): Promise<T> {
     const snapshot = this.#root.useReadTransaction();
     try {
       return await work(snapshot);

@@ -1,10 +1,10 @@
 import { GrpcError, STATUS } from '../grpc/index.ts';
 import { KeyValue, type RangeRequest } from '../proto/index.ts';
-import type { Snapshot, Tables } from './database.ts';
+import type { ReadTransaction, Tables } from './database.ts';
 import { escapeKey, historyKey, type KeyRange, keyRange, splitHistoryKey } from './keys.ts';
 
 /** One key put or deleted in a revision. Records are encoded KeyValue messages. */
-export interface Change {
+export interface KeyChange {
   readonly type: 'put' | 'delete';
   readonly key: Buffer;
   readonly record: Buffer;
@@ -33,9 +33,9 @@ const COUNTED_PER_READ = 16;
 /** Reads of the keys and their history, all in the snapshot or write transaction that is current, or in a given snapshot. */
 export class Keyspace {
   readonly tables: Tables;
-  readonly #in: { readonly transaction?: Snapshot };
+  readonly #in: { readonly transaction?: ReadTransaction };
 
-  constructor(tables: Tables, snapshot?: Snapshot) {
+  constructor(tables: Tables, snapshot?: ReadTransaction) {
     this.tables = tables;
     this.#in = snapshot === undefined ? {} : { transaction: snapshot };
   }

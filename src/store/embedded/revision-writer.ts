@@ -1,7 +1,7 @@
 import { KeyValue, type PutRequest } from '../proto/index.ts';
 import { encodeLogEntry } from './change-log.ts';
 import { historyKey, leaseKey, logKey } from './keys.ts';
-import type { Change, Keyspace } from './keyspace.ts';
+import type { KeyChange, Keyspace } from './keyspace.ts';
 
 const NOTHING = Buffer.alloc(0);
 const NO_LEASE = 0n;
@@ -9,7 +9,7 @@ const NO_LEASE = 0n;
 /** Writes the changes of one revision, inside a write transaction. */
 export class RevisionWriter {
   readonly revision: number;
-  readonly changes: Change[] = [];
+  readonly changes: KeyChange[] = [];
   readonly #keyspace: Keyspace;
 
   /** `revision` is the one that the changes will make, if there are any. */
@@ -56,7 +56,7 @@ export class RevisionWriter {
     this.#keyspace.tables.leaseKeys.remove(Buffer.concat([leaseKey(before.lease), key]));
   }
 
-  #log(change: Change): void {
+  #log(change: KeyChange): void {
     const { history, log } = this.#keyspace.tables;
     history.put(historyKey(change.key, this.revision), change.record);
     log.put(logKey(this.revision, this.changes.length), encodeLogEntry(change));

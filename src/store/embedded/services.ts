@@ -1,4 +1,4 @@
-import type { ServerStream, Service, StreamHandler } from '../grpc/index.ts';
+import type { GrpcService, ServerStream, StreamHandler } from '../grpc/index.ts';
 import { GrpcError, LongAnswer, STATUS } from '../grpc/index.ts';
 import {
   CompactionRequest,
@@ -66,7 +66,7 @@ export interface Identity {
 const ETCD_VERSION = '3.5.17';
 
 /** The etcd v3 services, on these parts. */
-export function storeService(parts: StoreParts): Service {
+export function storeService(parts: StoreParts): GrpcService {
   const context: TxnContext = {
     keyspace: parts.keyspace,
     header: (revision) => ({ ...parts.identity, revision }),
@@ -81,7 +81,7 @@ export function storeService(parts: StoreParts): Service {
   };
 }
 
-function kvMethods(parts: StoreParts, context: TxnContext): Service['unary'] {
+function kvMethods(parts: StoreParts, context: TxnContext): GrpcService['unary'] {
   const { database, queue, compactor, keyspace, maxTxnOps } = parts;
   const longReads = new LongReads(database, context);
   return {
@@ -118,7 +118,7 @@ function kvMethods(parts: StoreParts, context: TxnContext): Service['unary'] {
   };
 }
 
-function leaseMethods({ leases, keyspace }: StoreParts, context: TxnContext): Service['unary'] {
+function leaseMethods({ leases, keyspace }: StoreParts, context: TxnContext): GrpcService['unary'] {
   const header = () => context.header(keyspace.revision());
   return {
     [METHODS.leaseGrant]: async (message) => {
@@ -152,7 +152,7 @@ function keepAliveStream({ leases, keyspace }: StoreParts, context: TxnContext, 
   };
 }
 
-function clusterMethods(parts: StoreParts, context: TxnContext): Service['unary'] {
+function clusterMethods(parts: StoreParts, context: TxnContext): GrpcService['unary'] {
   const { keyspace, database, identity } = parts;
   return {
     [METHODS.memberList]: () => {

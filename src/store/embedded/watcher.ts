@@ -2,7 +2,7 @@ import { EncodedEvent, type WatchCreateRequest } from '../proto/index.ts';
 import { readLog } from './change-log.ts';
 import type { Commit } from './commit-queue.ts';
 import { inRange, type KeyRange, keyRange } from './keys.ts';
-import type { Change, Keyspace } from './keyspace.ts';
+import type { KeyChange, Keyspace } from './keyspace.ts';
 
 const NO_PUT = 0;
 const NO_DELETE = 1;
@@ -51,12 +51,12 @@ export class Watcher {
     return changes.filter(({ change }) => this.#wants(change)).map(({ change }) => this.#encode(change));
   }
 
-  #wants(change: Change): boolean {
+  #wants(change: KeyChange): boolean {
     if (this.#without.has(change.type === 'put' ? NO_PUT : NO_DELETE)) return false;
     return inRange(change.key, this.#range);
   }
 
-  #encode(change: Change): Buffer {
+  #encode(change: KeyChange): Buffer {
     return EncodedEvent.encode({
       type: change.type === 'put' ? PUT : DELETE,
       kv: change.record,

@@ -2,8 +2,8 @@ import { Backoff, type Clock, type Log, messageOf, type Random, RepeatedFailure 
 import {
   type CallHeaders,
   type ClientStream,
-  type Connection,
   connect,
+  type GrpcConnection,
   type StreamEvents,
   type TlsOptions,
 } from './connection.ts';
@@ -26,8 +26,8 @@ const CONNECT_GRACE_MS = 1000;
 export class Channel {
   readonly #options: ChannelOptions;
   readonly #closed = new AbortController();
-  #connection: Connection | undefined;
-  #connecting: Promise<Connection> | undefined;
+  #connection: GrpcConnection | undefined;
+  #connecting: Promise<GrpcConnection> | undefined;
   #next = 0;
   /** By endpoint. */
   readonly #failures = new Map<string, RepeatedFailure>();
@@ -65,11 +65,11 @@ export class Channel {
     this.#connection?.destroy();
   }
 
-  #leave(connection: Connection): void {
+  #leave(connection: GrpcConnection): void {
     if (this.#connection === connection && this.#options.endpoints.length > 1) connection.close();
   }
 
-  async #connect(): Promise<Connection> {
+  async #connect(): Promise<GrpcConnection> {
     if (this.closed) throw new GrpcError(STATUS.cancelled, 'the store client was closed', { unsent: true });
     if (this.#connection?.usable) return this.#connection;
     this.#connecting ??= this.#dial().finally(() => {
@@ -79,7 +79,7 @@ export class Channel {
   }
 
   /** Tries every endpoint, again and again for the time of grace. */
-  async #dial(): Promise<Connection> {
+  async #dial(): Promise<GrpcConnection> {
     const { clock, random, endpoints } = this.#options;
     const backoff = new Backoff({ minMs: 20, maxMs: 200 }, random);
     const until = clock.monotonic() + CONNECT_GRACE_MS;
@@ -97,7 +97,7 @@ export class Channel {
     }
   }
 
-  async #dialNext(): Promise<Connection> {
+  async #dialNext(): Promise<GrpcConnection> {
     const { endpoints, clock, tls } = this.#options;
     const endpoint = endpoints[this.#next % endpoints.length]!;
     try {
@@ -122,7 +122,7 @@ export class Channel {
     return failure;
   }
 
-  #use(connection: Connection): void {
+  #use(connection: GrpcConnection): void {
     this.#connection = connection;
     connection.onUnusable = () => {
       if (this.#connection !== connection) return;

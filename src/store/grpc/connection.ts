@@ -42,7 +42,7 @@ const SILENCE_MS = 10_000;
 const PING_TIMEOUT_MS = 5000;
 
 /** Connects to one endpoint; rejects with GrpcError `unavailable`. */
-export function connect(options: ConnectOptions): Promise<Connection> {
+export function connect(options: ConnectOptions): Promise<GrpcConnection> {
   const { endpoint, clock, timeoutMs, tls } = options;
   return new Promise((resolve, reject) => {
     const settings = { initialWindowSize: WINDOW_BYTES };
@@ -63,13 +63,13 @@ export function connect(options: ConnectOptions): Promise<Connection> {
       stopTimer();
       session.off('error', failed).off('close', closed);
       session.setLocalWindowSize(WINDOW_BYTES);
-      resolve(new Connection(endpoint, session, clock));
+      resolve(new GrpcConnection(endpoint, session, clock));
     });
   });
 }
 
 /** One HTTP/2 connection on which gRPC calls are made. It is never mended: when it breaks, make another. */
-export class Connection {
+export class GrpcConnection {
   readonly endpoint: string;
   readonly #session: http2.ClientHttp2Session;
   readonly #clock: Clock;

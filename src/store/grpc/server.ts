@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { AdmitPeer } from '../../lib/index.ts';
 import { FrameReader, frame } from './frame.ts';
 import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
-import { UNREAD_LIMITS, UnreadBudget, type UnreadLimits } from './unread-budget.ts';
+import { UNREAD_LIMITS, UnreadBudget, type UnreadBudgetLimits } from './unread-budget.ts';
 
 /** Answers one request; a thrown GrpcError becomes the call's status. */
 export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer> | LongAnswer;
@@ -37,7 +37,7 @@ export interface StreamHandler {
   closed(): void;
 }
 
-export interface Service {
+export interface GrpcService {
   readonly unary: Readonly<Record<string, UnaryHandler>>;
   readonly streams: Readonly<Record<string, (stream: ServerStream) => StreamHandler>>;
 }
@@ -49,7 +49,7 @@ export interface ServerOptions {
   /** Asked once per connection; every call on one that is refused gets the sentence. */
   readonly admitPeer?: AdmitPeer | undefined;
   /** What connections may hold; UNREAD_LIMITS unless given. */
-  readonly unread?: UnreadLimits;
+  readonly unread?: UnreadBudgetLimits;
   /** Hears of errors that are not GrpcErrors: bugs. */
   onBug(path: string, error: unknown): void;
 }
@@ -67,7 +67,7 @@ const SESSION_MEMORY_MB = 1000;
 const KEEPALIVE_MS = 30_000;
 
 /** Serves gRPC without TLS; resolves when it listens. */
-export async function serveGrpc(service: Service, options: ServerOptions): Promise<GrpcServer> {
+export async function serveGrpc(service: GrpcService, options: ServerOptions): Promise<GrpcServer> {
   const server = http2.createServer({
     maxSessionMemory: SESSION_MEMORY_MB,
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
@@ -120,7 +120,7 @@ interface CallOptions extends ServerOptions {
   readonly budget: UnreadBudget;
 }
 
-function dispatch(service: Service, options: CallOptions, stream: http2.ServerHttp2Stream, path: string): void {
+function dispatch(service: GrpcService, options: CallOptions, stream: http2.ServerHttp2Stream, path: string): void {
   // A reset by the other side is an everyday end of a call; 'close' follows.
   stream.on('error', () => {});
   const unary = service.unary[path];
@@ -133,14 +133,14 @@ function dispatch(service: Service, options: CallOptions, stream: http2.ServerHt
 function refuse(stream: http2.ServerHttp2Stream, error: GrpcError): void {
   stream.on('error', () => {});
   stream.resume();
-  new Answer(stream).end(error);
+  new StreamResponse(stream).end(error);
 }
 
 function serveUnary(handler: UnaryHandler, options: CallOptions, stream: http2.ServerHttp2Stream, path: string): void {
   const { budget } = options;
   const { session } = stream;
   const reader = new FrameReader(options.maxRequestBytes);
-  const response = new Answer(stream);
+  const response = new StreamResponse(stream);
   let request: Buffer | undefined;
   let requestBytes = 0;
   let unreadBytes = 0;
@@ -212,7 +212,7 @@ function serveStream(
 ): void {
   const reader = new FrameReader(options.maxRequestBytes);
   const backlogBytes = (options.unread ?? UNREAD_LIMITS).streamBytes;
-  const response = new Answer(stream);
+  const response = new StreamResponse(stream);
   response.begin();
   const handler = open(response);
   const guarded = (work: () => void) => {
@@ -236,7 +236,7 @@ function serveStream(
 }
 
 /** What goes back to the caller of one stream. */
-class Answer implements ServerStream {
+class StreamResponse implements ServerStream {
   readonly #stream: http2.ServerHttp2Stream;
   #begun = false;
   ended = false;

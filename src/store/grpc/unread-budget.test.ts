@@ -6,9 +6,9 @@ import { GrpcClient } from '../../../test/hostile/grpc-client.ts';
 import { systemClock } from '../../lib/index.ts';
 import { serveGrpc } from './server.ts';
 import { STATUS } from './status.ts';
-import { UnreadBudget, type UnreadLimits } from './unread-budget.ts';
+import { UnreadBudget, type UnreadBudgetLimits } from './unread-budget.ts';
 
-const LIMITS: UnreadLimits = { sessionBytes: 100, serverBytes: 250, requestBytes: 50, streamBytes: 1000 };
+const LIMITS: UnreadBudgetLimits = { sessionBytes: 100, serverBytes: 250, requestBytes: 50, streamBytes: 1000 };
 
 class TestSession extends EventEmitter {
   destroyed = false;
@@ -90,7 +90,7 @@ test('a connection that has gone has nothing done for it any more', () => {
 });
 
 /** A server whose unary method returns 64 KB, and whose stream sends 64 KB for each message; counts both. */
-async function serve(t: TestContext, limits: UnreadLimits) {
+async function serve(t: TestContext, limits: UnreadBudgetLimits) {
   const counts = { unary: 0, messages: 0 };
   const large = Buffer.alloc(64 * 1024);
   const unary = () => {
@@ -120,7 +120,12 @@ async function serve(t: TestContext, limits: UnreadLimits) {
   return { counts, endpoint: `http://127.0.0.1:${server.port}` };
 }
 
-const WIDE: UnreadLimits = { sessionBytes: 1 << 30, serverBytes: 1 << 30, requestBytes: 1 << 30, streamBytes: 1 << 30 };
+const WIDE: UnreadBudgetLimits = {
+  sessionBytes: 1 << 30,
+  serverBytes: 1 << 30,
+  requestBytes: 1 << 30,
+  streamBytes: 1 << 30,
+};
 
 test('a connection that reads nothing gets as many responses as fit its limit, over a real connection', async (t) => {
   const { counts, endpoint } = await serve(t, { ...WIDE, sessionBytes: 256 * 1024 });

@@ -1,7 +1,7 @@
 import type { Http2Session } from 'node:http2';
 
 /** What connections may hold, in bytes. */
-export interface UnreadLimits {
+export interface UnreadBudgetLimits {
   /** Responses that the other side of one connection has not taken, above which its further requests wait. */
   readonly sessionBytes: number;
   /** The same of all connections, above which the one with the most is ended. */
@@ -12,7 +12,7 @@ export interface UnreadLimits {
   readonly streamBytes: number;
 }
 
-export const UNREAD_LIMITS: UnreadLimits = {
+export const UNREAD_LIMITS: UnreadBudgetLimits = {
   sessionBytes: 16 << 20,
   serverBytes: 256 << 20,
   requestBytes: 32 << 20,
@@ -32,11 +32,11 @@ interface Account {
  * them. Used by one server; every `addX` has its `removeX` when the stream ends.
  */
 export class UnreadBudget {
-  readonly #limits: UnreadLimits;
+  readonly #limits: UnreadBudgetLimits;
   readonly #accounts = new Map<Http2Session, Account>();
   #totalBytes = 0;
 
-  constructor(limits: UnreadLimits = UNREAD_LIMITS) {
+  constructor(limits: UnreadBudgetLimits = UNREAD_LIMITS) {
     this.#limits = limits;
   }
 

@@ -20,7 +20,7 @@ type Encodable<F extends Fields> = {
 };
 
 /** A protobuf message type: fields left out when encoding and fields absent when decoding have their default. */
-export interface Message<Out, In> {
+export interface MessageType<Out, In> {
   encode(value: In): Buffer;
   /** Throws RangeError when the bytes are not such a message, or nest too deeply. Byte fields share memory with `bytes`. */
   decode(bytes: Uint8Array, depth?: number): Out;
@@ -28,12 +28,12 @@ export interface Message<Out, In> {
 }
 
 /** What `decode` of a message type answers. */
-export type DecodedMessage<M> = M extends Message<infer Out, infer _> ? Out : never;
+export type DecodedMessage<M> = M extends MessageType<infer Out, infer _> ? Out : never;
 /** What `encode` of a message type takes. */
-export type EncodableMessage<M> = M extends Message<infer _, infer In> ? In : never;
+export type EncodableMessage<M> = M extends MessageType<infer _, infer In> ? In : never;
 
 /** Defines a message type by its fields. */
-export function message<F extends Fields>(fields: F): Message<Decoded<F>, Encodable<F>> {
+export function message<F extends Fields>(fields: F): MessageType<Decoded<F>, Encodable<F>> {
   const named = Object.entries(fields) as [string, AnyField][];
   const byNumber = new Map(named.map((entry) => [entry[1].number, entry]));
   const writeTo = (writer: WireWriter, value: Encodable<F>) => {
@@ -140,7 +140,7 @@ export function text(number: number): Field<string> {
 }
 
 /** A message inside a message; undefined when absent. */
-export function nested<Out, In>(number: number, type: () => Message<Out, In>): Field<Out | undefined, In> {
+export function nested<Out, In>(number: number, type: () => MessageType<Out, In>): Field<Out | undefined, In> {
   return {
     number,
     wireType: 2,
@@ -153,7 +153,7 @@ export function nested<Out, In>(number: number, type: () => Message<Out, In>): F
   };
 }
 
-export function repeated<Out, In>(number: number, type: () => Message<Out, In>): Field<Out[], readonly In[]> {
+export function repeated<Out, In>(number: number, type: () => MessageType<Out, In>): Field<Out[], readonly In[]> {
   const one = nested(number, type);
   return {
     number,

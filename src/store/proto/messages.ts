@@ -5,7 +5,7 @@ import {
   type EncodableMessage,
   id,
   int,
-  type Message,
+  type MessageType,
   message,
   nested,
   repeated,
@@ -120,14 +120,14 @@ interface TxnRequestInput {
   readonly failure?: readonly RequestOpInput[] | undefined;
 }
 
-export const RequestOp: Message<RequestOp, RequestOpInput> = message({
+export const RequestOp: MessageType<RequestOp, RequestOpInput> = message({
   range: nested(1, () => RangeRequest),
   put: nested(2, () => PutRequest),
   deleteRange: nested(3, () => DeleteRangeRequest),
   txn: nested<TxnRequest, TxnRequestInput>(4, () => TxnRequest),
 });
 
-export const TxnRequest: Message<TxnRequest, TxnRequestInput> = message({
+export const TxnRequest: MessageType<TxnRequest, TxnRequestInput> = message({
   compare: repeated(1, () => Compare),
   success: repeated(2, () => RequestOp),
   failure: repeated(3, () => RequestOp),
