@@ -1,39 +1,21 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { productSources, type SourceFile, withoutComments } from './sources.ts';
+import { folderRows, type Import, rowProblems, wallProblem } from './architecture.ts';
+import { productSources, root, type SourceFile, withoutComments } from './sources.ts';
 
-/**
- * Who may import whom, besides lib, which anyone may. A folder missing here may import nothing but lib. `daemon` and `lab`
- * put everything together, so they may import all but the two faces, cli and web.
- */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  model: [],
-  lib: [],
-  unitfile: ['model'],
-  store: [],
-  cluster: ['model', 'store'],
-  engine: ['model', 'cluster'],
-  agent: ['model', 'unitfile', 'cluster', 'runtime', 'store'],
-  runtime: ['model', 'unitfile'],
-  services: ['model', 'cluster'],
-  containers: ['services'],
-  // Pairs and sessions have an area of the store and rules of their own, which no other part needs to know.
-  kv: ['store'],
-  consul: ['services', 'kv'],
-  dns: ['services'],
-  router: ['services'],
-  api: ['model', 'unitfile', 'cluster', 'runtime', 'services', 'engine', 'router'],
-  client: ['api/schema'],
-  cli: ['model', 'unitfile', 'client'],
-  web: ['client'],
-};
-
-/** Implementations which only those who put everything together may pick. */
-const INNER_DOORS: readonly string[] = [
-  'src/store/embedded/index.ts',
-  'src/runtime/supervisor/index.ts',
-  'src/runtime/systemd/index.ts',
+const product = productSources();
+const rows = folderRows(readFileSync(path.join(root, 'ARCHITECTURE.md'), 'utf8'));
+const files = new Set(product.map(({ file }) => file));
+/** Every folder of src that holds code, its parents included. */
+const folders = [
+  ...new Set(
+    [...files].flatMap((file) => {
+      const parts = file.split('/').slice(1, -1);
+      return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
+    }),
+  ),
 ];
 
 /** Outside packages and builtins that belong to one place. */
@@ -41,17 +23,17 @@ const ONLY_IN: readonly { readonly module: RegExp; readonly folders: readonly st
   { module: /^lmdb$/, folders: ['src/store/embedded/'] },
   { module: /^undici$/, folders: ['src/router/process/'] },
   { module: /^dbus/, folders: ['src/runtime/systemd/'] },
-  { module: /^(hono|@hono)/, folders: ['src/api/', 'src/consul/', 'src/web/', 'src/daemon/'] },
+  { module: /^(hono|@hono)/, folders: ['src/api/', 'src/consul/', 'src/daemon/'] },
 ];
 
-interface Import {
+interface Specifier {
   readonly from: string;
   readonly specifier: string;
   readonly typeOnly: boolean;
   readonly lazy: boolean;
 }
 
-function importsOf({ file, text }: SourceFile): Import[] {
+function importsOf({ file, text }: SourceFile): Specifier[] {
   const code = withoutComments(text);
   const still = code.matchAll(/^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm);
   const lazy = code.matchAll(/\bimport\(\s*'([^']+)'/g);
@@ -61,43 +43,61 @@ function importsOf({ file, text }: SourceFile): Import[] {
   ];
 }
 
-/** `src/engine/x.ts` → `engine`. */
-const folderOf = (file: string): string => file.split('/')[1]!;
-
-function wallProblem(item: Import): string | undefined {
-  const target = path.posix.join(path.posix.dirname(item.from), item.specifier);
-  const [here, there] = [folderOf(item.from), folderOf(target)];
-  if (target === 'package.json') return undefined;
-  if (!target.startsWith('src/'))
-    return item.from.startsWith('src/') ? 'src imports nothing from outside src' : undefined;
-  if (here === there) return undefined;
-  const door = `src/${there}/index.ts`;
-  const composes = ['daemon', 'lab'].includes(here);
-  if (composes && INNER_DOORS.includes(target)) return undefined;
-  const inner = target.replace(/^src\//, '').replace(/\.ts$/, '');
-  const allowed = MAY_IMPORT[here] ?? [];
-  if (allowed.includes(inner)) return undefined;
-  // The API's schema names the parts of a unit file by their type alone, to cost its readers nothing.
-  if (target !== door && !(inner === 'unitfile/unit-file' && item.typeOnly)) return `the door of ${there} is ${door}`;
-  if (there === 'lib' || allowed.includes(there)) return undefined;
-  // The lab is a program of its own which `fleetctl lab` loads when it is asked for.
-  if (here === 'cli' && there === 'lab' && item.lazy) return undefined;
-  if (composes && !['cli', 'web'].includes(there)) return undefined;
-  return `${here} may import ${[...allowed, 'lib'].join(', ')} only`;
+/** The imports of the project's own files, by path. */
+function ownImports(source: SourceFile): Import[] {
+  return importsOf(source)
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ specifier, ...item }) => ({ ...item, to: path.posix.join(path.posix.dirname(item.from), specifier) }));
 }
 
-const product = productSources();
+test('the table of ARCHITECTURE.md has a row for each folder of src, and a folder for each row', () => {
+  assert.deepEqual(rowProblems(rows, folders), []);
+});
+
+test('a row too many, a row too few and a row that stands twice are each told', () => {
+  assert.deepEqual(rowProblems([...rows, rows[0]!, { folder: 'web', allowed: [], denied: [] }], [...folders, 'new']), [
+    'ARCHITECTURE.md names web/, which src lacks',
+    'src/new/ has no row in ARCHITECTURE.md',
+    'ARCHITECTURE.md names model/ twice',
+  ]);
+});
+
+test('every folder that a row lets another one import exists', () => {
+  const known = new Set([...folders, ...[...files].map((file) => file.replace(/^src\/|\.ts$/g, ''))]);
+  const missing = rows
+    .flatMap(({ folder, allowed }) => allowed.map(({ target }) => ({ folder, target })))
+    .filter(({ target }) => target !== '*' && !known.has(target))
+    .map(({ folder, target }) => `${folder} may import ${target}, which src lacks`);
+  assert.deepEqual(missing, []);
+});
 
 test('folders import one another by their doors and only as the architecture allows', () => {
-  const problems = product
-    .flatMap(importsOf)
-    .filter(({ specifier }) => specifier.startsWith('.'))
-    .flatMap((item) => {
-      const problem = wallProblem(item);
-      return problem === undefined ? [] : [`${item.from} imports ${item.specifier}: ${problem}`];
-    });
+  const problems = product.flatMap(ownImports).flatMap((item) => {
+    if (item.to === 'package.json') return [];
+    const outside = item.to.startsWith('src/') ? undefined : 'src imports nothing from outside src';
+    const problem = outside ?? wallProblem(item, rows, files);
+    return problem === undefined ? [] : [`${item.from} imports ${item.to}: ${problem}`];
+  });
   assert.deepEqual(problems, []);
 });
+
+/** Imports that the table does not allow, and the sentence about each. */
+const REFUSED: readonly (readonly [string, string, RegExp])[] = [
+  ['src/engine/x.ts', 'src/agent/index.ts', /^engine may import model, cluster, lib only/],
+  ['src/model/x.ts', 'src/unitfile/index.ts', /^model may import lib only/],
+  ['src/router/x.ts', 'src/services/catalog.ts', /^the door of services is/],
+  ['src/router/process/x.ts', 'src/router/haproxy/index.ts', /^router\/process may import router, services, lib only/],
+  ['src/store/x.ts', 'src/store/embedded/index.ts', /^store may import/],
+  ['src/store/grpc/x.ts', 'src/store/store.ts', /^store\/grpc may import lib only/],
+  ['src/store/x.ts', 'src/store/grpc/frame.ts', /^the door of store\/grpc is/],
+  ['src/daemon/x.ts', 'src/cli/context.ts', /^daemon may import/],
+  ['src/cli/x.ts', 'src/lab/index.ts', /^cli may import/],
+];
+
+for (const [from, to, sentence] of REFUSED)
+  test(`${from} may not import ${to}`, () => {
+    assert.match(wallProblem({ from, to, typeOnly: false, lazy: false }, rows, files) ?? 'allowed', sentence);
+  });
 
 test('packages that belong to one concern are imported there alone', () => {
   const problems = product
@@ -115,9 +115,9 @@ test('no file imports itself by way of others', () => {
   const graph = new Map(
     product.map((source) => [
       source.file,
-      importsOf(source)
-        .filter(({ specifier, typeOnly, lazy }) => specifier.startsWith('.') && !typeOnly && !lazy)
-        .map(({ specifier }) => path.posix.join(path.posix.dirname(source.file), specifier)),
+      ownImports(source)
+        .filter(({ typeOnly, lazy }) => !typeOnly && !lazy)
+        .map(({ to }) => to),
     ]),
   );
   assert.deepEqual(findCycles(graph), []);
@@ -138,11 +138,10 @@ function findCycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   return cycles;
 }
 
-test('every folder of src has a door, or is a program', () => {
-  const folders = new Set(product.map(({ file }) => folderOf(file)));
-  const files = new Set(product.map(({ file }) => file));
+test('every top folder of src has a door, or is a program', () => {
+  const tops = folders.filter((folder) => !folder.includes('/'));
   assert.deepEqual(
-    [...folders].filter((folder) => !files.has(`src/${folder}/index.ts`) && !files.has(`src/${folder}/main.ts`)),
+    tops.filter((folder) => !files.has(`src/${folder}/index.ts`) && !files.has(`src/${folder}/main.ts`)),
     [],
   );
 });
