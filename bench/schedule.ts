@@ -62,9 +62,9 @@ function feedAndSchedule(scheduler: Scheduler, view: ScheduleView): void {
   for (const [unit, byMachine] of view.placements) {
     for (const [machine, placement] of byMachine) scheduler.setPlacement(unit, machine, placement);
   }
-  const { decisions, unplaced } = scheduler.schedule();
+  const { decisions, pending } = scheduler.schedule();
   const expected = view.placements.size > 0 ? 0 : UNITS;
-  if (decisions.length !== expected || unplaced.length > 0) throw new Error(`${decisions.length} decisions`);
+  if (decisions.length !== expected || pending.length > 0) throw new Error(`${decisions.length} decisions`);
 }
 
 function addOne(scheduler: Scheduler, name: string): number {

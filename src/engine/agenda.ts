@@ -1,20 +1,20 @@
+import type { ClusterState } from './cluster-state.ts';
 import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
-import { isReplaceRelated } from './rivals.ts';
-import type { World } from './world.ts';
+import { isReplaceRelated } from './preemption.ts';
 
 /** For a global unit: the machines to look at, or undefined for all of them. */
 export type Scope = ReadonlySet<MachineEntry> | undefined;
 
 /** What has to be looked at again, since something changed that may matter to it. */
 export class Agenda {
-  readonly #world: World;
+  readonly #state: ClusterState;
   readonly #dirty = new Map<UnitEntry, Set<MachineEntry> | undefined>();
   #disturbed = new Set<UnitEntry>();
   #woken = new Set<MachineEntry>();
   #rivalsWoken = false;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(state: ClusterState) {
+    this.#state = state;
   }
 
   get isEmpty(): boolean {
@@ -65,12 +65,12 @@ export class Agenda {
 
   /** A unit has come to a machine: whoever follows it may come too, or has to move. */
   placed(unit: UnitEntry): void {
-    for (const follower of this.#world.followers(unit.name)) this.mark(follower);
+    for (const follower of this.#state.followers(unit.name)) this.mark(follower);
   }
 
   /** A unit has left a machine: whoever follows it has to leave, and there is room for what it was in the way of. */
   left(unit: UnitEntry, machine: MachineEntry): void {
-    for (const follower of this.#world.followers(unit.name)) this.mark(follower);
+    for (const follower of this.#state.followers(unit.name)) this.mark(follower);
     if (machine.machine) this.wake(machine);
     if (isReplaceRelated(unit)) this.wakeRivals();
   }
@@ -78,7 +78,7 @@ export class Agenda {
   /** The machine may take what it could not take before. */
   wake(machine: MachineEntry): void {
     this.#woken.add(machine);
-    for (const unit of this.#world.globals) {
+    for (const unit of this.#state.globals) {
       if (unit.conflicts.length > 0 || unit.matches.size > 0) this.mark(unit, machine);
     }
   }

@@ -1,7 +1,7 @@
 import type { ChangeBatch, Cluster, Leadership, View } from '../cluster/index.ts';
 import { type Clock, FlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
-import { Beats } from './beats.ts';
-import { type Decision, Scheduler } from './schedule.ts';
+import { Liveness } from './liveness.ts';
+import { type Decision, Scheduler } from './schedule-once.ts';
 
 export interface EngineOptions {
   readonly cluster: Cluster;
@@ -9,7 +9,7 @@ export interface EngineOptions {
   readonly presence: MachinePresence;
   readonly machine: string;
   readonly ttlMs: number;
-  /** Longest time between two looks at the world, in milliseconds; a safety net, not the way changes are noticed. */
+  /** Longest time between two looks at the cluster, in milliseconds; a safety net, not the way changes are noticed. */
   readonly reconcileIntervalMs: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -60,7 +60,7 @@ interface Term {
 /** What every machine knows of the others, so that it can lead as soon as it has to. */
 interface Candidate {
   readonly view: View;
-  beats: Beats;
+  liveness: Liveness;
   /** The lease under which this machine was present when it last looked. */
   lease: MachinePresence['lease'];
 }
@@ -101,14 +101,14 @@ export class Engine {
       return undefined;
     }
     this.#noteAbsence(candidate, lease);
-    const { beats } = candidate;
+    const { liveness } = candidate;
     if (!this.#term) {
       const { leader } = candidate.view.snapshot;
       if (leader && leader.machine !== this.#options.machine) return undefined;
-      this.#term = await this.#campaign(lease, beats);
+      this.#term = await this.#campaign(lease, liveness);
       if (!this.#term) return reconcileIntervalMs;
     }
-    return this.#lead(this.#term, beats);
+    return this.#lead(this.#term, liveness);
   }
 
   /** Watching machines come and go begins long before leading: a leader must know who has been alive. */
@@ -116,8 +116,8 @@ export class Engine {
     const { cluster, signal } = this.#options;
     this.#candidate ??= cluster.candidateView(signal).then(
       (view) => {
-        const candidate: Candidate = { view, beats: this.#firstBeats(view), lease: undefined };
-        view.onChange((batch) => this.#onMachines(batch, candidate.beats));
+        const candidate: Candidate = { view, liveness: this.#firstLiveness(view), lease: undefined };
+        view.onChange((batch) => this.#onMachines(batch, candidate.liveness));
         return candidate;
       },
       (error) => {
@@ -128,11 +128,11 @@ export class Engine {
     return this.#candidate;
   }
 
-  #firstBeats(view: View): Beats {
+  #firstLiveness(view: View): Liveness {
     const now = this.#options.clock.monotonic();
-    const beats = new Beats(this.#options.ttlMs, now);
-    for (const id of view.snapshot.machines.keys()) beats.found(id, now);
-    return beats;
+    const liveness = new Liveness(this.#options.ttlMs, now);
+    for (const id of view.snapshot.machines.keys()) liveness.found(id, now);
+    return liveness;
   }
 
   /**
@@ -142,40 +142,40 @@ export class Engine {
   #noteAbsence(candidate: Candidate, lease: NonNullable<MachinePresence['lease']>): void {
     if (candidate.lease !== undefined && candidate.lease !== lease) {
       this.#endTerm('this machine was absent');
-      candidate.beats = this.#firstBeats(candidate.view);
+      candidate.liveness = this.#firstLiveness(candidate.view);
     }
     candidate.lease = lease;
   }
 
-  #onMachines(batch: ChangeBatch, beats: Beats): void {
+  #onMachines(batch: ChangeBatch, liveness: Liveness): void {
     const now = this.#options.clock.monotonic();
     for (const change of batch.changes) {
       if (change.kind !== 'machine') continue;
-      if (change.after) beats.joined(change.id, now);
-      else beats.gone(change.id, now);
+      if (change.after) liveness.joined(change.id, now);
+      else liveness.gone(change.id, now);
     }
     this.#loop.wake();
   }
 
-  async #campaign(lease: NonNullable<MachinePresence['lease']>, beats: Beats): Promise<Term | undefined> {
+  async #campaign(lease: NonNullable<MachinePresence['lease']>, liveness: Liveness): Promise<Term | undefined> {
     const { cluster, machine, signal, log, clock, observer } = this.#options;
     const leadership = await cluster.campaign(machine, lease);
     if (!leadership) return undefined;
     const end = new AbortController();
     const view = await cluster.engineView(AbortSignal.any([signal, lease.lost, end.signal]));
     const term: Term = { leadership, view, scheduler: new Scheduler(), awaited: new Set(), end, committed: 0 };
-    feed(term, view, (id) => this.#isAwaited(id, beats));
-    view.onChange((batch) => this.#onChange(term, batch, beats));
+    feed(term, view, (id) => this.#isAwaited(id, liveness));
+    view.onChange((batch) => this.#onChange(term, batch, liveness));
     observer?.term(clock.now());
     log.info('Elected leader', { machine, units: view.snapshot.units.size, machines: view.snapshot.machines.size });
     return term;
   }
 
-  #isAwaited(machine: string, beats: Beats): boolean {
-    return !beats.isDead(machine, this.#options.clock.monotonic());
+  #isAwaited(machine: string, liveness: Liveness): boolean {
+    return !liveness.isDead(machine, this.#options.clock.monotonic());
   }
 
-  #onChange(term: Term, batch: ChangeBatch, beats: Beats): void {
+  #onChange(term: Term, batch: ChangeBatch, liveness: Liveness): void {
     for (const change of batch.changes) {
       if (change.kind === 'machine' && !change.after && !change.before?.leaving) this.#noteLost(term, change.id);
       if (change.kind !== 'machine') {
@@ -183,7 +183,7 @@ export class Engine {
       } else if (change.after) {
         term.awaited.delete(change.id);
         term.scheduler.apply(change);
-      } else if (this.#isAwaited(change.id, beats)) {
+      } else if (this.#isAwaited(change.id, liveness)) {
         term.awaited.add(change.id);
         term.scheduler.awaitMachine(change.id);
       } else {
@@ -201,14 +201,14 @@ export class Engine {
   }
 
   /** One round of the leader. Returns when to look again: soon while some machine is still given time to come back. */
-  async #lead(term: Term, beats: Beats): Promise<number | undefined> {
+  async #lead(term: Term, liveness: Liveness): Promise<number | undefined> {
     const { clock, observer } = this.#options;
     // The view must hold the last commit: an older event would take back a decision that the scheduler has made since, and it
     // would place the unit a second time.
     if (term.view.snapshot.revision < term.committed) return CATCH_UP_MS;
     const startMs = clock.monotonic();
     await this.#prepare(term.scheduler);
-    this.#giveUpOnTheDead(term, beats);
+    this.#giveUpOnTheDead(term, liveness);
     const { decisions } = term.scheduler.schedule();
     try {
       const held = await this.#commitAll(term, decisions);
@@ -221,7 +221,7 @@ export class Engine {
       throw error;
     }
     if (term.awaited.size === 0) return undefined;
-    return Math.max(10, beats.graceEndsMs() - clock.monotonic());
+    return Math.max(10, liveness.graceEndsMs() - clock.monotonic());
   }
 
   async #prepare(scheduler: Scheduler): Promise<void> {
@@ -234,9 +234,9 @@ export class Engine {
     }
   }
 
-  #giveUpOnTheDead(term: Term, beats: Beats): void {
+  #giveUpOnTheDead(term: Term, liveness: Liveness): void {
     for (const id of term.awaited) {
-      if (this.#isAwaited(id, beats)) continue;
+      if (this.#isAwaited(id, liveness)) continue;
       this.#options.log.info('Machine did not come back', { machine: id });
       term.awaited.delete(id);
       term.scheduler.apply({ kind: 'machine', id });

@@ -1,20 +1,20 @@
+import type { ClusterState } from './cluster-state.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
-import type { World } from './world.ts';
 
 /** A machine being looked at for a unit. */
-export interface Candidate {
-  readonly world: World;
+export interface Trial {
+  readonly state: ClusterState;
   machine: MachineEntry;
   /** The unit is placed there already, and only leaves for a reason of its own; else it would have to arrive. */
   holding: boolean;
   /** Units taken for absent: those that come along, or that make room. */
-  readonly apart: ReadonlySet<UnitEntry>;
+  readonly ignored: ReadonlySet<UnitEntry>;
   /** While holding: units found there which cannot stay, since this one does. */
-  readonly mustYield: Set<UnitEntry>;
+  readonly preempts: Set<UnitEntry>;
 }
 
-/** Says in words why the unit cannot be on the candidate; undefined when nothing is in the way. */
-type Filter = (unit: UnitEntry, candidate: Candidate) => string | undefined;
+/** Says in words why the unit cannot be on the machine; undefined when nothing is in the way. */
+type Filter = (unit: UnitEntry, trial: Trial) => string | undefined;
 
 /** In the order in which their reasons are worth telling. */
 const FILTERS: readonly Filter[] = [
@@ -27,36 +27,36 @@ const FILTERS: readonly Filter[] = [
 ];
 
 /** The first reason that any filter has. */
-export function reasonAgainst(unit: UnitEntry, candidate: Candidate): string | undefined {
+export function reasonAgainst(unit: UnitEntry, trial: Trial): string | undefined {
   for (const filter of FILTERS) {
-    const reason = filter(unit, candidate);
+    const reason = filter(unit, trial);
     if (reason !== undefined) return reason;
   }
   return undefined;
 }
 
-function presenceFilter(_unit: UnitEntry, { machine, holding }: Candidate): string | undefined {
+function presenceFilter(_unit: UnitEntry, { machine, holding }: Trial): string | undefined {
   if (machine.machine || (holding && machine.awaited)) return undefined;
   return machine.awaited ? 'the machine is away and given time to come back' : 'the machine is gone';
 }
 
-function machineIdFilter({ needs: { machineId } }: UnitEntry, { world, machine, holding }: Candidate) {
+function machineIdFilter({ needs: { machineId } }: UnitEntry, { state, machine, holding }: Trial) {
   if (machineId === undefined || machine.id === machineId) return undefined;
-  if (!machine.id.startsWith(machineId)) return otherMachine(machineId, world);
+  if (!machine.id.startsWith(machineId)) return otherMachine(machineId, state);
   // A machine that joins and shares the prefix is no reason to move what runs.
   if (holding) return undefined;
-  const [, second] = world.machinesWithPrefix(machineId);
+  const [, second] = state.machinesWithPrefix(machineId);
   return second ? `MachineID=${machineId} is the beginning of more than one machine's id` : undefined;
 }
 
-function otherMachine(machineId: string, world: Candidate['world']): string {
-  const [first] = world.machinesWithPrefix(machineId);
+function otherMachine(machineId: string, state: Trial['state']): string {
+  const [first] = state.machinesWithPrefix(machineId);
   return first === undefined
     ? `MachineID=${machineId} is the beginning of no machine's id`
     : `MachineID=${machineId} names another machine`;
 }
 
-function metadataFilter({ needs: { metadata } }: UnitEntry, { machine: { machine } }: Candidate): string | undefined {
+function metadataFilter({ needs: { metadata } }: UnitEntry, { machine: { machine } }: Trial): string | undefined {
   if (!machine) return undefined;
   for (const key in metadata) {
     const wanted = metadata[key]!;
@@ -68,10 +68,10 @@ function metadataFilter({ needs: { metadata } }: UnitEntry, { machine: { machine
   return undefined;
 }
 
-function machineOfFilter({ needs: { machineOf } }: UnitEntry, { world, machine, apart }: Candidate) {
+function machineOfFilter({ needs: { machineOf } }: UnitEntry, { state, machine, ignored }: Trial) {
   for (const name of machineOf) {
-    const base = world.units.get(name);
-    if (base?.placements.has(machine) || (base && apart.has(base))) continue;
+    const base = state.units.get(name);
+    if (base?.placements.has(machine) || (base && ignored.has(base))) continue;
     if (!base?.unit) return `MachineOf=${name}: there is no such unit`;
     return base.placements.size === 0
       ? `MachineOf=${name}: that unit is not on any machine`
@@ -80,15 +80,15 @@ function machineOfFilter({ needs: { machineOf } }: UnitEntry, { world, machine, 
   return undefined;
 }
 
-function conflictsFilter(unit: UnitEntry, candidate: Candidate): string | undefined {
-  const { machine, holding, apart, mustYield } = candidate;
+function conflictsFilter(unit: UnitEntry, trial: Trial): string | undefined {
+  const { machine, holding, ignored, preempts } = trial;
   if (!mayConflict(unit, machine)) return undefined;
   for (const other of machine.units) {
-    if (other === unit || apart.has(other)) continue;
+    if (other === unit || ignored.has(other)) continue;
     const glob = conflictBetween(unit, other);
     if (glob === undefined) continue;
-    if (!holding || yieldsTo(unit, other, machine)) return `conflicts with ${other.name}, which is here (${glob})`;
-    mustYield.add(other);
+    if (!holding || isPreemptedBy(unit, other, machine)) return `conflicts with ${other.name}, which is here (${glob})`;
+    preempts.add(other);
   }
   return undefined;
 }
@@ -109,15 +109,15 @@ export function conflictBetween(unit: UnitEntry, other: UnitEntry): string | und
   return undefined;
 }
 
-function replacesFilter(unit: UnitEntry, candidate: Candidate): string | undefined {
-  const { machine, holding, apart, mustYield } = candidate;
+function replacesFilter(unit: UnitEntry, trial: Trial): string | undefined {
+  const { machine, holding, ignored, preempts } = trial;
   if (!mayReplace(unit, machine)) return undefined;
   for (const other of machine.units) {
-    if (other === unit || apart.has(other)) continue;
+    if (other === unit || ignored.has(other)) continue;
     if (replaces(other, unit)) return `${other.name}, which is here, replaces it`;
     if (!replaces(unit, other)) continue;
     if (!holding) return `${other.name}, which it replaces, is here`;
-    mustYield.add(other);
+    preempts.add(other);
   }
   return undefined;
 }
@@ -141,7 +141,7 @@ export function replaces(unit: UnitEntry, other: UnitEntry): boolean {
  * Of two placed units that cannot be together, whether the first has to go. What is not to run goes first, then the one
  * whose file changed, then the global one, then the later by name; so just one of two has to.
  */
-export function yieldsTo(unit: UnitEntry, other: UnitEntry, machine?: MachineEntry): boolean {
+export function isPreemptedBy(unit: UnitEntry, other: UnitEntry, machine?: MachineEntry): boolean {
   if (unit.wanted !== other.wanted) return other.wanted;
   const changed = hasChanged(unit, machine);
   if (changed !== hasChanged(other, machine)) return changed;

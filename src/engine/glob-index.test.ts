@@ -108,7 +108,7 @@ test('a unit with many globs in a large cluster is taken in by many steps', () =
   assert.equal([...scheduler.prepare()].length, 3 * Math.floor(2000 / 256));
   assert.equal([...scheduler.prepare()].length, 0);
   assert.deepEqual(
-    scheduler.schedule().unplaced.map(({ unit: name }) => name),
+    scheduler.schedule().pending.map(({ unit: name }) => name),
     ['x.service'],
   );
   scheduler.setUnit('x.service', undefined);

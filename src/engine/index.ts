@@ -1,2 +1,2 @@
 export { Engine, type EngineObserver, type EngineOptions, type EngineRound } from './engine.ts';
-export { explain, Scheduler, type ScheduleView, schedule } from './schedule.ts';
+export { explain, Scheduler, type ScheduleView, scheduleOnce } from './schedule-once.ts';

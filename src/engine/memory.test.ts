@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Beats } from './beats.ts';
+import { Liveness } from './liveness.ts';
 import { TestCluster } from './test-cluster.ts';
 
 setFlagsFromString('--expose-gc');
@@ -38,11 +38,11 @@ test('machines that never return leave nothing behind in a scheduler', () => {
 });
 
 test('machines that never return are not remembered as dead for ever', () => {
-  const beats = new Beats(5000, 0);
+  const liveness = new Liveness(5000, 0);
   const grown = growth(20_000, (round) => {
-    beats.joined(`a machine with a long name, ${round}`, 10_000);
-    beats.gone(`a machine with a long name, ${round}`, 20_000);
+    liveness.joined(`a machine with a long name, ${round}`, 10_000);
+    liveness.gone(`a machine with a long name, ${round}`, 20_000);
   });
   assert.ok(grown < 500_000, `grown by ${grown} bytes`);
-  assert.equal(beats.isDead('a machine with a long name, 7', 20_001), true);
+  assert.equal(liveness.isDead('a machine with a long name, 7', 20_001), true);
 });

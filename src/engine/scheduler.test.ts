@@ -1,218 +1,389 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import fc from 'fast-check';
-import { matchesGlob, type Needs, NO_NEEDS, type Unit } from '../model/index.ts';
-import { type Decision, schedule } from './schedule.ts';
+import { describe, test } from 'node:test';
+import { explain, scheduleOnce } from './schedule-once.ts';
 import { TestCluster } from './test-cluster.ts';
 
-const MACHINES = ['a1', 'a2', 'b1', 'b2'];
-const UNITS = ['a.service', 'b.service', 'c.service', 'd.service', 'e@1.service', 'e@2.service', 'f@1.service'];
-const GLOBS = ['a.service', 'e@*.service', '[a-c].service', 'f@?.service', '*', 'e@1.service', 'd.service'];
-
-const some = (values: readonly string[], maxLength = 2) =>
-  fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength });
-const metadata = fc.record({ zone: some(['x', 'y']), disk: some(['ssd', 'hdd']) }, { requiredKeys: [] });
-
-/** Only what a unit file may hold: the API refuses the rest. */
-const needs: fc.Arbitrary<Partial<Needs>> = fc.oneof(
-  fc.constant({}),
-  fc.record({ metadata }),
-  fc.record({ machineId: fc.constantFrom('a1', 'b', 'a', 'c'), metadata }),
-  fc.record({ machineOf: some(UNITS), metadata }),
-  fc.record({ machineOf: some(UNITS, 1), conflicts: some(GLOBS, 1) }),
-  fc.record({ machineOf: some(UNITS, 1), replaces: some(GLOBS, 1) }),
-  fc.record({ conflicts: some(GLOBS), metadata }),
-  fc.record({ replaces: some(GLOBS), metadata }),
-  fc.record({ global: fc.constant(true), metadata, conflicts: fc.oneof(fc.constant([]), some(GLOBS, 1)) }),
-);
-
-const isAllowed = ({ machineOf = [], conflicts = [], replaces = [] }: Partial<Needs>) =>
-  !machineOf.some((name) => [...conflicts, ...replaces].some((glob) => matchesGlob(glob, name)));
-
-type Op = (cluster: TestCluster) => void;
-const desired = fc.constantFrom<Unit['desired']>('launched', 'launched', 'loaded', 'inactive');
-const op: fc.Arbitrary<Op> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc
-      .tuple(fc.constantFrom(...UNITS), needs.filter(isAllowed), desired)
-      .map(([name, wanted, state]) =>
-        named(`unit ${name} ${JSON.stringify(wanted)} ${state}`, (c) => c.unit(name, wanted, state)),
-      ),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.tuple(fc.constantFrom(...UNITS), desired).map(([name, state]) =>
-      named(`desire ${name} ${state}`, (c) => {
-        const unit = c.units.get(name);
-        if (unit) c.set({ ...unit, desired: state });
-      }),
-    ),
-  },
-  { weight: 1, arbitrary: fc.constantFrom(...UNITS).map((name) => named(`destroy ${name}`, (c) => c.destroy(name))) },
-  {
-    weight: 4,
-    arbitrary: fc
-      .tuple(
-        fc.constantFrom(...MACHINES),
-        fc.record({ zone: fc.constantFrom('x', 'y'), disk: fc.constantFrom('ssd', 'hdd') }),
-      )
-      .map(([id, values]) => named(`machine ${id} ${JSON.stringify(values)}`, (c) => c.machine(id, values))),
-  },
-  { weight: 2, arbitrary: fc.constantFrom(...MACHINES).map((id) => named(`kill ${id}`, (c) => c.kill(id))) },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom(...MACHINES).map((id) => named(`miss ${id}`, (c) => c.machines.has(id) && c.miss(id))),
-  },
-  { weight: 1, arbitrary: fc.constant(named('elect', (c) => c.elect())) },
-);
-
-function named(name: string, run: (cluster: TestCluster) => unknown): Op {
-  return Object.assign((cluster: TestCluster) => void run(cluster), { toString: () => name });
+function cluster(...machines: string[]): TestCluster {
+  const made = new TestCluster();
+  for (const id of machines) made.machine(id);
+  return made;
 }
 
-/** Some changes, then a schedule of which a part is committed before the leader falls; 100 is all of it. */
-const round = fc.record({
-  ops: fc.array(op, { minLength: 1, maxLength: 6 }),
-  committed: fc.constantFrom(100, 100, 100, 50, 0),
+/** Each decision as `unit +where -where`. */
+function told(result: ReturnType<TestCluster['run']>): string[] {
+  return result.decisions.map(({ unit, writes }) =>
+    [unit, ...writes.map((write) => ('put' in write ? `+${write.put.machine}` : `-${write.remove.machine}`))].join(' '),
+  );
+}
+
+describe('placing', () => {
+  test('spreads units over the machines with the fewest, ties by id', () => {
+    const c = cluster('b', 'a', 'c');
+    for (const n of [1, 2, 3, 4]) c.unit(`u${n}.service`);
+    c.run();
+    assert.deepEqual(c.where(), { 'u1.service': 'a', 'u2.service': 'b', 'u3.service': 'c', 'u4.service': 'a' });
+  });
+
+  test('leaves inactive units and templates alone', () => {
+    const c = cluster('a');
+    c.unit('off.service', {}, 'inactive');
+    c.unit('t@.service');
+    assert.deepEqual(told(c.run()), []);
+  });
+
+  test('says why in words', () => {
+    const c = cluster('a');
+    c.unit('u.service', {}, 'loaded');
+    const [decision] = c.run().decisions;
+    assert.equal(decision!.reason, 'fewest units (0) of the machines that qualify');
+    assert.deepEqual(c.placements.get('u.service')!.get('a'), {
+      machine: 'a',
+      unit: 'u.service',
+      hash: c.units.get('u.service')!.hash,
+      desired: 'loaded',
+      reason: decision!.reason,
+    });
+  });
+
+  test('tells the machine of a unit with RunOnce=true whether it is still to run', () => {
+    const c = cluster('a');
+    const once = () => c.placements.get('u.service')?.get('a')?.once;
+    c.unit('u.service', { runOnce: true });
+    c.run();
+    assert.equal(once(), 'due');
+    c.ran('u.service', 'a');
+    assert.equal(c.run().decisions[0]!.reason, 'it has run once');
+    assert.equal(once(), 'done');
+    c.kill('a');
+    c.machine('b');
+    c.run();
+    assert.equal(c.placements.get('u.service')?.get('b')?.once, 'done', 'it moves, and is not to run there');
+    c.unit('u.service', { runOnce: true, conflicts: ['another.service'] });
+    c.run();
+    assert.equal(c.placements.get('u.service')?.get('b')?.once, 'due', 'another file has not run');
+  });
+
+  test('takes a MachineID as a whole or as the beginning of one id', () => {
+    const c = cluster('ab1', 'ab2', 'abc');
+    c.unit('whole.service', { machineId: 'ab2' });
+    c.unit('prefix.service', { machineId: 'abc' });
+    c.unit('many.service', { machineId: 'ab' });
+    c.unit('none.service', { machineId: 'x' });
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), { 'prefix.service': 'abc', 'whole.service': 'ab2' });
+    assert.match(pending[0]!.because.get('ab1')!, /the beginning of more than one/);
+    assert.match(pending[1]!.because.get('ab1')!, /MachineID=x is the beginning of no machine's id/);
+    c.kill('ab1');
+    c.kill('ab2');
+    c.run();
+    assert.equal(c.where()['many.service'], 'abc', 'the prefix has become unique');
+  });
+
+  test('ORs the values of a metadata key and ANDs the keys', () => {
+    const c = new TestCluster();
+    c.machine('a', { region: 'eu' });
+    c.machine('b', { region: 'us', disk: 'ssd' });
+    c.unit('u.service', { metadata: { region: ['eu', 'us'], disk: ['ssd'] } });
+    c.unit('v.service', { metadata: { region: ['ap'] } });
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), { 'u.service': 'b' });
+    assert.deepEqual(Object.fromEntries(pending[0]!.because), {
+      a: 'MachineMetadata asks for region=ap, the machine has region=eu',
+      b: 'MachineMetadata asks for region=ap, the machine has region=us',
+    });
+  });
+
+  test('keeps conflicting units apart, whichever of them says so', () => {
+    const c = cluster('a', 'b');
+    c.unit('app@1.service', { conflicts: ['app@*.service'] });
+    c.unit('app@2.service', { conflicts: ['app@*.service'] });
+    c.unit('app@3.service', { conflicts: ['app@*.service'] });
+    c.unit('silent.service');
+    c.unit('shy.service', { conflicts: ['silent.service', 'app@1.service'] });
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), {
+      'app@1.service': 'a',
+      'app@2.service': 'b',
+      'shy.service': 'b',
+      'silent.service': 'a',
+    });
+    assert.deepEqual(
+      pending.map(({ unit }) => unit),
+      ['app@3.service'],
+    );
+    assert.equal(
+      pending[0]!.because.get('a'),
+      'conflicts with app@1.service, which is here (its own Conflicts=app@*.service)',
+    );
+    c.destroy('app@1.service');
+    assert.deepEqual(told(c.run()), ['app@1.service -a', 'app@3.service +a']);
+  });
 });
 
-test('whatever happens, schedules are safe after every group, complete, and settle at once', () => {
-  fc.assert(
-    fc.property(fc.array(round, { minLength: 1, maxLength: 12 }), (rounds) => {
-      const cluster = new TestCluster();
-      for (const { ops, committed } of rounds) {
-        for (const change of ops) change(cluster);
-        const { decisions, unplaced } = cluster.scheduler.schedule();
-        const waiting = unplaced.map(({ unit }) => unit);
-        const groups = groupsOf(decisions);
-        const part = groups.slice(0, Math.ceil((groups.length * committed) / 100));
-        for (const group of part) commitSafely(cluster, group);
-        if (part.length < groups.length) cluster.elect();
-        else checkSettled(cluster, waiting);
-      }
-    }),
-    { numRuns: 2000 },
-  );
+describe('a placed unit', () => {
+  test('stays when a machine joins, and when one with the same MachineID prefix does', () => {
+    const c = cluster('a1');
+    c.unit('u.service');
+    c.unit('v.service', { machineId: 'a' });
+    c.run();
+    c.machine('a0');
+    assert.deepEqual(told(c.run()), []);
+  });
+
+  test('moves in one decision when its machine is gone', () => {
+    const c = cluster('a', 'b');
+    c.unit('u.service');
+    c.run();
+    c.kill('a');
+    const result = c.run();
+    assert.deepEqual(told(result), ['u.service -a +b']);
+    assert.equal(result.decisions[0]!.reason, 'the machine is gone; fewest units (0) of the machines that qualify');
+  });
+
+  test('stays on a machine that is given time to come back, where nothing new comes', () => {
+    const c = cluster('a');
+    c.unit('u.service');
+    c.run();
+    c.miss('a');
+    c.unit('v.service');
+    const { decisions, pending } = c.run();
+    assert.deepEqual(decisions, []);
+    assert.equal(pending[0]!.because.get('a'), 'the machine is away and given time to come back');
+    c.unit('u.service', {}, 'loaded');
+    assert.deepEqual(told(c.run()), ['u.service +a'], 'it is still brought up to date');
+    c.machine('a');
+    assert.deepEqual(told(c.run()), ['v.service +a']);
+  });
+
+  test('is updated in place when its file or its desired state changes', () => {
+    const c = cluster('a', 'b');
+    c.unit('u.service');
+    c.run();
+    c.set({ ...c.units.get('u.service')!, hash: 'new' });
+    assert.deepEqual(c.run().decisions[0]!.reason, 'its unit file changed');
+    c.set({ ...c.units.get('u.service')!, desired: 'loaded' });
+    assert.deepEqual(c.run().decisions[0]!.reason, 'its desired state is now loaded');
+    assert.deepEqual(c.where(), { 'u.service': 'a' });
+  });
+
+  test('leaves when it is to be inactive, and when it is destroyed', () => {
+    const c = cluster('a');
+    c.unit('u.service');
+    c.unit('v.service');
+    c.run();
+    c.unit('u.service', {}, 'inactive');
+    c.destroy('v.service');
+    assert.deepEqual(told(c.run()), ['u.service -a', 'v.service -a']);
+  });
+
+  test('moves when the metadata it needs changes', () => {
+    const c = new TestCluster();
+    c.machine('a', { disk: 'ssd' });
+    c.unit('u.service', { metadata: { disk: ['ssd'] } });
+    c.run();
+    c.machine('b', { disk: 'ssd' });
+    c.machine('a', { disk: 'hdd' });
+    const result = c.run();
+    assert.deepEqual(told(result), ['u.service -a +b']);
+    assert.match(result.decisions[0]!.reason, /^MachineMetadata asks for disk=ssd, the machine has disk=hdd; /);
+  });
+
+  test('whose file brings a conflict moves, not the one it conflicts with', () => {
+    const c = cluster('a', 'b');
+    c.unit('a.service');
+    c.unit('x.service');
+    c.unit('z.service');
+    c.run();
+    assert.equal(c.where()['z.service'], 'a');
+    c.unit('a.service', { conflicts: ['z.service'] });
+    assert.deepEqual(told(c.run()), ['a.service -a +b']);
+  });
 });
 
-test('the order in which a new leader reads the cluster does not matter', () => {
-  fc.assert(
-    fc.property(fc.array(op, { minLength: 1, maxLength: 20 }), (ops) => {
-      const cluster = new TestCluster();
-      for (const change of ops) change(cluster);
-      const reversed = {
-        units: new Map([...cluster.units].reverse()),
-        machines: new Map([...cluster.machines].reverse()),
-        placements: cluster.placements,
-        awaited: cluster.awaited,
-      };
-      assert.deepEqual(schedule(reversed).decisions, schedule(cluster).decisions);
-    }),
-    { numRuns: 500 },
-  );
+describe('MachineOf', () => {
+  test('brings a chain together, whatever the order of submission, and moves it as one group', () => {
+    const c = new TestCluster();
+    c.unit('c.service', { machineOf: ['b.service'] });
+    c.unit('b.service', { machineOf: ['a.service'] });
+    c.run();
+    c.machine('m1');
+    c.machine('m2');
+    assert.deepEqual(told(c.run()), []);
+    c.unit('a.service');
+    assert.deepEqual(told(c.run()), ['a.service +m1', 'b.service +m1', 'c.service +m1']);
+    c.kill('m1');
+    const { decisions } = c.run();
+    assert.deepEqual(
+      decisions.map(({ unit, group }) => [unit, group]),
+      [
+        ['a.service', 0],
+        ['b.service', 0],
+        ['c.service', 0],
+      ],
+    );
+    assert.deepEqual(c.where(), { 'a.service': 'm2', 'b.service': 'm2', 'c.service': 'm2' });
+  });
+
+  test('unschedules the followers of a unit that is destroyed', () => {
+    const c = cluster('m1');
+    c.unit('a.service');
+    c.unit('b.service', { machineOf: ['a.service'] });
+    c.run();
+    c.destroy('a.service');
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), {});
+    assert.equal(pending[0]!.because.get('m1'), 'MachineOf=a.service: there is no such unit');
+  });
+
+  test('waits while several bases are apart', () => {
+    const c = cluster('m1', 'm2');
+    c.unit('a.service');
+    c.unit('b.service');
+    c.unit('c.service', { machineOf: ['a.service', 'b.service'] });
+    assert.deepEqual(
+      c.run().pending.map(({ unit }) => unit),
+      ['c.service'],
+    );
+  });
+
+  test('places units that name each other together, where all of them fit, or not at all', () => {
+    const c = new TestCluster();
+    c.machine('m1', { disk: 'hdd' });
+    c.machine('m2', { disk: 'ssd' });
+    c.unit('a.service', { machineOf: ['b.service'] });
+    c.run();
+    assert.deepEqual(c.where(), {});
+    c.unit('b.service', { machineOf: ['a.service'], metadata: { disk: ['ssd'] } });
+    c.run();
+    assert.deepEqual(c.where(), { 'a.service': 'm2', 'b.service': 'm2' });
+    c.unit('b.service', { machineOf: ['a.service'] }, 'inactive');
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), {});
+    assert.equal(pending[0]!.because.get('m1'), 'MachineOf places it together with b.service, which is not to run');
+  });
+
+  test('follows a global unit to any machine that has it', () => {
+    const c = new TestCluster();
+    c.machine('m1');
+    c.machine('m2', { disk: 'ssd' });
+    c.unit('g.service', { global: true, metadata: { disk: ['ssd'] } });
+    c.unit('f.service', { machineOf: ['g.service'] });
+    c.run();
+    assert.deepEqual(c.where(), { 'f.service': 'm2', 'g.service': 'm2' });
+  });
 });
 
-function groupsOf(decisions: readonly Decision[]): Decision[][] {
-  const groups: Decision[][] = [];
-  for (const decision of decisions) {
-    const last = groups.at(-1);
-    if (last && last[0]!.group === decision.group) last.push(decision);
-    else groups.push([decision]);
-  }
-  return groups;
-}
+describe('global units', () => {
+  test('run on every machine that qualifies, also on one that joins', () => {
+    const c = new TestCluster();
+    c.machine('m1', { disk: 'ssd' });
+    c.machine('m2');
+    c.unit('g.service', { global: true, metadata: { disk: ['ssd'] } });
+    c.run();
+    c.machine('m3', { disk: 'ssd' });
+    c.run();
+    assert.deepEqual(c.where(), { 'g.service': 'm1 m3' });
+    c.machine('m1', { disk: 'hdd' });
+    assert.deepEqual(told(c.run()), ['g.service -m1']);
+  });
 
-/** What a group puts somewhere must be right there, even if nothing after the group is ever committed. */
-function commitSafely(cluster: TestCluster, group: readonly Decision[]): void {
-  const before = new Map([...cluster.placements].map(([unit, byMachine]) => [unit, new Set(byMachine.keys())]));
-  for (const decision of group) {
-    assert.ok(decision.reason.length > 0);
-    cluster.commit(decision);
-  }
-  const writes = group.flatMap(({ writes }) => writes);
-  assert.ok(writes.length <= 120);
-  for (const write of writes) {
-    if (!('put' in write)) continue;
-    const { unit, machine } = write.put;
-    // What was there before is only brought up to date; what is wrong with that others may still have to mend.
-    if (before.get(unit)?.has(machine) || !cluster.placements.get(unit)?.has(machine)) continue;
-    const elsewhere = cluster.placements.get(unit)!.size - 1;
-    if (!cluster.units.get(unit)!.needs.global) assert.equal(elsewhere, 0, `${unit} is in two places`);
-    assert.deepEqual(violations(cluster, unit, machine), []);
-  }
-}
+  test('conflict like any other unit', () => {
+    const c = cluster('m1', 'm2');
+    c.unit('a.service');
+    c.run();
+    c.unit('g.service', { global: true, conflicts: ['a.service'] });
+    c.run();
+    assert.deepEqual(c.where(), { 'a.service': 'm1', 'g.service': 'm2' });
+    c.unit('a.service', {}, 'inactive');
+    c.run();
+    assert.deepEqual(c.where(), { 'g.service': 'm1 m2' });
+  });
+});
 
-/** Everything that is wrong with the unit being there, worked out without any of the scheduler's own parts. */
-function violations(cluster: TestCluster, name: string, id: string): string[] {
-  const found: string[] = [];
-  const unit = cluster.units.get(name);
-  if (!unit || unit.desired === 'inactive') return [`${name} is not to run`];
-  const { metadata: wanted, machineId, machineOf, global } = unit.needs;
-  const machine = cluster.machines.get(id);
-  if (!machine && !cluster.awaited.has(id)) found.push(`${id} is gone`);
-  for (const [key, values] of Object.entries(wanted)) {
-    if (machine && !values.includes(machine.metadata[key] ?? ''))
-      found.push(`${name} wants ${key}=${values}, not ${id}`);
-  }
-  if (machineId !== undefined && !id.startsWith(machineId)) found.push(`${name} wants ${machineId}, not ${id}`);
-  for (const base of machineOf) {
-    if (!cluster.placements.get(base)?.has(id)) found.push(`${name} on ${id} is not with ${base}`);
-  }
-  for (const [other, byMachine] of cluster.placements) {
-    if (other === name || !byMachine.has(id)) continue;
-    const otherNeeds = cluster.units.get(other)?.needs ?? NO_NEEDS;
-    if (matchesAny(unit.needs.conflicts, other) || matchesAny(otherNeeds.conflicts, name)) {
-      found.push(`${name} and ${other} conflict on ${id}`);
-    }
-    if (global || otherNeeds.global) continue;
-    if (matchesAny(unit.needs.replaces, other) || matchesAny(otherNeeds.replaces, name)) {
-      found.push(`${name} and ${other} replace on ${id}`);
-    }
-  }
-  return found;
-}
+describe('Replaces', () => {
+  test('takes the machine of the other unit, which moves, in one group', () => {
+    const c = cluster('m1', 'm2');
+    c.unit('old.service');
+    c.run();
+    c.unit('new.service', { replaces: ['old.service'] });
+    const { decisions } = c.run();
+    assert.deepEqual(told({ decisions, pending: [] }), ['old.service -m1', 'new.service +m1', 'old.service +m2']);
+    assert.equal(new Set(decisions.map(({ group }) => group)).size, 1);
+    assert.equal(decisions[0]!.reason, 'new.service replaces it');
+    assert.equal(decisions[1]!.reason, 'takes over from old.service (Replaces)');
+  });
 
-function matchesAny(globs: readonly string[], name: string): boolean {
-  return globs.some((glob) => matchesGlob(glob, name));
-}
+  test('lets the other wait when there is no other machine', () => {
+    const c = cluster('m1');
+    c.unit('old.service');
+    c.run();
+    c.unit('new.service', { replaces: ['old.service'] });
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), { 'new.service': 'm1' });
+    assert.equal(pending[0]!.because.get('m1'), 'new.service, which is here, replaces it');
+  });
 
-function checkSettled(cluster: TestCluster, waiting: readonly string[]): void {
-  const again = schedule(cluster);
-  assert.deepEqual(again.decisions, [], 'a new leader would decide more');
-  assert.deepEqual(
-    again.unplaced.map(({ unit }) => unit),
-    waiting,
-  );
-  assert.deepEqual(cluster.scheduler.schedule().decisions, [], 'the same leader would decide more');
-  const placed = new Set<string>();
-  for (const [unit, byMachine] of cluster.placements) {
-    for (const [machine, placement] of byMachine) {
-      placed.add(unit);
-      assert.deepEqual(violations(cluster, unit, machine), []);
-      assert.equal(placement.hash, cluster.units.get(unit)!.hash);
-      assert.equal(placement.desired, cluster.units.get(unit)!.desired);
-    }
-  }
-  for (const { name, desired: state, needs: wanted } of cluster.units.values()) {
-    if (state === 'inactive') continue;
-    if (wanted.global) checkGlobal(cluster, name);
-    else assert.equal(placed.has(name), !waiting.includes(name), `${name} is neither placed nor waiting`);
-    if (waiting.includes(name)) checkNoRoom(cluster, name);
-  }
-}
+  test('runs only one of two that replace each other', () => {
+    const c = cluster('m1', 'm2');
+    c.unit('a.service', { replaces: ['b.service'] });
+    c.unit('b.service', { replaces: ['a.service'] });
+    const { pending } = c.run();
+    assert.deepEqual(c.where(), { 'a.service': 'm1' });
+    assert.match(pending[0]!.because.get('m2')!, /replace each other, so only one of them runs, and a.service does/);
+    c.destroy('a.service');
+    c.run();
+    assert.deepEqual(Object.keys(c.where()), ['b.service']);
+  });
 
-function checkGlobal(cluster: TestCluster, name: string): void {
-  for (const id of cluster.machines.keys()) {
-    const isThere = cluster.placements.get(name)?.has(id) ?? false;
-    assert.equal(violations(cluster, name, id).length === 0, isThere, `${name} on ${id}`);
-  }
-}
+  test('does not chase round a circle', () => {
+    const c = cluster('m1', 'm2');
+    c.unit('a.service', { replaces: ['b.service'] });
+    c.unit('b.service', { replaces: ['c.service'] });
+    c.unit('c.service', { replaces: ['a.service'] });
+    c.run();
+    assert.deepEqual(c.where(), { 'a.service': 'm1', 'b.service': 'm2' });
+  });
+});
 
-/** Without Replaces= and circles of MachineOf=, a unit waits only if each machine has something against it. */
-function checkNoRoom(cluster: TestCluster, name: string): void {
-  const unit = cluster.units.get(name)!;
-  const related = [...cluster.units.values()].some(({ needs: { replaces } }) => replaces.length > 0);
-  if (related || unit.needs.machineId !== undefined) return;
-  for (const id of cluster.machines.keys()) assert.notDeepEqual(violations(cluster, name, id), [], `${name} on ${id}`);
-}
+describe('explain', () => {
+  test('tells for every machine whether the unit could be there', () => {
+    const c = cluster('m1', 'm2');
+    c.unit('a.service', { conflicts: ['b.service'] });
+    c.unit('b.service', {}, 'inactive');
+    c.run();
+    assert.deepEqual(explain(c, 'b.service'), [
+      {
+        machineId: 'm1',
+        reason: 'conflicts with a.service, which is here (Conflicts=b.service of a.service)',
+        units: 1,
+      },
+      { machineId: 'm2', reason: undefined, units: 0 },
+    ]);
+    assert.deepEqual(explain(c, 'a.service')[0], { machineId: 'm1', reason: undefined, units: 1 });
+    assert.deepEqual(explain(c, 'none.service'), []);
+  });
+});
+
+test('what is placed and nobody knows is taken away', () => {
+  const c = cluster('m1');
+  c.unit('u.service');
+  c.place('u.service', 'm1');
+  c.units.delete('u.service');
+  const { decisions } = scheduleOnce(c);
+  assert.deepEqual(decisions[0]!.writes, [{ remove: { machine: 'm1', unit: 'u.service' } }]);
+  assert.equal(decisions[0]!.reason, 'the unit was destroyed');
+});
+
+test('a long chain, a crowd of followers and a great conflict are settled without harm', () => {
+  const c = cluster('m1', 'm2', 'm3');
+  for (let n = 1; n < 20_000; n++) c.unit(`chain${n}.service`, { machineOf: [`chain${n - 1}.service`] });
+  for (let n = 0; n < 2000; n++) c.unit(`crowd${n}.service`, { machineOf: ['chain0.service'] });
+  for (let n = 0; n < 2000; n++) c.unit(`lone@${n}.service`, { conflicts: ['lone@*.service'] });
+  c.run();
+  c.unit('chain0.service');
+  c.run();
+  assert.equal(new Set(Object.entries(c.where()).flatMap(([u, m]) => (u.startsWith('lone') ? [] : [m]))).size, 1);
+  c.kill(c.where()['chain0.service']!);
+  const { pending } = c.run();
+  assert.equal(pending.length, 2000 - 2);
+});

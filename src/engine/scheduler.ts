@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import type { Change } from '../cluster/index.ts';
 import type { Machine, Placement, Unit } from '../model/index.ts';
 import { Agenda } from './agenda.ts';
-import { Components } from './components.ts';
+import { ClusterState } from './cluster-state.ts';
+import { obstacleAmong, reasonAgainstAll, reconcileColocated } from './colocated.ts';
+import { Colocation } from './colocation.ts';
+import { type Decision, DecisionList } from './decision-list.ts';
 import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
 import { reasonAgainst } from './filters.ts';
-import { isReplaceRelated, rivalOf } from './rivals.ts';
-import { NOBODY, rivalReason, Settler } from './settler.ts';
-import { type Decision, Steps } from './steps.ts';
-import { obstacleAmong, reasonAgainstAll, settleTogether } from './together.ts';
-import { Waiting, type WaitingClass } from './waiting.ts';
-import { World } from './world.ts';
+import { type PendingClass, PendingUnits } from './pending-units.ts';
+import { NOBODY, Placer } from './placer.ts';
+import { isReplaceRelated, rivalOf, rivalReason } from './preemption.ts';
 
 /** A unit that is to run and that no machine can take. */
-export interface Unplaced {
+export interface PendingUnit {
   readonly unit: string;
   /** For every machine why not. Worked out when it is read, from what the scheduler knows then. */
   readonly because: ReadonlyMap<string, string>;
@@ -23,7 +23,7 @@ export interface Schedule {
   /** In the order in which they are to be committed. */
   readonly decisions: readonly Decision[];
   /** By name; put together when it is read. */
-  readonly unplaced: readonly Unplaced[];
+  readonly pending: readonly PendingUnit[];
 }
 
 /** What one machine means to a unit. */
@@ -35,7 +35,7 @@ export interface Suitability {
   readonly units: number;
 }
 
-/** From this many machines on, waiting units look at all of them by load instead of at just those that changed. */
+/** From this many machines on, pending units look at all of them by load instead of at just those that changed. */
 const MANY_MACHINES = 32;
 
 /**
@@ -46,23 +46,23 @@ const MANY_MACHINES = 32;
  * everything. All that the scheduler has been told must be newer than its last decisions, or contain them.
  */
 export class Scheduler {
-  readonly #world = new World();
-  readonly #agenda = new Agenda(this.#world);
-  readonly #waiting = new Waiting();
-  readonly #steps = new Steps();
-  readonly #settler: Settler;
-  readonly #components = new Components(this.#world);
+  readonly #state = new ClusterState();
+  readonly #agenda = new Agenda(this.#state);
+  readonly #pending = new PendingUnits();
+  readonly #decisions = new DecisionList();
+  readonly #placer: Placer;
+  readonly #colocation = new Colocation(this.#state);
   /** Units that were set or removed since the last schedule. */
   #changedUnits = new Map<string, Unit | undefined>();
-  /** How often units were settled in this schedule: units that chase each other for ever must not take the leader along. */
-  #settled = 0;
+  /** How often units were reconciled in this schedule: units that chase each other for ever must not take the leader along. */
+  #reconciled = 0;
 
   constructor() {
-    this.#settler = new Settler({
-      world: this.#world,
+    this.#placer = new Placer({
+      state: this.#state,
       agenda: this.#agenda,
-      waiting: this.#waiting,
-      steps: this.#steps,
+      pending: this.#pending,
+      decisions: this.#decisions,
     });
   }
 
@@ -80,9 +80,9 @@ export class Scheduler {
 
   /** The machine is there with this metadata, or (undefined) gone for good: its units are placed elsewhere. */
   setMachine(id: string, machine: Machine | undefined): void {
-    const entry = this.#world.machineEntry(id);
+    const entry = this.#state.machineEntry(id);
     const before = entry.machine;
-    this.#world.setMachine(entry, machine);
+    this.#state.setMachine(entry, machine);
     for (const unit of entry.units) this.#agenda.mark(unit, entry);
     if (machine) {
       if (!before || !sameMetadata(before.metadata, machine.metadata)) this.#arrived(entry);
@@ -93,14 +93,14 @@ export class Scheduler {
 
   #arrived(machine: MachineEntry): void {
     this.#agenda.wake(machine);
-    for (const unit of this.#world.globals) this.#agenda.mark(unit, machine);
+    for (const unit of this.#state.globals) this.#agenda.mark(unit, machine);
   }
 
   /** What waits because its MachineID= is the beginning of several ids may have become unique. */
   #retryPrefixesOf(id: string): void {
-    for (const waiting of this.#waiting.classes) {
-      const prefix = waiting.first()?.needs.machineId;
-      if (prefix !== undefined && id.startsWith(prefix)) for (const unit of waiting.units) this.#agenda.mark(unit);
+    for (const pending of this.#pending.classes) {
+      const prefix = pending.first()?.needs.machineId;
+      if (prefix !== undefined && id.startsWith(prefix)) for (const unit of pending.units) this.#agenda.mark(unit);
     }
   }
 
@@ -109,23 +109,23 @@ export class Scheduler {
    * `setMachine` says that it is back or gone.
    */
   awaitMachine(id: string): void {
-    this.#world.setMachine(this.#world.machineEntry(id), undefined, true);
+    this.#state.setMachine(this.#state.machineEntry(id), undefined, true);
     this.#retryPrefixesOf(id);
   }
 
   /** The store says that the unit is (or, undefined, is not) placed on the machine. */
   setPlacement(unit: string, machine: string, placement: Placement | undefined): void {
-    const at = placement ? this.#world.machineEntry(machine) : this.#world.machines.get(machine);
+    const at = placement ? this.#state.machineEntry(machine) : this.#state.machines.get(machine);
     // Forgotten with the last placement on it, which this takes back.
     if (!at) return;
-    const entry = this.#world.entry(unit);
+    const entry = this.#state.entry(unit);
     const known = entry.placements.get(at);
     if (placement) {
-      this.#world.place(entry, at, placement);
+      this.#state.place(entry, at, placement);
       if (known && known.hash === placement.hash && known.desired === placement.desired) return;
       this.#agenda.placed(entry);
     } else if (known) {
-      this.#world.unplace(entry, at);
+      this.#state.unplace(entry, at);
       this.#agenda.left(entry, at);
     }
     this.#agenda.mark(entry, at);
@@ -136,45 +136,45 @@ export class Scheduler {
    * would hold the event loop. It may be left out, and anything may be told to the scheduler between the steps.
    */
   *prepare(): Generator<void> {
-    yield* this.#world.forgetReleased();
+    yield* this.#state.forgetReleased();
     // Told everything at once, there are no names yet to compare with.
-    if (this.#changedUnits.size >= this.#world.units.size) return;
-    for (const unit of [...this.#changedUnits.values()]) if (unit) yield* this.#world.prepare(unit.needs);
+    if (this.#changedUnits.size >= this.#state.units.size) return;
+    for (const unit of [...this.#changedUnits.values()]) if (unit) yield* this.#state.prepare(unit.needs);
   }
 
   /** Decides everything that the changes since the last call ask for. */
   schedule(): Schedule {
     this.#takeInUnits();
-    this.#settled = 0;
+    this.#reconciled = 0;
     do {
-      while (!this.#agenda.isEmpty) for (const unit of this.#agenda.batch()) this.#settleTree(unit);
-    } while (this.#retryWaiting());
-    const unplaced = () => this.unplaced();
+      while (!this.#agenda.isEmpty) for (const unit of this.#agenda.batch()) this.#reconcileTree(unit);
+    } while (this.#retryPending());
+    const pending = () => this.pending();
     return {
-      decisions: this.#steps.take(),
-      get unplaced() {
-        return unplaced();
+      decisions: this.#decisions.take(),
+      get pending() {
+        return pending();
       },
     };
   }
 
   /** Units that are to run and wait for a machine, by name, as of the last schedule. */
-  unplaced(): Unplaced[] {
-    return [...this.#waiting.units]
+  pending(): PendingUnit[] {
+    return [...this.#pending.units]
       .sort(byName)
-      .map((unit) => new UnplacedUnit(unit.name, () => this.explain(unit.name)));
+      .map((unit) => new LazyPendingUnit(unit.name, () => this.explain(unit.name)));
   }
 
   /** For every machine, by id, whether it could take the unit; empty for an unknown unit. */
   explain(name: string): Suitability[] {
     this.#takeInUnits();
-    const unit = this.#world.units.get(name);
+    const unit = this.#state.units.get(name);
     if (!unit?.unit) return [];
-    const members = this.#components.of(unit);
-    const mustYield = new Set<UnitEntry>();
-    const rival = rivalOf(unit, mustYield);
-    const everywhere = rival ? rivalReason(rival) : members.length > 1 ? obstacleAmong(members, mustYield) : undefined;
-    return [...this.#world.machines.values()]
+    const members = this.#colocation.of(unit);
+    const preempts = new Set<UnitEntry>();
+    const rival = rivalOf(unit, preempts);
+    const everywhere = rival ? rivalReason(rival) : members.length > 1 ? obstacleAmong(members, preempts) : undefined;
+    return [...this.#state.machines.values()]
       .filter(({ machine, awaited }) => machine || awaited)
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map((machine) => ({
@@ -185,34 +185,34 @@ export class Scheduler {
   }
 
   #reasonAgainst(members: readonly UnitEntry[], machine: MachineEntry): string | undefined {
-    const settler = this.#settler;
+    const placer = this.#placer;
     if (members.length > 1) {
-      return reasonAgainstAll(members, machine, { settler, apart: new Set(members), mustYield: new Set() });
+      return reasonAgainstAll(members, machine, { placer, ignored: new Set(members), preempts: new Set() });
     }
     const [unit] = members;
     const replaced = [...machine.units].filter(
       (other) => unit !== other && unit!.replaces.some((glob) => other.matches.has(glob)),
     );
-    const apart = unit!.placements.has(machine) ? NOBODY : new Set(replaced.filter((other) => !other.needs.global));
-    return reasonAgainst(unit!, settler.candidate(machine, { holding: unit!.placements.has(machine), apart }));
+    const ignored = unit!.placements.has(machine) ? NOBODY : new Set(replaced.filter((other) => !other.needs.global));
+    return reasonAgainst(unit!, placer.trial(machine, { holding: unit!.placements.has(machine), ignored }));
   }
 
   #takeInUnits(): void {
     const changed = this.#changedUnits;
     if (changed.size > 0) this.#changedUnits = new Map();
-    for (const name of changed.keys()) this.#world.entry(name);
-    this.#world.indexNames();
-    for (const [name, unit] of changed) this.#takeInUnit(this.#world.entry(name), unit);
-    this.#world.releaseUnheld();
+    for (const name of changed.keys()) this.#state.entry(name);
+    this.#state.indexNames();
+    for (const [name, unit] of changed) this.#takeInUnit(this.#state.entry(name), unit);
+    this.#state.releaseUnheld();
     // A unit that waits among others of its class is no longer like them when a glob has begun to match it.
-    for (const unit of this.#world.rematched) if (this.#waiting.has(unit)) this.#agenda.mark(unit);
-    this.#world.rematched.clear();
+    for (const unit of this.#state.rematched) if (this.#pending.has(unit)) this.#agenda.mark(unit);
+    this.#state.rematched.clear();
   }
 
   #takeInUnit(entry: UnitEntry, unit: Unit | undefined): void {
     const related = isReplaceRelated(entry);
     const followed = entry.needs.machineOf.length > 0;
-    const changed = this.#world.setUnit(entry, unit);
+    const changed = this.#state.setUnit(entry, unit);
     const follows = entry.needs.machineOf.length > 0 || followed;
     if ((changed || !unit) && (follows || related || isReplaceRelated(entry))) this.#agenda.wakeRivals();
     // Like a machine that changed: even a global unit that no glob matches any more may come now.
@@ -220,11 +220,11 @@ export class Scheduler {
     this.#agenda.mark(entry);
   }
 
-  /** Settles a unit after those it depends on, and before anything else those that it disturbs, all in one group. */
-  #settleTree(root: UnitEntry): void {
+  /** Reconciles a unit after those it depends on, and before anything else those that it disturbs, all in one group. */
+  #reconcileTree(root: UnitEntry): void {
     const agenda = this.#agenda;
     if (!agenda.isDirty(root)) return;
-    this.#steps.begin();
+    this.#decisions.begin();
     agenda.forgetDisturbed();
     const stack = [root];
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
@@ -235,78 +235,78 @@ export class Scheduler {
       }
       stack.pop();
       if (!agenda.isDirty(top)) continue;
-      this.#settle(top);
+      this.#reconcile(top);
       for (const next of agenda.takeDisturbed().reverse()) stack.push(next);
     }
   }
 
-  /** A unit that has to be settled before this one: what it follows, unless they follow each other. */
+  /** A unit that has to be reconciled before this one: what it follows, unless they follow each other. */
   #dirtyBase(unit: UnitEntry): UnitEntry | undefined {
-    const members = this.#components.of(unit);
+    const members = this.#colocation.of(unit);
     for (const member of members) {
       for (const name of member.needs.machineOf) {
-        const base = this.#world.units.get(name);
+        const base = this.#state.units.get(name);
         if (base && this.#agenda.isDirty(base) && !members.includes(base)) return base;
       }
     }
     return undefined;
   }
 
-  #settle(unit: UnitEntry): void {
-    this.#settled++;
-    assert(this.#settled <= 10_000 + 50 * this.#world.units.size, 'scheduling does not come to rest');
-    const members = this.#components.of(unit);
+  #reconcile(unit: UnitEntry): void {
+    this.#reconciled++;
+    assert(this.#reconciled <= 10_000 + 50 * this.#state.units.size, 'scheduling does not come to rest');
+    const members = this.#colocation.of(unit);
     if (members.length === 1) {
-      this.#settler.settle(unit, this.#agenda.take(unit));
+      this.#placer.reconcile(unit, this.#agenda.take(unit));
       return;
     }
-    const desk = { world: this.#world, agenda: this.#agenda, waiting: this.#waiting, steps: this.#steps };
-    settleTogether(members, desk, this.#settler);
+    const context = { state: this.#state, agenda: this.#agenda, pending: this.#pending, decisions: this.#decisions };
+    reconcileColocated(members, context, this.#placer);
   }
 
-  /** Tries waiting units on what has changed; true when there was something to try. */
-  #retryWaiting(): boolean {
+  /** Tries pending units on what has changed; true when there was something to try. */
+  #retryPending(): boolean {
     const { machines, rivals } = this.#agenda.takeWoken();
     if (machines.length === 0 && !rivals) return false;
-    const hopeful: WaitingClass[] = [];
-    for (const waiting of this.#waiting.classes) {
-      const unit = waiting.first()!;
-      if (waiting.solo) {
+    const hopeful: PendingClass[] = [];
+    for (const pending of this.#pending.classes) {
+      const unit = pending.first()!;
+      if (pending.solo) {
         if ((rivals && mayRival(unit)) || machines.some((machine) => this.#mayFollow(unit, machine))) {
           this.#agenda.mark(unit);
         }
       } else if (machines.length > MANY_MACHINES || machines.some((machine) => this.#fits(unit, machine))) {
-        hopeful.push(waiting);
+        hopeful.push(pending);
       }
     }
     hopeful.sort((a, b) => byName(a.first()!, b.first()!));
     const among = machines.length > MANY_MACHINES ? undefined : machines;
-    for (const waiting of hopeful) this.#placeAll(waiting, among);
+    for (const pending of hopeful) this.#placeAll(pending, among);
     return true;
   }
 
   #fits(unit: UnitEntry, machine: MachineEntry): boolean {
-    return reasonAgainst(unit, this.#settler.candidate(machine, {})) === undefined;
+    return reasonAgainst(unit, this.#placer.trial(machine, {})) === undefined;
   }
 
   /** Cheap, since a great many may follow a unit which is nowhere: whether looking at it closely makes sense. */
   #mayFollow(unit: UnitEntry, machine: MachineEntry): boolean {
-    if (this.#components.of(unit).length > 1) return true;
-    return unit.needs.machineOf.every((name) => this.#world.units.get(name)?.placements.has(machine) ?? false);
+    if (this.#colocation.of(unit).length > 1) return true;
+    return unit.needs.machineOf.every((name) => this.#state.units.get(name)?.placements.has(machine) ?? false);
   }
 
   /** Places units of a class, first by name, until one of them finds no machine. */
-  #placeAll(waiting: WaitingClass, among: readonly MachineEntry[] | undefined): void {
-    for (let unit = waiting.first(); unit; unit = waiting.first()) {
-      this.#steps.begin();
-      if (!this.#settler.arrive(unit, { among, anyway: true })) return;
-      this.#waiting.remove(unit);
+  #placeAll(pending: PendingClass, among: readonly MachineEntry[] | undefined): void {
+    for (let unit = pending.first(); unit; unit = pending.first()) {
+      this.#decisions.begin();
+      if (!this.#placer.arrive(unit, { among, anyway: true })) return;
+      this.#pending.remove(unit);
     }
   }
 }
 
 /** Reasons for many units on many machines are a lot of text, which hardly anybody reads. */
-class UnplacedUnit implements Unplaced {
+class LazyPendingUnit implements PendingUnit {
   readonly unit: string;
   readonly #explain: () => Suitability[];
 

@@ -1,5 +1,5 @@
 import { type Machine, type Needs, NO_NEEDS, type Placement, type Unit } from '../model/index.ts';
-import { type Decision, type Schedule, Scheduler, type ScheduleView, schedulerOf } from './schedule.ts';
+import { type Decision, type Schedule, Scheduler, type ScheduleView, schedulerOf } from './schedule-once.ts';
 
 /** For tests: a cluster in memory whose changes also reach a scheduler, as a view's would. */
 export class TestCluster implements ScheduleView {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Cluster, openCluster } from '../../src/cluster/index.ts';
-import { schedule } from '../../src/engine/index.ts';
+import { scheduleOnce } from '../../src/engine/index.ts';
 import { isFlotillaError, silentLog } from '../../src/lib/index.ts';
 import { type DesiredState, type Needs, NO_NEEDS, type Unit } from '../../src/model/index.ts';
 import { Invariants } from './invariants.ts';
@@ -151,7 +151,7 @@ export class World {
     const { units, machines, placements, statuses } = view.snapshot;
     const found: string[] = [];
     for (const machine of this.machines) if (!machines.has(machine.id)) found.push(`${machine.id} is not present`);
-    for (const { unit, reason } of schedule({ units, machines, placements }).decisions)
+    for (const { unit, reason } of scheduleOnce({ units, machines, placements }).decisions)
       found.push(`${unit} is still to be decided upon: ${reason}`);
     for (const machine of this.machines) {
       const wanted = new Map(

@@ -1,8 +1,8 @@
 import { byName, type UnitEntry } from './entries.ts';
-import { isReplaceRelated } from './rivals.ts';
+import { isReplaceRelated } from './preemption.ts';
 
-/** Waiting units which no filter can tell apart: when one of them finds no machine, none does. */
-export class WaitingClass {
+/** Pending units which no filter can tell apart: when one of them finds no machine, none does. */
+export class PendingClass {
   readonly key: string;
   /** Of just one unit, whose place depends on where certain other units are. */
   readonly solo: boolean;
@@ -36,15 +36,15 @@ export class WaitingClass {
 }
 
 /** Units to be placed which no machine can take, by class. */
-export class Waiting {
-  readonly #classes = new Map<string, WaitingClass>();
-  readonly #classOf = new Map<UnitEntry, WaitingClass>();
+export class PendingUnits {
+  readonly #classes = new Map<string, PendingClass>();
+  readonly #classOf = new Map<UnitEntry, PendingClass>();
 
   get units(): MapIterator<UnitEntry> {
     return this.#classOf.keys();
   }
 
-  get classes(): MapIterator<WaitingClass> {
+  get classes(): MapIterator<PendingClass> {
     return this.#classes.values();
   }
 
@@ -58,7 +58,7 @@ export class Waiting {
     const key = solo ? `=${unit.name}` : classKey(unit);
     let group = this.#classes.get(key);
     if (!group) {
-      group = new WaitingClass(key, solo);
+      group = new PendingClass(key, solo);
       this.#classes.set(key, group);
     }
     group.add(unit);

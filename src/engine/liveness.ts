@@ -3,7 +3,7 @@
  * machine is absent at first, and none of them is dead: so a machine counts as dead when it is absent and this process
  * has known it alive, or when it had all the time it needed to come back.
  */
-export class Beats {
+export class Liveness {
   readonly #ttlMs: number;
   readonly #sinceMs: number;
   /** Present machines: since when they are watched, and whether they joined before our eyes. */

@@ -5,7 +5,7 @@ import { GlobIndex, lowerBound, NO_GLOBS } from './glob-index.ts';
 import { MachinePools, poolKey } from './machine-pools.ts';
 
 /** Units, machines and placements, with the indexes that make a change cost what it touches. Facts only: decides nothing. */
-export class World {
+export class ClusterState {
   readonly units = new Map<string, UnitEntry>();
   readonly machines = new Map<string, MachineEntry>();
   readonly pools = new MachinePools();

@@ -1,45 +1,45 @@
 import type { PlacementWrite } from '../cluster/index.ts';
 import { isTemplateName, type Placement } from '../model/index.ts';
 import type { Agenda, Scope } from './agenda.ts';
+import type { ClusterState } from './cluster-state.ts';
+import type { DecisionList } from './decision-list.ts';
 import { byId, byLoad, byName, type MachineEntry, type UnitEntry } from './entries.ts';
-import { type Candidate, reasonAgainst } from './filters.ts';
-import { mayMove, replacedBy, rivalOf } from './rivals.ts';
-import type { Steps } from './steps.ts';
-import type { Waiting } from './waiting.ts';
-import type { World } from './world.ts';
+import { reasonAgainst, type Trial } from './filters.ts';
+import type { PendingUnits } from './pending-units.ts';
+import { mayMove, replacedBy, rivalOf, rivalReason } from './preemption.ts';
 
-/** What a Settler works on. */
-export interface Desk {
-  readonly world: World;
+/** What a Placer works on. */
+export interface PlacerContext {
+  readonly state: ClusterState;
   readonly agenda: Agenda;
-  readonly waiting: Waiting;
-  readonly steps: Steps;
+  readonly pending: PendingUnits;
+  readonly decisions: DecisionList;
 }
 
 /** A machine found for a unit. */
-interface Target {
+interface Destination {
   readonly machine: MachineEntry;
   readonly reason: string;
   /** Units on it that have to make room. */
-  readonly evicted: ReadonlySet<UnitEntry>;
+  readonly preempts: ReadonlySet<UnitEntry>;
 }
 
 export const NOBODY: ReadonlySet<UnitEntry> = new Set();
 
 /** Brings one unit to where it belongs, given where all others are, and notes whom that disturbs. */
-export class Settler {
-  readonly #desk: Desk;
+export class Placer {
+  readonly #context: PlacerContext;
 
-  constructor(desk: Desk) {
-    this.#desk = desk;
+  constructor(context: PlacerContext) {
+    this.#context = context;
   }
 
   /** Keeps the unit where it is, moves it, or takes it away. `scope`: the machines to look at for a global unit. */
-  settle(unit: UnitEntry, scope: Scope): void {
-    this.#desk.waiting.remove(unit);
+  reconcile(unit: UnitEntry, scope: Scope): void {
+    this.#context.pending.remove(unit);
     if (!unit.wanted) this.withdraw(unit);
-    else if (unit.needs.global) this.#settleGlobal(unit, scope);
-    else this.#settleSingle(unit);
+    else if (unit.needs.global) this.#reconcileGlobal(unit, scope);
+    else this.#reconcileSingle(unit);
   }
 
   /** Takes a unit that is not to run from wherever it is. */
@@ -50,10 +50,10 @@ export class Settler {
         ? 'a template is never placed'
         : 'its desired state is inactive';
     for (const machine of [...unit.placements.keys()].sort(byId)) this.remove(unit, machine, reason);
-    this.#desk.world.forget(unit);
+    this.#context.state.forget(unit);
   }
 
-  #settleSingle(unit: UnitEntry): void {
+  #reconcileSingle(unit: UnitEntry): void {
     const { kept, leaving } = this.#stay(unit);
     if (kept) {
       for (const { machine, reason } of leaving) this.remove(unit, machine, reason);
@@ -62,26 +62,26 @@ export class Settler {
     }
     // All but the last removal can stand alone; the last one and the arrival elsewhere are one move.
     for (const { machine, reason } of leaving.slice(0, -1)) this.remove(unit, machine, reason);
-    if (!this.arrive(unit, { leaving: leaving.at(-1) })) this.#desk.waiting.add(unit);
+    if (!this.arrive(unit, { leaving: leaving.at(-1) })) this.#context.pending.add(unit);
   }
 
   /** Of the machines where the unit is, the one that it can stay on, and why it has to leave the others. */
   #stay(unit: UnitEntry): { kept?: MachineEntry; leaving: { machine: MachineEntry; reason: string }[] } {
     const leaving: { machine: MachineEntry; reason: string }[] = [];
     if (unit.placements.size === 0) return { leaving };
-    const mustYield = new Set<UnitEntry>();
-    const rival = rivalOf(unit, mustYield);
+    const preempts = new Set<UnitEntry>();
+    const rival = rivalOf(unit, preempts);
     let kept: MachineEntry | undefined;
     for (const machine of [...unit.placements.keys()].sort(byId)) {
       const reason = rival
         ? rivalReason(rival)
         : kept
           ? `it is on ${kept.id} already`
-          : reasonAgainst(unit, this.candidate(machine, { holding: true, mustYield }));
+          : reasonAgainst(unit, this.trial(machine, { holding: true, preempts }));
       if (reason === undefined) kept = machine;
       else leaving.push({ machine, reason });
     }
-    for (const other of mustYield) this.#desk.agenda.mark(other);
+    for (const other of preempts) this.#context.agenda.mark(other);
     return kept ? { kept, leaving } : { leaving };
   }
 
@@ -98,33 +98,33 @@ export class Settler {
       readonly anyway?: boolean;
     } = {},
   ): boolean {
-    const { steps } = this.#desk;
+    const { decisions } = this.#context;
     const { leaving } = options;
     const writes = leaving ? [this.#unplace(unit, leaving.machine)] : [];
-    const target = this.#find(unit, options);
-    if (!target) {
-      if (leaving) steps.add(unit.name, writes, leaving.reason);
+    const destination = this.#find(unit, options);
+    if (!destination) {
+      if (leaving) decisions.add(unit.name, writes, leaving.reason);
       return false;
     }
-    for (const other of [...target.evicted].sort(byName)) {
-      this.remove(other, target.machine, `${unit.name} replaces it`);
-      this.#desk.agenda.mark(other);
+    for (const other of [...destination.preempts].sort(byName)) {
+      this.remove(other, destination.machine, `${unit.name} replaces it`);
+      this.#context.agenda.mark(other);
     }
-    writes.push(this.#place(unit, target.machine, target.reason));
-    steps.add(unit.name, writes, leaving ? `${leaving.reason}; ${target.reason}` : target.reason);
+    writes.push(this.#place(unit, destination.machine, destination.reason));
+    decisions.add(unit.name, writes, leaving ? `${leaving.reason}; ${destination.reason}` : destination.reason);
     return true;
   }
 
   #find(
     unit: UnitEntry,
     options: { among?: readonly MachineEntry[] | undefined; anyway?: boolean },
-  ): Target | undefined {
-    const { world, waiting } = this.#desk;
+  ): Destination | undefined {
+    const { state, pending } = this.#context;
     if (rivalOf(unit, new Set())) return undefined;
-    const candidate = this.candidate(undefined, {});
+    const trial = this.trial(undefined, {});
     const fits = (machine: MachineEntry) => {
-      candidate.machine = machine;
-      return reasonAgainst(unit, candidate) === undefined;
+      trial.machine = machine;
+      return reasonAgainst(unit, trial) === undefined;
     };
     const { machineOf, machineId, metadata } = unit.needs;
     if (options.among) {
@@ -134,56 +134,56 @@ export class Settler {
     if (taken) return taken;
     const base = machineOf.find((name) => name !== unit.name);
     if (base !== undefined) {
-      const machine = [...(world.units.get(base)?.placements.keys() ?? [])].sort(byLoad).find(fits);
-      return machine && target(machine, `together with ${machineOf.join(', ')} (MachineOf)`);
+      const machine = [...(state.units.get(base)?.placements.keys() ?? [])].sort(byLoad).find(fits);
+      return machine && destination(machine, `together with ${machineOf.join(', ')} (MachineOf)`);
     }
     if (machineId !== undefined) {
-      const machine = [...world.machinesWithPrefix(machineId)].find(fits);
-      return machine && target(machine, 'named by its MachineID');
+      const machine = [...state.machinesWithPrefix(machineId)].find(fits);
+      return machine && destination(machine, 'named by its MachineID');
     }
-    if (!options.anyway && waiting.hasLike(unit)) return undefined;
-    return this.#fewest(world.pools.find(unit.poolKey, metadata, fits));
+    if (!options.anyway && pending.hasLike(unit)) return undefined;
+    return this.#fewest(state.pools.find(unit.poolKey, metadata, fits));
   }
 
-  #fewest(machine: MachineEntry | undefined): Target | undefined {
+  #fewest(machine: MachineEntry | undefined): Destination | undefined {
     if (!machine) return undefined;
-    return target(machine, `fewest units (${machine.units.size}) of the machines that qualify`);
+    return destination(machine, `fewest units (${machine.units.size}) of the machines that qualify`);
   }
 
   /** The machine of a unit that this one replaces. */
-  #takeOver(unit: UnitEntry): Target | undefined {
-    const evictedFrom = new Map<MachineEntry, Set<UnitEntry>>();
+  #takeOver(unit: UnitEntry): Destination | undefined {
+    const preemptsOn = new Map<MachineEntry, Set<UnitEntry>>();
     for (const other of replacedBy(unit)) {
-      if (mayMove(other, unit, this.#desk.world)) continue;
+      if (mayMove(other, unit, this.#context.state)) continue;
       for (const machine of other.placements.keys()) {
-        const evicted = evictedFrom.get(machine) ?? new Set();
-        evictedFrom.set(machine, evicted.add(other));
+        const preempts = preemptsOn.get(machine) ?? new Set();
+        preemptsOn.set(machine, preempts.add(other));
       }
     }
-    for (const machine of [...evictedFrom.keys()].sort(byLoad)) {
-      const evicted = evictedFrom.get(machine)!;
-      if (reasonAgainst(unit, this.candidate(machine, { apart: evicted })) !== undefined) continue;
-      const names = [...evicted].map(({ name }) => name).sort();
-      return { machine, evicted, reason: `takes over from ${names.join(', ')} (Replaces)` };
+    for (const machine of [...preemptsOn.keys()].sort(byLoad)) {
+      const preempts = preemptsOn.get(machine)!;
+      if (reasonAgainst(unit, this.trial(machine, { ignored: preempts })) !== undefined) continue;
+      const names = [...preempts].map(({ name }) => name).sort();
+      return { machine, preempts, reason: `takes over from ${names.join(', ')} (Replaces)` };
     }
     return undefined;
   }
 
-  #settleGlobal(unit: UnitEntry, scope: Scope): void {
-    const { world, steps, agenda } = this.#desk;
-    const machines = scope ?? new Set([...world.machines.values(), ...unit.placements.keys()]);
+  #reconcileGlobal(unit: UnitEntry, scope: Scope): void {
+    const { state, decisions, agenda } = this.#context;
+    const machines = scope ?? new Set([...state.machines.values(), ...unit.placements.keys()]);
     for (const machine of [...machines].sort(byId)) {
       const holding = unit.placements.has(machine);
-      const mustYield = new Set<UnitEntry>();
-      const reason = reasonAgainst(unit, this.candidate(machine, { holding, mustYield }));
+      const preempts = new Set<UnitEntry>();
+      const reason = reasonAgainst(unit, this.trial(machine, { holding, preempts }));
       if (holding && reason !== undefined) {
         this.remove(unit, machine, reason);
       } else if (holding) {
         this.refresh(unit, machine);
-        for (const other of mustYield) agenda.mark(other, machine);
+        for (const other of preempts) agenda.mark(other, machine);
       } else if (reason === undefined) {
         const why = 'runs on every machine that qualifies (Global)';
-        steps.add(unit.name, [this.#place(unit, machine, why)], why);
+        decisions.add(unit.name, [this.#place(unit, machine, why)], why);
       }
     }
   }
@@ -200,7 +200,7 @@ export class Settler {
     }
     const writes = elsewhere.slice(-1).map((old) => this.#unplace(unit, old));
     writes.push(this.#place(unit, machine, reason));
-    this.#desk.steps.add(unit.name, writes, reason);
+    this.#context.decisions.add(unit.name, writes, reason);
   }
 
   /** Updates the placement when the unit's file or desired state is not what it was. */
@@ -212,27 +212,27 @@ export class Settler {
     if (desired === 'inactive' || same) return;
     const { onPartition: _, once: __, ...kept } = placement;
     const next = { ...kept, hash, desired, ...rulesOf(unit) };
-    this.#desk.world.place(unit, machine, next);
+    this.#context.state.place(unit, machine, next);
     const changed = once === 'done' ? 'it has run once' : `its desired state is now ${desired}`;
     const reason = placement.hash === hash ? changed : 'its unit file changed';
-    this.#desk.steps.add(unit.name, [{ put: next }], reason);
+    this.#context.decisions.add(unit.name, [{ put: next }], reason);
   }
 
   /** Takes the unit from the machine in a decision of its own. */
   remove(unit: UnitEntry, machine: MachineEntry, reason: string): void {
-    this.#desk.steps.add(unit.name, [this.#unplace(unit, machine)], reason);
+    this.#context.decisions.add(unit.name, [this.#unplace(unit, machine)], reason);
   }
 
-  candidate(
+  trial(
     machine: MachineEntry | undefined,
-    options: { holding?: boolean; apart?: ReadonlySet<UnitEntry>; mustYield?: Set<UnitEntry> },
-  ): Candidate {
+    options: { holding?: boolean; ignored?: ReadonlySet<UnitEntry>; preempts?: Set<UnitEntry> },
+  ): Trial {
     return {
-      world: this.#desk.world,
+      state: this.#context.state,
       machine: machine!,
       holding: options.holding ?? false,
-      apart: options.apart ?? NOBODY,
-      mustYield: options.mustYield ?? new Set(),
+      ignored: options.ignored ?? NOBODY,
+      preempts: options.preempts ?? new Set(),
     };
   }
 
@@ -246,14 +246,14 @@ export class Settler {
       reason,
       ...rulesOf(unit),
     };
-    this.#desk.world.place(unit, machine, placement);
-    this.#desk.agenda.placed(unit);
+    this.#context.state.place(unit, machine, placement);
+    this.#context.agenda.placed(unit);
     return { put: placement };
   }
 
   #unplace(unit: UnitEntry, machine: MachineEntry): PlacementWrite {
-    this.#desk.world.unplace(unit, machine);
-    this.#desk.agenda.left(unit, machine);
+    this.#context.state.unplace(unit, machine);
+    this.#context.agenda.left(unit, machine);
     return { remove: { machine: machine.id, unit: unit.name } };
   }
 }
@@ -266,11 +266,6 @@ function rulesOf({ unit, needs }: UnitEntry): Pick<Placement, 'onPartition' | 'o
   };
 }
 
-/** Why a unit cannot run at all while its rival does. */
-export function rivalReason(rival: UnitEntry): string {
-  return `it and ${rival.name} replace each other, so only one of them runs, and ${rival.name} does already`;
-}
-
-function target(machine: MachineEntry, reason: string): Target {
-  return { machine, reason, evicted: NOBODY };
+function destination(machine: MachineEntry, reason: string): Destination {
+  return { machine, reason, preempts: NOBODY };
 }

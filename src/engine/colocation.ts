@@ -1,25 +1,25 @@
+import type { ClusterState } from './cluster-state.ts';
 import { byName, type UnitEntry } from './entries.ts';
-import type { World } from './world.ts';
 
 /**
  * Units that name each other in MachineOf=, directly or round a circle, and so can only be placed together. Answers are
  * kept until some MachineOf= changes; finding one answers for every unit it leads to.
  */
-export class Components {
-  readonly #world: World;
+export class Colocation {
+  readonly #state: ClusterState;
   #known = new Map<UnitEntry, readonly UnitEntry[]>();
   #version = -1;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(state: ClusterState) {
+    this.#state = state;
   }
 
   /** The unit and those it must be placed together with, by name. Nearly always the unit alone. */
   of(unit: UnitEntry): readonly UnitEntry[] {
-    if (unit.needs.machineOf.length === 0 || this.#world.followers(unit.name).size === 0) return [unit];
-    if (this.#version !== this.#world.edgesVersion) {
+    if (unit.needs.machineOf.length === 0 || this.#state.followers(unit.name).size === 0) return [unit];
+    if (this.#version !== this.#state.edgesVersion) {
       this.#known = new Map();
-      this.#version = this.#world.edgesVersion;
+      this.#version = this.#state.edgesVersion;
     }
     if (!this.#known.has(unit)) this.#explore(unit);
     return this.#known.get(unit)!;
@@ -66,7 +66,7 @@ export class Components {
 
   #bases(unit: UnitEntry): UnitEntry[] {
     return unit.needs.machineOf.flatMap((name) => {
-      const base = this.#world.units.get(name);
+      const base = this.#state.units.get(name);
       return base && base !== unit && !base.needs.global ? [base] : [];
     });
   }

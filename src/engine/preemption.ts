@@ -1,6 +1,6 @@
+import type { ClusterState } from './cluster-state.ts';
 import { byName, type UnitEntry } from './entries.ts';
-import { replaces, yieldsTo } from './filters.ts';
-import type { World } from './world.ts';
+import { isPreemptedBy, replaces } from './filters.ts';
 
 /** True when Replaces= of this unit or of another plays a part in where it goes. */
 export function isReplaceRelated(unit: UnitEntry): boolean {
@@ -11,13 +11,13 @@ export function isReplaceRelated(unit: UnitEntry): boolean {
 
 /**
  * A placed unit because of which this one cannot run anywhere: the two replace each other, so only one of them runs.
- * For a placed unit, only a rival that it has to yield to; `mustYield` gathers the rest.
+ * For a placed unit, only a rival that preempts it; `preempts` gathers the rivals that it preempts.
  */
-export function rivalOf(unit: UnitEntry, mustYield: Set<UnitEntry>): UnitEntry | undefined {
+export function rivalOf(unit: UnitEntry, preempts: Set<UnitEntry>): UnitEntry | undefined {
   if (unit.replaces.length === 0) return undefined;
   for (const other of rivalsOf(unit)) {
-    if (unit.placements.size === 0 || yieldsTo(unit, other)) return other;
-    mustYield.add(other);
+    if (unit.placements.size === 0 || isPreemptedBy(unit, other)) return other;
+    preempts.add(other);
   }
   return undefined;
 }
@@ -50,12 +50,17 @@ export function* replacedBy(unit: UnitEntry): Iterable<UnitEntry> {
  * those along that follow it. A unit must not take over from what could move it in turn, or they would chase each other
  * for ever.
  */
-export function mayMove(from: UnitEntry, to: UnitEntry, world: World): boolean {
+export function mayMove(from: UnitEntry, to: UnitEntry, state: ClusterState): boolean {
   const seen = new Set([from]);
   for (const unit of seen) {
     if (unit === to) return true;
-    for (const follower of world.followers(unit.name)) seen.add(follower);
+    for (const follower of state.followers(unit.name)) seen.add(follower);
     for (const other of replacedBy(unit)) seen.add(other);
   }
   return false;
+}
+
+/** Why a unit cannot run at all while its rival does. */
+export function rivalReason(rival: UnitEntry): string {
+  return `it and ${rival.name} replace each other, so only one of them runs, and ${rival.name} does already`;
 }

@@ -18,7 +18,7 @@ export interface Decision {
 const MAX_GROUP_WRITES = 120;
 
 /** Gathers decisions in the order in which they may be committed. */
-export class Steps {
+export class DecisionList {
   #decisions: Decision[] = [];
   #group = 0;
   #writes = 0;

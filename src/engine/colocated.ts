@@ -1,42 +1,42 @@
 import { byLoad, type MachineEntry, type UnitEntry } from './entries.ts';
 import { conflictBetween, reasonAgainst, replaces } from './filters.ts';
-import { rivalOf } from './rivals.ts';
-import { type Desk, rivalReason, type Settler } from './settler.ts';
+import type { Placer, PlacerContext } from './placer.ts';
+import { rivalOf, rivalReason } from './preemption.ts';
 
-/** Settles units that name each other in MachineOf=: all on one machine, or none of them anywhere. */
-export function settleTogether(members: readonly UnitEntry[], desk: Desk, settler: Settler): void {
-  const { agenda, waiting } = desk;
+/** Reconciles units that name each other in MachineOf=: all on one machine, or none of them anywhere. */
+export function reconcileColocated(members: readonly UnitEntry[], context: PlacerContext, placer: Placer): void {
+  const { agenda, pending } = context;
   for (const unit of members) {
     agenda.take(unit);
-    waiting.remove(unit);
+    pending.remove(unit);
   }
-  const mustYield = new Set<UnitEntry>();
-  const obstacle = obstacleAmong(members, mustYield);
-  const machine = obstacle === undefined ? findTogether(members, { desk, settler, mustYield }) : undefined;
+  const preempts = new Set<UnitEntry>();
+  const obstacle = obstacleAmong(members, preempts);
+  const machine = obstacle === undefined ? findForAll(members, { context, placer, preempts }) : undefined;
   if (machine) {
     const names = members.map(({ name }) => name).join(', ');
-    for (const unit of members) settler.bring(unit, machine, `${names} are placed together (MachineOf)`);
-    for (const other of mustYield) agenda.mark(other);
+    for (const unit of members) placer.bring(unit, machine, `${names} are placed together (MachineOf)`);
+    for (const other of preempts) agenda.mark(other);
     return;
   }
   const reason = obstacle ?? 'no machine qualifies for all the units that MachineOf places together';
   for (const unit of members) {
     if (!unit.wanted) {
-      settler.withdraw(unit);
+      placer.withdraw(unit);
       continue;
     }
-    for (const old of [...unit.placements.keys()]) settler.remove(unit, old, reason);
-    waiting.add(unit);
+    for (const old of [...unit.placements.keys()]) placer.remove(unit, old, reason);
+    pending.add(unit);
   }
   // Taking them away has marked them, since they follow each other: they have just been looked at.
   for (const unit of members) agenda.take(unit);
 }
 
 /** What keeps the units from being together, wherever it were. */
-export function obstacleAmong(members: readonly UnitEntry[], mustYield: Set<UnitEntry>): string | undefined {
+export function obstacleAmong(members: readonly UnitEntry[], preempts: Set<UnitEntry>): string | undefined {
   for (const unit of members) {
     if (!unit.wanted) return `MachineOf places it together with ${unit.name}, which is not to run`;
-    const rival = rivalOf(unit, mustYield);
+    const rival = rivalOf(unit, preempts);
     if (rival) return rivalReason(rival);
     for (const other of members) {
       if (other === unit) break;
@@ -48,33 +48,33 @@ export function obstacleAmong(members: readonly UnitEntry[], mustYield: Set<Unit
   return undefined;
 }
 
-function findTogether(
+function findForAll(
   members: readonly UnitEntry[],
-  { desk, settler, mustYield }: { desk: Desk; settler: Settler; mustYield: Set<UnitEntry> },
+  { context, placer, preempts }: { context: PlacerContext; placer: Placer; preempts: Set<UnitEntry> },
 ): MachineEntry | undefined {
-  const apart = new Set(members);
+  const ignored = new Set(members);
   const fits = (machine: MachineEntry) =>
-    reasonAgainstAll(members, machine, { settler, apart, mustYield }) === undefined;
+    reasonAgainstAll(members, machine, { placer, ignored, preempts }) === undefined;
   const held = new Map<MachineEntry, number>();
   for (const unit of members)
     for (const machine of unit.placements.keys()) held.set(machine, (held.get(machine) ?? 0) + 1);
   const current = [...held.keys()].sort((a, b) => held.get(b)! - held.get(a)! || byLoad(a, b)).find(fits);
   const [first] = members;
-  return current ?? desk.world.pools.find(first!.poolKey, first!.needs.metadata, fits);
+  return current ?? context.state.pools.find(first!.poolKey, first!.needs.metadata, fits);
 }
 
 /** The first reason why one of the units cannot be on the machine together with the others. */
 export function reasonAgainstAll(
   members: readonly UnitEntry[],
   machine: MachineEntry,
-  { settler, apart, mustYield }: { settler: Settler; apart: ReadonlySet<UnitEntry>; mustYield: Set<UnitEntry> },
+  { placer, ignored, preempts }: { placer: Placer; ignored: ReadonlySet<UnitEntry>; preempts: Set<UnitEntry> },
 ): string | undefined {
-  const yielding = new Set<UnitEntry>();
+  const preempted = new Set<UnitEntry>();
   for (const unit of members) {
     const holding = unit.placements.has(machine);
-    const reason = reasonAgainst(unit, settler.candidate(machine, { holding, apart, mustYield: yielding }));
+    const reason = reasonAgainst(unit, placer.trial(machine, { holding, ignored, preempts: preempted }));
     if (reason !== undefined) return members.length === 1 ? reason : `${unit.name}: ${reason}`;
   }
-  for (const other of yielding) mustYield.add(other);
+  for (const other of preempted) preempts.add(other);
   return undefined;
 }

@@ -1,8 +1,8 @@
 import type { Machine, Placement, Unit } from '../model/index.ts';
 import { type Schedule, Scheduler, type Suitability } from './scheduler.ts';
 
+export type { Decision } from './decision-list.ts';
 export { type Schedule, Scheduler, type Suitability } from './scheduler.ts';
-export type { Decision } from './steps.ts';
 
 /** What there is to decide on. */
 export interface ScheduleView {
@@ -16,7 +16,7 @@ export interface ScheduleView {
 }
 
 /** Decides from nothing but the view. */
-export function schedule(view: ScheduleView): Schedule {
+export function scheduleOnce(view: ScheduleView): Schedule {
   return schedulerOf(view).schedule();
 }
 
