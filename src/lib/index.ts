@@ -20,6 +20,7 @@ export * from './repeated-failure.ts';
 export * from './restarts.ts';
 export * from './row-of.ts';
 export * from './shown-text.ts';
+export * from './state-file.ts';
 export * from './sync-directory.ts';
 export * from './trim-end.ts';
 export * from './unread-responses.ts';

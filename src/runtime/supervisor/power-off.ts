@@ -1,15 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { type Clock, FlotillaError, type Random, systemClock, systemRandom } from '../../lib/index.ts';
 import { takeLock } from './lock.ts';
-import {
-  cgroupMembers,
-  cgroupPathOf,
-  isRunning,
-  killCgroupTree,
-  ProcessTable,
-  removeCgroup,
-  sendSignal,
-} from './process/index.ts';
+import { cgroupMembers, cgroupPathOf, isRunning, killCgroupTree, removeCgroup, sendSignal } from './process/index.ts';
+import { findStrays } from './running-units.ts';
 import { SupervisorDirectory } from './state-directory.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -72,16 +65,4 @@ function killAll(directory: SupervisorDirectory, cgroup: string | undefined, tra
   for (const pid of outside) sendSignal(pid, SIGKILL);
   const inside = cgroup === undefined ? [] : cgroupMembers(cgroup);
   return new Set([...inside, ...outside, ...(running ? [supervisor.pid] : [])]).size;
-}
-
-/** Processes of units that are in no control group of ours. */
-function findStrays(directory: SupervisorDirectory, tracked: Map<number, number>): readonly number[] {
-  const invocations = new Set<string>();
-  for (const { memory } of directory.readUnits()) {
-    if (memory.invocationId !== '') invocations.add(memory.invocationId);
-    for (const known of [memory.main, memory.control]) if (known !== null) tracked.set(known.pid, known.startTime);
-  }
-  const found = new ProcessTable().members(tracked, invocations);
-  for (const { pid, startTime } of found) tracked.set(pid, startTime);
-  return found.map(({ pid }) => pid);
 }

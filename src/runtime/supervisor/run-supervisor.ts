@@ -16,6 +16,7 @@ import type { RuntimeBatch } from '../runtime.ts';
 import { takeLock } from './lock.ts';
 import { leaveCgroupTree, readStat } from './process/index.ts';
 import { listenAt, PROTOCOL, type Request, readLines, type SupervisorMessage } from './protocol.ts';
+import { runningUnits } from './running-units.ts';
 import { SupervisorDirectory } from './state-directory.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -58,8 +59,10 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
   const directory = new SupervisorDirectory(realpathSync(path));
   const lock = await takeLock(directory, random);
   if (lock === undefined) return 'taken';
+  // Before this process names itself: the boot of the one before counts.
+  if (directory.open(() => runningUnits(directory)) === 'damaged')
+    log.error('Boot of the state damaged: what runs is taken over', { file: directory.bootFile });
   directory.writeHolder({ pid: process.pid, startTime: readStat(process.pid)!.startTime });
-  directory.open();
   // What is made for units is what systemd would make; whoever started fleetd may have set another mask.
   process.umask(0o022);
   process.chdir('/');

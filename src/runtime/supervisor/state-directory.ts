@@ -7,7 +7,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -17,7 +16,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FlotillaError, makePrivateDirectory, type Random, systemReason } from '../../lib/index.ts';
+import {
+  FlotillaError,
+  isInTheWay,
+  makePrivateDirectory,
+  type Random,
+  readStateFile,
+  replaceStateFile,
+  systemReason,
+} from '../../lib/index.ts';
 import { type ProcessId, readBootMark } from './process/index.ts';
 import { readMemory, type UnitMemory, unknownMemory } from './units/index.ts';
 
@@ -125,28 +132,66 @@ export class SupervisorDirectory {
     return join(this.path, 'log');
   }
 
+  get #units(): string {
+    return join(this.run, 'units');
+  }
+
+  get #memory(): string {
+    return join(this.run, 'memory');
+  }
+
   unitFile(unit: string): string {
-    return join(this.run, 'units', fileNameOf(unit));
+    return join(this.#units, fileNameOf(unit));
+  }
+
+  #record(unit: string): string {
+    return join(this.#memory, fileNameOf(unit));
   }
 
   logDirectory(unit: string): string {
     return join(this.#logs, fileNameOf(unit));
   }
 
-  /** Makes what is missing, and empties what belongs to an earlier boot: its processes are gone. */
-  open(): void {
+  get bootFile(): string {
+    return join(this.run, 'boot');
+  }
+
+  /**
+   * Makes what is missing, and empties what belongs to an earlier boot: its processes are gone. Both run/boot and the holder's
+   * file name the boot. Where neither names this one, nor both the same, what `running` returns decides, the names of units
+   * with processes: to forget those would start second copies, to keep units of an earlier boot would leave them stopped.
+   * Returns `damaged` when run/boot was, and what belongs to this boot was kept.
+   */
+  open(running: () => readonly string[] = () => []): 'whole' | 'damaged' {
     makePrivateDirectory(this.path);
-    const boot = join(this.run, 'boot');
     const mark = readBootMark();
-    if (readText(boot) !== mark) rmSync(this.run, { recursive: true, force: true });
-    for (const name of ['units', 'memory']) mkdirSync(join(this.run, name), { recursive: true, mode: 0o700 });
-    writeFileSync(boot, mark);
+    const told = readText(this.bootFile);
+    const toldByHolder = parse<{ readonly boot?: unknown }>(readText(this.#holder))?.boot;
+    const isEarlier = told !== mark && toldByHolder !== mark && Boolean(told) && told === toldByHolder;
+    const lost = told === mark || isEarlier ? [] : running();
+    const isKept = told === mark || toldByHolder === mark || lost.length > 0;
+    if (!isKept) this.#emptyRun();
+    for (const path of [this.run, this.#units, this.#memory, this.fifos]) makeDirectory(path);
+    if (told !== mark) replaceFile(this.bootFile, mark);
+    const known = this.#fileNames();
+    // An empty record is as good as a damaged one.
+    for (const unit of lost) if (!known.includes(fileNameOf(unit))) replaceFile(this.#record(unit), '');
+    return told !== mark && this.#fileNames().length > 0 ? 'damaged' : 'whole';
   }
 
   /** Everything true until the next boot goes, as it does when a machine loses its power. */
   forgetRun(random: Random): void {
     rmSync(this.notifySockets(random), { recursive: true, force: true });
-    rmSync(this.run, { recursive: true, force: true });
+    this.#emptyRun();
+  }
+
+  /** In one step: a part of the units would be taken for all of them. */
+  #emptyRun(): void {
+    const gone = `${this.run}~`;
+    rmSync(gone, { recursive: true, force: true });
+    if (lstatSync(this.run, { throwIfNoEntry: false }) === undefined) return;
+    renameSync(this.run, gone);
+    rmSync(gone, { recursive: true, force: true });
   }
 
   /**
@@ -154,8 +199,8 @@ export class SupervisorDirectory {
    * is then one to be stopped, of no known hash, so that the agent loads it again.
    */
   readUnits(): HeldUnit[] {
-    return readNames(join(this.run, 'memory')).map((file) => {
-      const record = join(this.run, 'memory', file);
+    return this.#fileNames().map((file) => {
+      const record = join(this.#memory, file);
       const known = readMemory(readText(record)?.split('\n', 1)[0] ?? '');
       const isKnown = known !== undefined && fileNameOf(known.name) === file;
       const memory = isKnown ? known : unknownMemory(file);
@@ -166,9 +211,14 @@ export class SupervisorDirectory {
     });
   }
 
+  /** A unit of which only one file is left is damaged too. */
+  #fileNames(): readonly string[] {
+    return [...new Set([...readNames(this.#memory), ...readNames(this.#units)])];
+  }
+
   /** Puts files in the place of what cannot be read, whatever that is. */
   mend({ memory, text }: HeldUnit): void {
-    for (const path of [this.unitFile(memory.name), join(this.run, 'memory', fileNameOf(memory.name))])
+    for (const path of [this.unitFile(memory.name), this.#record(memory.name)])
       rmSync(path, { recursive: true, force: true });
     this.writeUnitFile(memory.name, text);
     this.writeMemory(memory);
@@ -182,9 +232,14 @@ export class SupervisorDirectory {
    */
   writeMemory(memory: UnitMemory): void {
     const text = `${JSON.stringify(memory)}\n`;
-    const path = join(this.run, 'memory', fileNameOf(memory.name));
-    if (Buffer.byteLength(text) > BLOCK_BYTES) replaceFile(path, text);
-    else overwriteFile(path, text.padEnd(BLOCK_BYTES - (Buffer.byteLength(text) - text.length)));
+    const path = this.#record(memory.name);
+    try {
+      if (Buffer.byteLength(text) > BLOCK_BYTES) replaceFile(path, text);
+      else overwriteFile(path, text.padEnd(BLOCK_BYTES - (Buffer.byteLength(text) - text.length)));
+    } catch (error) {
+      if (!isInTheWay(error)) throw error;
+      replaceFile(path, text);
+    }
   }
 
   writeUnitFile(unit: string, text: string): void {
@@ -192,7 +247,7 @@ export class SupervisorDirectory {
   }
 
   removeUnit(unit: string): void {
-    remove(join(this.run, 'memory', fileNameOf(unit)));
+    remove(this.#record(unit));
     remove(this.unitFile(unit));
   }
 
@@ -201,7 +256,7 @@ export class SupervisorDirectory {
     const heldFiles = new Set([...held].map(fileNameOf));
     const others = readNames(this.#logs)
       .filter((file) => !heldFiles.has(file))
-      .map((file) => ({ path: join(this.#logs, file), at: statSync(join(this.#logs, file)).mtimeMs }));
+      .map((file) => ({ path: join(this.#logs, file), at: lstatSync(join(this.#logs, file)).mtimeMs }));
     others.sort((a, b) => b.at - a.at);
     for (const { path } of others.slice(keep)) rmSync(path, { recursive: true, force: true });
   }
@@ -219,12 +274,14 @@ const STAND_IN = '[Service]\nExecStart=/bin/false\n';
 /** As many runs of a supervisor as a stranger has to watch before none of its names is left. */
 const LOCK_NAMES = 64;
 const BLOCK_BYTES = 4096;
+/** Neither through a link nor waiting for the reader of a FIFO. */
+const OVERWRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** A socket's address takes 107 bytes, of which its own name in the directory takes 25. */
 const MAX_NOTIFY_PATH = 82;
 
 function overwriteFile(path: string, text: string): void {
   const bytes = Buffer.from(text);
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  const fd = openSync(path, OVERWRITE, 0o600);
   try {
     if (writeSync(fd, bytes, 0, bytes.length, 0) !== bytes.length) throw new Error('the disk is full');
   } finally {
@@ -233,22 +290,26 @@ function overwriteFile(path: string, text: string): void {
 }
 
 function replaceFile(path: string, text: string): void {
-  const next = `${path}~`;
-  writeFileSync(next, text, { mode: 0o600 });
-  renameSync(next, path);
+  replaceStateFile(path, text, { draft: `${path}~` });
 }
 
 /** A damaged key is not replaced: a supervisor may hold names of the one before, and a second would run beside it. */
 function readKey(path: string): Buffer {
   let because = 'it is damaged';
   try {
-    const key = readFileSync(path);
-    if (/^[0-9a-f]{64}$/.test(key.toString('latin1'))) return key;
+    const key = readStateFile(path);
+    if (/^[0-9a-f]{64}$/.test(key)) return Buffer.from(key);
   } catch (error) {
     because = systemReason(error);
   }
   const remedy = 'end the `fleetd supervisor` of this directory if one runs, then remove the file';
   throw new FlotillaError('damaged', `cannot use ${path}: ${because}; ${remedy}`);
+}
+
+/** A directory, whatever stood in its place. */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) rmSync(path, { force: true });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
 function parse<T>(text: string | undefined): T | undefined {
@@ -277,7 +338,7 @@ function readNames(directory: string): string[] {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readStateFile(path);
   } catch {
     return undefined;
   }

@@ -255,7 +255,9 @@ describe('the supervisor process', { concurrency: 4 }, () => {
     await startAndWait(runtime, 'a.service', 'active/exited');
     await runtime.close();
     process.kill(supervisorPid(directory), 'SIGKILL');
-    writeFileSync(path.join(directory, 'run/boot'), 'an earlier boot');
+    const boot = 'an earlier boot';
+    writeFileSync(path.join(directory, 'run/boot'), boot);
+    writeFileSync(path.join(directory, 'supervisor.pid'), JSON.stringify({ pid: 1, startTime: 1, boot }));
     const { runtime: next } = await openHarness({ directory });
     assert.deepEqual(await next.units(), []);
     await next.close();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { ProcessGroup, ProcessGroups } from './process-group.ts';
 
 /**
@@ -116,6 +116,14 @@ export function cgroupPathOf(directory: string): string | undefined {
   if (mount === undefined) return undefined;
   const unique = createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 12);
   return join(mount, `flotilla-${unique}`);
+}
+
+/** Units of a state directory with processes in their control groups; one with a long name as its file is called. */
+export function populatedCgroups(directory: string): readonly string[] {
+  const path = cgroupPathOf(directory);
+  if (path === undefined || !existsSync(path)) return [];
+  const groups = childGroups(path).filter((group) => basename(group) !== SUPERVISOR_GROUP);
+  return groups.filter((group) => readMembers(group).length > 0).map((group) => basename(group));
 }
 
 /** The control groups of a state directory, or undefined when this process may not make any. */

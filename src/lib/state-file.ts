@@ -1,0 +1,71 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+
+/** Larger than any file that this program writes to read it back: one beyond is damaged, and would fill the memory. */
+const MAX_BYTES = 64 << 20;
+
+/**
+ * Returns the text of a file that this program wrote earlier. Throws, and never waits, where something else stands in its
+ * place or its size cannot be right; an error of the system has its code (`ENOENT`: there is none).
+ */
+export function readStateFile(path: string, maxBytes = MAX_BYTES): string {
+  // Without O_NONBLOCK, opening a FIFO waits for a writer.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw new Error(found.isDirectory() ? 'it is a directory' : 'it is no file');
+    if (found.size > maxBytes) throw new Error(`its ${found.size} bytes are more than it ever holds`);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export interface ReplaceStateFileOptions {
+  /** Put together here, in the same directory, and then moved; `PATH.new` unless given. */
+  readonly draft?: string;
+  readonly mode?: number;
+  /** Its bytes outlast a loss of power; its name does once the directory is synced. */
+  readonly flush?: boolean;
+}
+
+/** Puts a file in its place whole or not at all. A directory, link or FIFO that stands in its place, or its draft's, goes. */
+export function replaceStateFile(path: string, text: string, options: ReplaceStateFileOptions = {}): void {
+  const { draft = `${path}.new`, mode = 0o600, flush = false } = options;
+  const replace = () => {
+    const fd = openSync(draft, DRAFT_FLAGS, mode);
+    try {
+      writeFileSync(fd, text, { flush });
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(draft, path);
+  };
+  try {
+    replace();
+  } catch (error) {
+    if (!isInTheWay(error)) throw error;
+    rmSync(draft, { recursive: true, force: true });
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
+    replace();
+  }
+}
+
+/** True for an error of the system that says: there is something other than a file that can be written to. */
+export function isInTheWay(error: unknown): boolean {
+  return IN_THE_WAY.has((error as NodeJS.ErrnoException).code ?? '');
+}
+
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = constants;
+const DRAFT_FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
+/** A directory, a link, a FIFO that nobody reads, a file that is closed to its owner. */
+const IN_THE_WAY: ReadonlySet<string> = new Set(['EISDIR', 'ENOTEMPTY', 'EEXIST', 'ELOOP', 'ENXIO', 'EACCES']);
