@@ -2,7 +2,9 @@
  * The figures of three real machines, each a systemd of its own, with etcd; all on this computer. Asked from outside,
  * through the fleetctl on a machine. Needs root and what the tests on machines need. `npm run bench -- machines [--quick]`.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../src/lib/test-until.ts';
 import { Fleet, mainPid } from '../test/machines/fleet.ts';
 import type { Machine } from '../test/machines/machine.ts';
 import { machinesProblem } from '../test/machines/machine-set.ts';
@@ -26,7 +28,7 @@ export async function benchMachines(quick: boolean): Promise<void> {
       printFigures('three machines: etcd away for 60 s, 1,000 units', await outage(fleet, count, 60));
     }
     await fleet.ok('destroy', ...instances(count));
-    await until('all are gone', async () => (await fleet.units()).length === 0);
+    await until('all are gone', async () => (await fleet.units()).length === 0, 120_000);
   }
   printFigures('three machines: power loss of one', await failover(fleet, quick ? 1 : 10));
 }
@@ -97,7 +99,7 @@ async function stops(fleet: Fleet): Promise<Figure[]> {
   await fleet.ok('start', ...first);
   const destroy = await timed(async () => {
     await fleet.ok('destroy', ...first);
-    await until('they are gone', async () => !(await fleet.units()).some(({ name }) => first.includes(name)));
+    await until('they are gone', async () => !(await fleet.units()).some(({ name }) => first.includes(name)), 120_000);
   });
   await fleet.ok('start', ...first);
   const figure = (name: string, ms: number) => ({ name, unit: 's', samples: [ms / 1000], target: '< 2' });
@@ -157,10 +159,14 @@ async function outage(fleet: Fleet, count: number, seconds: number): Promise<Fig
   await sleep(seconds * 1000);
   await fleet.etcd.start();
   const ms = await timed(() =>
-    until('everything is whole again', async () => {
-      const active = (await fleet.units()).filter(({ systemdActiveState }) => systemdActiveState === 'active').length;
-      return active === count && (await fleet.machineIds()).length === fleet.machines.length;
-    }),
+    until(
+      'everything is whole again',
+      async () => {
+        const active = (await fleet.units()).filter(({ systemdActiveState }) => systemdActiveState === 'active').length;
+        return active === count && (await fleet.machineIds()).length === fleet.machines.length;
+      },
+      120_000,
+    ),
   );
   return [{ name: 'whole again after its return', unit: 's', samples: [ms / 1000], target: '< 3' }];
 }
@@ -184,7 +190,7 @@ async function failover(fleet: Fleet, rounds: number): Promise<Figure[]> {
     await fleet.active(unit, (other) => other !== machine);
     samples[kind].push((performance.now() - startMs) / 1000);
     await machine.boot();
-    await until('all are back', async () => (await fleet.machineIds()).length === fleet.machines.length);
+    await until('all are back', async () => (await fleet.machineIds()).length === fleet.machines.length, 120_000);
     await fleet.ok('destroy', ...units);
   }
   const target = 'median < 6.5, worst < 8';
@@ -206,14 +212,6 @@ async function timed(act: () => Promise<unknown>): Promise<number> {
 
 async function each(fleet: Fleet, act: (machine: Machine) => Promise<void>): Promise<void> {
   await Promise.all(fleet.machines.map(act));
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 120_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within two minutes: ${what}`);
-    await sleep(20);
-  }
 }
 
 function etcdctl(fleet: Fleet, ...args: readonly string[]): Promise<string> {

@@ -2,14 +2,15 @@
  * The embedded store as a process of its own, asked through the same client that fleetd uses.
  * `npm run bench -- store [--quick]`.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock as clock, systemRandom as random, silentLog } from '../src/lib/index.ts';
+import { freePort } from '../src/lib/test-free-port.ts';
 import { RANGE } from '../src/store/etcd-calls.ts';
 import { EtcdClient } from '../src/store/etcd-client.ts';
 import { openEtcdStore, prefixRange, type Store } from '../src/store/index.ts';
@@ -176,13 +177,4 @@ function syncTimes(directory: string, windows: number): number[] {
   }
   closeSync(file);
   return samples;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { type Lease, openCluster } from '../cluster/index.ts';
 import { systemClock as clock, systemRandom as random, silentLog } from '../lib/index.ts';
+import { until } from '../lib/test-until.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore } from '../store/index.ts';
@@ -12,14 +13,6 @@ import { Agent } from './agent.ts';
 import type { Presence } from './presence.ts';
 
 const TTL_MS = 6000;
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadlineMs = clock.monotonic() + 15_000;
-  while (!holds()) {
-    assert.ok(clock.monotonic() < deadlineMs, what);
-    await clock.sleep(10);
-  }
-}
 
 test('while the agent is cut off it settles nothing: it has not looked for second copies', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-agent-'));

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { openCluster } from '../cluster/index.ts';
 import { systemClock as clock, createLog, systemRandom as random, silentLog } from '../lib/index.ts';
+import { until } from '../lib/test-until.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore, type Store } from '../store/index.ts';
 import { type LeaseMemory, Presence } from './presence.ts';
@@ -22,14 +23,6 @@ after(async () => {
   await server.close();
   rmSync(directory, { recursive: true });
 });
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadlineMs = clock.monotonic() + 15_000;
-  while (!holds()) {
-    assert.ok(clock.monotonic() < deadlineMs, what);
-    await clock.sleep(10);
-  }
-}
 
 /** A machine in a cluster of its own. */
 function open(name: string, memory: LeaseMemory) {

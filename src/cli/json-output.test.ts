@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { until } from '../lib/test-until.ts';
 import { JSON_SHAPES, jsonSchemaText } from './json-shapes.ts';
-import { TestLab, until } from './test-lab.ts';
+import { TestLab } from './test-lab.ts';
 
 const SCHEMA = new URL('../../docs/reference/json-schema.json', import.meta.url);
 const EXIT_CODES = new URL('../../docs/reference/exit-codes.md', import.meta.url);

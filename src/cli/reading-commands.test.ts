@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { TestLab, until } from './test-lab.ts';
+import { until } from '../lib/test-until.ts';
+import { TestLab } from './test-lab.ts';
 
 const TALKER =
   '[Unit]\nDescription=Talks\n\n[Service]\nExecStart=/bin/sh -c "echo one; echo two; exec sleep infinity"\n';

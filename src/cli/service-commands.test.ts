@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { TestLab, until } from './test-lab.ts';
+import { until } from '../lib/test-until.ts';
+import { TestLab } from './test-lab.ts';
 
 let lab: TestLab;
 let server: Server;

@@ -1,10 +1,10 @@
 /** What the tests of commands share: a real lab in a directory of its own, and fleetctl run against it. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../lib/index.ts';
+import { freePort } from '../lib/test-free-port.ts';
 import { runFleetctl } from './run.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
@@ -140,22 +140,4 @@ export class TestLab {
 
 function tail(file: string): string {
   return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n') : '(none)';
-}
-
-/** Asks until the answer is true; throws when that takes longer than ten seconds. */
-export async function until(what: string, ask: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = systemClock.monotonic() + 10_000;
-  while (!(await ask())) {
-    if (systemClock.monotonic() > deadline) throw new Error(`${what} did not happen within 10 s`);
-    await systemClock.sleep(20);
-  }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

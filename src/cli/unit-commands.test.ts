@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { TestLab, until } from './test-lab.ts';
+import { until } from '../lib/test-until.ts';
+import { TestLab } from './test-lab.ts';
 
 const HELLO = '[Unit]\nDescription=MyApp\n\n[Service]\nExecStart=/bin/sleep infinity\n';
 

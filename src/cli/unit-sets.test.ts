@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
+import { until } from '../lib/test-until.ts';
 import { JSON_SHAPES } from './json-shapes.ts';
-import { TestLab, until } from './test-lab.ts';
+import { TestLab } from './test-lab.ts';
 
 const WEB = '[Unit]\nDescription=Web\n\n[Service]\nExecStart=/bin/sh -c "echo one; exec sleep infinity"\n';
 

@@ -4,7 +4,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { freePort, TestLab, until } from './test-lab.ts';
+import { freePort } from '../lib/test-free-port.ts';
+import { until } from '../lib/test-until.ts';
+import { TestLab } from './test-lab.ts';
 
 let lab: TestLab;
 before(async () => {

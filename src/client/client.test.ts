@@ -4,11 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { connect, createServer as createTcpServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock, systemRandom } from '../lib/index.ts';
+import { freePort } from '../lib/test-free-port.ts';
 import type { ApiEvent } from './index.ts';
 import { type Endpoint, FleetClient } from './index.ts';
 
@@ -32,15 +33,6 @@ function tcp(port: number): Endpoint {
 
 function clientOf(endpoints: readonly Endpoint[], requestTimeoutMs = 2000): FleetClient {
   return new FleetClient({ endpoints, requestTimeoutMs, clock: systemClock, random: systemRandom });
-}
-
-/** A port on which nothing listens. */
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function json(response: ServerResponse, status: number, value: unknown): void {

@@ -3,18 +3,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { createLog, mayBeQuiet, systemClock, type UnreadLimits, UnreadResponses } from './index.ts';
+import { createLog, mayBeQuiet, type UnreadLimits, UnreadResponses } from './index.ts';
+import { until } from './test-until.ts';
 
 /** More than sockets of the kernel hold for a client that does not read. */
 const LARGE = Buffer.alloc(32 << 20, 'x');
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = systemClock.monotonic() + 20_000;
-  while (!holds()) {
-    assert.ok(systemClock.monotonic() < deadline, what);
-    await systemClock.sleep(5);
-  }
-}
 
 interface Served {
   readonly unread: UnreadResponses;

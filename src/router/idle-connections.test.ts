@@ -6,8 +6,10 @@ import http from 'node:http';
 import net from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { systemClock as clock } from '../lib/index.ts';
+import { freePort } from '../lib/test-free-port.ts';
+import { until } from '../lib/test-until.ts';
 import { findProcess, findRouter, HAPROXY_PID } from './predecessor.ts';
-import { freePort, MemoryCatalog, open, type Plane, temporary, until } from './test-router.ts';
+import { MemoryCatalog, open, type Plane, temporary } from './test-router.ts';
 
 const WANTED = 10_000;
 /** Of one source address, well below the ports there are. */

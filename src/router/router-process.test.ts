@@ -7,8 +7,10 @@ import net from 'node:net';
 import { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { type Clock, systemClock as clock } from '../lib/index.ts';
+import { freePort } from '../lib/test-free-port.ts';
+import { until } from '../lib/test-until.ts';
 import { findRouter } from './predecessor.ts';
-import { freePort, MemoryCatalog, open, temporary, until } from './test-router.ts';
+import { MemoryCatalog, open, temporary } from './test-router.ts';
 
 const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
 

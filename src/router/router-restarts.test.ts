@@ -4,9 +4,11 @@ import { existsSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { systemClock as clock, createLog, systemRandom as random } from '../lib/index.ts';
+import { freePort } from '../lib/test-free-port.ts';
+import { until } from '../lib/test-until.ts';
 import { openRouter, type Router } from './index.ts';
 import { findRouter } from './predecessor.ts';
-import { freePort, MemoryCatalog, open, SETTINGS, temporary, until } from './test-router.ts';
+import { MemoryCatalog, open, SETTINGS, temporary } from './test-router.ts';
 
 const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
 const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');

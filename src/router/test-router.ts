@@ -1,7 +1,4 @@
-/** What tests of the router's processes share: a catalog in memory, and routers that end with their test. */
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -77,14 +74,6 @@ function webInstance(port: number): CatalogInstance {
   };
 }
 
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 const opened: Router[] = [];
 
 export function temporary(t: TestContext): string {
@@ -109,12 +98,4 @@ export function open(
   const router = openRouter({ settings, directory, catalog, spawn, clock, random, log: silentLog });
   opened.push(router);
   return router;
-}
-
-export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 15_000): Promise<void> {
-  const deadline = systemClock.monotonic() + limitMs;
-  while (!(await holds())) {
-    if (systemClock.monotonic() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${what}`);
-    await systemClock.sleep(10);
-  }
 }

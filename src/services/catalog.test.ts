@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../lib/test-until.ts';
 import { healthOf, openCatalog } from './index.ts';
 import { nodeNames } from './node-names.ts';
-import { join, machine, openTestStore, PublishingMachine, registration, until } from './test-services.ts';
+import { join, machine, openTestStore, PublishingMachine, registration } from './test-services.ts';
 
 const testStore = await openTestStore();
 
@@ -93,17 +94,17 @@ test('what a source says is in the catalog, and goes when it says so no more; no
   const one = new PublishingMachine(testStore, cluster, machine('m1'));
   await one.join();
   one.source.say([registration('web-1'), registration('web-2', { address: '10.9.9.9', unit: 'web@2.service' })]);
-  await until(() => catalog.snapshot.services.get('web')?.length === 2, 'both are there');
+  await until('both are there', () => catalog.snapshot.services.get('web')?.length === 2);
   const [first, second] = catalog.snapshot.services.get('web')!;
   assert.equal(first?.address, '10.0.0.1');
   assert.equal(second?.address, '10.9.9.9');
   assert.equal(second?.unit, 'web@2.service');
   one.source.say([registration('web-1')]);
-  await until(() => catalog.snapshot.services.get('web')?.length === 1, 'one has gone');
+  await until('one has gone', () => catalog.snapshot.services.get('web')?.length === 1);
   const revision = await testStore.store.revision();
   one.source.say([registration('web-1')]);
   await one.local.register(registration('api-1', { name: 'api' }), { keepChecks: false });
-  await until(() => catalog.snapshot.services.has('api'), 'the other one is there');
+  await until('the other one is there', () => catalog.snapshot.services.has('api'));
   assert.equal(await testStore.store.revision(), revision + 1);
 });
 
@@ -114,7 +115,7 @@ test('many instances that say much are written in commits that the store takes',
   await one.join();
   const meta = { much: 'x'.repeat(30_000) };
   one.source.say(Array.from({ length: 200 }, (_, i) => registration(`web-${i}`, { meta })));
-  await until(() => catalog.snapshot.services.get('web')?.length === 200, 'all are there');
+  await until('all are there', () => catalog.snapshot.services.get('web')?.length === 200);
 });
 
 test('after the loss of its lease a machine announces everything again', async () => {
@@ -123,13 +124,13 @@ test('after the loss of its lease a machine announces everything again', async (
   const one = new PublishingMachine(testStore, cluster, machine('m1'));
   await one.join();
   one.source.say([registration('web-1')]);
-  await until(() => catalog.snapshot.services.has('web'), 'it is there');
+  await until('it is there', () => catalog.snapshot.services.has('web'));
   const { lease } = one.announcement!;
   one.present(undefined);
   await lease.revoke();
-  await until(() => !catalog.snapshot.services.has('web'), 'it has gone with the lease');
+  await until('it has gone with the lease', () => !catalog.snapshot.services.has('web'));
   await one.join();
-  await until(() => catalog.snapshot.services.has('web'), 'it is there again');
+  await until('it is there again', () => catalog.snapshot.services.has('web'));
 });
 
 test('nobody notices that fleetd was away: instances and results stay until they are known anew', async () => {
@@ -140,9 +141,9 @@ test('nobody notices that fleetd was away: instances and results stay until they
   await before.join();
   before.source.say([registration('web-1', { checks: [ttl] })]);
   await before.local.register(registration('api-1', { name: 'api', source: 'api' }), { keepChecks: false });
-  await until(() => catalog.snapshot.services.has('web') && catalog.snapshot.services.has('api'), 'both are there');
+  await until('both are there', () => catalog.snapshot.services.has('web') && catalog.snapshot.services.has('api'));
   assert.ok(before.local.report('c', 'passing', 'fine'));
-  await until(() => healthOf(catalog.snapshot.services.get('web')![0]!) === 'passing', 'it passes');
+  await until('it passes', () => healthOf(catalog.snapshot.services.get('web')![0]!) === 'passing');
   before.stop();
 
   const bad: unknown[] = [];
@@ -152,12 +153,12 @@ test('nobody notices that fleetd was away: instances and results stay until they
   });
   const afterwards = new PublishingMachine(testStore, cluster, machine('m1'));
   afterwards.present((await cluster.announce(machine('m1'), 'token of m1', before.announcement!.lease)) as never);
-  await until(() => afterwards.local.instances().has('web-1'), 'it is recalled');
+  await until('it is recalled', () => afterwards.local.instances().has('web-1'));
   afterwards.source.say([registration('web-1', { checks: [ttl], port: 81 })]);
-  await until(() => catalog.snapshot.services.get('web')?.[0]?.port === 81, 'it is known anew');
+  await until('it is known anew', () => catalog.snapshot.services.get('web')?.[0]?.port === 81);
   assert.deepEqual(bad, []);
   assert.ok(await afterwards.local.deregister('api-1'));
-  await until(() => !catalog.snapshot.services.has('api'), 'what was registered can be deregistered after a restart');
+  await until('what was registered can be deregistered after a restart', () => !catalog.snapshot.services.has('api'));
 });
 
 test('names of nodes are fit for DNS and unique; who came first keeps its name', () => {

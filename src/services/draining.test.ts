@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock as clock } from '../lib/index.ts';
+import { until } from '../lib/test-until.ts';
 import { openCatalog } from './index.ts';
-import { machine, openTestStore, PublishingMachine, registration, until } from './test-services.ts';
+import { machine, openTestStore, PublishingMachine, registration } from './test-services.ts';
 
 const testStore = await openTestStore();
 
@@ -23,33 +24,33 @@ test('a unit about to be stopped runs on after its services have left, as long a
     registration('b', { name: 'b', unit: 'b.service', drainMs: 0 }),
     registration('c', { name: 'c', container: 'box' }),
   ]);
-  await until(() => has('a') && has('b') && has('c'), 'all are there');
+  await until('all are there', () => has('a') && has('b') && has('c'));
   assert.equal(one.local.leave('none.service'), 0);
   assert.equal(one.local.leave('b.service'), 0);
   const beganMs = clock.monotonic();
   assert.ok(one.local.leave('a.service') > 0);
   assert.ok(one.local.leave('c.service') > 0);
-  await until(() => !has('a') && !has('b') && !has('c'), 'all have left');
-  await until(() => one.local.leave('a.service') === 0 && one.local.leave('c.service') === 0, 'they may be stopped');
+  await until('all have left', () => !has('a') && !has('b') && !has('c'));
+  await until('they may be stopped', () => one.local.leave('a.service') === 0 && one.local.leave('c.service') === 0);
   assert.ok(clock.monotonic() - beganMs >= 300);
   one.local.stay('a.service');
-  await until(() => has('a'), 'the one that goes on is back');
+  await until('the one that goes on is back', () => has('a'));
   assert.ok(!has('c'));
 });
 
 test('a machine that is not present stops its units all the same', async () => {
   const { one, has } = await present();
   one.source.say([registration('a', { name: 'a', unit: 'a.service' })]);
-  await until(() => has('a'), 'it is there');
+  await until('it is there', () => has('a'));
   one.present(undefined);
   assert.ok(one.local.leave('a.service') > 0);
-  await until(() => one.local.leave('a.service') === 0, 'it may be stopped');
+  await until('it may be stopped', () => one.local.leave('a.service') === 0);
 });
 
 test('everything leaves with fleetd, in one commit', async () => {
   const { one, has, catalog } = await present();
   one.source.say([registration('a', { name: 'a' }), registration('b', { name: 'b', drainMs: 700 })]);
-  await until(() => has('a') && has('b'), 'both are there');
+  await until('both are there', () => has('a') && has('b'));
   assert.equal(one.local.leaveAll(), 700);
   const revision = await testStore.store.revision();
   one.stop();
@@ -62,7 +63,7 @@ test('everything leaves with fleetd, in one commit', async () => {
 test('everything leaves a machine that is about to shut down, and comes back when it does not', async () => {
   const { one, has, cluster, catalog } = await present();
   one.source.say([registration('a', { name: 'a' }), registration('b', { name: 'b', drainMs: 700 })]);
-  await until(() => has('a') && has('b'), 'both are there');
+  await until('both are there', () => has('a') && has('b'));
   assert.equal(one.local.leaveAll(), 700);
   await one.local.allLeft();
   await catalog.sync();
@@ -70,5 +71,5 @@ test('everything leaves a machine that is about to shut down, and comes back whe
   assert.equal((await cluster.instancesOf(one.announcement!)).size, 0);
   assert.equal(one.local.leaveAll(), 0, 'fleetd is stopped then, and there is nothing to wait for any more');
   one.local.stayAll();
-  await until(() => has('a') && has('b'), 'both are back');
+  await until('both are back', () => has('a') && has('b'));
 });

@@ -5,11 +5,12 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, isFlotillaError } from '../lib/index.ts';
+import { until } from '../lib/test-until.ts';
 import type { CheckDefinition, Probe } from '../model/index.ts';
 import type { CheckResult } from './check-result.ts';
 import { shortened } from './check-result.ts';
 import { healthOf, LocalServices, type RunProbe, runProbe } from './index.ts';
-import { machine, openTestStore, registration, TestSource, until } from './test-services.ts';
+import { machine, openTestStore, registration, TestSource } from './test-services.ts';
 
 const testStore = await openTestStore();
 let files = 0;
@@ -102,7 +103,7 @@ test('what asks too much is refused, and changes nothing', async () => {
   const script = { type: 'script', args: ['true'], env: {}, intervalMs: 1000, timeoutMs: 1000 } as const;
   const refused = (code: string) => (error: unknown) => isFlotillaError(error, code as ErrorCode);
   source.say([registration('u')]);
-  await until(() => local.instances().has('u'), 'it is there');
+  await until('it is there', () => local.instances().has('u'));
   await assert.rejects(local.register(registration('a', { checks: [check('c', script)] }), KEEP), refused('forbidden'));
   await assert.rejects(local.registerCheck('u', check('c', script)), refused('forbidden'));
   const large = registration('a', { meta: { x: 'x'.repeat(100_000) } });
@@ -112,7 +113,7 @@ test('what asks too much is refused, and changes nothing', async () => {
   await assert.rejects(local.registerCheck('', check(long, TTL)), refused('too-large'));
   source.say([registration(long), registration('u'), registration('v', { meta: { x: 'x'.repeat(100_000) } })]);
   source.say([registration(long), registration('u'), registration('w')]);
-  await until(() => local.instances().has('w'), 'what fits is there');
+  await until('what fits is there', () => local.instances().has('w'));
   assert.deepEqual([...local.instances().keys()], ['u', 'w']);
 });
 
@@ -144,7 +145,7 @@ test('a ttl check holds as long as somebody says so', async () => {
   assert.equal(health('a'), 'critical');
   assert.equal(local.report('c', 'passing', 'fine'), true);
   assert.equal(health('a'), 'passing');
-  await until(() => health('a') === 'critical', 'its time is over');
+  await until('its time is over', () => health('a') === 'critical');
   assert.equal(local.instances().get('a')?.checks[0]?.output, 'TTL expired');
   assert.equal(local.report('c', 'warning', ''), true);
   assert.equal(health('a'), 'warning');
@@ -169,11 +170,11 @@ test('what is critical for too long goes: for good when it was registered, until
   const brief = check('c', TTL, { deregisterAfterMs: 100 });
   await local.register(registration('a', { checks: [brief] }), KEEP);
   source.say([registration('u', { checks: [{ ...brief, id: 'd' }] })]);
-  await until(() => health('u') !== undefined, 'both are there');
-  await until(() => health('a') === undefined && health('u') === undefined, 'both have gone');
-  await until(() => !readFileSync(file, 'utf8').includes('"a"'), 'one is forgotten');
+  await until('both are there', () => health('u') !== undefined);
+  await until('both have gone', () => health('a') === undefined && health('u') === undefined);
+  await until('one is forgotten', () => !readFileSync(file, 'utf8').includes('"a"'));
   // Memory follows the file; a report before that would count as one in time.
-  await until(() => !local.report('c', 'passing', ''), 'nothing is left of its check');
+  await until('nothing is left of its check', () => !local.report('c', 'passing', ''));
   assert.equal(health('a'), undefined);
   assert.equal(local.report('d', 'passing', ''), true);
   assert.equal(health('u'), 'passing');
@@ -188,7 +189,7 @@ test('a check is looked at soon after its start, again and again until it passes
   const probe = { type: 'http', url, method: 'GET', headers: {}, body: '', verify: true, ...pace } as const;
   const { source, health, stop } = open();
   source.say([registration('u', { checks: [check('c', probe)] })]);
-  await until(() => health('u') === 'passing', 'it passes');
+  await until('it passes', () => health('u') === 'passing');
   assert.equal(answers, 3);
   stop();
   server.close();
@@ -202,10 +203,10 @@ test('words that change while the status stays are not told each time', async ()
   source.say([
     registration('u', { checks: [check('c', { type: 'tcp', host: '', port: 1, intervalMs: 5, timeoutMs: 9 })] }),
   ]);
-  await until(() => health('u') === 'passing', 'it passes');
+  await until('it passes', () => health('u') === 'passing');
   local.onChange(() => told++);
   const before = get('u');
-  await until(() => count > 20, 'it has been looked at often');
+  await until('it has been looked at often', () => count > 20);
   assert.equal(told, 0);
   assert.equal(get('u'), before);
   stop();

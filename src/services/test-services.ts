@@ -158,12 +158,3 @@ export class PublishingMachine {
     return announcement;
   }
 }
-
-/** Waits until `condition` holds, and tells when it does not in time. */
-export async function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
-  const deadlineMs = clock.monotonic() + timeoutMs;
-  while (!condition()) {
-    if (clock.monotonic() > deadlineMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await clock.sleep(5);
-  }
-}

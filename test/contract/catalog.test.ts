@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Announcement, type Cluster, openCluster } from '../../src/cluster/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { type Catalog, openCatalog, type ServiceInstance } from '../../src/services/index.ts';
-import { join, machine, registration, until } from '../../src/services/test-services.ts';
+import { join, machine, registration } from '../../src/services/test-services.ts';
 import type { Store } from '../../src/store/index.ts';
 import { compact, connectTo, Relay, SERVER_KINDS, type TestServer } from './store-servers.ts';
 
@@ -58,7 +59,7 @@ for (const kind of SERVER_KINDS) {
       const states: string[] = [];
       catalog.onChange(({ nodes, services }) => states.push(`${nodes.size} ${services.size}`));
       near.silence();
-      await until(() => catalog.snapshot.nodes.size === 0, 'its lease has ended', 30_000);
+      await until('its lease has ended', () => catalog.snapshot.nodes.size === 0, 30_000);
       assert.deepEqual(states, ['0 0']);
       near.speak();
     });
@@ -73,7 +74,7 @@ for (const kind of SERVER_KINDS) {
       await compact(server.endpoint, await writer.store.revision());
       far.speak();
       far.cut();
-      await until(() => catalog.snapshot.services.has('three'), 'the new service is known');
+      await until('the new service is known', () => catalog.snapshot.services.has('three'));
       assert.deepEqual(idsOf(catalog), { one: ['b'], three: ['d'], two: ['c'] });
       const { services, nodes, revisionOf } = catalog.snapshot;
       assert.equal(services.get('two'), earlier.services.get('two'));
@@ -88,7 +89,7 @@ for (const kind of SERVER_KINDS) {
       await server.restart();
       // That the connection is gone may be noticed by the first write only.
       await put({ e: instance('e', 'four') }).catch(() => put({ e: instance('e', 'four') }));
-      await until(() => catalog.snapshot.services.has('four'), 'the change after it is known', 30_000);
+      await until('the change after it is known', () => catalog.snapshot.services.has('four'), 30_000);
       assert.deepEqual(idsOf(catalog), { four: ['e'], one: ['a', 'b'], two: ['c'] });
     });
 
@@ -114,17 +115,17 @@ for (const kind of SERVER_KINDS) {
       await catalog.sync();
       assert.equal(catalog.snapshot.revision, written, 'what is there already is not written');
       near.silence();
-      await until(() => !catalog.snapshot.nodes.has('m1'), 'its lease has ended', 30_000);
+      await until('its lease has ended', () => !catalog.snapshot.nodes.has('m1'), 30_000);
       assert.equal(catalog.snapshot.services.get('postgres')?.length, 12);
       near.speak();
       await server.restart();
       const take = { node: 'db', service: 'pg-3', check: '' };
       await other.deregisterExternal(take).catch(() => other.deregisterExternal(take));
-      await until(() => catalog.snapshot.services.get('postgres')?.length === 11, 'it is gone', 30_000);
+      await until('it is gone', () => catalog.snapshot.services.get('postgres')?.length === 11, 30_000);
       const stated = { ...check, id: 'late', service: 'pg-3' };
       await assert.rejects(other.registerExternal({ node, keepNode: true, checks: [stated] }), { code: 'invalid' });
       await other.deregisterExternal({ node: 'db', service: '', check: '' });
-      await until(() => catalog.snapshot.nodes.size === 0 && catalog.snapshot.services.size === 0, 'all is gone');
+      await until('all is gone', () => catalog.snapshot.nodes.size === 0 && catalog.snapshot.services.size === 0);
     });
 
     test('what a machine writes after it was announced anew is refused under the announcement before', async () => {

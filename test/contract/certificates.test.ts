@@ -1,4 +1,5 @@
 /** Certificates that come, are renewed and go while requests are carried: the same on every data plane. */
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,10 +11,11 @@ import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import tls from 'node:tls';
 import { systemClock as clock } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { openHaproxyPlane } from '../../src/router/haproxy/index.ts';
 import { NO_ROUTES, type RouterSettings } from '../../src/router/index.ts';
 import { openProcessPlane } from '../../src/router/process/index.ts';
-import { ask, closedPort, type OpenPlane, planeFor, startBackend, testLog, until } from './data-plane-harness.ts';
+import { ask, closedPort, type OpenPlane, planeFor, startBackend, testLog } from './data-plane-harness.ts';
 import { makePem, noOpenssl } from './make-certificate.ts';
 
 const noHaproxy = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed (apt install haproxy)';

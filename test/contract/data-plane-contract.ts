@@ -4,6 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { describe, test } from 'node:test';
 import { systemClock as clock } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { expectContract } from './data-plane-expect.ts';
 import {
   ask,
@@ -14,7 +15,6 @@ import {
   type OpenPlane,
   planeFor,
   startBackend,
-  until,
   upgrade,
 } from './data-plane-harness.ts';
 import { interimContract } from './data-plane-interim.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type http from 'node:http';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { backendAt, closedPort, type OpenPlane, planeFor, startBackend, until } from './data-plane-harness.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { backendAt, closedPort, type OpenPlane, planeFor, startBackend } from './data-plane-harness.ts';
 
 const head = (method: string, more = 'Content-Length: 4\r\n') =>
   `${method} /up HTTP/1.1\r\nHost: web.x\r\nExpect: 100-continue\r\n${more}\r\n`;
@@ -13,7 +14,7 @@ export interface Client {
   /** All that came so far. */
   text(): string;
   /** Waits for what has come to be like that. */
-  expect(pattern: RegExp): Promise<void>;
+  expect(pattern: RegExp): Promise<unknown>;
 }
 
 /** Uploads whose clients wait to be told to send them (RFC 9110, 10.1.1). */

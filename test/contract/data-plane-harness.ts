@@ -5,7 +5,8 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { systemClock as clock, createLog } from '../../src/lib/index.ts';
+import { createLog } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import type { Backend, DataPlane, RouterSettings, RouteTable } from '../../src/router/index.ts';
 import { SETTINGS } from '../../src/router/test-router.ts';
 
@@ -138,14 +139,5 @@ export async function converse(test: TestContext, port: number, text: string, ex
 /** The head of a request for another protocol. */
 export const upgrade = (method: string, more = ''): string =>
   `${method} /chat HTTP/1.1\r\nHost: web.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n${more}\r\n`;
-
-/** Waits for a state, at most fifteen seconds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = clock.monotonic() + 15_000;
-  while (!(await holds())) {
-    if (clock.monotonic() > deadline) throw new Error(`not within 15 s: ${what}`);
-    await clock.sleep(10);
-  }
-}
 
 export const testLog = createLog(() => {});

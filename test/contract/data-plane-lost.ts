@@ -3,17 +3,9 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type net from 'node:net';
 import { test } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import type { Backend, Route, RouteTable } from '../../src/router/index.ts';
-import {
-  ask,
-  backendAt,
-  converse,
-  type OpenPlane,
-  planeFor,
-  startBackend,
-  until,
-  upgrade,
-} from './data-plane-harness.ts';
+import { ask, backendAt, converse, type OpenPlane, planeFor, startBackend, upgrade } from './data-plane-harness.ts';
 import { bounded } from './data-plane-misbehaving.ts';
 import { startMachine } from './silent-machine.ts';
 

@@ -5,6 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import type { Backend } from '../../src/router/index.ts';
 import {
   ask,
@@ -16,7 +17,6 @@ import {
   planeFor,
   startBackend,
   temporary,
-  until,
   upgrade,
 } from './data-plane-harness.ts';
 import { makePem, noOpenssl } from './make-certificate.ts';

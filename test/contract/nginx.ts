@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import { type DataPlane, HEALTH_PATH, NO_ROUTES, type RouteTable, renderNginx } from '../../src/router/index.ts';
-import { ask, closedPort, temporary, until } from './data-plane-harness.ts';
+import { ask, closedPort, temporary } from './data-plane-harness.ts';
 
 export const noNginx: string | false =
   spawnSync('nginx', ['-v']).status === 0 ? false : 'nginx is not installed (apt install nginx-light)';

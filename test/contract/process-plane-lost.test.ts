@@ -1,20 +1,13 @@
 /** What the router process makes of machines that leave, where HAProxy waits for what it has. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock as clock } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { type Backend, NO_ROUTES, type RouteTable } from '../../src/router/index.ts';
 import { openProcessPlane } from '../../src/router/process/index.ts';
 import { talkTo } from './data-plane-expect.ts';
-import {
-  ask,
-  backendAt,
-  type OpenPlane,
-  planeFor,
-  startBackend,
-  testLog,
-  until,
-  upgrade,
-} from './data-plane-harness.ts';
+import { ask, backendAt, type OpenPlane, planeFor, startBackend, testLog, upgrade } from './data-plane-harness.ts';
 import { bounded } from './data-plane-misbehaving.ts';
 import { rawBackend } from './data-plane-unusual.ts';
 import { startMachine } from './silent-machine.ts';

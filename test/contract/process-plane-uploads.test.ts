@@ -1,13 +1,15 @@
 /** What the router process makes of uploads, where HAProxy has its own ways. */
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type http from 'node:http';
 import { test } from 'node:test';
 import { type Clock, systemClock } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { NO_ROUTES } from '../../src/router/index.ts';
 import { openProcessPlane } from '../../src/router/process/index.ts';
 import { talkTo } from './data-plane-expect.ts';
-import { type OpenPlane, planeFor, startBackend, testLog, until } from './data-plane-harness.ts';
+import { type OpenPlane, planeFor, startBackend, testLog } from './data-plane-harness.ts';
 import { bounded, refusingBackend } from './data-plane-misbehaving.ts';
 import { rawBackend } from './data-plane-unusual.ts';
 

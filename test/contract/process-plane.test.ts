@@ -7,6 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import { systemClock as clock } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { NO_ROUTES } from '../../src/router/index.ts';
 import { openProcessPlane } from '../../src/router/process/index.ts';
 import {
@@ -19,7 +20,6 @@ import {
   startBackend,
   temporary,
   testLog,
-  until,
 } from './data-plane-harness.ts';
 import { makePem, noOpenssl } from './make-certificate.ts';
 

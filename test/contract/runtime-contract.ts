@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { isFlotillaError } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import type { RuntimeState, UnitRuntime } from '../../src/runtime/index.ts';
 import {
   hashOf,
@@ -15,7 +16,6 @@ import {
   startAndWait,
   stateText,
   unitOf,
-  until,
   waitFor,
   waitForLog,
   waitForStates,

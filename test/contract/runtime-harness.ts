@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock as clock, createLog, systemRandom as random } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import type { LoadedUnit, RuntimeState, UnitRuntime } from '../../src/runtime/index.ts';
 import { openSupervisor, powerOff } from '../../src/runtime/supervisor/index.ts';
 
@@ -130,15 +131,6 @@ export async function logOf(runtime: UnitRuntime, name: string, output = 'cat', 
   const signal = AbortSignal.timeout(10_000);
   for await (const line of runtime.logs(name, { lines, follow: false, output, signal })) found.push(line);
   return found;
-}
-
-/** Waits until a condition holds, looking again every few milliseconds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const deadline = clock.monotonic() + timeoutMs;
-  while (!(await holds())) {
-    if (clock.monotonic() > deadline) assert.fail(`not within ${timeoutMs} ms: ${what}`);
-    await clock.sleep(5);
-  }
 }
 
 /** Waits for a line in a unit's log. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { systemClock as clock } from '../../src/lib/index.ts';
-import { until } from './data-plane-harness.ts';
+import { until } from '../../src/lib/test-until.ts';
 
 /** Prints its port, then the request line of each request; begins a response to /stream, and agrees to upgrades. */
 const BACKEND = `

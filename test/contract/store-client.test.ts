@@ -3,16 +3,9 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
 import { openEtcdStore, prefixRange, type Store } from '../../src/store/index.ts';
-import {
-  connectTo,
-  eventually,
-  freePort,
-  Relay,
-  SERVER_KINDS,
-  startEmbedded,
-  type TestServer,
-} from './store-servers.ts';
+import { connectTo, eventually, Relay, SERVER_KINDS, startEmbedded, type TestServer } from './store-servers.ts';
 
 const unavailable = { code: 'unavailable' };
 

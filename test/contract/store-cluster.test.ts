@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
 import { openEtcdStore, prefixRange, type Store } from '../../src/store/index.ts';
-import { eventually, freePort, hasProgram } from './store-servers.ts';
+import { eventually, hasProgram } from './store-servers.ts';
 
 /** Three etcd members on one computer. */
 class EtcdCluster {

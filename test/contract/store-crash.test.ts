@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock as clock, systemRandom as random } from '../../src/lib/index.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
 import { prefixRange, type Store } from '../../src/store/index.ts';
 import { type ChildStore, startChild } from './store-child.ts';
-import { connectTo, eventually, freePort, hasProgram } from './store-servers.ts';
+import { connectTo, eventually, hasProgram } from './store-servers.ts';
 
 const ROUNDS = 20;
 const WRITERS = 16;

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock as clock, isFlotillaError, systemRandom as random, silentLog } from '../../src/lib/index.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
 import { type EmbeddedStoreOptions, startEmbeddedStore } from '../../src/store/embedded/index.ts';
 import { EtcdClient } from '../../src/store/etcd-client.ts';
 import { type EtcdStoreOptions, openEtcdStore, type Store, type TlsOptions } from '../../src/store/index.ts';
@@ -145,15 +146,6 @@ export async function eventually<T>(check: () => Promise<T> | T): Promise<T> {
       await clock.sleep(20);
     }
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A network between client and server that can be cut, or fall silent. */

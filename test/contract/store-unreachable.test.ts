@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock as clock, createLog, systemRandom as random } from '../../src/lib/index.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
 import { openEtcdStore } from '../../src/store/index.ts';
-import { eventually, freePort, startEmbedded } from './store-servers.ts';
+import { eventually, startEmbedded } from './store-servers.ts';
 
 test('a store that cannot be reached is logged once, and again when it can be', async (t) => {
   const port = await freePort();

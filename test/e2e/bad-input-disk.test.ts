@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+
 import { SteadyLab } from './steady-lab.ts';
 
 const TICK = '[Service]\nExecStart=/bin/sh -c "while :; do echo tick; sleep 0.1; done"\n';

@@ -3,7 +3,8 @@ import { readFileSync, truncateSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { freePort, type LabMachine } from './lab-fixture.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import type { LabMachine } from './lab-fixture.ts';
 import { SteadyLab } from './steady-lab.ts';
 
 const MANY = 10_000;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { isAlive, until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { isAlive } from './lab-fixture.ts';
 import { SteadyLab } from './steady-lab.ts';
 
 const GIGABYTE = 1_000_000_000;

@@ -1,12 +1,14 @@
 /** HTTPS with certificates from the store, as a person sets it up. */
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
+import { until } from '../../src/lib/test-until.ts';
 import { makePem, noOpenssl } from '../contract/make-certificate.ts';
-import { LabFixture, type LabMachine, until } from './lab-fixture.ts';
+import { LabFixture, type LabMachine } from './lab-fixture.ts';
 
 describe('certificates in the store of a lab', { skip: noOpenssl }, () => {
   const lab = new LabFixture();

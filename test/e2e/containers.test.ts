@@ -4,9 +4,9 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import type { Registration } from '../../src/services/index.ts';
 import { DockerHosts, whyNoDocker } from './docker-daemon.ts';
-import { until } from './lab-fixture.ts';
 
 const APP = 'jlordiales/python-micro-service';
 const MACHINE = { hostName: 'm1', address: '10.0.0.1', internal: false };

@@ -1,4 +1,5 @@
 /** Consul's API and DNS as a person with a lab meets them: every machine at its own address. */
+
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +10,8 @@ import path from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { LabFixture, type LabMachine, until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { LabFixture, type LabMachine } from './lab-fixture.ts';
 
 const run = promisify(execFile);
 const noDig = existsSync('/usr/bin/dig') ? false : 'dig is not there: apt-get install bind9-dnsutils';

@@ -3,8 +3,9 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { until } from '../../src/lib/test-until.ts';
 import { IMAGES, packBusybox } from './docker-images.ts';
-import { isAlive, until } from './lab-fixture.ts';
+import { isAlive } from './lab-fixture.ts';
 import { firstChild, removeGroups, whyNotHere } from './namespaces.ts';
 
 const run = promisify(execFile);

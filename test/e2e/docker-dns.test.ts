@@ -1,4 +1,5 @@
 /** What docs/dns.md says of containers whose only resolver is their machine's fleetd, tried with a real docker. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
@@ -7,9 +8,10 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import { DockerHosts, whyNoDocker } from './docker-daemon.ts';
 import { packNode } from './docker-images.ts';
-import { until } from './lab-fixture.ts';
+
 import { enterOwnNetwork } from './own-network.ts';
 
 const skip = whyNoDocker() ?? false;

@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { freePort, isAlive, LabFixture, until } from './lab-fixture.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { isAlive, LabFixture } from './lab-fixture.ts';
 
 const EXAMPLES: string = path.resolve(import.meta.dirname, '../../examples');
 const hasWebServer = spawnSync('sh', ['-c', 'command -v busybox || command -v python3']).status === 0;

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../src/lib/test-free-port.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const fleetctlPath: string = path.join(root, 'bin/fleetctl');
@@ -100,26 +99,6 @@ function tail(file: string): string {
   } catch {
     return '(none)';
   }
-}
-
-/** Asks every 50 ms until the answer is neither false nor undefined; throws after `limitMs`. */
-export async function until<T>(what: string, ask: () => T | Promise<T>, limitMs = 30_000): Promise<NonNullable<T>> {
-  const deadline = performance.now() + limitMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== null && answer !== false) return answer;
-    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${limitMs / 1000} s`);
-    await sleep(50);
-  }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 export function isAlive(pid: number): boolean {

@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { freeBase, freePort, LabFixture, until } from './lab-fixture.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { freeBase, LabFixture } from './lab-fixture.ts';
 
 async function withLab(play: (lab: LabFixture) => Promise<void>): Promise<void> {
   const lab = new LabFixture();

@@ -4,7 +4,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { freePort, isAlive, LabFixture, until } from './lab-fixture.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { isAlive, LabFixture } from './lab-fixture.ts';
 
 const HELLO = '[Service]\nExecStart=/bin/sh -c "while true; do echo Hello World; sleep 1; done"\n';
 

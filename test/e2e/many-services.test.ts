@@ -1,9 +1,11 @@
 /** A thousand instances of a hundred services, as every machine of a lab tells of them. */
+
 import assert from 'node:assert/strict';
 import { Resolver } from 'node:dns/promises';
 import { Agent, request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { LabFixture, type LabMachine, until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { LabFixture, type LabMachine } from './lab-fixture.ts';
 
 const SERVICES = 100;
 const INSTANCES = 10;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync, rmdirSync } from 'node:fs';
-import { until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
 
 /**
  * What keeps `what`, made of these programs in namespaces of its own, from being run here, for the test's skip; in CI it

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import { whyNoDocker } from './docker-daemon.ts';
 import { packNode } from './docker-images.ts';
 import { DockerLab } from './docker-lab.ts';
-import { until } from './lab-fixture.ts';
+
 import { enterOwnNetwork } from './own-network.ts';
 import { SteadyRequests } from './steady-requests.ts';
 

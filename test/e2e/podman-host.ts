@@ -4,8 +4,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { until } from '../../src/lib/test-until.ts';
 import { packBusybox } from './docker-images.ts';
-import { isAlive, until } from './lab-fixture.ts';
+import { isAlive } from './lab-fixture.ts';
 import { firstChild, removeGroups, whyNotHere } from './namespaces.ts';
 
 const run = promisify(execFile);

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import type { Registration } from '../../src/services/index.ts';
-import { until } from './lab-fixture.ts';
+
 import { PodmanHost, whyNoPodman } from './podman-host.ts';
 
 const MACHINE = { hostName: 'm1', address: '10.0.0.1', internal: false };

@@ -1,10 +1,12 @@
 /** A process of ours that crashes is started again by whoever started it, and no unit notices. */
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import { findRouter } from '../../src/router/predecessor.ts';
-import { freeBase, isAlive, until } from './lab-fixture.ts';
+import { freeBase, isAlive } from './lab-fixture.ts';
 import { SteadyLab } from './steady-lab.ts';
 
 const lab = new SteadyLab();

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { freePort, LabFixture, until } from './lab-fixture.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { LabFixture } from './lab-fixture.ts';
 import { SteadyRequests } from './steady-requests.ts';
 
 const EXAMPLE: string = path.resolve(import.meta.dirname, '../../examples/paas-monitor');

@@ -1,12 +1,15 @@
 /** What services do to one another by way of the router, on every machine of a lab. */
+
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { openEtcdStore } from '../../src/store/index.ts';
-import { freePort, LabFixture, type LabMachine, until } from './lab-fixture.ts';
+import { LabFixture, type LabMachine } from './lab-fixture.ts';
 import { SteadyRequests } from './steady-requests.ts';
 
 /**

@@ -1,8 +1,10 @@
 /** What a unit that has ended does when its machine is gone: it runs again, or with RunOnce=true never. */
+
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+
 import { SteadyLab } from './steady-lab.ts';
 
 const lab = new SteadyLab();

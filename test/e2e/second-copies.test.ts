@@ -1,8 +1,10 @@
 /** A machine that was absent for longer than its lease comes back and runs what runs elsewhere by now. */
+
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { isAlive, type LabMachine, until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { isAlive, type LabMachine } from './lab-fixture.ts';
 import { SteadyLab } from './steady-lab.ts';
 
 const lab = new SteadyLab();

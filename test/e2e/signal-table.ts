@@ -1,9 +1,11 @@
 /** The table of docs/operations.md: what each signal does to each process of ours. */
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isZombie, readStat } from '../../src/lib/index.ts';
-import { until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+
 import { caught, isRunning, listening, type SignalTargets } from './signal-targets.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');

@@ -1,11 +1,13 @@
 /** The processes of a lab, each found by the name by which docs/operations.md calls it. */
+
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { isZombie, readStat } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { findProcess, findRouter } from '../../src/router/predecessor.ts';
-import { LabFixture, until } from './lab-fixture.ts';
+import { LabFixture } from './lab-fixture.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const SIGQUIT = constants.signals.SIGQUIT;

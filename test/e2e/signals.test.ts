@@ -1,4 +1,5 @@
 /** Every signal to each process of a lab: docs/operations.md says what it does, and this test that it is so. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -6,7 +7,8 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isRunning, readStat } from '../../src/lib/index.ts';
-import { freeBase, until } from './lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+import { freeBase } from './lab-fixture.ts';
 import { assertRow, PROCESSES } from './signal-table.ts';
 import { SignalTargets } from './signal-targets.ts';
 

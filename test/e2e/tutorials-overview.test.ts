@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { until } from '../../src/lib/test-until.ts';
 import { whyNoDocker } from './docker-daemon.ts';
 import { DockerLab, legend } from './docker-lab.ts';
-import { until } from './lab-fixture.ts';
 
 const LEGEND = /[0-9a-f]{8}\.\.\.\/127\.0\.1\.\d+/;
 

@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, createLog, systemRandom as random } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { healthOf, LocalServices, runProbe } from '../../src/services/index.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'checks-'));
@@ -73,14 +73,6 @@ async function machineWith({ env = [], labels = {}, allowed = false, registered 
   });
   const instance = (id: string) => local.instances().get(id);
   return { instance, lines };
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!holds()) {
-    assert.ok(performance.now() < deadline, what);
-    await sleep(10);
-  }
 }
 
 const FORMS: readonly (readonly [name: string, (command: string) => Said])[] = [

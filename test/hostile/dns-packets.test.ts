@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { askByTcp, askByUdp, queryPacket, startTestDns, type TestDns } from '../../src/dns/test-dns.ts';
 import { createLog, systemClock } from '../../src/lib/index.ts';
-import { until } from '../e2e/lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
+
 import { fuzz } from './fuzz.ts';
 import { residentMb } from './grpc-client.ts';
 

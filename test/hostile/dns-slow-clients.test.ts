@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { serveTcpConnection } from '../../src/dns/tcp-connection.ts';
 import { queryPacket } from '../../src/dns/test-dns.ts';
 import { type Clock, systemClock } from '../../src/lib/index.ts';
-import { until } from '../e2e/lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
 
 const REPLY = Buffer.alloc(60_000, 'x');
 const LIMIT_BYTES = 128 * 1024;

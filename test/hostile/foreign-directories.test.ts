@@ -14,11 +14,11 @@ import {
   readStat,
   silentLog,
 } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { openSupervisor } from '../../src/runtime/supervisor/index.ts';
 import { takeLock } from '../../src/runtime/supervisor/lock.ts';
 import { SupervisorDirectory } from '../../src/runtime/supervisor/state-directory.ts';
 import { startEmbeddedStore } from '../../src/store/embedded/index.ts';
-import { until } from '../e2e/lab-fixture.ts';
 
 const NOBODY = 65534;
 const skip = process.getuid!() === 0 ? false : 'files of another user take root';

@@ -6,9 +6,11 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { freePort } from '../../src/lib/test-free-port.ts';
+import { until } from '../../src/lib/test-until.ts';
 import type { Router } from '../../src/router/index.ts';
 import { findRouter } from '../../src/router/predecessor.ts';
-import { freePort, MemoryCatalog, open, temporary, until } from '../../src/router/test-router.ts';
+import { MemoryCatalog, open, temporary } from '../../src/router/test-router.ts';
 
 const isRoot = process.getuid!() === 0;
 

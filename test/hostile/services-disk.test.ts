@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { systemClock as clock, type Log, systemRandom as random, silentLog } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { LocalServices, runProbe } from '../../src/services/index.ts';
-import { machine, registration, until } from '../../src/services/test-services.ts';
+import { machine, registration } from '../../src/services/test-services.ts';
 
 const KEEP = { keepChecks: true };
 const TTL = { id: 'c', name: 'c', notes: '', status: 'critical', probe: { type: 'ttl', ttlMs: 60_000 } } as const;
@@ -107,10 +108,10 @@ test('what is critical for too long on a full disk stays out, is told once, and 
   const dead = { ...TTL, probe, deregisterAfterMs: 300 };
   await local.register(registration('dead', { checks: [dead] }), KEEP);
   fill();
-  await until(() => warnings.length > 0, 'it is told');
+  await until('it is told', () => warnings.length > 0);
   assert.ok(!local.instances().has('dead'));
   assert.match(readFileSync(file, 'utf8'), /"dead"/);
   free();
-  await until(() => !readFileSync(file, 'utf8').includes('"dead"'), 'it is forgotten');
+  await until('it is forgotten', () => !readFileSync(file, 'utf8').includes('"dead"'));
   assert.deepEqual(warnings, ['Cannot deregister what is critical for too long, it stays out and is tried again']);
 });

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { ask, openTestApi, service } from '../../src/api/test-api.ts';
 import { get, openTestConsul, put } from '../../src/consul/test-consul.ts';
 import { createLog } from '../../src/lib/index.ts';
-import { until } from '../e2e/lab-fixture.ts';
+import { until } from '../../src/lib/test-until.ts';
 
 const MB = 1 << 20;
 

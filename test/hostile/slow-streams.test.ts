@@ -5,9 +5,9 @@ import { type TestContext, test } from 'node:test';
 import { SseReader } from '../../src/api/sse-reader.ts';
 import { ask, joinMachine, open, openTestApi, place, SELF, type TestApi } from '../../src/api/test-api.ts';
 import { systemClock } from '../../src/lib/index.ts';
+import { until } from '../../src/lib/test-until.ts';
 import { NO_NEEDS } from '../../src/model/index.ts';
 import type { UnitRuntime } from '../../src/runtime/index.ts';
-import { until } from '../e2e/lab-fixture.ts';
 
 const TEXT = '[Service]\nExecStart=/bin/true\n';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../src/lib/test-until.ts';
 import { mainPid } from './fleet.ts';
 import type { Machine } from './machine.ts';
 import { addressOf, FLOTILLA, MachineSet, machinesProblem, root } from './machine-set.ts';
@@ -20,14 +20,6 @@ function blocksOf(title: string, file = 'README.md'): string[] {
   const text = readFileSync(`${root}/${file}`, 'utf8');
   const section = text.split(`\n## ${title}\n`)[1]!.split('\n## ')[0]!;
   return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + LIMIT_MS;
-  while (!(await holds())) {
-    assert.ok(performance.now() < deadline, what);
-    await sleep(100);
-  }
 }
 
 /** Runs commands of the document in the clone on a machine, which has the addresses of this network and no sudo. */
@@ -64,7 +56,7 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     await Promise.all(set.machines.map((machine) => follow(machine, install)));
     await Promise.all(set.machines.map((machine) => follow(machine, etcd)));
     await Promise.all(set.machines.map((machine) => follow(machine, fleetd)));
-    await until('three machines', async () => (await list(set.machines[2]!)).length === 3);
+    await until('three machines', async () => (await list(set.machines[2]!)).length === 3, LIMIT_MS);
     const said = await follow(set.machines[1]!, use);
     assert.match(said, /Unit hello\.service launched on [0-9a-f]{8}\.\.\.\/172\.18\.0\.1\d\n/);
     assert.match(said, /● hello\.service/);
@@ -98,7 +90,7 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     assert.match(await follow(machine, install), /fleetd was started anew; its units ran on/);
     assert.notEqual(await mainPid(machine, 'fleetd.service'), daemon);
     assert.equal(await mainPid(machine, 'hello.service'), unit);
-    await until('its metadata', async () => (await list(machine)).some((line) => line.includes('kept=yes')));
+    await until('its metadata', async () => (await list(machine)).some((line) => line.includes('kept=yes')), LIMIT_MS);
     assert.equal((await list(machine)).length, 3);
     assert.equal(await machine.ok('sh', '-c', 'ls -d /opt/flotilla*'), '/opt/flotilla\n');
     assert.equal(await machine.ok('stat', '-c', '%a', '/run/fleet.sock', '/etc/fleet/fleet.conf'), '660\n640\n');
@@ -113,7 +105,7 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     const [apply] = blocksOf('Who may do what', 'docs/operations.md') as [string];
     await follow(machine, apply);
     const asNobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', 'fleetctl', 'list-machines'];
-    await until('everybody is let in', async () => (await machine.exec(asNobody)).status === 0);
+    await until('everybody is let in', async () => (await machine.exec(asNobody)).status === 0, LIMIT_MS);
     assert.equal(await machine.ok('stat', '-c', '%a %U:%G', '/run/fleet.sock'), '666 root:fleet\n');
     assert.equal((await machine.ok('systemctl', 'is-active', 'fleet.socket', 'fleetd')).trim(), 'active\nactive');
     assert.equal(await mainPid(machine, 'hello.service'), unit);
@@ -124,8 +116,8 @@ describe('three machines put together as the README says', { skip: problem ?? fa
   test('the plug of the machine that runs it is pulled, and it runs on another', async () => {
     const machine = (await holder())!;
     await machine.kill();
-    await until('hello.service elsewhere', async () => (await holder()) !== undefined);
-    await until('two machines', async () => (await list(running()[0]!)).length === 2);
+    await until('hello.service elsewhere', async () => (await holder()) !== undefined, LIMIT_MS);
+    await until('two machines', async () => (await list(running()[0]!)).length === 2, LIMIT_MS);
   });
 
   test('what is installed can be removed, and units move away first', async () => {
@@ -134,7 +126,7 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     await machine.ok('sh', '-c', "printf '[Socket]\\nBacklog=99\\n' >/etc/systemd/system/fleet.socket.d/mine.conf");
     const said = await follow(machine, 'scripts/install.sh --uninstall');
     assert.match(said, /the group fleet, \/etc\/systemd\/system\/fleet\.socket\.d\/mine\.conf are left: --purge/);
-    await until('hello.service elsewhere', async () => (await holder()) === other);
+    await until('hello.service elsewhere', async () => (await holder()) === other, LIMIT_MS);
     assert.equal(
       await machine.ok(
         'sh',

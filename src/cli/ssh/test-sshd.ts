@@ -1,4 +1,5 @@
 /** What the tests of ssh share: an sshd, an ssh agent and a home of their own. */
+
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -10,10 +11,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../lib/index.ts';
+import { freePort } from '../../lib/test-free-port.ts';
+import { until } from '../../lib/test-until.ts';
 
 const MAIN = join(import.meta.dirname, '../main.ts');
 const SSHD = '/usr/sbin/sshd';
@@ -212,14 +214,6 @@ async function ended(child: ChildProcess | undefined): Promise<void> {
   });
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = systemClock.monotonic() + 10_000;
-  while (!(await holds())) {
-    if (systemClock.monotonic() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await systemClock.sleep(20);
-  }
-}
-
 function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
@@ -228,14 +222,5 @@ function listens(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', () => resolve(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
   });
 }

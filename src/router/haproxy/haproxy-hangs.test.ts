@@ -5,9 +5,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock as clock, silentLog as log } from '../../lib/index.ts';
+import { freePort } from '../../lib/test-free-port.ts';
 import { findProcess, HAPROXY_PID } from '../predecessor.ts';
 import { NO_ROUTES } from '../route-table.ts';
-import { freePort, SETTINGS } from '../test-router.ts';
+import { SETTINGS } from '../test-router.ts';
 import { openHaproxyPlane } from './haproxy-plane.ts';
 
 const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed (apt install haproxy)';

@@ -7,8 +7,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock as clock } from '../../lib/index.ts';
+import { freePort } from '../../lib/test-free-port.ts';
 import { findProcess, HAPROXY_PID } from '../predecessor.ts';
-import { freePort } from '../test-router.ts';
+
 import { checkConfiguration, startHaproxy } from './haproxy-process.ts';
 
 const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed (apt install haproxy)';

@@ -12,9 +12,9 @@ import {
   service,
   startAndWait,
   unitOf,
-  until,
   waitFor,
 } from '../../../test/contract/runtime-harness.ts';
+import { until } from '../../lib/test-until.ts';
 import { powerOff } from './power-off.ts';
 import { cgroupPathOf } from './process/index.ts';
 

@@ -10,10 +10,10 @@ import {
   service,
   startAndWait,
   supervisorProgram,
-  until,
   waitFor,
 } from '../../../test/contract/runtime-harness.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../lib/index.ts';
+import { until } from '../../lib/test-until.ts';
 import { openSupervisor } from './open-supervisor.ts';
 import { powerOff } from './power-off.ts';
 

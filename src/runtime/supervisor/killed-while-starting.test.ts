@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { load, logOf, mainPid, openHarness, service, until, waitFor } from '../../../test/contract/runtime-harness.ts';
+import { load, logOf, mainPid, openHarness, service, waitFor } from '../../../test/contract/runtime-harness.ts';
 import { systemClock as clock, readStat } from '../../lib/index.ts';
+import { until } from '../../lib/test-until.ts';
 
 const NAMES = Array.from({ length: 6 }, (_, index) => `u${index}.service`);
 /** In the middle of it, on slow and on fast computers. */

@@ -5,8 +5,9 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, realpathSync, rm
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { supervisorProgram, until } from '../../../test/contract/runtime-harness.ts';
+import { supervisorProgram } from '../../../test/contract/runtime-harness.ts';
 import { type Clock, systemClock as clock, createLog, isRunning, systemRandom as random } from '../../lib/index.ts';
+import { until } from '../../lib/test-until.ts';
 import type { UnitRuntime } from '../runtime.ts';
 import { openSupervisor } from './open-supervisor.ts';
 import { powerOff } from './power-off.ts';

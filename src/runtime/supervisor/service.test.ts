@@ -13,10 +13,10 @@ import {
   readProc,
   service,
   startAndWait,
-  until,
   waitFor,
   waitForLog,
 } from '../../../test/contract/runtime-harness.ts';
+import { until } from '../../lib/test-until.ts';
 
 const isRoot = process.getuid!() === 0;
 

@@ -18,10 +18,10 @@ import {
   startAndWait,
   supervisorProgram,
   unitOf,
-  until,
   waitFor,
   waitForLog,
 } from '../../../test/contract/runtime-harness.ts';
+import { until } from '../../lib/test-until.ts';
 import { SupervisorConnection } from './connection.ts';
 import { powerOff } from './power-off.ts';
 

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { until } from '../../../src/lib/test-until.ts';
 import {
   hashOf,
   isAlive,
@@ -12,7 +13,6 @@ import {
   startAndWait,
   stateText,
   unitOf,
-  until,
   waitFor,
   waitForStates,
 } from '../../contract/runtime-harness.ts';
