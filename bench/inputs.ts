@@ -6,13 +6,16 @@ import { MAX_OPTIONS, readBodyAs, unitPutBody } from '../src/api/bodies.ts';
 import { pageOf } from '../src/api/page-token.ts';
 import { ConsulError } from '../src/consul/exchange.ts';
 import { readCheck, readRegistration } from '../src/consul/registration-body.ts';
+import { readInspect } from '../src/containers/inspect.ts';
 import { excessOf, registrationsOf } from '../src/containers/translate.ts';
 import { parseQuery } from '../src/dns/message.ts';
 import { FlotillaError, parseJson } from '../src/lib/index.ts';
 import { readCertificate } from '../src/router/index.ts';
+import { startOrder } from '../src/runtime/systemd/start-order.ts';
 import { flawOf } from '../src/services/registration.ts';
 import {
   checkUnit,
+  containerNames,
   parseUnitFile,
   readNeeds,
   readServices,
@@ -89,12 +92,14 @@ function unitInputs(): CraftedInput[] {
   ];
   const bases = listOf(128, (i) => `${'a'.repeat(240)}${i}.service`);
   const values = (key: string, list: readonly string[]) => list.map((value) => option('X-Fleet', key, value));
-  const services = listOf(64, (i) => [
-    option('X-Service', 'Name', `s${i}`),
-    option('X-Service', 'Port', '80'),
-    option('X-Service', 'Host', listOf(16, (host) => `h${host}.s${i}.example`).join(' ')),
-    option('X-Service', 'Tags', listOf(2000, (tag) => `t${tag}`).join(',')),
-  ]).flat();
+  const services = (key: string, value: string) =>
+    listOf(64, (i) => [
+      option('X-Service', 'Name', `s${i}`),
+      option('X-Service', 'Port', '80'),
+      option('X-Service', 'Host', listOf(16, (host) => `h${host}.s${i}.example`).join(' ')),
+      option('X-Service', key, value),
+    ]).flat();
+  const pairs = (count: number) => listOf(count, (i) => `${i.toString(36)}=`).join(' ');
   return [
     unit(
       `${MAX_OPTIONS} options, 1 MB`,
@@ -111,7 +116,16 @@ function unitInputs(): CraftedInput[] {
       ...values('MachineOf', bases),
       ...values('Conflicts', words),
     ]),
-    unit('64 services, 1,024 routes, 128,000 tags', services),
+    unit('64 services, 1,024 routes, 24,000 pairs of metadata', services('Meta', pairs(375))),
+    unit('64 services, 1,024 routes, 500,000 tags (refused)', services('Tags', 'a,'.repeat(7800))),
+    {
+      name: '1 MB of %n in After= and in the commands of a unit',
+      prepare: () => {
+        const ofName = (section: string, name: string) => listOf(8, () => option(section, name, '%n '.repeat(20_000)));
+        const options = [...ofName('Unit', 'After'), ...ofName('Service', 'ExecStartPre')];
+        return () => [startOrder(new Map([[longName, options]])), containerNames(longName, options)];
+      },
+    },
     {
       name: '2,048 values of 16,384 %n each (refused)',
       prepare: () => {
@@ -166,8 +180,11 @@ function otherInputs(): CraftedInput[] {
   const translate = (ports: number, labels: number) => ({
     name: `a container with ${ports} ports and ${labels} labels`,
     prepare: () => {
-      const inspected = container(ports, labels);
-      return () => excessOf(inspected, machine) ?? registrationsOf(inspected, machine).map(flawOf);
+      const text = JSON.stringify(container(ports, labels));
+      return () => {
+        const inspected = readInspect(text);
+        return excessOf(inspected, machine) ?? registrationsOf(inspected, machine).map(flawOf);
+      };
     },
   });
   const pem = '-----BEGIN CERTIFICATE-----'.repeat(38_000);
@@ -175,6 +192,7 @@ function otherInputs(): CraftedInput[] {
     translate(1024, 36),
     translate(32, 1150),
     translate(8, 4500),
+    { ...translate(32_600, 100), name: 'a container with 32,600 ports (left out)' },
     { ...translate(65_535, 100), name: 'a container with 65,535 ports (left out)' },
     { name: 'a DNS message of 64 KiB', prepare: () => () => parseQuery(records) },
     { name: 'a page token of 16 KiB (refused)', prepare: () => () => pageOf(['A'.repeat(16_384)], 100) },

@@ -1,6 +1,6 @@
 import { type IncomingMessage, request } from 'node:http';
 import { FlotillaError } from '../lib/index.ts';
-import type { ContainerInspect } from './inspect.ts';
+import { type ContainerInspect, readInspect, tooLarge } from './inspect.ts';
 
 /** One element of the list of running containers. */
 export interface ContainerSummary {
@@ -18,6 +18,9 @@ export interface ContainerEvent {
 /** The actions after which a container does not run: Docker's, and Podman's, whose filters may not know Docker's. */
 export const ENDINGS: readonly string[] = ['die', 'destroy', 'died', 'remove'];
 
+/** Several times what a container with 1,024 published ports and all its SERVICE_ variables takes. */
+const MAX_INSPECT_BYTES = 4 << 20;
+
 /** What we ask of Docker's API, over its unix socket. Rejects with FlotillaError `unavailable` when nobody answers. */
 export class DockerApi {
   readonly #socketPath: string;
@@ -27,12 +30,13 @@ export class DockerApi {
   }
 
   async running(signal: AbortSignal): Promise<readonly ContainerSummary[]> {
-    return (await this.#json('/containers/json', signal)) as readonly ContainerSummary[];
+    return JSON.parse((await this.#text('/containers/json', signal)) ?? '[]') as readonly ContainerSummary[];
   }
 
-  /** Undefined when the container has gone. */
+  /** Undefined when the container has gone. Rejects with FlotillaError `too-large` when it has too much to be read. */
   async inspect(id: string, signal: AbortSignal): Promise<ContainerInspect | undefined> {
-    return (await this.#json(`/containers/${encodeURIComponent(id)}/json`, signal)) as ContainerInspect | undefined;
+    const text = await this.#text(`/containers/${encodeURIComponent(id)}/json`, signal, MAX_INSPECT_BYTES);
+    return text === undefined ? undefined : readInspect(text);
   }
 
   /** Starts, ends and renamings of containers since that time (seconds since 1970), until the connection ends. */
@@ -49,13 +53,18 @@ export class DockerApi {
     }
   }
 
-  async #json(path: string, signal: AbortSignal): Promise<unknown> {
+  async #text(path: string, signal: AbortSignal, maxBytes = Number.POSITIVE_INFINITY): Promise<string | undefined> {
     const response = await this.#get(path, signal);
     const parts: Buffer[] = [];
-    for await (const part of response) parts.push(part as Buffer);
+    let bytes = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > maxBytes) throw tooLarge();
+      parts.push(part);
+    }
     if (response.statusCode === 404) return undefined;
     const text = Buffer.concat(parts).toString('utf8');
-    if (response.statusCode === 200) return JSON.parse(text);
+    if (response.statusCode === 200) return text;
     throw new FlotillaError('unavailable', `docker answered ${response.statusCode}: ${text.slice(0, 200).trim()}`);
   }
 

@@ -1,3 +1,5 @@
+import { assertModest, FlotillaError } from '../lib/index.ts';
+
 /** What we read of Docker's answer about one container; Podman's is alike. Anything may be absent. */
 export interface ContainerInspect {
   readonly Id?: string;
@@ -24,3 +26,17 @@ export interface PortBinding {
 
 /** `Config` of a container, for what describes its services. */
 export type ContainerConfig = NonNullable<ContainerInspect['Config']>;
+
+/** Docker's text about one container. Throws FlotillaError `too-large` when reading it would hold the event loop. */
+export function readInspect(text: string): ContainerInspect {
+  try {
+    assertModest(text);
+  } catch {
+    throw tooLarge();
+  }
+  return JSON.parse(text) as ContainerInspect;
+}
+
+export function tooLarge(): FlotillaError {
+  return new FlotillaError('too-large', 'it has more ports, labels and variables than are read: give it fewer');
+}

@@ -5,7 +5,11 @@ export interface ServiceVariables {
   readonly values: ReadonlyMap<string, string>;
   /** Those of `values` that were said of this very port. */
   readonly ofPort: ReadonlySet<string>;
+  /** Those that have no meaning of their own. */
+  readonly meta: Readonly<Record<string, string>>;
 }
+
+const OWN_MEANING: readonly string[] = ['id', 'tags', 'name', 'ignore'];
 
 /** All SERVICE_* variables of a container, read once for all of its ports. */
 export class ServiceVariablesReader {
@@ -13,6 +17,8 @@ export class ServiceVariablesReader {
   chars = 0;
   readonly #general = new Map<string, string>();
   readonly #byPort = new Map<string, Map<string, string>>();
+  /** Of a port that nothing is said of: one object for all of these, since there may be thousands of variables. */
+  #ofOthers: ServiceVariables | undefined;
 
   /** Labels come behind the environment and win. */
   constructor(config: ContainerConfig) {
@@ -28,9 +34,16 @@ export class ServiceVariablesReader {
 
   /** SERVICE_<port>_X beats SERVICE_X. */
   of(port: string): ServiceVariables {
-    const own = this.#byPort.get(port) ?? new Map<string, string>();
-    return { values: new Map([...this.#general, ...own]), ofPort: new Set(own.keys()) };
+    const own = this.#byPort.get(port);
+    if (own !== undefined) return variablesOf(new Map([...this.#general, ...own]), own.keys());
+    this.#ofOthers ??= variablesOf(this.#general, []);
+    return this.#ofOthers;
   }
+}
+
+function variablesOf(values: ReadonlyMap<string, string>, ofPort: Iterable<string>): ServiceVariables {
+  const meta = Object.fromEntries([...values].filter(([key]) => !OWN_MEANING.includes(key)));
+  return { values, ofPort: new Set(ofPort), meta };
 }
 
 function pairsOf({ Env, Labels }: ContainerConfig): (readonly [string, string])[] {

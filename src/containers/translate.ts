@@ -31,10 +31,11 @@ const MAX_PORT_CHARS = 1 << 19;
 /** A registration has no room for more (MAX_REGISTRATION_BYTES). */
 const MAX_CHARS = 1 << 16;
 
-/** Ports that become services; of very many, those that are named at all. */
+/** Ports that become services; of very many, those that are named at all, which are counted without merging them. */
 function countPorts(container: ContainerInspect, machine: MachineFacts): number {
   const { Config, NetworkSettings } = container;
-  const named = Object.keys({ ...Config?.ExposedPorts, ...NetworkSettings?.Ports }).length;
+  const lists = [Config?.ExposedPorts, NetworkSettings?.Ports];
+  const named = Math.max(...lists.map((ports) => Object.keys(ports ?? {}).length));
   if (named > 8 * MAX_PORTS) return named;
   return (machine.internal ? internalPortsOf(container) : portsOf(container)).length;
 }
@@ -106,14 +107,13 @@ function registrationOf(
   { machine, isGroup, variables }: Surroundings,
 ): Registration | undefined {
   const config: ContainerConfig = container.Config ?? {};
-  const { values, ofPort } = variables.of(port.exposed);
+  const { values, ofPort, meta } = variables.of(port.exposed);
   if (values.get('ignore')) return undefined;
   const containerName = (container.Name ?? '').replace(/^\//, '');
   const udp = port.protocol === 'udp';
   const ownName = values.get('name') || imageName(config.Image ?? '');
   const address = port.ip || machine.address;
   const id = values.get('id') || `${machine.hostName}:${containerName}:${port.exposed}${udp ? ':udp' : ''}`;
-  const meta = new Map([...values].filter(([key]) => !['id', 'tags', 'name', 'ignore'].includes(key)));
   const check = checkOf({ values, id, address, port: port.port, container: container.Id ?? containerName });
   return {
     id,
@@ -121,7 +121,7 @@ function registrationOf(
     address: port.ip,
     port: port.port,
     tags: [...new Set([...splitTags(values.get('tags') ?? ''), ...(udp ? ['udp'] : [])])],
-    meta: Object.fromEntries(meta),
+    meta,
     weights: { passing: 1, warning: 1 },
     enableTagOverride: false,
     source: 'container',

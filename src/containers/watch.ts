@@ -152,15 +152,20 @@ class ContainerWatch {
   async #look(id: string, signal: AbortSignal, print = ''): Promise<void> {
     const turn = (this.#turns.get(id) ?? 0) + 1;
     this.#turns.set(id, turn);
-    const container = await this.#docker.inspect(id, signal);
+    const container = await this.#docker.inspect(id, signal).catch((error: unknown) => {
+      if (isFlotillaError(error, 'too-large')) return error;
+      throw error;
+    });
     if (this.#turns.get(id) !== turn) return;
     this.#turns.delete(id);
-    if (!container?.State?.Running) return this.#forget(id);
+    const isError = container instanceof Error;
+    if (!isError && !container?.State?.Running) return this.#forget(id);
     const machine = this.#options.machine();
-    const because = excessOf(container, machine);
+    const because = isError ? container.message : excessOf(container, machine);
     if (because !== undefined)
-      this.#options.log.warn('Container left out', { container: container.Name ?? id, because });
-    this.#known.set(id, { print, registrations: because === undefined ? registrationsOf(container, machine) : [] });
+      this.#options.log.warn('Container left out', { container: (!isError && container.Name) || id, because });
+    const registrations = isError || because !== undefined ? [] : registrationsOf(container, machine);
+    this.#known.set(id, { print, registrations });
     this.#tell();
   }
 

@@ -33,8 +33,9 @@ export function buildRoutes(snapshot: CatalogSnapshot, before?: RouteTable): Rou
     for (const claim of claimsOf(service, snapshot.services.get(service)!)) admit(claim, claims, problems);
   }
   const known = new Map(before?.routes.map((route) => [routeKey(route), route]));
-  const routes = [...claims.values()]
-    .map((claim) => settle(routeOf(claim, snapshot), known.get(routeKey(claim))))
+  const backendOf = once((instance: CatalogInstance) => backendFrom(instance, snapshot));
+  const routes = [...claims]
+    .map(([key, claim]) => settle(routeOf(claim, backendOf), known.get(key)))
     .sort((a, b) => compare(a.host, b.host) || compare(a.path, b.path));
   const machines = [...snapshot.nodes.keys()].sort(compare);
   const table: RouteTable = { revision: snapshot.revision, routes, machines, problems };
@@ -63,9 +64,10 @@ function rulesOf({ routes, tags }: CatalogInstance): readonly RouteRule[] {
 
 function admit(claim: Claim, claims: Map<string, Claim>, problems: RouteProblem[]): void {
   const { host, path, service } = claim;
-  const holder = claims.get(routeKey(claim));
+  const key = routeKey(claim);
+  const holder = claims.get(key);
   const reason = holder === undefined ? flawOf(claim) : `${holder.service} has that host and path already`;
-  if (reason === undefined) claims.set(routeKey(claim), claim);
+  if (reason === undefined) claims.set(key, claim);
   else problems.push({ host, path, service, reason });
 }
 
@@ -86,16 +88,31 @@ function flawOf({ host, path }: Claim): string | undefined {
   return PATH.test(path) ? undefined : 'that is not a path: it begins with / and has no spaces';
 }
 
-function routeOf({ host, path, service, instances }: Claim, { nodes }: CatalogSnapshot): Route {
-  const backends = instances.flatMap((instance) => {
-    const health = healthOf(instance);
-    const { machine, port } = instance;
-    const address = instance.address || nodes.get(machine)?.address || '';
-    if (health === 'critical' || !canBeAsked(address, port)) return [];
-    const weight = Math.min(MAX_WEIGHT, Math.max(1, Math.round(instance.weights[health])));
-    return [{ id: `${machine}/${instance.id}`, machine, address, port, weight }];
-  });
-  return { host, path, service, backends };
+function routeOf(
+  { host, path, service, instances }: Claim,
+  backendOf: (instance: CatalogInstance) => Backend[],
+): Route {
+  return { host, path, service, backends: instances.flatMap(backendOf) };
+}
+
+/** The instance as a backend; none when it takes no requests. */
+function backendFrom(instance: CatalogInstance, { nodes }: CatalogSnapshot): Backend[] {
+  const health = healthOf(instance);
+  const { machine, port } = instance;
+  const address = instance.address || nodes.get(machine)?.address || '';
+  if (health === 'critical' || !canBeAsked(address, port)) return [];
+  const weight = Math.min(MAX_WEIGHT, Math.max(1, Math.round(instance.weights[health])));
+  return [{ id: `${machine}/${instance.id}`, machine, address, port, weight }];
+}
+
+/** `make`, called once for each argument: an instance may have a thousand routes. */
+function once<K, V>(make: (key: K) => V): (key: K) => V {
+  const made = new Map<K, V>();
+  return (key) => {
+    const known = made.get(key) ?? make(key);
+    made.set(key, known);
+    return known;
+  };
 }
 
 /**

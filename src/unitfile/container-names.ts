@@ -1,12 +1,11 @@
-import { expandSpecifiers } from './specifiers.ts';
+import { wordsOf } from './specifiers.ts';
 import type { UnitOption } from './unit-file.ts';
-import { splitQuoted } from './values.ts';
 
-/** The names of the containers that a unit's own commands run: `docker run --name X`, and podman alike. */
+/** The names of the containers that a unit's own commands run: `docker run --name X`, and podman alike; not those in values of unusual length. */
 export function containerNames(unit: string, options: readonly UnitOption[]): string[] {
   return options
     .filter(({ section, name }) => section === 'Service' && /^Exec(Start|StartPre|StartPost)$/.test(name))
-    .flatMap(({ value }) => namesIn(splitQuoted(expandSpecifiers(unit, value))));
+    .flatMap(({ value }) => namesIn(wordsOf(unit, value) ?? []));
 }
 
 function namesIn(words: readonly string[]): string[] {

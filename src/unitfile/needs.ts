@@ -1,8 +1,7 @@
 import { isGlob, isPattern, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
-import { awaitsInstance, expandedChars, expandSpecifiers } from './specifiers.ts';
+import { awaitsInstance, MAX_VALUE_CHARS, wordsOf } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
-import { splitQuoted } from './values.ts';
 
 type Key =
   | 'MachineID'
@@ -67,8 +66,6 @@ const MAX_WORDS = 128;
 const MAX_WORD_CHARS = 1024;
 /** Most words with wildcards: the leader remembers of each which units it matches. */
 const MAX_PATTERNS = 32;
-/** With specifiers expanded, which make a value up to 128 times longer. */
-const MAX_VALUE_CHARS = 32_768;
 
 /** Needs while they are being gathered. */
 type GrowingNeeds = { -readonly [K in keyof Needs]: Needs[K] } & {
@@ -115,10 +112,9 @@ class NeedsReader {
   #words(key: Key, value: string, line: number): string[] | undefined {
     const before = this.#wordCounts.get(key) ?? 0;
     if (before > MAX_WORDS) return undefined;
-    const fits = expandedChars(this.#name, value) <= MAX_VALUE_CHARS;
-    const words = fits ? splitQuoted(expandSpecifiers(this.#name, value)) : [];
-    const isModest = fits && words.every((word) => word.length <= MAX_WORD_CHARS);
-    const count = isModest ? before + words.length : Number.POSITIVE_INFINITY;
+    const words = wordsOf(this.#name, value);
+    const isModest = words?.every((word) => word.length <= MAX_WORD_CHARS);
+    const count = words && isModest ? before + words.length : Number.POSITIVE_INFINITY;
     this.#wordCounts.set(key, count);
     if (count <= MAX_WORDS) return words;
     const limits = `at most ${MAX_WORDS} words of ${MAX_WORD_CHARS} characters, ${MAX_VALUE_CHARS} characters in a value`;

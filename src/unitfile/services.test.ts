@@ -117,9 +117,11 @@ const CONTAINERS: readonly (readonly [command: string, names: readonly string[]]
   ['ExecStart=/usr/bin/docker run image', []],
   ['ExecStart=/bin/run --name a', []],
   ['ExecStop=/usr/bin/docker run --name a image', []],
+  [`ExecStart=/usr/bin/docker run --name a ${'%n '.repeat(1000)}`, ['a']],
+  [`ExecStart=/usr/bin/docker run --name a ${'%n '.repeat(10_000)}`, []],
 ];
 for (const [command, names] of CONTAINERS) {
-  test(`${command} runs ${names.join() || 'no container that can be told'}`, () => {
+  test(`${command.slice(0, 80)} runs ${names.join() || 'no container that can be told'}`, () => {
     const { options } = parseUnitFile(`[Service]\n${command}\n`);
     assert.deepEqual(containerNames('paas@1.service', options), names);
   });

@@ -1,6 +1,6 @@
 import { parseDuration, rowOf } from '../lib/index.ts';
 import type { RouteRule } from '../model/index.ts';
-import { awaitsInstance, expandedChars, expandSpecifiers } from './specifiers.ts';
+import { awaitsInstance, expandedChars, expandSpecifiers, MAX_VALUE_CHARS } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { splitQuoted } from './values.ts';
 
@@ -31,9 +31,10 @@ const MAX_ROUTES = 256;
 /** The same of all services of a unit. */
 const MAX_UNIT_ROUTES = 1024;
 const MAX_SERVICES = 64;
-/** With specifiers expanded, of a value and of a service: the catalog has no room for more (MAX_REGISTRATION_BYTES). */
-const MAX_VALUE_CHARS = 32_768;
+/** With specifiers expanded, as MAX_VALUE_CHARS: the catalog has no room for more (MAX_REGISTRATION_BYTES). */
 const MAX_SERVICE_CHARS = 65_536;
+/** The same of all services of a unit: reading them takes time by the word, and a word may have one character. */
+const MAX_UNIT_CHARS = 131_072;
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -160,7 +161,9 @@ class ServicesReader {
   readonly problems: UnitProblem[] = [];
   readonly #drafts: Draft[] = [];
   readonly #strange = new globalThis.Set<string>();
+  /** Nothing more is read. */
   #isFull = false;
+  #chars = 0;
   readonly #name: string;
 
   constructor(name: string) {
@@ -178,8 +181,7 @@ class ServicesReader {
     if (draft === undefined || (name === 'Name' && draft.named)) {
       this.#isFull = this.#drafts.length === MAX_SERVICES;
       if (this.#isFull) {
-        const what = `the unit declares more than ${MAX_SERVICES} services`;
-        this.#problem('error', line, `${what}: divide it into several units`);
+        this.#tooMany(line, `the unit declares more than ${MAX_SERVICES} services`);
         return;
       }
       draft = newDraft(line);
@@ -196,8 +198,15 @@ class ServicesReader {
     if (draft.chars > MAX_SERVICE_CHARS) return true;
     const chars = expandedChars(this.#name, value);
     draft.chars += chars;
-    if (chars <= MAX_VALUE_CHARS && draft.chars <= MAX_SERVICE_CHARS) return false;
+    const isLong = chars > MAX_VALUE_CHARS || draft.chars > MAX_SERVICE_CHARS;
+    if (!isLong) this.#chars += chars;
+    this.#isFull = this.#chars > MAX_UNIT_CHARS;
+    if (!isLong && !this.#isFull) return false;
     draft.broken = true;
+    if (this.#isFull) {
+      this.#tooMany(line, `the services of the unit say more than ${MAX_UNIT_CHARS} characters together`);
+      return true;
+    }
     const what =
       chars > MAX_VALUE_CHARS
         ? `${name}= is longer than ${MAX_VALUE_CHARS}`
@@ -242,8 +251,12 @@ class ServicesReader {
     const routes = sound.reduce((sum, draft) => sum + routesIn(draft), 0);
     if (routes <= MAX_UNIT_ROUTES) return;
     const what = `the services of the unit have ${routes} routes together, at most ${MAX_UNIT_ROUTES} fit`;
-    this.#problem('error', sound.at(-1)!.line, `${what}: divide it into several units`);
+    this.#tooMany(sound.at(-1)!.line, what);
     for (const draft of sound) draft.broken = true;
+  }
+
+  #tooMany(line: number, what: string): void {
+    this.#problem('error', line, `${what}: divide it into several units`);
   }
 
   #nameLikeUnit(draft: Draft): void {

@@ -1,4 +1,8 @@
 import { isTemplateName } from '../model/index.ts';
+import { splitQuoted } from './values.ts';
+
+/** Most characters of a value that is read as words: specifiers make a value up to 128 times longer. */
+export const MAX_VALUE_CHARS = 32_768;
 
 /**
  * The specifiers %n %N %p %i in a value; of a template only %p, since the others are its instances'. Works on any text,
@@ -19,6 +23,11 @@ export function expandSpecifiers(full: string, value: string): string {
 /** At least as many characters as the value has with its specifiers expanded. */
 export function expandedChars(full: string, value: string): number {
   return value.length + (value.split('%').length - 1) * full.length;
+}
+
+/** The words of a value with its specifiers expanded; undefined when it is longer than MAX_VALUE_CHARS. */
+export function wordsOf(full: string, value: string): string[] | undefined {
+  return expandedChars(full, value) > MAX_VALUE_CHARS ? undefined : splitQuoted(expandSpecifiers(full, value));
 }
 
 /** True when only an instance of the template can tell whether the value is right. */

@@ -15,8 +15,11 @@ export function unfold(value: string): string {
 
 /** Words separated by blanks; double quotes hold blanks together and are dropped. Backslashes stay as they are. */
 export function splitQuoted(value: string): string[] {
+  const line = unfold(value);
+  // Several times faster, which counts where a value has tens of thousands of words.
+  if (!line.includes('"')) return line.split(/\s+/).filter((word) => word !== '');
   const words: string[] = [];
-  for (const [word] of unfold(value).matchAll(/(?:[^\s"]|"[^"]*(?:"|$))+/g)) {
+  for (const [word] of line.matchAll(/(?:[^\s"]|"[^"]*(?:"|$))+/g)) {
     const bare = word.replaceAll('"', '').trim();
     if (bare !== '') words.push(bare);
   }

@@ -103,6 +103,17 @@ test('hosts times paths of a service are limited, and so is a value', () => {
   assert.deepEqual(errorsOf(readServices('x.service', tags(1000)).problems), [
     'a service says more than 65536 characters: write less',
   ]);
+  const together = (chars: number) =>
+    errorsOf(
+      readServices(
+        'x.service',
+        declared(8, () => [option('Tags', 'x'.repeat(chars))]),
+      ).problems,
+    );
+  assert.deepEqual(together(16_000), []);
+  assert.deepEqual(together(17_000), [
+    'the services of the unit say more than 131072 characters together: divide it into several units',
+  ]);
   const long = [option('Port', '80'), option('Tags', 'a '.repeat(500_000))];
   assert.match(errorsOf(readServices('x.service', long).problems)[0]!, /Tags= is longer than 32768 characters/);
 });

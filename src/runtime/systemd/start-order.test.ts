@@ -17,6 +17,11 @@ const CASES: readonly (readonly [string, Readonly<Record<string, string>>, reado
     ['c.service', 'b.service', 'a.service'],
   ],
   [
+    'a list of more than 32,768 characters with its specifiers expanded is left to systemd',
+    { 'a.service': `[Unit]\nAfter=b.service ${'%n '.repeat(4000)}`, 'b.service': '' },
+    ['a.service', 'b.service'],
+  ],
+  [
     'circles',
     { 'a.service': '[Unit]\nAfter=b.service', 'b.service': '[Unit]\nAfter=a.service' },
     ['b.service', 'a.service'],

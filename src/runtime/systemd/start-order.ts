@@ -1,4 +1,4 @@
-import { expandSpecifiers, parseUnitName, splitQuoted, type UnitOption } from '../../unitfile/index.ts';
+import { expandSpecifiers, parseUnitName, type UnitOption, wordsOf } from '../../unitfile/index.ts';
 
 /**
  * The units in an order in which each comes after those that its file, or theirs, wants it started after. Units that
@@ -26,10 +26,11 @@ export function startOrder(units: ReadonlyMap<string, readonly UnitOption[]>): s
   return order;
 }
 
+/** A list of unusual length is left to systemd, which orders jobs that wait together by itself. */
 function namesIn(option: 'After' | 'Before', unit: string, options: readonly UnitOption[]): string[] {
   return options
     .filter(({ section, name }) => section === 'Unit' && name === option)
-    .flatMap(({ value }) => splitQuoted(expandSpecifiers(unit, value)));
+    .flatMap(({ value }) => wordsOf(unit, value) ?? []);
 }
 
 /** Sockets, paths and timers come before the unit they start, without saying so. */
