@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { endpointText } from '../client/index.ts';
-import { chooseEndpoints, labDirectory } from './choose-endpoint.ts';
+import { endpointText, labDirectory } from '../client/index.ts';
+import { chooseEndpoints } from './choose-endpoint.ts';
 import { resolveFlags, splitLine } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Endpoint, parseEndpoint } from '../client/index.ts';
+import { type Endpoint, labDirectory, parseEndpoint } from '../client/index.ts';
 import type { Flags } from './flags.ts';
 import { DEFAULT_ENDPOINT } from './global-flags.ts';
 import type { Io } from './io.ts';
@@ -51,10 +50,4 @@ export function labEndpoints(env: Io['env']): Endpoint[] {
 
 function isList(machines: LabMachines | undefined): machines is LabMachines {
   return Array.isArray(machines);
-}
-
-/** Where the lab keeps its state. */
-export function labDirectory(env: Io['env']): string {
-  const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
-  return env['FLOTILLA_LAB'] || join(state, 'flotilla', 'lab');
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatDuration, parseDuration } from './duration.ts';
+import { formatDuration, parseDurationFlag } from './duration.ts';
 
 const WRITTEN: readonly [text: string, ms: number][] = [
   ['0', 0],
@@ -18,12 +18,12 @@ const WRITTEN: readonly [text: string, ms: number][] = [
 ];
 
 test('Go durations are read, and bare numbers as seconds', () => {
-  for (const [text, ms] of WRITTEN) assert.equal(parseDuration(text), ms, text);
+  for (const [text, ms] of WRITTEN) assert.equal(parseDurationFlag(text), ms, text);
 });
 
 test('what is no duration is refused with an example of one', () => {
   for (const text of ['', '-30', '1e3', 's', '5 s', '1m30', '-5s', '1d', 'soon', '1s!']) {
-    assert.throws(() => parseDuration(text), /is not a duration: write 30s, 1m30s, 500ms, or 30 for seconds/, text);
+    assert.throws(() => parseDurationFlag(text), /is not a duration: write 30s, 1m30s, 500ms, or 30 for seconds/, text);
   }
 });
 
@@ -41,5 +41,5 @@ test('durations are written as Go writes them', () => {
 });
 
 test('what was written reads back', () => {
-  fc.assert(fc.property(fc.nat(100_000_000), (ms) => assert.equal(parseDuration(formatDuration(ms)), ms)));
+  fc.assert(fc.property(fc.nat(100_000_000), (ms) => assert.equal(parseDurationFlag(formatDuration(ms)), ms)));
 });

@@ -1,7 +1,7 @@
 import { FlotillaError, parseGoDuration } from '../lib/index.ts';
 
 /** Milliseconds of a Go duration (`30s`, `1m30s`, `500ms`) or of seconds without a unit (`5`); throws a `usage` error for anything else. */
-export function parseDuration(text: string): number {
+export function parseDurationFlag(text: string): number {
   const ms = /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : parseGoDuration(text);
   if (ms === undefined)
     throw new FlotillaError(

@@ -1,5 +1,5 @@
 import { FlotillaError } from '../lib/index.ts';
-import { parseDuration } from './duration.ts';
+import { parseDurationFlag } from './duration.ts';
 import { nearest } from './nearest.ts';
 
 /** A flag as data: parsing, help and completion are made from it. */
@@ -60,7 +60,7 @@ export class Flags {
 
   /** Milliseconds of a `duration` flag. */
   ms(name: string): number {
-    return parseDuration(this.#read(name) ?? '0');
+    return parseDurationFlag(this.#read(name) ?? '0');
   }
 
   /** True when the command has such a flag. */
@@ -189,7 +189,7 @@ function checkValue(spec: FlagSpec, where: string, value: string): string {
 function checkDuration(spec: FlagSpec, value: string, refuse: (expected: string) => FlotillaError): void {
   let ms: number;
   try {
-    ms = parseDuration(value);
+    ms = parseDurationFlag(value);
   } catch {
     throw refuse('write a duration, as in 30s, 1m30s or 500ms; 30 is seconds');
   }

@@ -6,14 +6,14 @@ import { cliUnitName } from '../unitfile/index.ts';
 import { type Context, warn } from './context.ts';
 
 /** True when the argument is a pattern of unit names: no unit's name holds one of these characters. */
-export function isPattern(arg: string): boolean {
+export function isUnitPattern(arg: string): boolean {
   return /[*?[]/.test(arg);
 }
 
 /** True when the argument, a name or a pattern, `.service` left out or not, means that unit. */
 export function meansUnit(arg: string, name: string): boolean {
   const last = arg.slice(arg.lastIndexOf('/') + 1);
-  if (!isPattern(last)) return cliUnitName(last) === name;
+  if (!isUnitPattern(last)) return cliUnitName(last) === name;
   return matchesGlob(last, name) || matchesGlob(`${last}.service`, name);
 }
 
@@ -27,10 +27,10 @@ export async function unitArguments(
   client: FleetClient,
   { templates = false }: { readonly templates?: boolean } = {},
 ): Promise<readonly string[]> {
-  if (!context.args.some(isPattern)) return context.args;
+  if (!context.args.some(isUnitPattern)) return context.args;
   const all = (await client.summaries()).filter(({ name }) => templates || !isTemplateName(name));
   return context.args.flatMap((arg) => {
-    if (!isPattern(arg)) return [arg];
+    if (!isUnitPattern(arg)) return [arg];
     const names = matching(arg, all).map(({ name }) => name);
     warn(context, `${arg} matches ${names.length} unit${names.length === 1 ? '' : 's'}`);
     return names.map((name) => join(dirname(arg), name));
@@ -60,7 +60,7 @@ export function selectUnits<Row extends { readonly name: string }>(
   for (const arg of args) {
     assertPattern(arg);
     if (!rows.some(({ name }) => meansUnit(arg, name)))
-      throw new FlotillaError('invalid', `no unit of this list is ${isPattern(arg) ? arg : cliUnitName(arg)}`);
+      throw new FlotillaError('invalid', `no unit of this list is ${isUnitPattern(arg) ? arg : cliUnitName(arg)}`);
   }
   return rows.filter(({ name }) => args.some((arg) => meansUnit(arg, name)));
 }

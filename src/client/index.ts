@@ -2,3 +2,4 @@ export type * from '../api/schema.ts';
 export { FleetClient } from './client.ts';
 export type { Endpoint } from './endpoint.ts';
 export { endpointText, parseEndpoint } from './endpoint.ts';
+export { labDirectory } from './lab-directory.ts';

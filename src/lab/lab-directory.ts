@@ -1,13 +1,4 @@
-import os from 'node:os';
 import path from 'node:path';
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Where the lab of this user lives; fleetctl finds a running lab at the same place. */
-export function labDirectory(env: Environment): string {
-  const state = env['XDG_STATE_HOME'] || path.join(env['HOME'] || os.homedir(), '.local', 'state');
-  return path.resolve(env['FLOTILLA_LAB'] || path.join(state, 'flotilla', 'lab'));
-}
 
 /** What the lab keeps below its directory. Names are short because the path of a unix socket may be. */
 export const labPaths = {

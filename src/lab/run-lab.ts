@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { labDirectory } from '../client/index.ts';
 import { ERRORS, FlotillaError, messageOf, rowOf } from '../lib/index.ts';
 import { PORTS_OF_LAB } from './choose-ports.ts';
 import { commandName } from './command-name.ts';
 import { removeIfEmpty, stopLab, wipeLab } from './down.ts';
-import { labDirectory } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { withLabLock } from './lab-lock.ts';
 import { isRunning, type LabState, readLab } from './lab-state.ts';

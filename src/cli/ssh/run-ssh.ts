@@ -2,7 +2,7 @@ import type { FleetClient } from '../../client/index.ts';
 import { FlotillaError } from '../../lib/index.ts';
 import { isTemplateName } from '../../model/index.ts';
 import type { Context } from '../context.ts';
-import { isPattern, meansUnit } from '../unit-arguments.ts';
+import { isUnitPattern, meansUnit } from '../unit-arguments.ts';
 import { findMachine, type MachineWords } from './find-machine.ts';
 import { SshConnection } from './ssh-connection.ts';
 import { parseSshHost } from './ssh-host.ts';
@@ -33,7 +33,7 @@ export async function runSsh(context: Context): Promise<number> {
 /** A pattern may stand for a unit where it matches just one: a shell is on one machine. */
 async function withOneUnit(client: FleetClient, words: MachineWords): Promise<MachineWords> {
   const pattern = words.unit ?? words.either;
-  if (pattern === undefined || !isPattern(pattern)) return words;
+  if (pattern === undefined || !isUnitPattern(pattern)) return words;
   const found = (await client.summaries()).filter(({ name }) => !isTemplateName(name) && meansUnit(pattern, name));
   if (found.length === 1) return { unit: found[0]!.name };
   const names = found.map(({ name }) => name).join(', ');
