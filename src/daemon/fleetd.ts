@@ -68,8 +68,8 @@ export async function startFleetd(options: FleetdOptions): Promise<Fleetd> {
 
   const { store, metered, metrics, cluster } = openMeteredCluster(config, log);
   const status = new ServiceStatus({ notifier, etcdServers: config.etcd_servers, signal });
-  const again = status.restartOf('supervisor');
-  const runtime = await openRuntime({ config, machineId: id, env, self, log, onRestart: again });
+  const onRestart = status.restartOf('supervisor');
+  const runtime = await openRuntime({ config, machineId: id, state, env, self, log, onRestart });
   const parts = { cluster, env, ...gatesOf(config), clock, random, log, signal };
   const catalog = openCatalog(parts);
   const routed = { directory: state.routerDirectory, leaving, onRestart: status.restartOf('router') };

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { systemClock as clock, type Log, messageOf, systemRandom as random } from '../lib/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { openSupervisor } from '../runtime/supervisor/index.ts';
 import type { Config } from './config-schema.ts';
+import type { StateDirectory } from './state-directory.ts';
 
 export interface OpenRuntimeOptions {
   readonly config: Config;
   readonly machineId: string;
+  readonly state: StateDirectory;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** How to start this program again in another role. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
@@ -59,13 +62,13 @@ function userBus(env: OpenRuntimeOptions['env']): string | undefined {
   return env['DBUS_SESSION_BUS_ADDRESS'] || (directory ? `unix:path=${directory}/bus` : undefined);
 }
 
-function openSupervisorRuntime({ config, self, ...rest }: OpenRuntimeOptions): Promise<UnitRuntime> {
+function openSupervisorRuntime({ state, self, ...rest }: OpenRuntimeOptions): Promise<UnitRuntime> {
   const { machineId, log, onRestart } = rest;
-  const directory = `${config.state_directory}/supervisor`;
-  const args = [...self.args, 'supervisor', '--dir', directory, '--machine-id', machineId];
+  const directory = join(state.path, 'supervisor');
+  const args = ['supervisor', '--dir', directory, '--machine-id', machineId, '--promise', state.promiseFile];
   return openSupervisor({
     directory,
-    spawn: { command: self.command, args },
+    spawn: { command: self.command, args: [...self.args, ...args] },
     clock,
     random,
     log,

@@ -11,9 +11,9 @@ import {
   systemReason,
   uptimeMs,
 } from '../lib/index.ts';
+import { formatPromiseLine, type PromiseLine, parsePromiseLine } from './promise-line.ts';
 
-/** A line of `stop-promise`: the boot, when fleetd stops the units, when the guard does, the end, the units. */
-const PROMISE = /^(\S+) (\d+) \d+ (\d+)((?: \S+)+)\n/;
+const PROMISE_FILE = 'stop-promise';
 
 /** What fleetd keeps on disk over restarts. Files are replaced whole, never half written. */
 export class StateDirectory {
@@ -93,46 +93,46 @@ export class StateDirectory {
     return join(this.path, 'router');
   }
 
-  /**
-   * `stop-promise` is one line: the boot, three times in hundredths of a second of uptime (when fleetd stops the units,
-   * when the guard does, when the lease may have ended), and the units. bin/fleetd-guard reads it. What follows counts for
-   * nothing.
-   */
+  /** Where fleetd writes down which units it has promised to stop; see PromiseLine. */
+  get promiseFile(): string {
+    return join(this.path, PROMISE_FILE);
+  }
+
   promiseMemory(bootId: string, clock: Clock): PromiseMemory {
     const offsetMs = () => uptimeMs() - clock.monotonic();
     return {
       load: () => {
         const found = this.#readPromise();
         if (found?.boot !== bootId) return undefined;
-        return { units: found.units, stopAtMs: found.stop * 10 - offsetMs(), endMs: found.end * 10 - offsetMs() };
+        return { units: found.units, stopAtMs: found.stopAtMs - offsetMs(), endMs: found.endMs - offsetMs() };
       },
       save: (promise) => {
-        if (!promise) return rmSync(join(this.path, 'stop-promise'), { force: true });
-        const times = [promise.stopAtMs, guardAtMs(promise), promise.endMs];
-        const hundredths = times.map((ms) => Math.floor((ms + offsetMs()) / 10));
-        const line = [bootId, ...hundredths, ...promise.units].join(' ');
+        if (!promise) return rmSync(this.promiseFile, { force: true });
+        const byMs = offsetMs();
+        const { units, stopAtMs, endMs } = promise;
+        const uptimes = { stopAtMs: stopAtMs + byMs, guardAtMs: guardAtMs(promise) + byMs, endMs: endMs + byMs };
+        const line = formatPromiseLine({ boot: bootId, units, ...uptimes });
         try {
-          this.#write('stop-promise', line);
+          this.#write(PROMISE_FILE, line);
         } catch (error) {
-          this.#overwrite('stop-promise', line, error);
+          this.#overwrite(PROMISE_FILE, line, error);
         }
       },
     };
   }
 
   /** Undefined also for a line that is not whole, which the guard passes over as well. */
-  #readPromise() {
-    const file = join(this.path, 'stop-promise');
+  #readPromise(): PromiseLine | undefined {
     let because = 'it is damaged';
     try {
-      const [, boot = '', stop, end, units = ''] = PROMISE.exec(readFileSync(file, 'utf8')) ?? [];
-      if (boot !== '') return { boot, stop: Number(stop), end: Number(end), units: units.trim().split(' ') };
+      const found = parsePromiseLine(readFileSync(this.promiseFile, 'utf8'));
+      if (found) return found;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       because = systemReason(error);
     }
     this.#log.warn('Promise to stop units lost: they run on until the store is reached', {
-      file,
+      file: this.promiseFile,
       error: because,
     });
     return undefined;

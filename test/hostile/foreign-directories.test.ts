@@ -109,7 +109,8 @@ test("a stranger who binds the lock's name keeps nobody out; one process of ours
 
 test('a supervisor that does not respond is told of within a moment, with what to do', async (t) => {
   const directory = path.join(temporary(t), 'supervisor');
-  const args = [FLEETD, 'supervisor', '--dir', directory, '--machine-id', '0'.repeat(32)];
+  const role = ['supervisor', '--dir', directory, '--machine-id', '0'.repeat(32), '--promise', `${directory}.promise`];
+  const args = [FLEETD, ...role];
   const lines: string[] = [];
   const log = createLog((line) => lines.push(line));
   const spawnable = { command: process.execPath, args };

@@ -160,7 +160,7 @@ export class SimulatedMachine {
     for (const fn of [...this.link.onOpen]) fn();
   }
 
-  /** What the guard of a machine with systemd does: keeps a promise that nobody has renewed. */
+  /** What a machine's guard does (bin/fleetd-guard, or the supervisor): keeps a promise that nobody has renewed. */
   #promises(clock: ProcessClock): PromiseMemory {
     const { time } = this.#parts;
     const shifted = (promise: StopPromise | undefined, byMs: number) =>

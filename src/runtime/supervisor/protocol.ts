@@ -9,9 +9,9 @@ import type { UnitDescription } from './unit-description.ts';
  * The talk between a fleetd and its supervisor process: one JSON value a line, on a unix socket only root may reach.
  * The number changes when the two ends of different versions would misunderstand each other; a client that meets
  * another number asks the process to retire and starts its own, which takes the units over. 3: units say whether they have
- * succeeded, and states how a unit ended.
+ * succeeded, and states how a unit ended. 4: the process stops units with OnPartition=stop when fleetd does not.
  */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 export interface Calls {
   hello: { args: undefined; answer: { readonly protocol: number; readonly pid: number } };

@@ -102,7 +102,8 @@ test('a supervisor that crashes again and again is counted, and logged once for 
 
 test('a supervisor that is told to end before its fleetd has connected waits for it', async (t) => {
   const directory = stateDirectory(t);
-  const args = [FLEETD, 'supervisor', '--dir', directory.path, '--machine-id', MACHINE_ID];
+  const promise = path.join(directory.path, 'stop-promise');
+  const args = [FLEETD, 'supervisor', '--dir', directory.path, '--machine-id', MACHINE_ID, '--promise', promise];
   const child: ChildProcess = start(process.execPath, args, { stdio: 'ignore' });
   const ended = once(child, 'exit');
   await until('it has begun', () => directory.readHolder()?.pid === child.pid, 30_000);

@@ -15,6 +15,7 @@ import {
 import type { RuntimeBatch } from '../runtime.ts';
 import { takeLock } from './lock.ts';
 import { leaveCgroupTree, readStat } from './process/index.ts';
+import { type PromisedStop, PromiseGuard } from './promise-guard.ts';
 import { listenAt, PROTOCOL, type Request, readLines, type SupervisorMessage } from './protocol.ts';
 import { runningUnits } from './running-units.ts';
 import { SupervisorDirectory } from './state-directory.ts';
@@ -33,6 +34,8 @@ export interface RunSupervisorOptions {
    * service at once leaves fleetd time to stop its units.
    */
   readonly signal?: AbortSignal;
+  /** What fleetd has promised for units with OnPartition=stop: see PromiseGuard. Without it nothing is. */
+  readonly promised?: () => PromisedStop | undefined;
   /** Bytes of a unit's log file before it is put aside; two are kept. 8 MB unless said otherwise. */
   readonly maxLogFileBytes?: number;
   /** `tracking` does without control groups even where they could be had. */
@@ -72,7 +75,9 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
     directory,
   );
   await supervisor.adopt();
-  const service = new SupervisorService(supervisor, directory, clock, log);
+  const { promised = () => undefined } = options;
+  const guard = new PromiseGuard({ supervisor, promised, clock, log });
+  const service = new SupervisorService({ supervisor, guard, directory, clock, log });
   await service.listen();
   log.info('Supervisor is ready', {
     directory: directory.path,
@@ -88,9 +93,18 @@ export async function runSupervisor(options: RunSupervisorOptions): Promise<'tak
   return how;
 }
 
+interface SupervisorServiceOptions {
+  readonly supervisor: Supervisor;
+  readonly guard: PromiseGuard;
+  readonly directory: SupervisorDirectory;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /** Answers the calls of fleetd. */
 class SupervisorService {
   readonly #supervisor: Supervisor;
+  readonly #guard: PromiseGuard;
   readonly #directory: SupervisorDirectory;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -103,8 +117,9 @@ class SupervisorService {
   #end: (how: 'retired' | 'idle') => void = () => {};
   readonly ended: Promise<'retired' | 'idle'>;
 
-  constructor(supervisor: Supervisor, directory: SupervisorDirectory, clock: Clock, log: Log) {
+  constructor({ supervisor, guard, directory, clock, log }: SupervisorServiceOptions) {
     this.#supervisor = supervisor;
+    this.#guard = guard;
     this.#directory = directory;
     this.#clock = clock;
     this.#log = log;
@@ -132,10 +147,13 @@ class SupervisorService {
     this.#end(how);
   }
 
-  /** Ends as soon as nobody is connected, nor about to connect: a fleetd that stops while it starts needs it for that. */
+  /**
+   * Ends as soon as nobody is connected, nor about to connect (a fleetd that stops while it starts needs it for that), and no
+   * unit runs that nobody else would stop in time.
+   */
   retireUnused(): void {
     this.#retiring = true;
-    if (this.#clients.size === 0 && !this.#isAwaited) this.end('retired');
+    if (this.#clients.size === 0 && !this.#isAwaited && !this.#guard.isNeeded) this.end('retired');
   }
 
   #watchIdle(): void {
