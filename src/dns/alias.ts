@@ -1,10 +1,10 @@
 import { HEADER_BYTES, parseQuery, type Query, readQuestion, readRecord, TYPE } from './message.ts';
 import { type DnsRecord, wireName } from './records.ts';
 
-/** What we say we take by UDP, so that an answer of many addresses is whole. */
+/** The UDP size that our own queries advertise (EDNS0), so that a response with many addresses is not truncated. */
 const UDP_BYTES = 4096;
 
-/** A question of our own for the addresses of a host name: the packet, and as it is read. */
+/** Builds our own query for the addresses of a host name: the packet, and the same packet parsed. */
 export function questionFor(name: string, type: number): { readonly packet: Buffer; readonly query: Query } {
   const header = Buffer.alloc(HEADER_BYTES);
   header[2] = 1; // Recursion is desired.
@@ -17,7 +17,10 @@ export function questionFor(name: string, type: number): { readonly packet: Buff
   return { packet, query: parsed.query };
 }
 
-/** The addresses of an answer to it as those of `name` itself, whatever aliases stand between; none when it has none. */
+/**
+ * Extracts the address records of a response and files them under `name`, whichever aliases stand between. Returns an
+ * empty list when the response has none.
+ */
 export function addressesIn(answer: Buffer, name: string, type: typeof TYPE.A | typeof TYPE.AAAA): DnsRecord[] {
   const found: DnsRecord[] = [];
   const bytes = type === TYPE.A ? 4 : 16;

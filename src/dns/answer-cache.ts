@@ -10,10 +10,10 @@ interface Kept {
 
 const MAX_ANSWERS = 10_000;
 const MAX_TTL_SECONDS = 300;
-/** Longest time for which "there is no such name" is believed (RFC 2308 lets servers choose). */
+/** The upper limit, in seconds, for keeping "no such name"; RFC 2308 §5 lets each server choose one. */
 const MAX_NEGATIVE_TTL_SECONDS = 60;
 
-/** Answers of other servers, as long as their shortest TTL allows; their TTLs count down meanwhile. */
+/** Caches responses of recursors for as long as their shortest TTL allows. The TTLs of a cached response count down. */
 export class AnswerCache {
   readonly #clock: Clock;
   readonly #kept = new Map<string, Kept>();
@@ -36,7 +36,7 @@ export class AnswerCache {
     return message;
   }
 
-  /** Keeps an answer when it may be kept. */
+  /** Stores the response if its code and TTLs allow that. */
   put(key: string, message: Buffer): void {
     const read = readTtls(message);
     if (!read || read.seconds === 0) return;
@@ -47,7 +47,9 @@ export class AnswerCache {
   }
 }
 
-/** For how long a message may be kept and where its TTLs stand; undefined for what must not be kept. */
+/**
+ * Returns how many seconds a message may be kept and at which offsets its TTLs stand; undefined if it may not be kept.
+ */
 function readTtls(message: Buffer): { readonly seconds: number; readonly ttlAt: readonly number[] } | undefined {
   const rcode = message[3]! & 0x0f;
   const truncated = (message[2]! & 0x02) !== 0;
@@ -56,7 +58,7 @@ function readTtls(message: Buffer): { readonly seconds: number; readonly ttlAt: 
   const answers = message.readUInt16BE(6);
   const records = answers + message.readUInt16BE(8) + message.readUInt16BE(10);
   const negative = rcode === RCODE.nxDomain || answers === 0;
-  // A denial without SOA says nothing of how long it holds.
+  // A negative response without SOA does not say how long it holds (RFC 2308 §5).
   let seconds = negative ? 0 : MAX_TTL_SECONDS;
   const ttlAt: number[] = [];
   let at = question.end;

@@ -20,7 +20,9 @@ export interface AnswererOptions {
 const MAX_TCP_BYTES = 65_535;
 const SUPPORTED_EDNS_VERSION = 0;
 
-/** Packets in, packets out: from the catalog as it is, or from those who know other names. */
+/**
+ * Responds to DNS packets: from the current catalog for names under `consul.`, through the forwarder for all others.
+ */
 export class Answerer {
   readonly #options: AnswererOptions;
   #zone: Zone;
@@ -32,7 +34,10 @@ export class Answerer {
     this.#zone = new Zone(this.#snapshot, options.datacenter);
   }
 
-  /** Calls `send` once, at once or later, unless the packet deserves no answer. Returns true when it will be later. */
+  /**
+   * Calls `send` at most once, now or later; a packet that deserves no response is dropped. Returns true when `send`
+   * will be called later.
+   */
   answer(packet: Buffer, transport: DnsTransport, send: (reply: Buffer) => void): boolean {
     const reply = this.#replyOrFailure(packet, transport);
     if (reply instanceof Promise) {
@@ -43,7 +48,7 @@ export class Answerer {
     return false;
   }
 
-  /** A fault of ours costs one answer, not all of fleetd. */
+  /** A bug of ours costs this one response (SERVFAIL) and does not end fleetd. */
   #replyOrFailure(packet: Buffer, transport: DnsTransport): Buffer | Promise<Buffer> | undefined {
     const failed = (error: unknown) => {
       this.#options.log.error('DNS question not answered', {
@@ -84,11 +89,14 @@ export class Answerer {
     const answers = this.#shuffled(reply.answers);
     const [first] = answers;
     if (first?.type !== TYPE.CNAME) return encode(answers);
-    // A name may have but one alias; another question brings another instance.
+    // A name may have only one CNAME (RFC 1034 §3.6.2): each query gets the first of a new shuffle.
     return this.#follow(first.target, query).then((addresses) => encode([first, ...addresses]));
   }
 
-  /** The addresses behind an alias, for clients whose only resolver this is; none when nobody can say them. */
+  /**
+   * Resolves an alias, since for many clients we are the only resolver. Returns an empty list when no recursor knows
+   * it.
+   */
   async #follow(target: string, { type, recursionDesired }: Query): Promise<readonly DnsRecord[]> {
     const { forwarder, log } = this.#options;
     if (type !== TYPE.A && type !== TYPE.AAAA) return [];
@@ -109,7 +117,7 @@ export class Answerer {
     return encodeReply(reply, { packet, query, maxBytes: MAX_TCP_BYTES, recursionAvailable });
   }
 
-  /** Clients take the first, or the first few: each instance is to be the first as often as any other. */
+  /** Shuffles: clients use the first address or the first few, and each instance shall come first equally often. */
   #shuffled<T>(items: readonly T[]): readonly T[] {
     if (items.length < 2) return items;
     const shuffled = [...items];

@@ -10,7 +10,10 @@ export interface RecursorOptions {
   readonly signal: AbortSignal;
 }
 
-/** The answer of one server, by UDP from a port of its own; what does not answer this very question is passed over. */
+/**
+ * Sends the query to one recursor by UDP from a fresh port and resolves with its response. Ignores messages that do not
+ * belong to this query.
+ */
 export function askUdp(packet: Buffer, { recursor, ...options }: RecursorOptions): Promise<Buffer> {
   return withDeadline(options, (resolve, reject) => {
     const socket = createSocket(isIPv6(recursor.host) ? 'udp6' : 'udp4');
@@ -18,15 +21,16 @@ export function askUdp(packet: Buffer, { recursor, ...options }: RecursorOptions
     socket.on('message', (answer) => {
       if (answers(answer, packet)) resolve(answer);
     });
-    // A connected socket hears of nobody else, and of ports where nobody listens. Without a callback, which is called in
-    // any case, where there is no way to the recursor is an error like any other.
+    // A connected socket receives from this recursor only, and reports a port on which nobody listens. `connect`
+    // without a callback: Node would call the callback on failure too, whereas `error` is emitted for an unreachable
+    // recursor.
     socket.on('connect', () => socket.send(packet));
     socket.connect(recursor.port, recursor.host);
     return () => socket.close();
   });
 }
 
-/** The same by TCP. */
+/** Sends the query to one recursor by TCP and resolves with its response. */
 export function askTcp(packet: Buffer, { recursor, ...options }: RecursorOptions): Promise<Buffer> {
   return withDeadline(options, (resolve, reject) => {
     const socket = connect({ host: recursor.host, port: recursor.port });
@@ -47,7 +51,9 @@ export function askTcp(packet: Buffer, { recursor, ...options }: RecursorOptions
   });
 }
 
-/** Runs `start`, and what it returned when the outcome is there: an answer, a failure, the end of time or of this server. */
+/**
+ * Runs `start` until it settles, the time is over, or the server closes; then calls the function that `start` returned.
+ */
 function withDeadline(
   { clock, timeoutMs, signal }: Omit<RecursorOptions, 'recursor'>,
   start: (resolve: (answer: Buffer) => void, reject: (error: unknown) => void) => () => void,

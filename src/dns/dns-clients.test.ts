@@ -1,4 +1,4 @@
-/** The real programs that people ask DNS with: dig, dnsperf, and HAProxy, which makes its servers of SRV answers. */
+/** Real DNS clients: dig, dnsperf, and HAProxy, which makes its servers from SRV records. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -125,7 +125,7 @@ backend back
 `;
 }
 
-/** Which backends answer in 20 requests. */
+/** Returns which backends responded to 20 requests. */
 async function seenBy(front: number): Promise<string> {
   const seen = new Set<string>();
   for (let count = 0; count < 20; count++) {

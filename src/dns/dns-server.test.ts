@@ -34,7 +34,7 @@ interface Read {
   readonly rcode: number;
   readonly truncated: boolean;
   readonly counts: readonly [number, number, number];
-  /** The data of the answers of the type asked for. */
+  /** The data of the answer records that have the queried type. */
   readonly data: readonly string[];
   readonly bytes: number;
 }
@@ -189,7 +189,7 @@ test('a storm of garbage by UDP and TCP leaves the server answering', async () =
   tcp.destroy();
 });
 
-/** A resolver that knows one answer for everything; counts what it is asked. */
+/** Starts a resolver that gives every query the same answer and records the queries. */
 async function startResolver(ttlSeconds: number): Promise<{ address: HostPort; asked: string[]; socket: Socket }> {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   const asked: string[] = [];
@@ -199,7 +199,7 @@ async function startResolver(ttlSeconds: number): Promise<{ address: HostPort; a
     const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, ttlSeconds >> 8, ttlSeconds & 0xff, 0, 4, 9, 9, 9, 9]);
     const head = Buffer.from([packet[0]!, packet[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, packet[11]!]);
     const edns = packet.subarray(end);
-    // A forged answer first: it must be passed over.
+    // The resolver sends a forged response first, which must be ignored.
     const answer = Buffer.concat([head, packet.subarray(12, end), record, edns]);
     const forged = Buffer.from(answer);
     forged[0] = forged[0]! ^ 0xff;
@@ -222,7 +222,7 @@ test('other names are passed on to the recursors, and what they say is kept as l
     assert.equal(answer!.readUInt16BE(0), index + 1);
     assert.deepEqual(read(answer).data, ['09090909']);
   }
-  // The second time it is known: nobody is asked.
+  // The second query is served from the cache: no resolver is asked.
   assert.deepEqual(read(await ask('WWW.example.com', 9)).data, ['09090909']);
   assert.deepEqual(resolver.asked, ['www.example.com']);
   assert.equal(
@@ -285,7 +285,7 @@ test('the addresses behind a host name come with the alias, from a recursor or f
 });
 
 test('when no recursor answers, or can be sent anything, the client is told', async () => {
-  // The system refuses to send to the second, as it does where there is no route.
+  // The system refuses to send to the second recursor, as it does where no route exists.
   const forwarding = await startTestDns(() => ['127.0.0.1', '255.255.255.255'].map((host) => ({ host, port: 9 })));
   assert.equal(read(await askByUdp(forwarding.port, queryPacket('example.com'), 8000)).rcode, RCODE.servFail);
   await forwarding.close();

@@ -9,10 +9,10 @@ import { serveTcpConnection } from './tcp-connection.ts';
 
 export interface DnsOptions {
   readonly catalog: Catalog;
-  /** The one datacenter there is; names may hold it. */
+  /** The only datacenter of this cluster; names may contain it. */
   readonly datacenter: string;
   readonly listen: readonly HostPort[];
-  /** Whom to ask for names outside `consul.`, in this order; asked anew for each such name. */
+  /** Returns the recursors for names outside `consul.` in the order in which to ask them; called for each such name. */
   readonly recursors: () => readonly HostPort[];
   readonly clock: Clock;
   readonly random: Random;
@@ -20,18 +20,18 @@ export interface DnsOptions {
 }
 
 export interface DnsServer {
-  /** Where it answers at present. */
+  /** The addresses on which the server listens at present. */
   readonly addresses: readonly HostPort[];
   close(): Promise<void>;
 }
 
 const MAX_TCP_CONNECTIONS = 1000;
-/** What may wait in the kernel while this process is busy. */
+/** Queries that the kernel queues while this process is busy, in bytes. */
 const SOCKET_BUFFER_BYTES = 1 << 20;
 
 /**
- * Answers for the catalog's names by UDP and TCP, and passes other names on. An address that cannot be had is logged and
- * tried again; the others answer meanwhile.
+ * Serves the catalog's names by UDP and TCP and forwards other names. An address that cannot be bound is logged and
+ * retried, while the other addresses are served.
  */
 export async function serveDns(options: DnsOptions): Promise<DnsServer> {
   const { clock, random, log, listen } = options;
@@ -70,7 +70,7 @@ function isSame(a: HostPort, b: HostPort): boolean {
   return a.port === b.port && a.host === b.host;
 }
 
-/** Both UDP and TCP at one address; port 0 becomes the same free port for both. */
+/** Binds UDP and TCP at one address; port 0 becomes the same free port for both. */
 async function bind(wanted: HostPort, answerer: Answerer, clock: Clock): Promise<Bound> {
   const tcp = await listenTcp(wanted, answerer, clock);
   const port = (tcp.server.address() as { port: number }).port;
@@ -89,7 +89,8 @@ async function bind(wanted: HostPort, answerer: Answerer, clock: Clock): Promise
 type Lookup = NonNullable<SocketOptions['lookup']>;
 
 async function listenUdp({ host, port }: HostPort, answerer: Answerer): Promise<{ close(): Promise<void> }> {
-  // Addresses of clients are numbers already: there is nothing to look up, and each turn of the event loop counts.
+  // dgram looks up each destination before it sends; clients' addresses are numeric, and skipping the lookup saves a
+  // turn of the event loop per response.
   const lookup: Lookup = (address, _, found) => found(null, address, 0);
   const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', lookup });
   let open = true;
@@ -101,7 +102,7 @@ async function listenUdp({ host, port }: HostPort, answerer: Answerer): Promise<
     // Port 0 asks for no response (RFC 768), and Node throws when told to send there.
     if (from.port === 0) return;
     answerer.answer(packet, 'udp', (reply) => {
-      // A recursor's answer may come when there is nothing left to send it by.
+      // A recursor's response may come after this socket has closed.
       if (open) socket.send(reply, from.port, from.address);
     });
   });
@@ -113,7 +114,7 @@ async function listenUdp({ host, port }: HostPort, answerer: Answerer): Promise<
     await close();
     throw error;
   }
-  // An answer that cannot be sent: who asked is gone, and there is nobody to tell.
+  // A response that could not be sent: the client has gone, so the error has no receiver.
   socket.on('error', () => {});
   socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
   socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
@@ -141,7 +142,7 @@ async function listenTcp(
   });
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
-  // One connection that cannot be accepted is no reason to end.
+  // A connection that cannot be accepted must not end the process.
   server.on('error', () => {});
   const close = async () => {
     for (const connection of connections) connection.destroy();

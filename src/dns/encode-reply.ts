@@ -1,10 +1,10 @@
 import { CLASS, HEADER_BYTES, PLAIN_UDP_BYTES, type Query, TYPE } from './message.ts';
 import { type DnsRecord, wireName } from './records.ts';
 
-/** What is to be said to a query. */
+/** The content of a response before it is encoded. */
 export interface Reply {
   readonly rcode: number;
-  /** The zone is ours. */
+  /** True when the name belongs to our own zone. */
   readonly authoritative: boolean;
   readonly answers: readonly DnsRecord[];
   readonly authority: readonly DnsRecord[];
@@ -12,29 +12,29 @@ export interface Reply {
 }
 
 export interface EncodeOptions {
-  /** Where the question stands: it is repeated byte for byte, in the client's own upper and lower case. */
+  /** The client's packet: its question is repeated byte for byte, in the client's own upper and lower case. */
   readonly packet: Buffer;
   readonly query: Query;
   readonly maxBytes: number;
   readonly recursionAvailable: boolean;
 }
 
-/** Fits every message: what comes out is copied from here. */
+/** One buffer that fits every message; the encoded message is copied out of it. */
 const scratch = Buffer.alloc(65_535 + 1024);
 const OPT_BYTES = 11;
-/** A pointer has 14 bits. */
+/** The offset of a compression pointer has 14 bits (RFC 1035 §4.1.4). */
 const MAX_POINTER = 0x3fff;
-/** What we say we take by UDP ourselves. */
+/** The UDP size that we advertise by EDNS0. */
 const OWN_UDP_BYTES = 4096;
-// An answer is about this moment: nothing of it is to be kept.
+// Seconds: a response describes this moment, so that clients must not keep it.
 const TTL_SECONDS = 0;
 const SOA_REFRESH = 3600;
 const SOA_RETRY = 600;
 const SOA_EXPIRE = 86_400;
 
 /**
- * The message for a reply. Answers that do not fit are cut and TC is set, so that the client asks again by TCP;
- * additional records that do not fit are left out, which is no loss to the answer.
+ * Encodes a reply. Answers that do not fit are left out and TC is set, so that the client asks again by TCP. Additional
+ * records that do not fit are left out without TC, since the answer is complete without them.
  */
 export function encodeReply(reply: Reply, options: EncodeOptions): Buffer {
   const { packet, query, maxBytes, recursionAvailable } = options;
@@ -56,14 +56,14 @@ export function encodeReply(reply: Reply, options: EncodeOptions): Buffer {
   return Buffer.from(scratch.subarray(0, writer.at));
 }
 
-/** How long an answer to this query may be, by UDP. */
+/** Returns how many bytes a UDP response to this query may have. */
 export function udpLimit(query: Query): number {
   return query.edns?.udpBytes ?? PLAIN_UDP_BYTES;
 }
 
 class Writer {
   at: number;
-  /** Where names already stand, each with all its ends. */
+  /** The offset of each name and of each of its suffixes that the message already contains. */
   readonly #names = new Map<string, number>();
 
   constructor(packet: Buffer, query: Query) {
@@ -72,7 +72,7 @@ class Writer {
     this.#remember(query.name, HEADER_BYTES);
   }
 
-  /** Writes as many of the records as end before `limit`; answers how many. */
+  /** Writes the records that end before `limit`; returns their number. */
   records(records: readonly DnsRecord[], limit: number): number {
     let written = 0;
     for (const record of records) {
@@ -113,7 +113,7 @@ class Writer {
       this.at += record.address.length;
     } else if (record.type === TYPE.SRV) {
       for (const value of [record.priority, record.weight, record.port]) this.#uint16(value);
-      // RFC 2782: the target is not to be compressed.
+      // The target of SRV must not be compressed (RFC 2782).
       this.#plainName(record.target);
     } else if ('target' in record) {
       this.#name(record.target);
@@ -138,7 +138,7 @@ class Writer {
   }
 
   #plainName(name: string): void {
-    // Its address follows under the whole name.
+    // The additional section repeats the whole name with its address: remember it.
     if (this.at <= MAX_POINTER) this.#names.set(name, this.at);
     const bytes = wireName(name);
     scratch.set(bytes, this.at);
@@ -151,9 +151,9 @@ class Writer {
     this.at += length + 1;
   }
 
-  /** Later records may point to this name, or to any end of it. */
+  /** Makes the name and its suffixes available to the pointers of later records. */
   #remember(name: string, at: number): void {
-    // An escaped name does not stand in the message as it is written here.
+    // A name with escapes differs from its bytes in the message, so that suffix offsets cannot be computed.
     if (at + name.length > MAX_POINTER || name.includes('\\')) return;
     for (let from = 0; ; ) {
       const rest = from === 0 ? name : name.slice(from);

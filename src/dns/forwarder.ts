@@ -21,10 +21,10 @@ export interface ForwarderOptions {
 }
 
 const TIMEOUT_MS = 2000;
-/** More questions than this under way at once are refused: each holds a socket. */
+/** Limit of concurrent queries, each of which holds a socket; further ones are refused. */
 const MAX_UNDER_WAY = 500;
 
-/** Asks the machine's own resolvers on behalf of clients, and remembers what they said. */
+/** Asks the machine's own recursors on behalf of clients and caches their responses. */
 export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #cache: AnswerCache;
@@ -36,18 +36,18 @@ export class Forwarder {
     this.#cache = new AnswerCache(options.clock);
   }
 
-  /** Whether there is anybody to ask. */
+  /** True when at least one recursor is configured. */
   get available(): boolean {
     return this.#options.recursors().length > 0;
   }
 
-  /** The answer to `packet`, under its own id; rejects when nobody answers in time. */
+  /** Resolves with the response to `packet`, under the packet's own id; rejects when no recursor responds in time. */
   async ask(packet: Buffer, query: Query, transport: DnsTransport): Promise<Buffer> {
     const key = keyOf(query, transport);
     const known = this.#cache.get(key);
     const answer = known ?? Buffer.from(await this.#askOnce(key, questionAlone(packet, query), transport));
     answer.writeUInt16BE(query.id, 0);
-    // The question goes back as this client wrote it.
+    // Repeat the question as this client wrote it: clients compare upper and lower case (draft-vixie-dnsext-dns0x20).
     packet.copy(answer, HEADER_BYTES, HEADER_BYTES, query.questionEnd);
     return answer;
   }
@@ -56,7 +56,7 @@ export class Forwarder {
     this.#closing.abort(new FlotillaError('unavailable', 'the DNS server is closing'));
   }
 
-  /** The same question by several at the same time is asked once. */
+  /** Asks once for clients that send the same question at the same time. */
   #askOnce(key: string, packet: Buffer, transport: DnsTransport): Promise<Buffer> {
     const underWay = this.#underWay.get(key);
     if (underWay) return underWay;
@@ -73,8 +73,8 @@ export class Forwarder {
     const { recursors, clock, random, log } = this.#options;
     let failed: Buffer | undefined;
     for (const recursor of recursors()) {
-      // An id of our own from the system's random source, and a port that the kernel draws: a forger who has seen some
-      // must not be able to tell the next (RFC 5452 §9.2). Math.random(), which float() is, can be told.
+      // Draw the id from the system's random source, and let the kernel draw the port: a forger who has seen some of
+      // them must not be able to predict the next (RFC 5452 §9.2). Math.random(), which `float()` uses, is predictable.
       packet.writeUInt16BE(Number.parseInt(random.hex(2), 16), 0);
       const ask = transport === 'tcp' ? askTcp : askUdp;
       try {
@@ -91,10 +91,10 @@ export class Forwarder {
   }
 }
 
-/** What an answer is kept under: everything of the question that may change it. */
+/** The cache key: everything of the query that may change the response. */
 function keyOf(query: Query, transport: DnsTransport): string {
   const { name, type, class: classOf, edns } = query;
-  // What fits a small answer may lack what a large one holds.
+  // A response made for a small UDP size may lack records that a larger one holds.
   const room = transport === 'tcp' ? transport : udpLimit(query);
   return [room, edns ? (edns.dnssecOk ? 'do' : 'edns') : 'plain', type, classOf, name].join(' ');
 }

@@ -1,4 +1,4 @@
-/** DNS messages (RFC 1035, 2782, 3596, 6891): as much of them as a server of one small zone needs. */
+/** DNS messages (RFC 1035, 2782, 3596, 6891), as far as a server of one small zone needs them. */
 
 export const TYPE = {
   A: 1,
@@ -16,13 +16,13 @@ export const RCODE = { ok: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, r
 export const CLASS = { IN: 1, ANY: 255 } as const;
 
 export const HEADER_BYTES = 12;
-/** The most a UDP answer holds for a client that says nothing of larger ones. */
+/** The UDP size, in bytes, for a client that does not advertise one (RFC 1035 §4.2.1). */
 export const PLAIN_UDP_BYTES = 512;
 const MAX_NAME_BYTES = 255;
 const MAX_LABEL_BYTES = 63;
 
 export interface Question {
-  /** Lower case, labels joined by dots, without the last dot; a dot or backslash within a label is escaped. */
+  /** Lower case, labels joined by dots, without the final dot; a dot or backslash within a label is escaped. */
   readonly name: string;
   readonly type: number;
   readonly class: number;
@@ -31,19 +31,19 @@ export interface Question {
 export interface Query extends Question {
   readonly id: number;
   readonly recursionDesired: boolean;
-  /** Where the question section ends in the packet; it begins behind the header. */
+  /** The offset of the end of the question section, which begins behind the header. */
   readonly questionEnd: number;
-  /** What the client says of itself by EDNS0. */
+  /** The client's EDNS0 record. */
   readonly edns?: { readonly udpBytes: number; readonly version: number; readonly dnssecOk: boolean };
 }
 
-/** What a packet is: a question, something to be answered by an error code, or something to pass over in silence. */
+/** A parsed packet: a query, an error to respond with, or a packet to drop without a response. */
 export type Parsed =
   | { readonly kind: 'query'; readonly query: Query }
   | { readonly kind: 'error'; readonly rcode: number }
   | { readonly kind: 'ignore' };
 
-/** Reads a query; never throws, whatever the bytes. Answers are ignored, so that two servers never bounce errors. */
+/** Parses a query; never throws, whatever the bytes. Responses are ignored, so that two servers never bounce errors. */
 export function parseQuery(packet: Buffer): Parsed {
   if (packet.length < HEADER_BYTES || packet[2]! & 0x80) return { kind: 'ignore' };
   if ((packet[2]! >> 3) & 0x0f) return { kind: 'error', rcode: RCODE.notImp };
@@ -58,13 +58,13 @@ export function parseQuery(packet: Buffer): Parsed {
   return { kind: 'query', query };
 }
 
-/** The question of a message and where it ends; undefined when it cannot be read. */
+/** Returns the question of a message and the offset of its end; undefined when it cannot be read. */
 export function readQuestion(packet: Buffer): (Question & { readonly end: number }) | undefined {
   let at = HEADER_BYTES;
   let name = '';
   for (;;) {
     const length = packet[at];
-    // Nothing stands before a question that it could point to.
+    // A compression pointer is an error here: no earlier name exists to which it could point.
     if (length === undefined || length > MAX_LABEL_BYTES) return undefined;
     at++;
     if (length === 0) break;
@@ -102,7 +102,7 @@ export interface RawRecord {
   readonly end: number;
 }
 
-/** Where the parts of the record at `at` stand; undefined when it does not fit into the packet. */
+/** Returns the offsets of the parts of the record at `at`; undefined when the record exceeds the packet. */
 export function readRecord(packet: Buffer, at: number): RawRecord | undefined {
   const named = skipName(packet, at);
   if (named === undefined || named + 10 > packet.length) return undefined;
@@ -112,7 +112,7 @@ export function readRecord(packet: Buffer, at: number): RawRecord | undefined {
   return { type: packet.readUInt16BE(named), class: packet.readUInt16BE(named + 2), ttlAt: named + 4, dataAt, end };
 }
 
-/** The position behind a name; pointers are stepped over, not followed, so there is nothing to loop in. */
+/** Returns the offset behind a name. Pointers are stepped over and not followed, so that they cannot form a loop. */
 export function skipName(packet: Buffer, from: number): number | undefined {
   for (let at = from; at < packet.length; ) {
     const length = packet[at]!;
@@ -125,8 +125,8 @@ export function skipName(packet: Buffer, from: number): number | undefined {
 }
 
 /**
- * The packet without what its sender says besides the question: a cookie is between two programs, and an answer is kept for
- * others. The room for the answer and the wish for DNSSEC stay.
+ * Copies the header, the question and an EDNS0 record with the client's UDP size and DNSSEC flag. Other options stay
+ * behind: a cookie belongs to two programs, whereas a cached response serves many.
  */
 export function questionAlone(packet: Buffer, { questionEnd, edns }: Query): Buffer {
   const opt = edns
@@ -138,7 +138,7 @@ export function questionAlone(packet: Buffer, { questionEnd, edns }: Query): Buf
   return alone;
 }
 
-/** An answer that holds nothing but a code: as long as a header, so never longer than what it answers. */
+/** Builds a response that holds a code only. It is as long as a header and thus never longer than the packet. */
 export function errorReply(packet: Buffer, rcode: number): Buffer {
   const reply = Buffer.alloc(HEADER_BYTES);
   reply.writeUInt16BE(packet.readUInt16BE(0), 0);

@@ -1,6 +1,6 @@
 import { TYPE } from './message.ts';
 
-/** One record of an answer. `name` and `target` are lower case, without the last dot. */
+/** One record of a response. `name` and `target` are lower case, without the final dot. */
 export type DnsRecord =
   | { readonly name: string; readonly type: typeof TYPE.A | typeof TYPE.AAAA; readonly address: Buffer }
   | {
@@ -14,7 +14,7 @@ export type DnsRecord =
   | { readonly name: string; readonly type: typeof TYPE.NS | typeof TYPE.CNAME; readonly target: string }
   | { readonly name: string; readonly type: typeof TYPE.SOA; readonly serial: number };
 
-/** An A or AAAA record, or a CNAME record for a host name; undefined when the text is no address at all. */
+/** Makes an A or AAAA record, or a CNAME record for a host name; undefined when the text is neither. */
 export function addressRecord(name: string, address: string): DnsRecord | undefined {
   const bytes = addressBytes(address);
   if (bytes) return { name, type: bytes.length === 4 ? TYPE.A : TYPE.AAAA, address: bytes };
@@ -22,7 +22,9 @@ export function addressRecord(name: string, address: string): DnsRecord | undefi
   return target === undefined ? undefined : { name, type: TYPE.CNAME, target };
 }
 
-/** The host name that an address is, in lower case and without the last dot; undefined when it is none. */
+/**
+ * Returns the host name in lower case without the final dot; undefined when `address` is an IP address or malformed.
+ */
 export function hostName(address: string): string | undefined {
   const name = address.toLowerCase().replace(/\.$/, '');
   return isDnsName(name) && /[a-z]/.test(name.slice(name.lastIndexOf('.') + 1)) && !name.includes(':')
@@ -38,7 +40,7 @@ export function isDnsName(name: string): boolean {
 const MAX_WIRE_NAMES = 10_000;
 const wireNames = new Map<string, Buffer>();
 
-/** A name as it stands in a message; those of SRV targets are few and written again and again. */
+/** Encodes a name without compression. Cached: SRV targets are few and are written again and again. */
 export function wireName(name: string): Buffer {
   const known = wireNames.get(name);
   if (known) return known;
@@ -58,7 +60,7 @@ export function addressBytes(address: string): Buffer | undefined {
   return address.includes(':') ? ipv6Bytes(address) : undefined;
 }
 
-/** The last group of an IPv6 address, as two when it is written like an IPv4 address. */
+/** Rewrites the final group of an IPv6 address as two groups when it is written like an IPv4 address. */
 function withoutDots(group: string): string {
   if (!group.includes('.')) return group;
   const bytes = addressBytes(group);

@@ -2,13 +2,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { type Clock, type HostPort, parseHostPort } from '../lib/index.ts';
 
 const DNS_PORT = 53;
-/** resolv.conf(5) knows no more. */
+/** resolv.conf(5) allows three (MAXNS). */
 const MAX_NAMESERVERS = 3;
 const LOOK_AGAIN_MS = 5000;
 
 /**
- * Whom to ask for names that are not ours: what `settings` names, each an ADDRESS, an ADDRESS:PORT, or the path of a
- * resolv.conf, which is read again when it has changed.
+ * Returns a function that lists the recursors. Each of `settings` is an ADDRESS, an ADDRESS:PORT, or the path of a
+ * resolv.conf, which is read again after it has changed.
  */
 export function recursorsOf(settings: readonly string[], clock: Clock): () => readonly HostPort[] {
   const sources = settings.map((setting) =>

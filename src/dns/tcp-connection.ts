@@ -3,18 +3,18 @@ import type { Clock } from '../lib/index.ts';
 import type { Answerer } from './answerer.ts';
 
 const IDLE_MS = 10_000;
-/** Responses that wait for a slow reader, in bytes, before no more questions are read from it. */
+/** Bytes of responses that a slow client has not read, above which no further query is read from it. */
 const MAX_WAITING_BYTES = 64 * 1024;
-/** Questions of one connection that wait for another server's response, before no more are read from it. */
+/** Queries of one connection that wait for a recursor, above which no further query is read from it. */
 const MAX_UNDER_WAY = 100;
 
-/** Questions and responses over one TCP connection, each behind its length in two bytes (RFC 7766). */
+/** Serves queries over one TCP connection; each message follows its length in two bytes (RFC 7766 §8). */
 export function serveTcpConnection(socket: Socket, answerer: Pick<Answerer, 'answer'>, clock: Clock): void {
   let rest: Buffer = Buffer.alloc(0);
   let underWay = 0;
   let stopIdle = () => {};
-  // A connection that brings no whole question in this time is closed, however slowly it sends one; so is one that reads
-  // no responses, since no question of it is taken then.
+  // Close a connection that completes no query in this time, however slowly it sends one. A client that reads no
+  // responses is closed too, since its queries are not read then.
   const touch = () => {
     stopIdle();
     stopIdle = clock.after(IDLE_MS, () => socket.destroy());
@@ -38,7 +38,7 @@ export function serveTcpConnection(socket: Socket, answerer: Pick<Answerer, 'ans
     });
     if (later) underWay++;
   };
-  // One chunk may hold a thousand questions, and each response be a thousand times as long.
+  // One chunk may hold a thousand queries, and each response may be a thousand times as long as its query.
   const take = () => {
     while (rest.length >= 2 && !isFull() && !socket.destroyed) {
       const end = 2 + rest.readUInt16BE(0);

@@ -1,4 +1,4 @@
-/** What the tests of the DNS server share: a server on free ports over a catalog said by hand, and plain questions. */
+/** Shared by the tests of the DNS server: a server on free ports over a catalog made by hand, and plain queries. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -34,12 +34,12 @@ export async function startTestDns(
 export interface QueryOptions {
   readonly type?: number;
   readonly id?: number;
-  /** Room for an answer by UDP, said by EDNS0. */
+  /** The UDP size that the query advertises by EDNS0. */
   readonly udpBytes?: number;
   readonly ednsVersion?: number;
 }
 
-/** A query as a client sends it. */
+/** Builds a query as a client sends it. */
 export function queryPacket(name: string, options: QueryOptions = {}): Buffer {
   const { type = TYPE.A, id = 0x1234, udpBytes, ednsVersion = 0 } = options;
   const labels = name.split('.').filter(Boolean);
@@ -49,7 +49,7 @@ export function queryPacket(name: string, options: QueryOptions = {}): Buffer {
   return Buffer.concat([header, ...question, Buffer.from([0, type >> 8, type & 0xff, 0, 1]), Buffer.from(edns)]);
 }
 
-/** Sends packets by UDP and answers the first answer to each; `undefined` for those without one in `waitMs`. */
+/** Sends a packet by UDP and resolves with the first response; undefined when none arrives within `waitMs`. */
 export async function askByUdp(port: number, packet: Buffer, waitMs = 5000): Promise<Buffer | undefined> {
   const socket = createSocket('udp4');
   const waiting = new AbortController();
@@ -65,7 +65,7 @@ export async function askByUdp(port: number, packet: Buffer, waitMs = 5000): Pro
   return first;
 }
 
-/** Sends the packets in one write over one TCP connection; answers the answers in order of arrival. */
+/** Sends the packets in one write over one TCP connection; resolves with the responses in order of arrival. */
 export async function askByTcp(port: number, packets: readonly Buffer[]): Promise<Buffer[]> {
   const socket = connect({ host: '127.0.0.1', port });
   const framed = packets.map((packet) =>

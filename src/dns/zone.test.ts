@@ -122,7 +122,7 @@ for (const [name, type, answers, additional = []] of CASES) {
     assert.equal(reply.rcode, answers === 'nxdomain' ? RCODE.nxDomain : RCODE.ok);
     assert.deepEqual(reply.answers.map(show), answers === 'nxdomain' ? [] : answers);
     assert.deepEqual(reply.additional.map(show), additional);
-    // Whoever gets nothing learns for how long: not at all.
+    // A negative response carries the SOA that says for how long it may be kept.
     assert.deepEqual(reply.authority.map(show), reply.answers.length === 0 ? ['soa'] : []);
   });
 }

@@ -6,22 +6,22 @@ import { addressBytes, addressRecord, type DnsRecord, hostName, isDnsName } from
 const DOMAIN = 'consul';
 const KINDS: readonly string[] = ['service', 'node', 'addr'];
 
-/** True for names that this server alone answers for. */
+/** True for names for which this server is the authority. */
 export function isInZone(name: string): boolean {
   return name === DOMAIN || name.endsWith(`.${DOMAIN}`);
 }
 
-/** What one name stands for: the records of each kind of question. Absent: there is no such name. */
+/** The records of one name, by kind of query. A name that does not exist has no Name. */
 interface Name {
   readonly addresses: readonly DnsRecord[];
   readonly srv: readonly DnsRecord[];
-  /** The addresses of the targets of `srv`. */
+  /** The address records of the targets of `srv`. */
   readonly targets: readonly DnsRecord[];
 }
 
 const EMPTY: Name = { addresses: [], srv: [], targets: [] };
 
-/** One state of the catalog, as a zone of names. What was looked up once is kept as long as the state lasts. */
+/** One snapshot of the catalog as a DNS zone. Names are cached for as long as the snapshot is current. */
 export class Zone {
   readonly #snapshot: CatalogSnapshot;
   readonly #datacenter: string;
@@ -39,7 +39,7 @@ export class Zone {
     }
   }
 
-  /** The reply to a question for a name of the zone; the order of its answers is the catalog's. */
+  /** Returns the reply to a query for a name of the zone; its answers are in the catalog's order. */
   reply({ name, type, class: classOf }: Question): Reply {
     const refused = type === TYPE.AXFR || type === TYPE.IXFR || (classOf !== CLASS.IN && classOf !== CLASS.ANY);
     if (refused) return { ...NOTHING, rcode: RCODE.refused, authoritative: false };
@@ -57,14 +57,14 @@ export class Zone {
     const known = this.#names.get(name);
     if (known) return known;
     const found = this.#resolve(name);
-    // What does not exist is not kept: there is no end of such names. Of tags in any order there are few.
+    // Cache existing names only: the number of others is unlimited. Names with tags in any order are few.
     if (found && this.#names.size < MAX_NAMES) this.#names.set(name, found);
     return found;
   }
 
   #resolve(name: string): Name | undefined {
     const labels = name.split('.').slice(0, -1);
-    // The datacenter may be named or not; there is but this one.
+    // A name may contain the datacenter or omit it.
     if (labels.at(-1) === this.#datacenter && (labels.length === 1 || KINDS.includes(labels.at(-2)!))) labels.pop();
     const kind = labels.pop();
     if (kind === undefined) return EMPTY;
@@ -95,7 +95,9 @@ export class Zone {
     return service === DOMAIN && tag === undefined && !this.#services.has(service) ? this.#servers(name) : undefined;
   }
 
-  /** `consul.service`: every machine serves Consul's API, unless somebody registered a service of that name. */
+  /**
+   * `consul.service` names every machine, since each serves Consul's API, unless a service of that name is registered.
+   */
   #servers(name: string): Name {
     const targets = this.#machines().map((node) => ({
       address: node.address,
@@ -135,7 +137,10 @@ export class Zone {
     return [...this.#nodes.values()].filter(({ kind }) => kind === 'machine');
   }
 
-  /** The node's name when the service has its address, else a name made of the address itself, or the host name it is. */
+  /**
+   * Returns the target of an SRV record: the node's name when the service has the node's address; the service's own
+   * host name; else a name under `addr.` that encodes the address.
+   */
   #target(address: string, node: CatalogNode): string {
     const host = hostName(address);
     if (host !== undefined) return host;
@@ -165,7 +170,7 @@ const NOTHING: Reply = { rcode: RCODE.ok, authoritative: true, answers: [], auth
 const MAX_NAMES = 10_000;
 const API_PORT = 8500;
 
-/** The records that answer a question of that type: an alias only where nothing else does. */
+/** Selects the records for a query of that type; a CNAME only where no other record fits (RFC 1034 §3.6.2). */
 function ofType(records: readonly DnsRecord[], type: number): readonly DnsRecord[] {
   const addresses = records.filter((record) => record.type !== TYPE.CNAME);
   const wanted = type === TYPE.ANY ? addresses : addresses.filter((record) => record.type === type);
