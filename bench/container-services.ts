@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { Presence } from '../src/agent/index.ts';
 import { openCluster } from '../src/cluster/index.ts';
-import { ContainerServices } from '../src/containers/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../src/lib/index.ts';
 import { type Catalog, LocalServices, openCatalog, runProbe, ServicePublisher } from '../src/services/index.ts';
+import { ContainerServices } from '../src/services/sources/index.ts';
 import { openEtcdStore } from '../src/store/index.ts';
 import { DockerHosts } from '../test/e2e/docker-daemon.ts';
 import type { Figure } from './figures.ts';

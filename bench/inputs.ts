@@ -6,13 +6,13 @@ import { MAX_OPTIONS, readBodyAs, unitPutBody } from '../src/api/bodies.ts';
 import { pageOf } from '../src/api/page-token.ts';
 import { ConsulError } from '../src/consul/exchange.ts';
 import { readCheck, readRegistration } from '../src/consul/registration-body.ts';
-import { readInspect } from '../src/containers/inspect.ts';
-import { excessOf, registrationsOf } from '../src/containers/translate.ts';
 import { parseQuery } from '../src/dns/message.ts';
 import { FlotillaError, parseJson } from '../src/lib/index.ts';
 import { readCertificate } from '../src/router/index.ts';
 import { startOrder } from '../src/runtime/systemd/start-order.ts';
 import { flawOf } from '../src/services/registration.ts';
+import { readInspect } from '../src/services/sources/containers/inspect.ts';
+import { excessOf, registrationsOf } from '../src/services/sources/containers/translate.ts';
 import {
   checkUnit,
   containerNames,

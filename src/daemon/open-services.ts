@@ -1,6 +1,5 @@
-import { type Presence, UnitServices } from '../agent/index.ts';
+import type { Presence } from '../agent/index.ts';
 import type { Cluster } from '../cluster/index.ts';
-import { ContainerServices } from '../containers/index.ts';
 import type { Clock, Log, Random } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
@@ -11,6 +10,7 @@ import {
   ServicePublisher,
   type ServiceSource,
 } from '../services/index.ts';
+import { ContainerServices, UnitServices } from '../services/sources/index.ts';
 import type { Config } from './config-schema.ts';
 import { prepareForShutdown } from './open-runtime.ts';
 

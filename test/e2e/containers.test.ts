@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
 import { until } from '../../src/lib/test-until.ts';
 import type { Registration } from '../../src/services/index.ts';
+import { ContainerServices } from '../../src/services/sources/index.ts';
 import { DockerHosts, whyNoDocker } from './docker-daemon.ts';
 
 const APP = 'jlordiales/python-micro-service';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
 import { until } from '../../src/lib/test-until.ts';
 import type { Registration } from '../../src/services/index.ts';
+import { ContainerServices } from '../../src/services/sources/index.ts';
 
 import { PodmanHost, whyNoPodman } from './podman-host.ts';
 

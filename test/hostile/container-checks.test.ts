@@ -4,10 +4,10 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, createLog, systemRandom as random } from '../../src/lib/index.ts';
 import { until } from '../../src/lib/test-until.ts';
 import { healthOf, LocalServices, runProbe } from '../../src/services/index.ts';
+import { ContainerServices } from '../../src/services/sources/index.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'checks-'));
 const stopping = new AbortController();

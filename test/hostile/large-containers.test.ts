@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { ContainerServices } from '../../src/containers/index.ts';
 import { systemClock as clock, createLog, systemRandom as random } from '../../src/lib/index.ts';
+import { ContainerServices } from '../../src/services/sources/index.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'large-'));
 const stopping = new AbortController();

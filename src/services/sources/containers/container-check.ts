@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { parseDuration } from '../lib/index.ts';
-import { type CheckDefinition, expandVariables, type Probe } from '../services/index.ts';
+import { parseDuration } from '../../../lib/index.ts';
+import { type CheckDefinition, expandVariables, type Probe } from '../../index.ts';
 
 export interface CheckedService {
   /** Its variables, see serviceVariables. */

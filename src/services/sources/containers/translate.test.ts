@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Registration } from '../services/index.ts';
+import type { Registration } from '../../index.ts';
 import type { ContainerInspect, PortBinding } from './inspect.ts';
 import { splitTags } from './service-variables.ts';
 import { excessOf, registrationsOf } from './translate.ts';

@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
-import type { Cluster } from '../cluster/index.ts';
-import { type CheckDefinition, expandVariables, type Probe, type Registration } from '../model/index.ts';
-import type { LoadedUnit, UnitRuntime } from '../runtime/index.ts';
-import { containerNames, type DeclaredService, parseUnitFile, readServices } from '../unitfile/index.ts';
+import type { Cluster } from '../../cluster/index.ts';
+import { type CheckDefinition, expandVariables, type Probe, type Registration } from '../../model/index.ts';
+import type { LoadedUnit, UnitRuntime } from '../../runtime/index.ts';
+import { containerNames, type DeclaredService, parseUnitFile, readServices } from '../../unitfile/index.ts';
 
 export interface UnitServicesOptions {
   readonly cluster: Cluster;

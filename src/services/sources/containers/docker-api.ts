@@ -1,5 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError } from '../../../lib/index.ts';
 import { type ContainerInspect, readInspect, tooLarge } from './inspect.ts';
 
 /** One element of the list of running containers. */

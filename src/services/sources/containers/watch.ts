@@ -1,5 +1,5 @@
-import { Backoff, type Clock, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
-import type { Registration } from '../services/index.ts';
+import { Backoff, type Clock, isFlotillaError, type Log, messageOf, type Random } from '../../../lib/index.ts';
+import type { Registration } from '../../index.ts';
 import { type ContainerSummary, DockerApi, ENDINGS } from './docker-api.ts';
 import { excessOf, type MachineFacts, registrationsOf } from './translate.ts';
 

@@ -1,4 +1,4 @@
-import { assertModest, FlotillaError } from '../lib/index.ts';
+import { assertModest, FlotillaError } from '../../../lib/index.ts';
 
 /** What we read of Docker's answer about one container; Podman's is alike. Anything may be absent. */
 export interface ContainerInspect {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Registration } from '../services/index.ts';
+import type { Registration } from '../../index.ts';
 import { checkOf } from './container-check.ts';
 import type { ContainerConfig, ContainerInspect, PortBinding } from './inspect.ts';
 import { ServiceVariablesReader, splitTags } from './service-variables.ts';

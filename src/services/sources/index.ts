@@ -1,0 +1,2 @@
+export { ContainerServices, type ContainerServicesOptions } from './containers/index.ts';
+export { UnitServices } from './unit-services.ts';
