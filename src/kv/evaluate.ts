@@ -1,26 +1,26 @@
 import type { KvFailure, KvOperation, KvPair } from './kv.ts';
 
-/** What a transaction reads before it decides. */
+/** The state that a transaction has read before it decides. */
 export interface KvState {
-  /** The pairs of all keys and trees that the operations name; absent: there is none. */
+  /** The pairs of all keys and trees that the operations name; a key without an entry does not exist. */
   readonly pairs: ReadonlyMap<string, KvPair>;
-  /** Those of the sessions named that there are. */
+  /** The ids of the named sessions that exist. */
   readonly sessions: ReadonlySet<string>;
-  /** Keys that nobody may lock yet. */
+  /** Keys whose lock delay has not passed, so that nobody may lock them. */
   readonly delayed: ReadonlySet<string>;
 }
 
 export type Evaluation =
   | {
       readonly ok: true;
-      /** Every key that ends up other than it was; undefined: deleted. The indexes of a new pair are not known yet. */
+      /** The new value of every key that has changed; undefined: deleted. A new pair has no indexes yet. */
       readonly changes: ReadonlyMap<string, KvPair | undefined>;
-      /** What is to be answered, in the order of the operations; the newest state is in `changes`. */
+      /** The pairs to respond with, in the order of the operations; `changes` holds their newest state. */
       readonly shown: readonly { readonly pair: KvPair; readonly withValue: boolean }[];
     }
   | { readonly ok: false; readonly failures: readonly KvFailure[] };
 
-/** What the operations make of the state, one after the other, as Consul would. Pure. */
+/** Applies the operations to the state one after the other, by Consul's rules. Pure. */
 export function evaluate(operations: readonly KvOperation[], state: KvState): Evaluation {
   const work = new Work(state);
   const failures: KvFailure[] = [];
@@ -143,7 +143,7 @@ class Work {
     return this.#put(operation, session, lockIndex);
   }
 
-  /** Writes a pair unless it is as it was: then nobody who waits for it is to be woken. */
+  /** Writes a pair unless nothing changes: an equal write must not wake blocking queries. */
   #put(
     { key, value, flags }: { readonly key: string; readonly value: string; readonly flags: bigint },
     session: string | undefined,

@@ -1,6 +1,6 @@
 import { prefixRange, type Range } from '../store/index.ts';
 
-/** Where pairs, locks and sessions stand in the store; docs/store-layout.md shows it as a table. */
+/** The store's keys of pairs, locks and sessions; docs/store-layout.md lists them. */
 export class KvKeys {
   readonly #root: string;
 
@@ -8,7 +8,7 @@ export class KvKeys {
     this.#root = `/${prefix.split('/').filter(Boolean).join('/')}/user/`;
   }
 
-  /** There as long as nobody may lock the key. */
+  /** Exists for as long as the lock delay forbids everybody to lock the key. */
   delay(key: string): string {
     return `${this.#root}delay/${key}`;
   }
@@ -32,7 +32,7 @@ export class KvKeys {
   get sessions(): Range {
     return prefixRange(this.session(''));
   }
-  /** Everything that blocking queries wait for. */
+  /** All keys whose changes wake blocking queries. */
   get watched(): Range {
     return { from: this.pair(''), to: this.sessions.to };
   }
@@ -40,7 +40,7 @@ export class KvKeys {
     return { from: `${this.#root}lock/`, to: this.sessions.to };
   }
 
-  /** The key of a pair, from its place in the store. */
+  /** Returns the key of the pair that stands at `place` in the store. */
   keyOf(place: string): string {
     return place.slice(this.pair('').length);
   }

@@ -1,12 +1,12 @@
 import type { Entry } from '../store/index.ts';
 import type { KvPair, NewSession, Session, SessionBehavior } from './kv.ts';
 
-/** A pair as it stands in the store: what the key and the store's own revisions say is not repeated. */
+/** Encodes the record of a pair, without the parts that its key and the store's revisions tell. */
 export function encodePair({ value, flags, lockIndex, session }: KvPair): string {
   return JSON.stringify({ value, flags: String(flags), lockIndex, session });
 }
 
-/** Undefined for what is no pair. */
+/** Decodes a pair; undefined for a malformed record. */
 export function decodePair(key: string, { value: text, createRevision, modRevision }: Entry): KvPair | undefined {
   const record = parse(text);
   const { value, flags = '0', lockIndex = 0, session } = record ?? {};
@@ -23,7 +23,7 @@ export function decodePair(key: string, { value: text, createRevision, modRevisi
 }
 
 export interface SessionRecord extends NewSession {
-  /** What its record hangs on when it has a time to live. */
+  /** The id of the session's own lease; only of a session with a time to live. */
   readonly lease?: string;
 }
 
@@ -49,7 +49,7 @@ export function decodeSession(id: string, entry: Entry): (Session & { readonly l
   };
 }
 
-/** What has to be known of a lock when its session has gone. */
+/** The facts about a lock that are needed after its session has gone. */
 export interface LockRecord {
   readonly behavior: SessionBehavior;
   readonly lockDelayMs: number;

@@ -15,17 +15,17 @@ const set = (key: string, value = 'x'): KvOperation => ({ verb: 'set', key, valu
 const lock = (key: string, session: string, value = 'x'): KvOperation =>
   ({ ...(set(key, value) as object), verb: 'lock', session }) as KvOperation;
 
-/** Consul's rules written down once more, in another way: operations on plain objects, numbered by writes. */
+/** A model that states Consul's rules independently: operations on plain objects, with one version per write. */
 interface ModelPair {
   value: string;
   flags: bigint;
   session: string | undefined;
   lockIndex: number;
-  /** Which write made it what it is. */
+  /** The number of the write that last changed the pair. */
   version: number;
 }
 
-/** Indexes of the model: a pair is as it was read, or it is not. */
+/** The model's two indexes: the pair is unchanged since it was read, or it has changed. */
 const CURRENT = 1;
 const STALE = -1;
 
@@ -34,7 +34,7 @@ class Model {
   readonly sessions = new Set<string>();
   #version = 0;
 
-  /** Whether it happened; a transaction that fails leaves nothing. */
+  /** Returns true when the transaction was applied; a failed one changes nothing. */
   run(operations: readonly KvOperation[]): boolean {
     const before = structuredClone(this.pairs);
     const done = operations.map((operation) => this.#step(operation, before)).every(Boolean);
@@ -130,7 +130,7 @@ test("sequences of transactions end as Consul's rules say", async () => {
         const behaviors = ['release', 'delete', 'release'] as const;
         const sessions = await Promise.all(behaviors.map((behavior) => kv.sessions.create({ ...SESSION, behavior })));
         for (const id of sessions) model.sessions.add(id);
-        /** What to ask of the store, and the same for the model, which has no indexes. */
+        /** The operation for the store, and its counterpart for the model, which has no indexes. */
         const bothOf = async (one: Exclude<Step, { verb: 'end-session' }>): Promise<[KvOperation, KvOperation]> => {
           if ('session' in one) {
             const named = { ...one, session: sessions[one.session]! } as KvOperation;

@@ -3,19 +3,22 @@
  * clients see. Every method rejects with FlotillaError `unavailable` while the store cannot be reached.
  */
 export interface Kv {
-  /** Does all the operations in one commit, or none: then every one that failed says why. */
+  /**
+   * Does all operations in one commit, or none of them; the outcome then lists every operation that failed, with its
+   * reason.
+   */
   transact(operations: readonly KvOperation[]): Promise<KvOutcome>;
-  /** The pair of a key, or undefined, and how far the store was then. */
+  /** Reads the pair of a key, if it exists, and the store's revision at that moment. */
   get(key: string): Promise<{ readonly pair: KvPair | undefined; readonly revision: number }>;
-  /** All pairs whose key begins with `prefix`, by key; rejects with `too-large` when they are too much for one response. */
+  /** Lists the pairs whose key begins with `prefix`, by key; rejects with `too-large` when they exceed one response. */
   list(prefix: string): Promise<{ readonly pairs: readonly KvPair[]; readonly revision: number }>;
-  /** The keys that begin with `prefix`, in order, and when each last changed. */
+  /** Lists the keys that begin with `prefix`, in order, with the revision of their last change. */
   keys(prefix: string): Promise<{
     readonly keys: readonly { readonly key: string; readonly modifyIndex: number }[];
     readonly revision: number;
   }>;
   readonly sessions: Sessions;
-  /** Changes of keys, for those who wait for one: `{ key }` or `{ prefix }`, or those of sessions. */
+  /** Tells blocking queries of changes: of one key, of a prefix, or of sessions. */
   readonly changes: KvChanges;
 }
 
@@ -25,9 +28,9 @@ export interface KvPair {
   readonly value: string;
   /** Unsigned, 64 bits. */
   readonly flags: bigint;
-  /** How often the key has been locked. */
+  /** The number of times the key has been locked. */
   readonly lockIndex: number;
-  /** The session that holds the lock. */
+  /** The id of the session that holds the lock. */
   readonly session?: string;
   readonly createIndex: number;
   readonly modifyIndex: number;
@@ -36,7 +39,7 @@ export interface KvPair {
 type Keyed<Verb extends string> = { readonly verb: Verb; readonly key: string };
 type Valued<Verb extends string> = Keyed<Verb> & { readonly value: string; readonly flags: bigint };
 
-/** What can be done to a key; `value` is base64. */
+/** One operation on a key; `value` is base64. */
 export type KvOperation =
   | Valued<'set'>
   | (Valued<'cas'> & { readonly index: number })
@@ -46,7 +49,7 @@ export type KvOperation =
   | (Keyed<'check-index' | 'delete-cas'> & { readonly index: number })
   | (Keyed<'check-session'> & { readonly session: string });
 
-/** `refused`: the state is not what the operation asked for. `invalid`: it cannot be done in any state of this key. */
+/** `refused`: the state of the key forbids the operation. `invalid`: no state of the key would permit it. */
 export interface KvFailure {
   readonly operation: number;
   readonly kind: 'refused' | 'invalid';
@@ -61,13 +64,16 @@ export type SessionBehavior = 'release' | 'delete';
 
 export interface NewSession {
   readonly name: string;
-  /** The machine whose failure ends the session. */
+  /** The id of the machine whose failure ends the session. */
   readonly machine: string;
   readonly checks: readonly string[];
   readonly behavior: SessionBehavior;
-  /** How long nobody may lock what the session held when it ended, in milliseconds. */
+  /** The time, in milliseconds, during which nobody may lock the keys that the session held when it ended. */
   readonly lockDelayMs: number;
-  /** How long it lives without being renewed, in milliseconds; 0: as long as its machine and checks. */
+  /**
+   * The time, in milliseconds, after which the session ends unless it is renewed; 0: it ends with its machine or checks
+   * only.
+   */
   readonly ttlMs: number;
 }
 
@@ -78,29 +84,33 @@ export interface Session extends NewSession {
 }
 
 export interface Sessions {
-  /** Answers the id, a UUID. */
+  /** Returns the id, a UUID. */
   create(session: NewSession): Promise<string>;
   get(id: string): Promise<{ readonly session: Session | undefined; readonly revision: number }>;
   list(): Promise<{ readonly sessions: readonly Session[]; readonly revision: number }>;
-  /** Gives the session its full time again; undefined when it has ended. */
+  /** Restarts the session's time to live; resolves with undefined when the session has ended. */
   renew(id: string): Promise<Session | undefined>;
-  /** Ends a session, and gives up what it held; one that is not there is no error. */
+  /** Ends a session and releases its locks; a session that does not exist is no error. */
   destroy(id: string): Promise<void>;
   /**
-   * Ends sessions whose machine or checks have failed, and gives up what sessions that have ended held. `judge` is asked once
-   * the sessions have been read: what it judges by must not be older. Answers how many sessions there are left.
+   * Ends sessions whose machine or checks have failed and releases the locks of ended sessions. Calls `judge` after it
+   * has read the sessions, since the facts to judge by must not be older than these. Returns the number of remaining
+   * sessions.
    */
   sweep(judge: () => Promise<(session: Session) => boolean>): Promise<number>;
-  /** Calls `onChange` after each change of a session or a lock, until the signal aborts; once at the beginning. */
+  /** Calls `onChange` at once and after each change of a session or a lock, until the signal aborts. */
   watch(onChange: () => void, signal: AbortSignal): void;
 }
 
-/** What somebody waits for: one key, all keys with a prefix, or any session. */
+/** The subject of a blocking query: one key, all keys with a prefix, or all sessions. */
 export type KvArea = { readonly key: string } | { readonly prefix: string } | { readonly sessions: true };
 
 export interface KvChanges {
-  /** Revision of the last change in the area that this machine knows of, at least that from which on it knows of any. */
+  /**
+   * Returns the revision of the last known change in the area; at least the revision at which this machine began to
+   * watch.
+   */
   lastChange(area: KvArea): Promise<number>;
-  /** Resolves when something in the area has changed after the revision, or the signal has aborted. */
+  /** Resolves when the area has changed after the revision, or when the signal aborts. */
   wait(area: KvArea, after: number, signal: AbortSignal): Promise<void>;
 }

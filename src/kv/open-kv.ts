@@ -10,7 +10,7 @@ import { WatchedChanges } from './watched-changes.ts';
 
 export interface KvOptions {
   readonly store: Store;
-  /** Every key begins with this, e.g. `/_coreos.com/fleet/`. */
+  /** The start of every key, e.g. `/_coreos.com/fleet/`. */
   readonly prefix: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -19,7 +19,7 @@ export interface KvOptions {
   readonly signal: AbortSignal;
 }
 
-/** Opens the pairs and sessions of a cluster; nothing is read or watched before it is asked for. */
+/** Opens the pairs and sessions of a cluster. Reads and watches nothing before the first call. */
 export function openKv(options: KvOptions): Kv {
   const { store, prefix, log } = options;
   const keys = new KvKeys(prefix);

@@ -1,20 +1,20 @@
 import { AtMost, FlotillaError, isFlotillaError } from '../lib/index.ts';
 import type { Entry, Listing, Range, Store } from '../store/index.ts';
 
-/** Characters of records that one reading may return: whoever asks for more gets none of them. */
+/** Limit of the records that one listing may return, in characters; a longer listing is refused as a whole. */
 const MAX_CHARS = 32 << 20;
-/** Entries of the first page; of a later one as many as come to PAGE_CHARS, as those before were. */
+/** Entries of the first page. Each later page has as many as fit PAGE_CHARS, judged by the pages before. */
 const FIRST_PAGE = 100;
 const PAGE_CHARS = 8 << 20;
 const MAX_PAGE = 4000;
-/** Each takes some ten times its size until its response has been made. */
+/** A listing takes some ten times its size in memory until its response has been sent. */
 const READINGS_AT_ONCE = 2;
 
 const readings = new AtMost(READINGS_AT_ONCE);
 
 /**
- * All entries of a range, at one revision. Throws `too-large` without having read much more than what `already` characters
- * leave of MAX_CHARS.
+ * Lists all entries of a range at one revision. Throws `too-large` soon after the listing exceeds MAX_CHARS less
+ * `already`.
  */
 export function readRange(store: Store, range: Range, already = 0): Promise<Listing> {
   return readings.run(async () => {
@@ -22,7 +22,7 @@ export function readRange(store: Store, range: Range, already = 0): Promise<List
       try {
         return await readPages(store, range, already);
       } catch (error) {
-        // The revision of the first page may be compacted before the last page is read.
+        // The revision of the first page may be compacted before the last page is read: begin again.
         if (!isFlotillaError(error, 'compacted')) throw error;
       }
     }
@@ -50,7 +50,7 @@ async function readPages(store: Store, { from, to }: Range, already: number): Pr
   }
 }
 
-/** Throws `too-large` when so many characters are more than one response may hold. */
+/** Throws `too-large` when one response cannot hold so many characters. */
 export function assertFits(chars: number): void {
   if (chars <= MAX_CHARS) return;
   throw new FlotillaError(
@@ -59,7 +59,7 @@ export function assertFits(chars: number): void {
   );
 }
 
-/** Characters of a record. */
+/** Returns the characters of a record. */
 export function sizeOf({ key, value }: Entry): number {
   return key.length + value.length;
 }

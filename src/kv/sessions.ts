@@ -9,7 +9,7 @@ export interface SessionsOptions extends KvStore {
   readonly log: Log;
 }
 
-/** Sessions, each a record that hangs on a lease of its own when it has a time to live. */
+/** Sessions in the store. A session with a time to live has a lease of its own, to which its record is attached. */
 export class StoredSessions implements Sessions {
   readonly #options: SessionsOptions;
 
@@ -96,7 +96,7 @@ export class StoredSessions implements Sessions {
     }
   }
 
-  /** Gives up what a session held that is no more; again until it is done or somebody else has done it. */
+  /** Releases a lock whose session has ended; tries again until it or another machine has succeeded. */
   async #giveUp(lock: Entry): Promise<void> {
     const { store, keys } = this.#options;
     const { session, key } = keys.lockOf(lock.key)!;

@@ -6,24 +6,24 @@ import type { KvKeys } from './kv-keys.ts';
 import { decodePair, decodeSession, encodeLock, encodePair, type LockRecord } from './kv-records.ts';
 import { assertFits, readRange, sizeOf } from './read-range.ts';
 
-/** What writers of pairs and sessions share. */
+/** The parts that writers of pairs and sessions share. */
 export interface KvStore {
   readonly store: Store;
   readonly keys: KvKeys;
   readonly clock: Clock;
 }
 
-/** How often a transaction is decided anew when somebody else changed what it depends on. */
+/** Attempts before a transaction is given up whose input others keep changing. */
 const TRIES = 64;
 
-/** Everything a transaction read, and what must still be so when it commits. */
+/** The input of a transaction, and the conditions under which it is still true when the transaction commits. */
 interface Reading {
   readonly state: KvState;
   readonly locks: ReadonlyMap<string, LockRecord>;
   readonly conditions: readonly Condition[];
 }
 
-/** Reads, decides, and commits on condition that nothing it read has changed; again when something has. */
+/** Reads, decides, and commits on the condition that its input is unchanged; begins again if it has changed. */
 export async function transact(context: KvStore, operations: readonly KvOperation[]): Promise<KvOutcome> {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const reading = await read(context, operations);
@@ -32,7 +32,7 @@ export async function transact(context: KvStore, operations: readonly KvOperatio
     const { changes, shown } = evaluation;
     const writes = writesOf(context.keys, changes, reading, operations);
     assertSize(reading.conditions, writes);
-    // One key read at one moment needs nobody's confirmation.
+    // A single read of one key is consistent by itself: no commit needs to confirm it.
     if (writes.length === 0 && operations.length === 1)
       return { ok: true, pairs: shown.map(({ pair, withValue }) => (withValue ? pair : { ...pair, value: '' })) };
     const commit = await context.store.commit(reading.conditions, writes);
@@ -71,7 +71,7 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
     const pair = decodePair(keys.keyOf(entry.key), entry);
     if (pair) pairs.set(pair.key, pair);
   };
-  // A deletion needs no value; a tree that is too large to be read can be deleted all the same.
+  // A deletion needs no value: also a tree too large to read can be deleted.
   const keepUnread = (entry: Entry) => {
     const pair = unreadPair(keys.keyOf(entry.key), entry);
     if (!pairs.has(pair.key)) pairs.set(pair.key, pair);
@@ -82,7 +82,7 @@ async function read({ store, keys }: KvStore, operations: readonly KvOperation[]
     const entry = found.get(key);
     if (entry) conditions[index] = { key, modRevision: entry.modRevision };
   });
-  // The limit is that of the whole transaction, whose response repeats a tree as often as it is asked for.
+  // The limit holds for the transaction as a whole, since its response repeats a tree for each operation that reads it.
   let chars = 0;
   for (const tree of trees) {
     const range = keys.pairs(tree);
@@ -120,7 +120,7 @@ function unreadPair(key: string, { createRevision, modRevision }: Entry): KvPair
   return { key, value: '', flags: 0n, lockIndex: 0, createIndex: createRevision, modifyIndex: modRevision };
 }
 
-/** An id stands in keys of the store: what is none cannot be there. */
+/** True for a UUID. Ids become keys of the store, so that anything else cannot be the id of a session. */
 function isSessionId(id: string): boolean {
   return /^[0-9a-f-]{1,64}$/i.test(id);
 }
@@ -133,7 +133,7 @@ function writesOf(
 ): Write[] {
   const trees = operations.filter(({ verb }) => verb === 'delete-tree').map(({ key }) => key);
   const written = [...changes].filter(([, pair]) => pair).map(([key]) => key);
-  // A whole tree is one write, unless something is put into it in the same commit.
+  // Delete a tree by one write, unless the same commit puts a key into it.
   const whole = trees.filter((tree) => !written.some((key) => key.startsWith(tree)));
   const ranges = whole.filter((tree) => !whole.some((other) => other !== tree && tree.startsWith(other)));
   const writes: Write[] = [...new Set(ranges)].map((tree) => ({ deleteRange: keys.pairs(tree) }));
@@ -142,7 +142,7 @@ function writesOf(
     if (pair) writes.push({ put: keys.pair(key), value: encodePair(pair) });
     else if (!ranges.some((tree) => key.startsWith(tree))) writes.push({ delete: keys.pair(key) });
     if (before === pair?.session) continue;
-    // What is left of a lock when a large tree goes is found, and means nothing, when its session ends.
+    // A lock record that remains after a large tree is deleted does no harm; the end of its session removes it.
     if (before !== undefined && writes.length < MAX_COMMIT_WRITES) writes.push({ delete: keys.lock(before, key) });
     const lock = pair?.session === undefined ? undefined : locks.get(pair.session);
     if (lock) writes.push({ put: keys.lock(pair!.session!, key), value: encodeLock(lock) });

@@ -17,16 +17,16 @@ interface Waiter {
   readonly wake: () => void;
 }
 
-/** Changes of single keys are remembered up to this number; of older ones it is only known that they were no later. */
+/** Limit of the keys whose last change is remembered; of all others the newest forgotten revision is an upper bound. */
 const MAX_REMEMBERED = 10_000;
 
 /**
- * When keys last changed, deletions included, from one watch for all who wait. Begins when it is first asked, and knows
- * nothing of what was before: whoever waits since then is told at once that something may have changed.
+ * Knows when keys last changed, deletions included, from one watch for all blocking queries. The watch begins with the
+ * first of them and knows nothing older: a query that waits since then is told at once that something may have changed.
  */
 export class WatchedChanges implements KvChanges {
   readonly #options: WatchedChangesOptions;
-  /** By key, the latest last. */
+  /** Revision of the last change by key, in ascending order of revision. */
   readonly #changed = new Map<string, number>();
   readonly #waiters = new Set<Waiter>();
   #since = 1;
@@ -57,7 +57,7 @@ export class WatchedChanges implements KvChanges {
     });
   }
 
-  /** Whether a place in the store lies in the area. */
+  /** Returns a test for keys of the store that belong to the area. */
   #concerns(area: KvArea): (place: string) => boolean {
     const { keys } = this.#options;
     if ('sessions' in area) return (place) => keys.sessionOf(place) !== undefined;
@@ -104,7 +104,7 @@ export class WatchedChanges implements KvChanges {
     }
   }
 
-  /** What happened meanwhile is not known: all who wait look for themselves. */
+  /** Changes during the gap are unknown: wake all blocking queries, so that each reads again. */
   async #beginAgain(): Promise<void> {
     const { store, signal } = this.#options;
     if (signal.aborted) return;

@@ -1,31 +1,31 @@
 import type { Health, ServiceInstance } from './service.ts';
 
 /**
- * What a source says of one place on this machine where a service answers: an instance with checks yet to be run. An
- * empty address stands for the machine's own.
+ * What a source says of one instance on this machine, with checks yet to be run. An empty address means the machine's
+ * own.
  */
 export interface Registration extends Omit<ServiceInstance, 'machine' | 'checks'> {
   readonly checks: readonly CheckDefinition[];
-  /** The name of the container behind it, by which a unit may be found. */
+  /** The name of the instance's container, which may lead to its unit. */
   readonly container?: string;
-  /** How long it is out of the catalog before its unit is stopped, in milliseconds; absent: as long as is usual. */
+  /** Milliseconds from leaving the catalog until the unit is stopped; absent: the cluster's default. */
   readonly drainMs?: number;
 }
 
-/** A check that the machine runs, or (`ttl`) that somebody else reports on. */
+/** A check that the machine runs, or (`ttl`) that a client reports on. */
 export interface CheckDefinition {
   /** Unique on its machine. */
   readonly id: string;
   readonly name: string;
   readonly notes: string;
   readonly probe: Probe;
-  /** Until the first result. */
+  /** The status before the first result. */
   readonly status: Health;
-  /** An instance that has been critical this long leaves the catalog. */
+  /** Milliseconds of being critical after which the instance leaves the catalog. */
   readonly deregisterAfterMs?: number;
 }
 
-/** How a check looks. A script's exit status 0 is passing, 1 warning, anything else critical. */
+/** How a check probes. Exit status 0 of a script means passing, 1 warning, any other critical. */
 export type Probe =
   | { readonly type: 'ttl'; readonly ttlMs: number }
   | (Pace & { readonly type: 'tcp'; readonly host: string; readonly port: number })
@@ -35,14 +35,14 @@ export type Probe =
       readonly method: string;
       readonly headers: Readonly<Record<string, readonly string[]>>;
       readonly body: string;
-      /** Whether a certificate must be one that this machine trusts. */
+      /** True when the server's certificate must be one that this machine trusts. */
       readonly verify: boolean;
     })
   | (Pace & {
       readonly type: 'grpc';
       readonly host: string;
       readonly port: number;
-      /** Asked about by that name; empty: the server as a whole. */
+      /** The name in the health request of gRPC; empty: the server as a whole. */
       readonly service: string;
       readonly tls: boolean;
       readonly verify: boolean;

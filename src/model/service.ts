@@ -1,6 +1,6 @@
 export type Health = 'passing' | 'warning' | 'critical';
 
-/** One check, as last seen by the machine that runs it, or said by whoever registered an external node. */
+/** The last result of one check, by the machine that runs it or by the client that registered an external node. */
 export interface ServiceCheck {
   /** Unique on its machine, e.g. `service:web-1`. */
   readonly id: string;
@@ -8,32 +8,34 @@ export interface ServiceCheck {
   /** `http`, `https`, `tcp`, `grpc`, `script`, `ttl`. */
   readonly type: string;
   readonly status: Health;
-  /** What the check said last; at most 4 KB. */
+  /** The text of the last result; at most 4 KB. */
   readonly output: string;
   readonly notes: string;
 }
 
 /**
- * A check that stands in the catalog by itself: one of a whole node, or of an instance on an external node, whose statuses
- * change without the instance being written anew.
+ * A check with a record of its own in the catalog: of a whole node, or of an instance on an external node. Its status
+ * can change while the instance's record stays as it is.
  */
 export interface NodeCheck extends ServiceCheck {
-  /** Id of the instance on that node which it is about; empty: the node with all its instances. */
+  /** Id of the instance on that node to which the check belongs; empty: the node with all its instances. */
   readonly service: string;
 }
 
-/** A computer that runs no fleetd, registered by somebody who knows of it. Belongs to no machine and hangs on no lease. */
+/** A computer that runs no fleetd, registered by a client of Consul's API. It has no machine and no lease. */
 export interface ExternalNode {
-  /** As its registrar writes it; upper and lower case are the same name. */
+  /** As registered; names that differ in case only are the same. */
   readonly name: string;
   /** IP address or host name. */
   readonly address: string;
-  /** Consul's node ID; empty when nobody said one. */
+  /** Consul's node ID; empty when the registration has none. */
   readonly uuid: string;
   readonly meta: Readonly<Record<string, string>>;
 }
 
-/** What stands for the machine id of an external node; never a machine's, which is 32 hexadecimal digits. */
+/**
+ * Returns the stand-in for the machine id of an external node. It never equals a machine id (32 hexadecimal digits).
+ */
 export function externalNodeId(name: string): string {
   return `external:${name.toLowerCase()}`;
 }
@@ -47,8 +49,8 @@ export interface RouteRule {
 }
 
 /**
- * One place where a service answers. Written by the fleetd of its machine, under that machine's lease; on an external node
- * by whoever registers it.
+ * One instance of a service. Its machine's fleetd writes it under that machine's lease; on an external node the
+ * registering client writes it.
  */
 export interface ServiceInstance {
   /** Machine id, or that of an external node. */
@@ -64,15 +66,15 @@ export interface ServiceInstance {
   readonly meta: Readonly<Record<string, string>>;
   readonly weights: { readonly passing: number; readonly warning: number };
   readonly enableTagOverride: boolean;
-  /** What registered it. */
+  /** The source of the registration. */
   readonly source: 'unit' | 'container' | 'api';
-  /** The unit behind it, where one is known. */
+  /** The unit of the instance, if known. */
   readonly unit?: string;
   readonly routes: readonly RouteRule[];
   readonly checks: readonly ServiceCheck[];
 }
 
-/** The worst status of an instance's checks and those of its node; passing when there are none. */
+/** Returns the worst status of an instance's checks and those of its node; passing when there are none. */
 export function healthOf(instance: {
   readonly checks: readonly Pick<ServiceCheck, 'status'>[];
   readonly nodeChecks?: readonly Pick<ServiceCheck, 'status'>[];

@@ -6,8 +6,9 @@ import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 
 /**
- * All that command line and API say about a unit before they accept it: its name, options that no unit file could
- * hold, and its [X-Fleet] and [X-Service] sections. `lines` are those of parseUnitFile. Accepted when no problem is an error.
+ * Lists every problem for which fleetctl and the API warn about a unit or refuse it: its name, options that no unit
+ * file could hold, and its [X-Fleet] and [X-Service] sections. `lines` are those of parseUnitFile. The unit is accepted
+ * when no problem is an error.
  */
 export function checkUnit(name: string, options: readonly UnitOption[], lines: readonly number[] = []): UnitProblem[] {
   const problems: UnitProblem[] = [];
@@ -23,12 +24,12 @@ export function checkUnit(name: string, options: readonly UnitOption[], lines: r
 }
 
 /**
- * Options may come from any client, and be no line of a unit file at all: a newline in a value would smuggle in
- * another option. So each is written and read back.
+ * Writes the option and reads it back. Options from an API client may be no line of a unit file: a newline in a value
+ * would smuggle in another option.
  */
 function optionProblem(option: UnitOption): string | undefined {
   const { name, value } = option;
-  // Options before any section are warned about elsewhere; what matters here is that they stay one option.
+  // Options before any section have a warning of their own; here it only matters that each stays one option.
   const section = option.section === '' ? 'Unit' : option.section;
   const where = `option ${JSON.stringify(name)} of section ${JSON.stringify(section)}`;
   const read = parseUnitFile(serializeUnitFile([{ section, name, value }]));
@@ -42,7 +43,9 @@ function optionProblem(option: UnitOption): string | undefined {
   return same ? undefined : `${where} cannot be written to a unit file: it would be read as something else`;
 }
 
-/** Blanks around a value do not matter; a newline that the end of one gains would swallow the option behind it. */
+/**
+ * Compares values without surrounding blanks, except that a newline gained at the end would swallow the next option.
+ */
 function sameText(a: string, b: string): boolean {
   return a.trim() === b.trim() && a.endsWith('\n') === b.endsWith('\n');
 }

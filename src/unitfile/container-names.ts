@@ -1,7 +1,10 @@
 import { wordsOf } from './specifiers.ts';
 import type { UnitOption } from './unit-file.ts';
 
-/** The names of the containers that a unit's own commands run: `docker run --name X`, and podman alike; not those in values of unusual length. */
+/**
+ * Lists the names of containers that the unit's commands run: `--name X` of `docker run` and `podman run`. Values
+ * beyond the usual length are not searched.
+ */
 export function containerNames(unit: string, options: readonly UnitOption[]): string[] {
   return options
     .filter(({ section, name }) => section === 'Service' && /^Exec(Start|StartPre|StartPost)$/.test(name))

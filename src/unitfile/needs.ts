@@ -13,7 +13,7 @@ type Key =
   | 'OnPartition'
   | 'RunOnce';
 
-/** Every spelling of an [X-Fleet] option, with the one that it means. */
+/** Maps each accepted spelling of an [X-Fleet] option to its current name. */
 const SPELLINGS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['MachineID', 'MachineID'],
   ['X-ConditionMachineID', 'MachineID'],
@@ -30,7 +30,7 @@ const SPELLINGS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['RunOnce', 'RunOnce'],
 ]);
 
-/** Pairs that cannot stand together in one unit: what they ask for contradicts, or has no meaning. */
+/** Pairs of options that one unit must not combine, because they contradict each other or have no meaning together. */
 const EXCLUSIVE: readonly (readonly [Key, Key])[] = [
   ['MachineID', 'MachineOf'],
   ['MachineID', 'Conflicts'],
@@ -43,9 +43,9 @@ const EXCLUSIVE: readonly (readonly [Key, Key])[] = [
 ];
 
 /**
- * What a unit asks of a machine: its [X-Fleet] section with legacy spellings, quoting and specifiers (%n %N %p %i)
- * resolved. `lines` are those of parseUnitFile, for problems that say where they are. Never throws; with errors among
- * the problems the needs are not to be used.
+ * Reads the needs of a unit: its [X-Fleet] section with legacy spellings, quoting and specifiers (%n %N %p %i)
+ * resolved. `lines` are those of parseUnitFile, for the problems' line numbers. Never throws; needs with an error among
+ * the problems must not be used.
  */
 export function readNeeds(
   name: string,
@@ -61,10 +61,10 @@ export function readNeeds(
   return { needs: { ...reader.needs, metadata: Object.fromEntries(reader.metadata) }, problems: reader.problems };
 }
 
-/** Most words of a list, and most characters of a word: each is held against every unit of the cluster. */
+/** Limits for the words of a list and the characters of a word: each is compared with every unit of the cluster. */
 const MAX_WORDS = 128;
 const MAX_WORD_CHARS = 1024;
-/** Most words with wildcards: the leader remembers of each which units it matches. */
+/** Limit for words with wildcards: the leader keeps the set of matching units for each of them. */
 const MAX_PATTERNS = 32;
 
 /** Needs while they are being gathered. */
@@ -108,7 +108,7 @@ class NeedsReader {
     if (awaitsInstance(this.#name, option.value)) this.problems.length = known;
   }
 
-  /** The words of a value; undefined when they are too many, which is a problem once for each key. */
+  /** Splits a value into words; undefined when they exceed the limit, which is reported once for each key. */
   #words(key: Key, value: string, line: number): string[] | undefined {
     const before = this.#wordCounts.get(key) ?? 0;
     if (before > MAX_WORDS) return undefined;
@@ -135,7 +135,7 @@ class NeedsReader {
     RunOnce: (values, line) => this.#readRunOnce(values.join(' '), line),
   };
 
-  /** The first one counts, and MachineID before a boot id, as fleet had it. */
+  /** The first value counts, and MachineID takes precedence over MachineBootID, as in fleet. */
   #readMachineId(id: string, line: number, spelling: string): void {
     const bootId = spelling === 'X-ConditionMachineBootID';
     const wins = this.needs.machineId === undefined || (this.#bootId && !bootId);
@@ -186,7 +186,7 @@ class NeedsReader {
     else this.#error(line, `OnPartition=${value} is neither "keep" nor "stop"`);
   }
 
-  /** systemd's booleans; the last one wins. */
+  /** Accepts the booleans of systemd.syntax(7); the last value counts. */
   #readRunOnce(value: string, line: number): void {
     delete this.needs.runOnce;
     if (!/^(1|yes|y|true|t|on|0|no|n|false|f|off)$/i.test(value)) {
@@ -197,7 +197,7 @@ class NeedsReader {
     }
   }
 
-  /** A section that was surely meant to be ours must not be skipped in silence. */
+  /** Warn about a misspelt section name, which systemd would ignore without a word. */
   checkSection(section: string, line: number): void {
     if (section.toLowerCase().replace(/[^a-z]/g, '') === 'xfleet') {
       const known = this.#strange.has(section);

@@ -152,7 +152,7 @@ describe('the canonical text', () => {
   });
 });
 
-/** As written: the options of a section stand together. */
+/** The options as the serialised file orders them: those of one section stand together. */
 function grouped(options: readonly UnitOption[]): UnitOption[] {
   const sections = [...new Set(options.map(({ section }) => section))];
   return sections.flatMap((section) => options.filter((option) => option.section === section));

@@ -1,6 +1,6 @@
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 
-/** A unit file read: its options in order, the line each begins on, and what is wrong with it. */
+/** A parsed unit file: its options in order, the line on which each begins, and its problems. */
 export interface ParsedUnitFile {
   readonly options: readonly UnitOption[];
   /** `lines[i]` is the line, from 1, on which `options[i]` begins. */
@@ -8,15 +8,15 @@ export interface ParsedUnitFile {
   readonly problems: readonly UnitProblem[];
 }
 
-/** fleet's limit: a line as long as this does not fit with its newline. systemd itself takes lines of a megabyte. */
+/** fleet's limit, newline included (go-systemd reads lines with a buffer of this size); systemd accepts up to 1 MiB. */
 const MAX_LINE_BYTES = 2048;
 const MAX_QUOTED = 80;
-/** What systemd takes for blanks before a comment, which is less than what JavaScript takes for them. */
+/** systemd's blanks before a comment, which are fewer than JavaScript's `\s`. */
 const COMMENT = /^[ \t\r\n]*[#;]/;
 
 /**
- * Reads a unit file. Never throws: every problem is reported with its line, and reading goes on behind it, so that a
- * user sees all of them at once.
+ * Parses a unit file. Never throws: each problem is reported with its line and parsing goes on, so that a user sees all
+ * problems at once.
  */
 export function parseUnitFile(text: string): ParsedUnitFile {
   const parser = new UnitFileParser(text);
@@ -59,7 +59,7 @@ class UnitFileParser {
       );
     }
     if (line.includes('\0')) this.#problem(this.#at, 'line holds a NUL byte');
-    // read_line() of systemd ends a line at a lone \r: what follows would be an option of its own that nobody checked.
+    // systemd's read_line() ends a line at a lone \r, behind which an unchecked option could stand.
     if (line.includes('\r')) {
       this.#problem(this.#at, 'line holds a carriage return that is not part of its end, where systemd ends the line');
     }
@@ -83,7 +83,7 @@ class UnitFileParser {
     const number = this.#at;
     const equals = line.indexOf('=');
     if (equals === -1) {
-      // The rest of what was meant as a value must not be reported line by line as well.
+      // Consume the rest of a refused value, so that its lines are not reported one by one.
       if (goesOn(line)) this.#readValue('\\');
       this.#problem(number, `expected "Name=value", found ${quote(line)}`);
       return;
@@ -102,7 +102,10 @@ class UnitFileParser {
     this.lines.push(number);
   }
 
-  /** The value that begins with `first`, and goes on while lines end in a backslash or, inside, are comments. */
+  /**
+   * Reads the value that begins with `first` and goes on while lines end in a backslash; comments in between are
+   * skipped.
+   */
   #readValue(first: string): string {
     let value = '';
     let line = first;
@@ -122,11 +125,12 @@ class UnitFileParser {
       value += '\n';
       line = this.#take();
     }
-    // A blank line ends a continuation; its newline is kept, or the next option would be swallowed on writing.
+    // A blank line ends a continuation. Its newline is kept: without it the serialised value would swallow the next
+    // option.
     return value.endsWith('\n') ? `${value.trim()}\n` : value.trim();
   }
 
-  /** True behind the last line; a final newline leaves one empty piece, which counts as a line only inside a value. */
+  /** True behind the last line. A final newline leaves one empty piece, which counts as a line only inside a value. */
   #atEnd(): boolean {
     return this.#at >= this.#source.length;
   }
@@ -140,13 +144,15 @@ class UnitFileParser {
   }
 }
 
-/** As much of a line as a message has room for. */
+/** Shortens a line to what a message can show. */
 function quote(line: string): string {
   const text = line.trim();
   return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
 
-/** Whether a backslash joins the next line: two of them are one that is meant, and so end nothing (systemd.syntax(7)). */
+/**
+ * True when a backslash joins the next line; two backslashes are an escaped one and join nothing (systemd.syntax(7)).
+ */
 function goesOn(line: string): boolean {
   let at = line.length;
   while (line[at - 1] === '\\') at--;

@@ -1,8 +1,8 @@
 import type { UnitOption } from './unit-file.ts';
 
 /**
- * The canonical text: sections in order of first appearance, an option a line, an empty line between sections. A file
- * that is already so comes out byte for byte.
+ * Writes the canonical text: sections in order of first appearance, one option per line, an empty line between
+ * sections. The canonical text of a canonical file is the same, byte for byte.
  */
 export function serializeUnitFile(options: readonly UnitOption[]): string {
   const sections = new Map<string, string>();
@@ -12,8 +12,10 @@ export function serializeUnitFile(options: readonly UnitOption[]): string {
   return [...sections.values()].join('\n');
 }
 
-/** A unit's identity: the SHA-1 of its canonical text, lower-case hex. Comments and blank lines do not count. */
+/**
+ * Returns the unit's hash: the SHA-1 of its canonical text in lower-case hex. Comments and blank lines do not count.
+ */
 export function hashUnit(options: readonly UnitOption[]): string {
-  // Not imported: loading it costs fleetctl 5 ms, and many a command wants no hash.
+  // Loaded on use: importing node:crypto costs fleetctl 5 ms, and many commands need no hash.
   return process.getBuiltinModule('node:crypto').createHash('sha1').update(serializeUnitFile(options)).digest('hex');
 }

@@ -4,7 +4,7 @@ import { awaitsInstance, expandedChars, expandSpecifiers, MAX_VALUE_CHARS } from
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { splitQuoted } from './values.ts';
 
-/** A service that a unit says it offers: one [X-Service] section, or one of several. */
+/** A service that a unit declares: one [X-Service] section, or a part of one that begins with Name=. */
 export interface DeclaredService {
   readonly name: string;
   readonly port: number;
@@ -14,11 +14,11 @@ export interface DeclaredService {
   readonly check?: DeclaredCheck;
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  /** How long the service is out of the catalog before its unit is stopped; absent: as long as is usual. */
+  /** Milliseconds from leaving the catalog until the unit is stopped; absent: the cluster's default. */
   readonly drainMs?: number;
 }
 
-/** `Check=`: where to look, on the service's own port. */
+/** `Check=`: how to probe the service's own port. */
 export type DeclaredCheck =
   | { readonly type: 'http' | 'https'; readonly path: string }
   | { readonly type: 'tcp' }
@@ -26,22 +26,27 @@ export type DeclaredCheck =
   | { readonly type: 'script'; readonly args: readonly string[] }
   | { readonly type: 'ttl'; readonly ttlMs: number };
 
-/** Hosts times paths of one service: each is a rule in every router of the cluster. */
+/** Limit for hosts times paths of one service: each pair is a route in every router of the cluster. */
 const MAX_ROUTES = 256;
-/** The same of all services of a unit. */
+/** Limit for hosts times paths of all services of a unit. */
 const MAX_UNIT_ROUTES = 1024;
 const MAX_SERVICES = 64;
-/** With specifiers expanded, as MAX_VALUE_CHARS: the catalog has no room for more (MAX_REGISTRATION_BYTES). */
+/**
+ * Limit for the characters of one service with specifiers expanded; the catalog holds no more (MAX_REGISTRATION_BYTES).
+ */
 const MAX_SERVICE_CHARS = 65_536;
-/** The same of all services of a unit: reading them takes time by the word, and a word may have one character. */
+/**
+ * Limit for the characters of all services of a unit. Words may have one character each, and each word takes time to
+ * read.
+ */
 const MAX_UNIT_CHARS = 131_072;
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 /**
- * The services of a unit, specifiers (%n %N %p %i) resolved. Each further Name= begins another one, since a unit file may
- * be written anew with its sections of one name joined; the first one may go without, and is named like the unit (%p). `lines` are those of parseUnitFile. Never throws; a service with an
- * error among the problems is left out.
+ * Reads the services that a unit declares, with specifiers (%n %N %p %i) resolved. Each further Name= begins another
+ * service, since rewriting a unit file may join its sections of one name; the first service may omit Name= and is then
+ * named like the unit (%p). `lines` are those of parseUnitFile. Never throws; a service with an error is left out.
  */
 export function readServices(
   name: string,
@@ -71,13 +76,13 @@ interface Draft {
   timeoutMs: number;
   drainMs?: number;
   broken: boolean;
-  /** Of all values that it has read. */
+  /** Characters of all values read for this service. */
   chars: number;
 }
 
 type Set = (draft: Draft, value: string) => string | undefined;
 
-/** Sets an option in the draft; returns the problem with its value, if there is one. */
+/** Setters by option name; each returns the problem with its value, if any. */
 const OPTIONS: Readonly<Record<string, Set>> = {
   Name(draft, value) {
     draft.name = value;
@@ -161,7 +166,7 @@ class ServicesReader {
   readonly problems: UnitProblem[] = [];
   readonly #drafts: Draft[] = [];
   readonly #strange = new globalThis.Set<string>();
-  /** Nothing more is read. */
+  /** True once a limit is reached; further options are not read. */
   #isFull = false;
   #chars = 0;
   readonly #name: string;
@@ -215,7 +220,7 @@ class ServicesReader {
     return true;
   }
 
-  /** A section that was surely meant to be ours must not be skipped in silence. */
+  /** Warn about a misspelt section name, which systemd would ignore without a word. */
   checkSection(section: string, line: number): void {
     if (section.toLowerCase().replace(/[^a-z]/g, '') !== 'xservice') return;
     const known = this.#strange.has(section);
@@ -306,13 +311,13 @@ function toService(draft: Draft): DeclaredService {
   };
 }
 
-/** Each host with each path; none of either says nothing. */
+/** Combines each host with each path; a service without either has no rules. */
 function routesOf({ hosts, paths }: Draft): RouteRule[] {
   if (hosts.length === 0) return paths.map((path) => ({ path }));
   return hosts.flatMap((host) => (paths.length === 0 ? [{ host }] : paths.map((path) => ({ host, path }))));
 }
 
-/** Separated by commas or blanks. */
+/** Splits a value at commas and blanks. */
 function words(value: string): string[] {
   return splitQuoted(value.replaceAll(',', ' '));
 }

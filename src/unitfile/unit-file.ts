@@ -10,6 +10,6 @@ export interface UnitOption {
 export interface UnitProblem {
   readonly line: number;
   readonly message: string;
-  /** A warning does not keep the unit from being accepted. */
+  /** A unit with warnings only is accepted. */
   readonly severity: 'error' | 'warning';
 }

@@ -1,7 +1,7 @@
 import { FlotillaError, trimEnd } from '../lib/index.ts';
 import { isTemplateName } from '../model/index.ts';
 
-/** A unit's name taken apart: `foo@1.service` has prefix `foo`, instance `1`, suffix `service`. */
+/** The parts of a unit name: `foo@1.service` has prefix `foo`, instance `1`, suffix `service`. */
 export interface UnitName {
   readonly full: string;
   /** Without the suffix: `foo@1`. */
@@ -22,7 +22,7 @@ const INSTANCE_SUFFIXES: ReadonlySet<string> = new Set(['path', 'service', 'sock
 const CLI_SUFFIX = /\.(service|socket|timer|path|device|mount|automount)$/;
 const MAX_NAME_BYTES = 256;
 
-/** The sentence that says why `name` is no unit name, or undefined when it is one. */
+/** Returns the sentence that says why `name` is not a valid unit name; undefined when it is valid. */
 export function unitNameProblem(name: string): string | undefined {
   if (name === '') return 'unit name cannot be empty';
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `unit name exceeds maximum length (${MAX_NAME_BYTES} bytes)`;
@@ -47,7 +47,7 @@ function suffixProblem(name: string, dot: number): string | undefined {
   return undefined;
 }
 
-/** Takes a valid name apart; throws `invalid` with the reason for any other. */
+/** Splits a valid name; throws `invalid` with the reason for any other. */
 export function parseUnitName(full: string): UnitName {
   const problem = unitNameProblem(full);
   if (problem !== undefined) throw new FlotillaError('invalid', problem, { unit: full });
@@ -71,8 +71,8 @@ export function templateOf(unit: UnitName): string | undefined {
 }
 
 /**
- * The unit that a command's argument means: a path loses its directories, and `.service` is added unless the name
- * ends in one of the suffixes which the command line knows. The result is not validated.
+ * Returns the unit name that a command's argument stands for: a path loses its directories, and `.service` is added
+ * unless the name ends in a suffix that fleetctl knows. The result is not validated.
  */
 export function cliUnitName(arg: string): string {
   const base = trimEnd(arg, '/').replace(/^.*\//s, '');

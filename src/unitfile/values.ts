@@ -1,11 +1,11 @@
-/** An option's value as one line, as systemd reads it: a backslash at the end of a line joins with a blank. */
+/** Returns the value as one line, as systemd reads it: a backslash at the end of a line becomes a blank. */
 export function unfold(value: string): string {
   if (!value.includes('\n')) return value;
   const lines = value.split('\n');
   const last = lines.length - 1;
   return (
     lines
-      // The last line joins nothing: a backslash at its end is the second of two, which are one that is meant.
+      // The last line joins nothing: a backslash at its end is the second of an escaped pair.
       .map((line, index) => (index === last ? line : line.replace(/\\$/, '')))
       .filter((line, index) => index === 0 || !/^[ \t]*[#;]/.test(line))
       .join(' ')
@@ -13,10 +13,10 @@ export function unfold(value: string): string {
   );
 }
 
-/** Words separated by blanks; double quotes hold blanks together and are dropped. Backslashes stay as they are. */
+/** Splits at blanks; double quotes keep blanks and are removed. Backslashes stay. */
 export function splitQuoted(value: string): string[] {
   const line = unfold(value);
-  // Several times faster, which counts where a value has tens of thousands of words.
+  // Fast path, several times faster for values with tens of thousands of words.
   if (!line.includes('"')) return line.split(/\s+/).filter((word) => word !== '');
   const words: string[] = [];
   for (const [word] of line.matchAll(/(?:[^\s"]|"[^"]*(?:"|$))+/g)) {
