@@ -8,7 +8,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-/** Milliseconds of a Go duration such as `1m30s`, `60000ms` or `0`; undefined when it is none. */
+/** Parses a Go duration such as `1m30s`, `60000ms` or `0`; returns milliseconds, or undefined for anything else. */
 export function parseGoDuration(text: string): number | undefined {
   if (text === '0') return 0;
   if (text === '') return undefined;

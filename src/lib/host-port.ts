@@ -7,7 +7,7 @@ export interface HostPort {
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
 const IPV6 = /^[0-9a-f]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
 
-/** Reads ADDRESS:PORT, [IPV6]:PORT or :PORT (all addresses); undefined when it is none of them. */
+/** Parses ADDRESS:PORT, [IPV6]:PORT or :PORT (all addresses); returns undefined for anything else. */
 export function parseHostPort(text: string): HostPort | undefined {
   const match = /^(?:\[(.+)\]|([^:]*)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
@@ -16,7 +16,7 @@ export function parseHostPort(text: string): HostPort | undefined {
   return { host: host || '0.0.0.0', port };
 }
 
-/** HOST:PORT as it stands in URLs and logs. */
+/** Formats HOST:PORT as URLs and logs write it. */
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -4,10 +4,10 @@ import { formatHostPort, type HostPort } from './host-port.ts';
 import type { Log } from './log.ts';
 
 export interface ListenOptions {
-  /** What is offered there, as it stands in the log: `DNS`. */
+  /** The name of the server in log lines: `DNS`. */
   readonly what: string;
   readonly address: HostPort;
-  /** Begins to listen; rejects with the error of the system. */
+  /** Binds and listens; rejects with the system's error. */
   readonly open: (address: HostPort) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
@@ -17,8 +17,9 @@ export interface ListenOptions {
 const RETRY_MS = 1000;
 
 /**
- * Listens, or says once why that cannot be and tries on in the background until it can: the port may be given up by whoever
- * has it, and the address may be that of an interface which is not there yet. Resolves after the first try, true when it succeeded.
+ * Listens at the address. After a failure it logs the reason once and retries in the background: another process may
+ * give the port up, or the address may belong to an interface that comes up later. Resolves after the first attempt,
+ * with true when that succeeded.
  */
 export async function listenWhenFree(options: ListenOptions): Promise<boolean> {
   const { what, address, open, log } = options;

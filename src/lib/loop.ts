@@ -11,14 +11,14 @@ export interface LoopOptions {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Longest time to wait for the next try after a failure. */
+  /** The longest delay between attempts after failures, in milliseconds. */
   readonly maxBackoffMs?: number;
 }
 
 /**
- * Observe, decide, act: runs `turn` once at the start and again after each `wake()`. Wakes that come while a turn
- * runs are folded into one more turn. A turn may return the milliseconds after which it wants to run again by itself.
- * A turn that throws is tried again with backoff, so nothing is lost when something fails half-way.
+ * Observe, decide, act: runs `turn` once at the start and again after each `wake()`. Wakes during a turn are folded
+ * into one more turn. A turn may return the milliseconds after which it wants to run again. A turn that throws is
+ * retried with backoff, so that nothing is lost when it fails half-way.
  */
 export class Loop {
   readonly #options: LoopOptions;
@@ -27,7 +27,7 @@ export class Loop {
   readonly #failure: RepeatedFailure;
   #due = true;
   #notify: (() => void) | undefined;
-  /** Settles when the signal aborts and the last turn is over. */
+  /** Resolves when the signal has aborted and the last turn has ended. */
   readonly done: Promise<void>;
 
   constructor(options: LoopOptions, turn: () => Promise<number | undefined>) {
@@ -44,7 +44,7 @@ export class Loop {
     this.done = this.#run();
   }
 
-  /** Asks for a turn; cheap, may be called any number of times. */
+  /** Requests a turn; cheap, may be called any number of times. */
   wake(): void {
     this.#due = true;
     this.#notify?.();
@@ -59,7 +59,7 @@ export class Loop {
     }
   }
 
-  /** One turn; returns the milliseconds until the next unless woken before, or undefined to wait for a wake. */
+  /** Runs one turn; returns the milliseconds until the next one, or undefined to wait for a wake. */
   async #attempt(): Promise<number | undefined> {
     const { signal } = this.#options;
     try {
@@ -71,7 +71,7 @@ export class Loop {
       if (signal.aborted) return undefined;
       const delayMs = this.#backoff.next();
       this.#failure.failed(messageOf(error));
-      // A wake must not shorten the backoff, or a busy watch would turn a failing turn into a spin.
+      // A wake must not shorten the backoff: a busy watch would make a failing turn spin.
       await this.#options.clock.sleep(delayMs, signal).catch(() => {});
       return 0;
     }

@@ -1,15 +1,15 @@
-/** Far more than any body of ours, and few enough to be read within some milliseconds. */
+/** Far more values than any body of ours has, and few enough to parse within some milliseconds. */
 const MAX_VALUES = 32_768;
-/** JSON.parse reads a million brackets; whatever calls itself for each level afterwards ends the stack. */
+/** JSON.parse itself accepts a million brackets, but code that recurses into the result would overflow the stack. */
 const MAX_DEPTH = 64;
 
-/** JSON of a stranger as JSON.parse reads it. Throws a SyntaxError with one clause when it is none, or too much of it. */
+/** JSON.parse for untrusted text. Throws a SyntaxError with one clause for malformed, deep or oversized JSON. */
 export function parseJson(text: string): unknown {
   assertModest(text);
   return JSON.parse(text);
 }
 
-/** Throws a SyntaxError when a text nests deeper, or holds more values, than anybody needs. It need not be JSON. */
+/** Throws a SyntaxError when a text nests too deeply or holds too many values. The text need not be JSON. */
 export function assertModest(text: string): void {
   let depth = 0;
   let values = 1;
@@ -34,7 +34,7 @@ export function assertModest(text: string): void {
   }
 }
 
-/** Where the string that begins at `start` ends; the end of the text when it does not. */
+/** Returns the end of the string that begins at `start`; the end of the text when the string is not closed. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let first = end;

@@ -6,9 +6,9 @@ import { networkInterfaces } from 'node:os';
 import { after, describe, test } from 'node:test';
 import { type AdmitPeer, ownUserOnly } from './index.ts';
 
-/** Two users without anything of their own. */
+/** Two users that own no files: nobody and daemon. */
 const [OWN, OTHER] = [65_534, 1];
-/** A number that no distribution gives to anybody. */
+/** A uid that no distribution assigns. */
 const NAMELESS = 2_000_000_001;
 const skip = process.getuid?.() === 0 ? false : 'only root can be several users';
 
@@ -26,7 +26,7 @@ interface Asked {
   readonly uid: number;
   readonly listen?: string;
   readonly to?: string;
-  /** The client's own address; empty: the kernel's choice. */
+  /** The client's own address; empty: the kernel chooses. */
   readonly source?: string;
   readonly end?: 'stay' | 'half' | 'close';
 }
@@ -34,7 +34,10 @@ interface Asked {
 const children: ChildProcess[] = [];
 after(() => children.forEach((child) => void child.kill('SIGKILL')));
 
-/** What `admit` says of one connection of that user, once its first byte and all else it does has arrived. */
+/**
+ * Returns the verdict of `admit` on one connection of that user, after the client has sent its first byte and done all
+ * else.
+ */
 async function verdict(
   admit: AdmitPeer,
   { uid, listen = '127.0.0.1', to = listen, source = '', end = 'stay' }: Asked,
@@ -48,7 +51,7 @@ async function verdict(
   const child = spawn('python3', args, { uid, gid: uid, stdio: ['pipe', 'ignore', 'inherit'] });
   children.push(child);
   const [socket] = await connected;
-  // The worst moment: whoever closes at once has gone by then.
+  // The hardest moment: a client that closes at once has gone by then.
   if (end === 'close') await once(child, 'exit');
   const said = await admit(socket);
   child.kill('SIGKILL');

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { endianness, userInfo } from 'node:os';
 
-/** A connection as its listener sees it; without addresses for a unix socket, whose mode says who may use it. */
+/** A connection as its listener sees it. A unix socket has no addresses; its file mode says who may use it. */
 export interface PeerAddresses {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
@@ -10,7 +10,10 @@ export interface PeerAddresses {
   readonly localPort?: number | undefined;
 }
 
-/** Says once per connection whether its peer may use it; undefined, at once or later: it may. Never rejects. */
+/**
+ * Decides once per connection whether the peer may use it. Returns the refusal as a sentence, or undefined to admit the
+ * peer; may return a promise, which never rejects.
+ */
 export type AdmitPeer = (peer: PeerAddresses) => Promise<string | undefined> | undefined;
 
 interface OwnUser {
@@ -18,7 +21,7 @@ interface OwnUser {
   readonly username: string;
 }
 
-/** A user without an entry in /etc/passwd, as in many containers, has a number all the same, which sudo takes as `#1000`. */
+/** A uid without an entry in /etc/passwd, as in many containers, is written `#1000`, which sudo accepts. */
 function ownUser(): OwnUser {
   const uid = process.geteuid!();
   try {
@@ -28,12 +31,14 @@ function ownUser(): OwnUser {
   }
 }
 
-/** The kernel may leave a row out while the table changes between two reads of it. */
+/**
+ * Readings of the table per decision: the kernel may omit a row while the table changes between two reads of the file.
+ */
 const LOOKS = 3;
 
 /**
- * Lets in, of the users of this computer, root and the user of this process alone. Peers on other computers are not asked:
- * where they must not come, the listener is on loopback.
+ * Admits only root and this process's user among the users of this computer. Peers on other computers are admitted: a
+ * listener that must not serve them listens on loopback.
  */
 export function ownUserOnly({ uid, username }: OwnUser = ownUser()): AdmitPeer {
   const refusal =
@@ -52,8 +57,8 @@ export function ownUserOnly({ uid, username }: OwnUser = ownUser()): AdmitPeer {
 }
 
 /**
- * A table of the kernel. Reading it takes milliseconds and longer with thousands of sockets: it is not done on the event
- * loop, and connections that come meanwhile share the next reading.
+ * A connection table of the kernel in /proc. Reading it takes milliseconds, longer with thousands of sockets: it is
+ * read off the event loop, and connections that arrive meanwhile share the next reading.
  */
 class Table {
   readonly #file: string;
@@ -64,7 +69,7 @@ class Table {
     this.#file = `/proc/net/${name}`;
   }
 
-  /** As it is at some moment after this call. */
+  /** Resolves with the table as it was at some moment after this call. */
   read(): Promise<string> {
     if (this.#next) return this.#next;
     const next = this.#reading
@@ -81,12 +86,12 @@ class Table {
 
 type Tables = Readonly<Record<'tcp' | 'tcp6', Table>>;
 
-/** Either end on loopback: a local client may have chosen any address of this computer as its own. */
+/** True when either end is on loopback: a local client may bind any address of this computer. */
 function isLocal({ remoteAddress = '', localAddress = '' }: PeerAddresses): boolean {
   return [remoteAddress, localAddress].some((address) => /^(::ffff:)?127\.|^::1$/.test(address));
 }
 
-/** The uid of the process that holds the peer's end; undefined when there is none (any more). */
+/** Returns the uid of the process that holds the peer's end; undefined when no process holds it (any more). */
 async function ownerOf(peer: PeerAddresses, tables: Tables): Promise<number | undefined> {
   for (let look = 0; look < LOOKS; look++)
     for (const table of tablesOf(peer)) {
@@ -96,7 +101,7 @@ async function ownerOf(peer: PeerAddresses, tables: Tables): Promise<number | un
   return undefined;
 }
 
-/** A client's socket of IPv6 may have connected to an address of IPv4. */
+/** An IPv6 socket may be connected to an IPv4 address, and is then listed in tcp6. */
 function tablesOf({ remoteAddress = '' }: PeerAddresses): readonly ('tcp' | 'tcp6')[] {
   return remoteAddress === '::1' || (isIPv6(remoteAddress) && !isMapped(remoteAddress)) ? ['tcp6'] : ['tcp', 'tcp6'];
 }
@@ -106,22 +111,22 @@ function ownerIn(text: string, hex: (address: string) => string, peer: PeerAddre
   const row = `: ${end(peer.remoteAddress!, peer.remotePort!)} ${end(peer.localAddress!, peer.localPort!)} `;
   const at = text.indexOf(row);
   if (at === -1) return undefined;
-  // What follows is st, tx:rx, tr:tm, retrnsmt, uid, timeout, inode (proc_net_tcp(5)).
+  // The remaining columns are st, tx:rx, tr:tm, retrnsmt, uid, timeout, inode (proc_net_tcp(5)).
   const fields = text.slice(at + row.length, at + row.length + 160).split(/\s+/);
   const [uid, inode] = [fields[4], fields[6]];
-  // The kernel shows sockets that no process holds any more as root's.
+  // The kernel lists sockets that no process holds any more as root's, with inode 0.
   return inode === '0' ? undefined : Number(uid);
 }
 
 const isMapped = (address: string) => address.startsWith('::ffff:');
 
-/** An address of IPv4 as /proc shows it: a number in the byte order of this computer. */
+/** Writes an IPv4 address as /proc does: a number in the byte order of this computer. */
 function hex4(address: string): string {
   const bytes = address.replace('::ffff:', '').split('.').map(Number);
   return hexWord(bytes);
 }
 
-/** Only the addresses of `isLocal` and those of IPv4 in IPv6. */
+/** Handles the addresses that `isLocal` accepts and IPv4-mapped addresses only. */
 function hex6(address: string): string {
   const zero = hexWord([0, 0, 0, 0]);
   if (address === '::1') return zero + zero + zero + hexWord([0, 0, 0, 1]);

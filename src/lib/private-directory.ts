@@ -2,8 +2,8 @@ import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { FlotillaError } from './errors.ts';
 
 /**
- * Makes a directory that only this user may enter, and makes an old one so. Throws FlotillaError `usage` when it belongs to
- * another user, or is a link of another user's (but root's): they could put anything in its place.
+ * Creates a directory with mode 0700, or gives an existing one that mode. Throws FlotillaError `usage` when another
+ * user (other than root) owns it, or owns a symbolic link at its path: that user could replace its contents.
  */
 export function makePrivateDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -15,7 +15,7 @@ export function makePrivateDirectory(path: string): void {
   if ((directory.mode & 0o077) !== 0) chmodSync(path, 0o700);
 }
 
-/** Closes a file to all other users, where there is one. */
+/** Sets the mode of an existing file to 0600. */
 export function makePrivateFile(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found?.isFile() && (found.mode & 0o077) !== 0) chmodSync(path, 0o600);

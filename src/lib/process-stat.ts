@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** One process as /proc/PID/stat shows it. */
+/** One process as read from /proc/PID/stat (proc_pid_stat(5)). */
 export interface ProcessStat {
   readonly pid: number;
   /** The program's name, cut to 15 characters by the kernel. */
@@ -9,19 +9,21 @@ export interface ProcessStat {
   readonly ppid: number;
   readonly pgid: number;
   readonly sid: number;
-  /** Threads that have not ended. */
+  /** The number of threads that have not ended. */
   readonly threads: number;
-  /** Clock ticks from boot to its start: with the pid it names one process for the whole life of the boot. */
+  /**
+   * Clock ticks from boot to the start of the process; together with the pid it identifies one process of this boot.
+   */
   readonly startTime: number;
 }
 
-/** A process that can be told from a later one with the same pid. */
+/** Identifies a process; a later process with the same pid has another start time. */
 export interface ProcessId {
   readonly pid: number;
   readonly startTime: number;
 }
 
-/** The process's stat, or undefined when there is none. */
+/** Reads the stat of a process; undefined when the process does not exist. */
 export function readStat(pid: number): ProcessStat | undefined {
   let text: string;
   try {
@@ -29,7 +31,7 @@ export function readStat(pid: number): ProcessStat | undefined {
   } catch {
     return undefined;
   }
-  // The name stands in parentheses and may itself hold blanks and parentheses.
+  // The name stands in parentheses and may contain blanks and parentheses.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   const fields = text.slice(close + 2).split(' ');
@@ -45,15 +47,15 @@ export function readStat(pid: number): ProcessStat | undefined {
   };
 }
 
-/** False for a zombie too: it only waits for somebody to read its exit status. */
+/** True while the process runs; a zombie does not run. */
 export function isRunning(id: ProcessId): boolean {
   const stat = readStat(id.pid);
   return stat !== undefined && stat.startTime === id.startTime && !isZombie(stat);
 }
 
 /**
- * True when it has ended, and only waits for somebody to read its exit status. A process whose first thread alone has ended
- * looks the same, but lives on, with its files and ports.
+ * True when the process has ended and waits for its parent to read the exit status. A process in state Z with other
+ * threads left lives on, with its files and ports.
  */
 export function isZombie({ state, threads }: ProcessStat): boolean {
   return state === 'X' || (state === 'Z' && threads <= 1);

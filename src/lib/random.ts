@@ -8,6 +8,6 @@ export interface Random {
 
 export const systemRandom: Random = {
   float: () => Math.random(),
-  // The global is loaded when it is first used; importing node:crypto would cost every start of fleetctl 4 ms.
+  // `crypto` is a global that Node loads on first use; importing node:crypto would cost every start of fleetctl 4 ms.
   hex: (bytes) => Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex'),
 };

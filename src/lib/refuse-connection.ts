@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-/** A response in text that Node did not make, for a connection that did not send a valid request. */
+/** A plain-text response written by hand, for a connection whose request Node could not parse. */
 export interface RawResponse {
   readonly status: number;
   readonly reason: string;
@@ -9,9 +9,9 @@ export interface RawResponse {
 }
 
 /**
- * Sends a last response on a connection whose bytes are no valid HTTP request, and ends the connection. Destroys the
- * connection instead once the head of another response has been sent: the text would become part of that response's body.
- * Returns true when the response was sent.
+ * Sends a last response on a connection whose bytes are not a valid HTTP request, and ends the connection. Destroys it
+ * instead once the head of another response has been sent, whose body the text would corrupt. Returns true when it was
+ * sent.
  */
 export function refuseConnection(socket: Duplex, { status, reason, headers, body }: RawResponse): boolean {
   const { _httpMessage: current } = socket as { _httpMessage?: { readonly headersSent: boolean } | null };

@@ -1,7 +1,10 @@
 import type { Server, Socket } from 'node:net';
 import type { AdmitPeer } from './peer-owner.ts';
 
-/** Has every connection of a server asked about once, when it comes. Returns what a request on one of them must wait for. */
+/**
+ * Calls `admit` once for each connection of a server. Returns a function that gives the promise a request must wait
+ * for.
+ */
 export function askAboutPeers(
   server: Server,
   admitPeer: AdmitPeer | undefined,
@@ -11,7 +14,7 @@ export function askAboutPeers(
     const answer = admitPeer?.(socket);
     if (answer === undefined) return;
     asked.set(socket, answer);
-    // Of one that may, later requests need not wait.
+    // An admitted connection is forgotten, so that its later requests need not wait.
     void answer.then((refusal) => refusal === undefined && asked.delete(socket));
   });
   return (socket) => asked.get(socket);

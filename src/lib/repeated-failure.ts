@@ -4,18 +4,18 @@ import type { Log, LogFields } from './log.ts';
 export interface RepeatedFailureOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Logged when it begins, for every new error, and as a reminder. */
+  /** Logged when the failure begins, for every new error, and as a reminder. */
   readonly sentence: string;
-  /** Logged when it is over, with the number of failures. */
+  /** Logged when the failure is over, with the number of failed attempts. */
   readonly over: string;
   readonly fields?: LogFields;
 }
 
 const REMIND_MS = 600_000;
-/** Errors that hold a port or an address may all be new. */
+/** Limit of distinct errors logged: errors that contain a port or an address may all differ. */
 const MAX_ERRORS = 5;
 
-/** Something that is tried again until it succeeds, and logged once for each change instead of once for each try. */
+/** Logs an action that is retried until it succeeds: once for each change, not once for each attempt. */
 export class RepeatedFailure {
   readonly #options: RepeatedFailureOptions;
   readonly #errors = new Set<string>();
@@ -38,7 +38,7 @@ export class RepeatedFailure {
     log.warn(sentence, { ...fields, error, ...(this.#count > 1 ? { failures: this.#count } : {}) });
   }
 
-  /** Cheap where nothing had failed. */
+  /** Reports a success; cheap when nothing had failed. */
   succeeded(): void {
     if (this.#count === 0) return;
     const { clock, log, over, fields } = this.#options;

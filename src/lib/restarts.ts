@@ -5,21 +5,21 @@ import type { Random } from './random.ts';
 import { RepeatedFailure } from './repeated-failure.ts';
 
 export interface RestartsOptions {
-  /** What the process is called in the log. */
+  /** The name of the process in log lines. */
   readonly what: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Called for each restart, before it is made. */
+  /** Called before each restart. */
   readonly onRestart?: () => void;
 }
 
-/** A process that served for so long has come up well: its next end counts as the first again. */
+/** After serving this long a process counts as healthy: its next end is treated as the first. */
 const STEADY_MS = 10_000;
 
 /**
- * The restarts of a process that is to run always: soon after its first end, later each time that it ends soon again, and
- * logged once for each change.
+ * Decides when to restart a process that must always run: at once after its first end, with a growing delay while it
+ * ends again soon. Logs once for each change.
  */
 export class Restarts {
   readonly #options: RestartsOptions;
@@ -35,7 +35,7 @@ export class Restarts {
     this.#failure = new RepeatedFailure({ clock, log, sentence, over: `The ${what} process stays up again` });
   }
 
-  /** The process serves from now on. */
+  /** Reports that the process serves. */
   serves(): void {
     this.#cancelSteady();
     this.#cancelSteady = this.#options.clock.after(STEADY_MS, () => {
@@ -44,7 +44,7 @@ export class Restarts {
     });
   }
 
-  /** The process ended after it had served; returns the milliseconds until it may be started again. */
+  /** Reports the end of a process that has served; returns the milliseconds to wait before the restart. */
   ended(because: string): number {
     this.#cancelSteady();
     this.#failure.failed(because);

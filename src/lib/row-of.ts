@@ -1,6 +1,6 @@
 /**
- * `table[key]` for a key that came from outside: only a row of the table itself. Every object inherits `constructor`,
- * `toString` and the like, which are rows of none.
+ * Returns `table[key]` for an untrusted key, only if the row is the table's own. Every object inherits `constructor`,
+ * `toString` and others, which are not rows.
  */
 export function rowOf<T>(table: Readonly<Record<string, T>>, key: string | undefined): T | undefined {
   return key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 
-/** Makes the names in a directory outlast a loss of power: files made, renamed and removed there. */
+/** Syncs a directory, so that files created, renamed and removed there stay so after a loss of power. */
 export function syncDirectory(path: string): void {
   const directory = openSync(path, 'r');
   try {

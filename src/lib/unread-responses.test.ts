@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { createLog, mayBeQuiet, type UnreadLimits, UnreadResponses } from './index.ts';
 import { until } from './test-until.ts';
 
-/** More than sockets of the kernel hold for a client that does not read. */
+/** More than the kernel's socket buffers hold for a client that does not read. */
 const LARGE = Buffer.alloc(32 << 20, 'x');
 
 interface Served {
@@ -62,7 +62,7 @@ test('a client that reads nothing has one response made for it, however many it 
 
 test('requests that were sent ahead are responded to in their order, with all that they ask for', async (t) => {
   const { unread, handled, deaf } = await serve(t, {}, ({ url }, outgoing) => {
-    // The first takes the longest.
+    // The first response takes the longest.
     setTimeout(() => outgoing.end(`<${url}>`), url === '/0' ? 50 : 0);
   });
   const paths = Array.from({ length: 60 }, (_, i) => `/${i}`);
@@ -88,7 +88,7 @@ test('of clients that leave too much unread together, the one with the most is e
   const both = sizes['/small']! + sizes['/large']!;
   await until('two wait', () => unread.bytes >= both);
   const last = await deaf('/last');
-  // A socket that is paused does not see its end.
+  // A paused socket does not notice that it was closed.
   await once(large.resume(), 'close');
   await until('what it held is given back', () => unread.bytes < both);
   assert.equal(lines.length, 1, lines.join('\n'));

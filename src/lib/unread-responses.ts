@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import type { Log } from './log.ts';
 
 export interface UnreadLimits {
-  /** Bytes that all clients may leave unread, above which the connection with the most is ended. */
+  /** Limit for the bytes that all clients together leave unread; above it the connection with the most is closed. */
   readonly maxBytes?: number;
-  /** Time in which a client must take something of what waits for it. */
+  /** Milliseconds within which a client must read some of the bytes that wait for it. */
   readonly stallMs?: number;
-  /** Requests that one connection may send before it has read the response to the first of them. */
+  /** Limit of requests that one connection may send before it has read the first response. */
   readonly maxAhead?: number;
   readonly maxConnections?: number;
 }
@@ -24,7 +24,7 @@ interface Connection {
   readonly waiting: (() => void)[];
 }
 
-/** Responses that may stay quiet for as long as they like, such as a followed journal. */
+/** Responses without a limit on inactivity, such as a followed journal. */
 const quiet = new WeakSet<ServerResponse>();
 
 /** Exempts a response from its server's limit on inactivity while nothing of it waits to be read. */
@@ -33,8 +33,8 @@ export function mayBeQuiet(response: ServerResponse): void {
 }
 
 /**
- * Bounds what one HTTP server holds for clients that do not read: Node takes requests behind an unanswered one without end,
- * and keeps each response whole until the client has taken it.
+ * Bounds the memory that one HTTP server holds for clients that do not read. Node accepts any number of pipelined
+ * requests and keeps each response until the client has read it.
  */
 export class UnreadResponses {
   readonly #options: Required<UnreadResponsesOptions>;
@@ -45,12 +45,12 @@ export class UnreadResponses {
     this.#options = { maxBytes: 256 << 20, stallMs: 60_000, maxAhead: 100, maxConnections: 10_000, ...options };
   }
 
-  /** Bytes of whole responses that clients have not taken yet. */
+  /** Bytes of complete responses that clients have not read yet. */
   get bytes(): number {
     return this.#totalBytes;
   }
 
-  /** Applies to `server` what needs no request. */
+  /** Installs the limits that need no request: connections and inactivity. */
   watch(server: Server): void {
     server.maxConnections = this.#options.maxConnections;
     server.on('timeout', (socket) => {
@@ -60,7 +60,7 @@ export class UnreadResponses {
     });
   }
 
-  /** Passes requests on to `handle`, those of one connection one after the other. */
+  /** Passes requests to `handle`; those of one connection one after the other. */
   inTurn(handle: RequestListener): RequestListener {
     return (incoming, outgoing) => {
       const connection = this.#connectionOf(incoming.socket);
@@ -75,7 +75,7 @@ export class UnreadResponses {
     const known = this.#connections.get(socket);
     if (known) return known;
     const connection: Connection = { unreadBytes: 0, isBusy: false, waiting: [] };
-    // A request of a connection that has gone is still passed on when it was parsed together with others.
+    // Node passes on a request of a closed connection when it was parsed together with others.
     if (socket.destroyed) return connection;
     this.#connections.set(socket, connection);
     socket.once('close', () => this.#forget(socket));
@@ -95,7 +95,7 @@ export class UnreadResponses {
     connection.isBusy = true;
     outgoing.once('prefinish', () => this.#addUnread(socket, connection));
     outgoing.once('close', () => {
-      // The socket's own end gives back the rest.
+      // The 'close' of the socket releases the rest.
       if (socket.destroyed) return;
       this.#totalBytes -= connection.unreadBytes;
       connection.unreadBytes = 0;
@@ -105,7 +105,7 @@ export class UnreadResponses {
     handle(incoming, outgoing);
   }
 
-  /** The whole response has been given to the socket. */
+  /** Counts a response that has been written to the socket as a whole. */
   #addUnread(socket: Socket, connection: Connection): void {
     const bytes = socket.writableLength;
     if (bytes === 0 || !this.#connections.has(socket)) return;
@@ -126,7 +126,7 @@ export class UnreadResponses {
     const unreadBytes = this.#connections.get(socket)?.unreadBytes ?? 0;
     log.warn('Connection ended', { what, client: socket.remoteAddress ?? 'local', reason, unreadBytes });
     socket.destroy();
-    // Its 'close' comes later, and the next response may be too much before that.
+    // Its 'close' comes later; until then its bytes would count against the next response.
     this.#forget(socket);
   }
 }

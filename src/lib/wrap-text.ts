@@ -1,4 +1,4 @@
-/** The text in lines of at most `width`, broken at blanks, those behind the first with `indent`; other blanks stay. */
+/** Breaks the text at blanks into lines of at most `width` characters; continuation lines begin with `indent`. */
 export function wrapText(text: string, width: number, indent = ''): string[] {
   const lines: string[] = [];
   let rest = text;

@@ -1,4 +1,4 @@
-/** The command of a check with `$NAME` and `${NAME}` replaced by what each variable holds; other dollars stay as they are. */
+/** Replaces `$NAME` and `${NAME}` in the command of a check by the variables' values; other dollars stay. */
 export function expandVariables(text: string, variables: Readonly<Record<string, string>>): string {
   return text.replace(/\$(?:(\w+)|\{(\w+)\})/g, (whole, bare?: string, braced?: string) => {
     const name = bare ?? braced!;

@@ -11,7 +11,7 @@ export function isGlob(glob: string): boolean {
   return compileGlob(glob).tokens !== undefined;
 }
 
-/** False when the glob can match no text but itself. */
+/** False when the glob matches only its own text. */
 export function isPattern(glob: string): boolean {
   return /[*?[\\]/.test(glob);
 }
@@ -25,7 +25,7 @@ interface CompiledGlob {
 /** One step of a glob: `*`, or a test of one character. */
 type Token = '*' | ((char: string) => boolean);
 
-/** Characters of all compiled globs together: each takes some hundred bytes. Clusters hold far fewer. */
+/** Limit for the characters of all cached globs, each of which takes some hundred bytes. Clusters have far fewer. */
 const MAX_CACHED_CHARS = 1_000_000;
 const cache = new Map<string, CompiledGlob>();
 let cachedChars = 0;
@@ -52,7 +52,7 @@ function compile(glob: string): CompiledGlob {
   return { tokens, matches: (text) => text.includes(literal) && matchTokens(tokens, charsOf(text)) };
 }
 
-/** `prefix*suffix` is nearly every glob there is. */
+/** Fast path for `prefix*suffix`, which nearly all globs are. */
 function affixMatcher(prefix: string, suffix: string): (text: string) => boolean {
   const fixed = prefix.length + suffix.length;
   return (text) => {
@@ -62,7 +62,7 @@ function affixMatcher(prefix: string, suffix: string): (text: string) => boolean
   };
 }
 
-/** The steps of a glob, and its longest run of plain characters, which most texts lack: those are told apart fast. */
+/** Returns the tokens of a glob and its longest literal run; most texts lack that run and are rejected early. */
 function tokenize(glob: string): { tokens: Token[]; literal: string } | undefined {
   const chars = [...glob];
   const tokens: Token[] = [];
@@ -100,7 +100,7 @@ function parseClass(chars: readonly string[], start: number): { test: Token; nex
   const negated = chars[start] === '^';
   const ranges: [string, string][] = [];
   let at = negated ? start + 1 : start;
-  // A `]` that comes first would make an empty class, which no shell accepts.
+  // A `]` in first place would make an empty class, which no shell accepts.
   while (chars[at] !== ']') {
     const low = classChar(chars, at);
     if (low === undefined) return undefined;
@@ -127,12 +127,12 @@ function classChar(chars: readonly string[], at: number): { char: string; next: 
   return escaped === undefined ? undefined : { char: escaped, next: at + 2 };
 }
 
-/** Whole characters; a text without surrogate pairs, as all names of units are, is its own list of them. */
+/** Splits into whole characters; a text without surrogate pairs, as all unit names are, serves as its own list. */
 function charsOf(text: string): ArrayLike<string> {
   return /[\ud800-\udfff]/.test(text) ? [...text] : text;
 }
 
-/** Backtracks to the last `*` only, which is enough, so the work is at most tokens × characters. */
+/** Backtracks to the last `*` only, which suffices, so that the work is at most tokens × characters. */
 function matchTokens(tokens: readonly Token[], chars: ArrayLike<string>): boolean {
   let token = 0;
   let star = -1;

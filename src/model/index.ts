@@ -1,14 +1,14 @@
-/** The words of the system as plain data. Each fact has exactly one writer, named in its comment. */
+/** The domain's data types. Each fact has exactly one writer, named in its comment. */
 
-/** What the user wants of a unit. */
+/** The state that the user wants for a unit. */
 export type DesiredState = 'inactive' | 'loaded' | 'launched';
 
 /** A placed unit is at least loaded. */
 export type PlacedState = Exclude<DesiredState, 'inactive'>;
 
 /**
- * What a unit asks of a machine, read from its [X-Fleet] section with specifiers expanded. Kept in the unit's record,
- * so that whoever schedules never needs the text.
+ * What a unit needs from a machine, read from its [X-Fleet] section with specifiers expanded. Part of the unit's
+ * record, so that the scheduler never reads the unit file.
  */
 export interface Needs {
   /** Full machine id or a unique prefix of one. */
@@ -21,22 +21,24 @@ export interface Needs {
   readonly conflicts: readonly string[];
   /** Runs on every machine that qualifies. */
   readonly global: boolean;
-  /** Globs of unit names whose machine is taken over. */
+  /** Globs of unit names; the unit takes over their machine. */
   readonly replaces: readonly string[];
-  /** `stop`: the machine stops the unit before its lease can have ended elsewhere. */
+  /** `stop`: the machine stops the unit before its lease can have ended for the rest of the cluster. */
   readonly onPartition: 'keep' | 'stop';
-  /** Once it has ended with success it is not started again until a user says so. */
+  /** After a successful end the unit is not started again until a user starts it. */
   readonly runOnce?: true;
 }
 
-/** A unit as its user wants it. Written by the API only, but for `ran`. */
+/** A unit as its user wants it. Written by the API only, except for `ran`. */
 export interface Unit {
   readonly name: string;
   /** SHA-1 of the serialised unit file, lower-case hex; also the key of its text. */
   readonly hash: string;
   readonly desired: DesiredState;
   readonly needs: Needs;
-  /** Where this file has ended with success (RunOnce=true); written by that machine's agent, removed by whoever starts it. */
+  /**
+   * The last successful end of this file (RunOnce=true). Written by that machine's agent; starting the unit removes it.
+   */
   readonly ran?: RanOnce;
 }
 
@@ -51,15 +53,17 @@ export interface Machine {
   readonly id: string;
   /** The address shown to users (fleet's primaryIP). */
   readonly address: string;
-  /** Its host name, which need not be unique; absent in the record of an older fleetd. */
+  /** The host name, which need not be unique; absent in the record of an older fleetd. */
   readonly name?: string;
-  /** As the machine itself states it; overrides from the API are merged in by the cluster's views. */
+  /** As configured on the machine; the cluster's views merge in overrides from the API. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Base URL other fleetds reach this one at, e.g. `http://127.0.1.1:49153`; absent when it listens on no TCP port. */
+  /**
+   * Base URL at which other fleetds reach this one, e.g. `http://127.0.1.1:49153`; absent when it has no TCP listener.
+   */
   readonly endpoint?: string;
   readonly resources: { readonly cores: number; readonly memoryBytes: number };
   readonly version: string;
-  /** True in its last word before it leaves by itself; absent in the record of an older fleetd, which does not say. */
+  /** True in the last record before a machine leaves deliberately; absent in the record of an older fleetd. */
   readonly leaving?: boolean;
 }
 
@@ -69,37 +73,41 @@ export interface Placement {
   readonly unit: string;
   readonly hash: string;
   readonly desired: PlacedState;
-  /** Why here, in words a user is shown. */
+  /** The reason for this machine, as shown to users. */
   readonly reason: string;
-  /** Copied from the unit's needs, so that the machine knows it even while it cannot reach the store. */
+  /** Copied from the unit's needs, so that the machine knows it while the store is unreachable. */
   readonly onPartition?: 'stop';
-  /** Of a unit with RunOnce=true: whether it is still to run, or has and must not be started again. */
+  /**
+   * For a unit with RunOnce=true: whether it must still run (`due`), or has run and must not be started again (`done`).
+   */
   readonly once?: 'due' | 'done';
 }
 
-/** What a unit is doing on a machine. Written by the agent of that machine only, under its lease. */
+/** The state of a unit on a machine. Written by that machine's agent only, under its lease. */
 export interface UnitStatus {
   readonly machine: string;
   readonly unit: string;
   readonly hash: string;
-  /** fleet's current state: `launched` once start has been called. */
+  /** fleet's current state: `launched` from the first start on. */
   readonly state: PlacedState;
-  /** systemd's LOAD, ACTIVE and SUB, as they are. */
+  /** LOAD, ACTIVE and SUB, exactly as systemd reports them. */
   readonly load: string;
   readonly active: string;
   readonly sub: string;
-  /** Why the machine could not load or start it, in one sentence; absent when all is well. */
+  /** The reason, in one sentence, why the machine could not load or start the unit; absent on success. */
   readonly note?: string;
-  /** How its main process ended; only of a unit that failed or is about to be started again. */
+  /** The end of its main process; only for a unit that failed or is about to be restarted. */
   readonly exit?: UnitExit;
   /**
-   * Of which start it speaks: the store's revision that the machine had seen when it started the unit last, so that a
-   * later start has a greater one. Absent before the first, and from a fleetd that does not tell it.
+   * The number of the start that this status describes: the store's revision that the machine knew when it started the
+   * unit, so that later starts have greater numbers. Absent before the first start, and from an older fleetd.
    */
   readonly start?: number;
 }
 
-/** How a service ended: systemd's Result= (exit-code, signal, timeout…), and its main process' exit status or signal. */
+/**
+ * The end of a service: systemd's Result= (exit-code, signal, timeout…) and its main process's exit status or signal.
+ */
 export interface UnitExit {
   readonly result: string;
   readonly status?: number;
