@@ -42,6 +42,27 @@ export function unusualContract(open: OpenPlane): void {
     assert.equal(answer.headers['x-a-299'], 'v');
   });
 
+  test('a length that one side names in Connection still frames the message', async (t) => {
+    const { port, route } = await planeFor(t, open);
+    const { backend } = await startBackend(t, 'a', (request, response) => {
+      const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+      const body = JSON.stringify([length, coding ?? 'none']);
+      request.resume().on('end', () => {
+        response.writeHead(200, { connection: 'keep-alive, content-length', 'content-length': body.length });
+        response.end(request.method === 'HEAD' ? undefined : body);
+      });
+    });
+    await route(backend);
+    const framing = { connection: 'close, Content-Length', 'content-length': 2 };
+    for (const method of ['POST', 'PUT', 'DELETE']) {
+      const { headers, body } = await ask(port, { method, headers: framing, body: 'hi' });
+      assert.equal(body, '["2","none"]', method);
+      assert.equal(headers['content-length'], '12', method);
+      assert.equal(headers['transfer-encoding'], undefined, method);
+    }
+    assert.equal((await ask(port, { method: 'HEAD' })).headers['content-length'], '13');
+  });
+
   test('a host with its closing dot is the same host', async (t) => {
     const { port, plane } = await planeFor(t, open);
     const { backend } = await startBackend(t, 'a', (request, response) => response.end(request.headers.host));

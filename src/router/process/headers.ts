@@ -64,8 +64,13 @@ export function answerHeaders(raw: readonly (Buffer | string)[]): string[] {
   return headers.filter((_, at) => !named.has(headers[at - (at % 2)]!.toLowerCase()));
 }
 
-/** Headers that `Connection:` declares to be about this connection; undefined in the usual case of none. */
+/**
+ * Headers that `Connection:` declares to be about this connection; undefined in the usual case of none. Never the length, which is
+ * for everybody on the way (RFC 9110, 7.6.1): without it the other side would be sent a body in another framing, or with none.
+ */
 function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || /^(keep-alive|close)$/i.test(connection)) return undefined;
-  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
+  const named = new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
+  named.delete('content-length');
+  return named;
 }
