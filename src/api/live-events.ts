@@ -6,6 +6,8 @@ import { tellMoments } from './tell-moments.ts';
 
 /** The leader writes down within milliseconds that a machine is lost; without a leader nobody does. */
 const WAIT_FOR_TIME_MS = 2000;
+/** Machines that are gone and remembered: what is told of a machine later comes within seconds of its end. */
+const MAX_GONE = 1000;
 
 export interface LiveEventsOptions {
   readonly clock: Clock;
@@ -20,7 +22,7 @@ export interface LiveEventsOptions {
 export class LiveEvents {
   readonly #options: LiveEventsOptions;
   #waiting: { readonly moment: Moment; readonly happened: readonly ApiHappened[] }[] = [];
-  /** Machines as they were when they were last there, for what is told of them later. */
+  /** The newest MAX_GONE machines that are gone, as they were when they were last there, for what is told of them later. */
   readonly #gone = new Map<string, Machine>();
   #cancel: (() => void) | undefined;
 
@@ -36,8 +38,7 @@ export class LiveEvents {
   add(batch: ChangeBatch, snapshot: Snapshot): void {
     const moments = momentsOf(batch);
     const told = tellMoments(moments, snapshot, this.#gone);
-    for (const change of batch.changes)
-      if (change.kind === 'machine' && change.before) this.#gone.set(change.id, change.before);
+    for (const change of batch.changes) if (change.kind === 'machine') this.#remember(change.id, change);
     this.#waiting.push(...moments.map((moment, i) => ({ moment, happened: told[i]! })));
     // A list that was read anew tells no time, and none will come.
     if (batch.steps === undefined) this.#release(this.#waiting.length);
@@ -51,6 +52,16 @@ export class LiveEvents {
     this.#cancel?.();
     this.#cancel = undefined;
     this.#waiting = [];
+  }
+
+  #remember(id: string, { before, after }: { readonly before?: Machine; readonly after?: Machine }): void {
+    this.#gone.delete(id);
+    if (after !== undefined || before === undefined) return;
+    this.#gone.set(id, before);
+    for (const oldest of this.#gone.keys()) {
+      if (this.#gone.size <= MAX_GONE) return;
+      this.#gone.delete(oldest);
+    }
   }
 
   #release(count: number): void {

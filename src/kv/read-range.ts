@@ -10,6 +10,9 @@ const MAX_PAGE = 4000;
 /** A listing takes some ten times its size in memory until its response has been sent. */
 const READINGS_AT_ONCE = 2;
 
+/** How often reading begins anew. A store that compacts every few minutes does so between two pages once in a while. */
+const TRIES = 8;
+
 const readings = new AtMost(READINGS_AT_ONCE);
 
 /**
@@ -18,7 +21,7 @@ const readings = new AtMost(READINGS_AT_ONCE);
  */
 export function readRange(store: Store, range: Range, already = 0): Promise<Listing> {
   return readings.run(async () => {
-    for (;;) {
+    for (let tries = 0; tries < TRIES; tries++) {
       try {
         return await readPages(store, range, already);
       } catch (error) {
@@ -26,6 +29,7 @@ export function readRange(store: Store, range: Range, already = 0): Promise<List
         if (!isFlotillaError(error, 'compacted')) throw error;
       }
     }
+    throw new FlotillaError('unavailable', 'The store is compacted faster than the keys can be read; try again');
   });
 }
 

@@ -73,3 +73,16 @@ test('everything leaves a machine that is about to shut down, and comes back whe
   one.local.stayAll();
   await until('both are back', () => has('a') && has('b'));
 });
+
+test('a machine with nothing in the catalog waits for no store when it shuts down', { timeout: 20_000 }, async () => {
+  const { one, has } = await present();
+  one.source.say([registration('a', { name: 'a' })]);
+  await until('it is there', () => has('a'));
+  one.source.say([]);
+  await until('it is gone', () => !has('a'));
+  one.stop();
+  await one.publisher.withdraw();
+  // Nobody publishes any more, as without a store.
+  assert.equal(one.local.leaveAll(), 0);
+  await one.local.allLeft();
+});

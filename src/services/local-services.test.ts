@@ -98,6 +98,35 @@ test('checks of the machine and its maintenance outlive fleetd, and stay as they
   assert.deepEqual(shown(again), []);
 });
 
+test('checks and maintenance of instances that are gone are kept for the newest 256 of them', async () => {
+  const { source, local, file, get } = open();
+  const names = Array.from({ length: 300 }, (_, i) => `i${i}`);
+  const all = [...names, 'there'].map((id) => registration(id));
+  source.say(all);
+  await until('all are there', () => get('there') !== undefined);
+  await local.setMaintenance('', 'of the machine');
+  const change = (id: string) => [local.registerCheck(id, check(`c-${id}`, TTL)), local.setMaintenance(id, 'repairs')];
+  await Promise.all(['there', ...names].flatMap(change));
+  // The first one was changed last, so it is kept.
+  await local.registerCheck('i0', check('c-i0', TTL));
+  source.say(all.slice(-1));
+  await until('the others are gone', () => get('i1') === undefined);
+  const kept = (list: string) => JSON.parse(readFileSync(file, 'utf8'))[list].map(([id]: [string]) => id) as string[];
+  assert.equal(kept('checks').length, 301);
+  await local.setMaintenance('there', undefined);
+  assert.deepEqual(new Set(kept('checks')), new Set(['there', 'i0', ...names.slice(-255)]));
+  assert.deepEqual(new Set(kept('maintenance')), new Set(['', ...names.slice(-256)]));
+  source.say(all);
+  await until('they come back', () => get('i299') !== undefined);
+  assert.deepEqual(
+    get('i299')!
+      .checks.map(({ id }) => id)
+      .slice(0, 1),
+    ['c-i299'],
+  );
+  assert.deepEqual(get('i1')!.checks, []);
+});
+
 test('what asks too much is refused, and changes nothing', async () => {
   const { local, source } = open();
   const script = { type: 'script', args: ['true'], env: {}, intervalMs: 1000, timeoutMs: 1000 } as const;

@@ -7,6 +7,7 @@ import { type CheckDefinition, flawOf, type Registration, type ServiceSource } f
 import { type AllowedScripts, ScriptGate } from './script-gate.ts';
 import {
   addCheck,
+  forgetAbsent,
   putService,
   removeCheck,
   removeService,
@@ -177,10 +178,9 @@ export class LocalServices {
 
   /** All instances leave the catalog for good. Answers the milliseconds for which all units must run on after that. */
   leaveAll(): number {
-    const drains = [...this.instances().keys()].map(
-      (id) => this.#registrations.get(id)?.drainMs ?? this.#options.drainMs,
-    );
-    this.#withdrawals.beginAll();
+    const ids = [...this.instances().keys()];
+    const drains = ids.map((id) => this.#registrations.get(id)?.drainMs ?? this.#options.drainMs);
+    this.#withdrawals.beginAll(ids.length);
     this.#changed();
     return Math.max(0, ...drains);
   }
@@ -213,10 +213,14 @@ export class LocalServices {
 
   /** Edits only where the instance is there when the edit's turn comes, be it of the machine, a source or a third party. */
   #where(instance: string, edit: ServiceEdit): ServiceEdit {
-    const isSaid = () => [...this.#said.values()].some((list) => list.some(({ id }) => id === instance));
-    return (contents) =>
-      (instance === MACHINE || contents.services.has(instance) || (this.#registrations.has(instance) && isSaid())) &&
-      edit(contents);
+    return (contents) => {
+      const there = new Set([MACHINE, ...contents.services.keys()]);
+      for (const { id, source } of this.#registrations.values()) if (source !== 'api') there.add(id);
+      if (!there.has(instance) || !edit(contents)) return false;
+      // A source that has said nothing yet may have any instance.
+      if (this.#said.size === this.#options.sources.length) forgetAbsent(contents, there);
+      return true;
+    };
   }
 
   #isOurs(registration: Registration): boolean {
@@ -355,11 +359,10 @@ export class LocalServices {
     const built = new Map<string, Built>();
     const machine = this.#options.machine();
     for (const [id, registration] of this.#registrations) {
-      const checks = this.#checksOf(registration);
       const unit = this.#unitOf(registration);
       if (unit !== undefined && this.#withdrawals.has(unit)) continue;
       if (this.#isOverdue(registration)) continue;
-      const made = this.#instance(registration, { checks, unit, machine });
+      const made = this.#instance(registration, { unit, machine });
       built.set(id, made);
       instances.set(id, made.instance);
     }
@@ -368,15 +371,9 @@ export class LocalServices {
   }
 
   /** The same object as before unless something it shows has changed. */
-  #instance(
-    registration: Registration,
-    {
-      checks: definitions,
-      unit,
-      machine,
-    }: { checks: readonly CheckDefinition[]; unit: string | undefined; machine: Machine },
-  ): Built {
+  #instance(registration: Registration, { unit, machine }: { unit: string | undefined; machine: Machine }): Built {
     const { id, address } = machine;
+    const definitions = this.#checksOf(registration);
     const results = definitions.map((check) => this.#resultOf(check));
     const maintenance = this.#registry.maintenanceOf(registration.id);
     const parts = [registration, unit, id, address, maintenance, ...definitions, ...results];

@@ -10,6 +10,8 @@ import { copyOf, readServices, type StoredServices, writeServices } from './stor
  */
 export type ServiceEdit = (contents: StoredServices) => boolean;
 
+const MAX_ABSENT = 256;
+
 interface Waiting {
   readonly edit: ServiceEdit;
   resolve(found: boolean): void;
@@ -142,6 +144,8 @@ export function addCheck(instance: string, check: CheckDefinition): ServiceEdit 
     const flaw = instance === MACHINE ? undefined : flawOf(added);
     if (flaw !== undefined) throw new FlotillaError('too-large', `${flaw}: register fewer checks, or shorter ones`);
     for (const [other, list] of checks) putChecks(checks, other, without(list, check.id));
+    // Behind all others: see forgetAbsent.
+    checks.delete(instance);
     checks.set(instance, [...others, check]);
     return true;
   };
@@ -160,10 +164,21 @@ export function removeCheck(id: string): ServiceEdit {
 
 export function setMaintenance(instance: string, reason: string | undefined): ServiceEdit {
   return ({ maintenance }) => {
-    if (reason === undefined) maintenance.delete(instance);
-    else maintenance.set(instance, reason);
+    maintenance.delete(instance);
+    if (reason !== undefined) maintenance.set(instance, reason);
     return true;
   };
+}
+
+/**
+ * Forgets checks and maintenance of instances that are not there, but for the newest MAX_ABSENT: an instance that comes back has them
+ * again, and containers with ever new names do not fill the disk.
+ */
+export function forgetAbsent({ checks, maintenance }: StoredServices, there: ReadonlySet<string>): void {
+  for (const kept of [checks, maintenance]) {
+    const absent = [...kept.keys()].filter((id) => !there.has(id));
+    for (const id of absent.slice(0, -MAX_ABSENT)) kept.delete(id);
+  }
 }
 
 function without(checks: readonly CheckDefinition[], id: string): readonly CheckDefinition[] {

@@ -16,6 +16,10 @@ export class Withdrawals {
   readonly #clock: Clock;
   readonly #units = new Map<string, Withdrawal>();
   #all = false;
+  /** Nothing of this machine was in the catalog when all began to leave, or on its way there. */
+  #hadNothing = false;
+  /** Instances in the catalog; undefined until something was published. */
+  #inCatalog: number | undefined;
   readonly #onAllLeft: (() => void)[] = [];
 
   constructor(clock: Clock) {
@@ -27,7 +31,9 @@ export class Withdrawals {
     return this.#all;
   }
 
-  beginAll(): void {
+  /** `offered`: how many instances there were to be published. */
+  beginAll(offered: number): void {
+    this.#hadNothing = offered === 0 && this.#inCatalog === 0;
     this.#all = true;
   }
 
@@ -35,8 +41,9 @@ export class Withdrawals {
     this.#all = false;
   }
 
-  /** Resolves once the catalog holds no instance of this machine. */
+  /** Resolves once the catalog holds no instance of this machine: at once where it held none, be the store there or not. */
   allLeft(): Promise<void> {
+    if (this.#hadNothing) return Promise.resolve();
     return new Promise((resolve) => this.#onAllLeft.push(resolve));
   }
 
@@ -64,6 +71,7 @@ export class Withdrawals {
 
   /** The catalog holds these instances of this machine, and no others. */
   published(instances: ReadonlyMap<string, ServiceInstance>): void {
+    this.#inCatalog = instances.size;
     if (instances.size === 0) for (const resolve of this.#onAllLeft.splice(0)) resolve();
     if ([...this.#units.values()].every(({ outAtMs }) => outAtMs !== undefined)) return;
     const units = new Set([...instances.values()].map(({ unit }) => unit));

@@ -96,14 +96,16 @@ export class CommitQueue {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
+    let concerned = batch;
     try {
       const { outcomes, commits } = await this.#database.transact(() => this.#write(batch));
       // Requests for which no time was left are the first of the next batch.
       this.#waiting.unshift(...batch.slice(outcomes.length));
+      concerned = batch.slice(0, outcomes.length);
       if (commits.length > 0) this.#hooks.afterCommit(commits);
       for (const outcome of outcomes) settle(outcome);
     } catch (error) {
-      for (const waiting of batch) waiting.reject(error);
+      for (const waiting of concerned) waiting.reject(error);
     }
   }
 
