@@ -7,8 +7,8 @@ import { systemClock as clock, isFlotillaError, systemRandom as random, silentLo
 import { type Machine, NO_NEEDS, type Unit } from '../model/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore, type Store } from '../store/index.ts';
-import type { Announcement } from './cluster.ts';
-import { openCluster } from './open-cluster.ts';
+import { openCluster } from './cluster.ts';
+import type { Announcement } from './machine-records.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-cluster-'));
 const closing = new AbortController();

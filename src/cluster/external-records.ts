@@ -1,14 +1,30 @@
 import { FlotillaError } from '../lib/index.ts';
-import { externalNodeId } from '../model/index.ts';
+import { type ExternalNode, externalNodeId, type NodeCheck, type ServiceInstance } from '../model/index.ts';
 import { MAX_COMMIT_WRITES, prefixRange, type Write } from '../store/index.ts';
 import { chunks } from './chunks.ts';
-import type { ExternalRegistration } from './cluster.ts';
 import { decodeNodeCheck, encodeInstance, encodeNodeCheck } from './instance-codec.ts';
 import { encodeExternal } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, isWritten, type Records, unchanged } from './records.ts';
 
+/** What is said of an external node at once. */
+export interface ExternalRegistration {
+  readonly node: ExternalNode;
+  /** A node that is there already stays as it is. */
+  readonly keepNode: boolean;
+  /** Its checks stand in `checks`. */
+  readonly instance?: Omit<ServiceInstance, 'machine' | 'checks'>;
+  /** MAX_EXTERNAL_CHECKS at most; others of the node stay as they are. */
+  readonly checks: readonly NodeCheck[];
+}
+
+/** What one commit can be conditional on: each check, and the instance that it names. */
+export const MAX_EXTERNAL_CHECKS = 60;
+
 /**
- * See Cluster.registerExternal. The commit is conditional on all it touches, on the node and on the instances its checks
+ * Registers an external node, an instance there and checks, in one commit; what is as it says already is not written.
+ * Throws `invalid` when a check names an instance that is not there.
+ *
+ * The commit is conditional on all it touches, on the node and on the instances its checks
  * are about: nothing is ever written on a node, or about an instance, that somebody takes back at that moment.
  */
 export async function registerExternal(records: Records, registration: ExternalRegistration): Promise<void> {
@@ -35,7 +51,10 @@ export async function registerExternal(records: Records, registration: ExternalR
   });
 }
 
-/** See Cluster.deregisterExternal. */
+/**
+ * Takes back an instance of an external node with its checks, else a check, else (neither is named) the node with all it
+ * has. What is not there is no error.
+ */
 export async function deregisterExternal(
   records: Records,
   { node, service, check }: { readonly node: string; readonly service: string; readonly check: string },

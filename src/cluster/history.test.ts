@@ -7,7 +7,7 @@ import { systemClock as clock, silentLog as log, systemRandom as random } from '
 import { NO_NEEDS } from '../model/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore } from '../store/index.ts';
-import { openCluster } from './open-cluster.ts';
+import { openCluster } from './cluster.ts';
 
 test('history reaches back to the last compaction, when more of it is wanted', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-history-'));

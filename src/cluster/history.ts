@@ -1,17 +1,9 @@
 import { FlotillaError, isFlotillaError } from '../lib/index.ts';
-import type { Store, WatchEvent } from '../store/index.ts';
+import type { WatchEvent } from '../store/index.ts';
 import { Fold } from './fold.ts';
-import type { Keys } from './keys.ts';
 import { dated, type Moment, momentsOf } from './moments.ts';
+import type { Records } from './records.ts';
 import type { Change } from './snapshot.ts';
-
-export interface HistoryOptions {
-  readonly store: Store;
-  readonly keys: Keys;
-  /** How many revisions back at most. */
-  readonly limit: number;
-  readonly signal: AbortSignal;
-}
 
 export interface History {
   /** One for each revision that changed something, in their order. */
@@ -22,24 +14,35 @@ export interface History {
   readonly compactedAt?: number;
 }
 
-/** What the store still remembers of the last `limit` revisions: nothing is written to have a history. */
-export async function readHistory(options: HistoryOptions): Promise<History> {
-  const { store, limit, signal } = options;
+/** What the last `limit` revisions changed, as far as the store still keeps them. Ends by itself: it is no watch. */
+export async function history(records: Records, limit: number, signal: AbortSignal): Promise<History> {
+  const { store } = records;
   const until = await store.revision();
   try {
-    return { moments: await replay(options, Math.max(0, until - limit), until), until };
+    return { moments: await replay(records, { after: Math.max(0, until - limit), until, signal }), until };
   } catch (error) {
     if (!isFlotillaError(error, 'compacted') || signal.aborted) throw error;
     const kept = error.facts['compactRevision'];
     if (typeof kept !== 'number') throw error;
-    return { moments: kept < until ? await replay(options, kept, until) : [], until, compactedAt: kept };
+    return {
+      moments: kept < until ? await replay(records, { after: kept, until, signal }) : [],
+      until,
+      compactedAt: kept,
+    };
   }
 }
 
-async function replay(options: HistoryOptions, after: number, until: number): Promise<readonly Moment[]> {
-  const { store, keys } = options;
+interface Span {
+  /** Revisions: this one is not part of the span, */
+  readonly after: number;
+  /** and this one is. */
+  readonly until: number;
+  readonly signal: AbortSignal;
+}
+
+async function replay({ store, keys }: Records, { after, until, ...span }: Span): Promise<readonly Moment[]> {
   const ending = new AbortController();
-  const signal = AbortSignal.any([options.signal, ending.signal]);
+  const signal = AbortSignal.any([span.signal, ending.signal]);
   const moments: Moment[] = [];
   const fold = new Fold(keys, () => {});
   const watch = store.watch(keys.fullRange, after, signal);

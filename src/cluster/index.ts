@@ -1,6 +1,10 @@
-export * from './cluster.ts';
+export type { Lease } from '../store/index.ts';
+export { type Cluster, type ClusterOptions, openCluster } from './cluster.ts';
+export { type ExternalRegistration, MAX_EXTERNAL_CHECKS } from './external-records.ts';
 export type { History } from './history.ts';
+export type { Leadership, PlacementWrite } from './leadership.ts';
 export { LeasedRecords } from './leased-records.ts';
+export type { Announcement, Published } from './machine-records.ts';
 export { dated, type Moment, momentsOf } from './moments.ts';
-export { type ClusterOptions, openCluster } from './open-cluster.ts';
+export type { OnceRun, RunRecord } from './run-records.ts';
 export type * from './snapshot.ts';

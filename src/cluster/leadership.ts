@@ -1,10 +1,29 @@
 import { FlotillaError } from '../lib/index.ts';
+import type { Placement } from '../model/index.ts';
 import { type Condition, type Lease, MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
-import type { Leadership, PlacementWrite } from './cluster.ts';
 import { encodeLeader, encodePlacement } from './record-codec.ts';
 import { type Records, unchanged, withTime } from './records.ts';
 
-/** See Cluster.campaign. */
+/**
+ * One term of a leader. Its fence is part of every engine write, so that the store refuses a deposed leader, and what a
+ * former term of the same machine left in the network. Within a term commits follow one another; when the outcome of one
+ * is unknown the term is over.
+ */
+export interface Leadership {
+  readonly fence: Condition;
+  /** Applies placements in one commit; returns its revision, undefined when no longer leader (nothing was written). */
+  place(writes: readonly PlacementWrite[]): Promise<number | undefined>;
+  /** Writes down when a machine was found gone, which its lease does not tell. */
+  noteLost(machine: string): Promise<void>;
+  /** Gives leadership up at once. */
+  resign(): Promise<void>;
+}
+
+export type PlacementWrite =
+  | { readonly put: Placement }
+  | { readonly remove: { readonly machine: string; readonly unit: string } };
+
+/** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */
 export async function campaign(records: Records, machine: string, lease: Lease): Promise<Leadership | undefined> {
   const key = records.keys.leader;
   const current = await records.store.get(key);

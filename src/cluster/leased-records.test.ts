@@ -7,9 +7,9 @@ import { systemClock as clock, FlotillaError, silentLog as log, systemRandom as 
 import type { Machine, UnitStatus } from '../model/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore, type Store } from '../store/index.ts';
-import type { Announcement, Cluster } from './cluster.ts';
+import { type Cluster, openCluster } from './cluster.ts';
 import { LeasedRecords } from './leased-records.ts';
-import { openCluster } from './open-cluster.ts';
+import type { Announcement } from './machine-records.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-leased-'));
 let server: Awaited<ReturnType<typeof startEmbeddedStore>>;

@@ -1,5 +1,5 @@
 import { type ErrorCode, isFlotillaError } from '../lib/index.ts';
-import type { Announcement, Published } from './cluster.ts';
+import type { Announcement, Published } from './machine-records.ts';
 
 export interface LeasedRecordsOptions<T> {
   /** What stands in the store, and stays there as long as the announcement's lease. */

@@ -1,13 +1,41 @@
 import { FlotillaError } from '../lib/index.ts';
 import type { Machine, NodeCheck, ServiceInstance, UnitStatus } from '../model/index.ts';
-import { type Entry, type Lease, prefixRange, type Write } from '../store/index.ts';
+import { type Condition, type Entry, type Lease, prefixRange, type Write } from '../store/index.ts';
 import { commitChunks } from './chunks.ts';
-import type { Announcement, Published } from './cluster.ts';
 import { decodeInstance, decodeNodeCheck, encodeInstance, encodeNodeCheck } from './instance-codec.ts';
 import { decodeMachine, decodeStatus, encodeMachine, encodeStatus, machineToken } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, type Records, unchanged, withTime } from './records.ts';
 
-/** See Cluster.announce. */
+/** A machine's presence from one announcement to the next. */
+export interface Announcement {
+  readonly machine: string;
+  readonly lease: Lease;
+  /** Holds as long as nobody has announced this machine since, and its lease lasts. */
+  readonly fence: Condition;
+}
+
+/**
+ * What a machine has published: undefined for what hangs on another lease than its announcement's, with which it will
+ * vanish whatever it says, and for what cannot be read.
+ */
+export type Published<T> = ReadonlyMap<string, T | undefined>;
+
+/** Grants the lease that everything of a machine hangs on. */
+export function lease({ store }: Records, ttlMs: number): Promise<Lease> {
+  return store.lease(ttlMs);
+}
+
+/** Takes up the lease an earlier fleetd of this machine held; undefined when it has ended. */
+export function resumeLease({ store }: Records, id: string): Promise<Lease | undefined> {
+  return store.resumeLease(id);
+}
+
+/**
+ * Announces the machine under its lease. `token` is random and kept on the machine's disk: a record left by an earlier
+ * life of the same machine (same token, same address) is taken over at once and its lease revoked, which makes what
+ * else hung on it vanish. `taken`: another live fleetd holds this machine id. The record is written even when nothing
+ * in it has changed: each announcement has its own fence, and what was sent under an earlier one is refused.
+ */
 export async function announce(
   records: Records,
   machine: Machine,
@@ -33,14 +61,17 @@ function isOwnPast(machine: Machine, token: string, entry: Entry): boolean {
   return machineToken(entry.value) === token && decodeMachine(machine.id, entry.value)?.address === machine.address;
 }
 
-/** See Cluster.statusesOf. */
+/** What this machine has published and is still there, by unit. */
 export function statusesOf(records: Records, announcement: Announcement): Promise<Published<UnitStatus>> {
   const { machine, lease } = announcement;
   const prefix = records.keys.status(machine, '');
   return readAll(records, { prefix, lease }, (unit, value) => decodeStatus(machine, unit, value));
 }
 
-/** See Cluster.putStatuses. */
+/**
+ * Writes (or, with `status` undefined, removes) statuses of the announced machine in as few commits as possible.
+ * Rejects with `conflict` when that announcement no longer stands.
+ */
 export function putStatuses(
   records: Records,
   announcement: Announcement,
@@ -53,14 +84,14 @@ export function putStatuses(
   return commitAnnounced(records, announcement, writes);
 }
 
-/** See Cluster.instancesOf. */
+/** As statusesOf, of its service instances by their ids. */
 export function instancesOf(records: Records, announcement: Announcement): Promise<Published<ServiceInstance>> {
   const { machine, lease } = announcement;
   const prefix = records.keys.instance(machine, '');
   return readAll(records, { prefix, lease }, (id, value) => decodeInstance(machine, id, value));
 }
 
-/** See Cluster.putInstances. */
+/** As putStatuses. */
 export function putInstances(
   records: Records,
   announcement: Announcement,
@@ -73,14 +104,14 @@ export function putInstances(
   return commitAnnounced(records, announcement, writes);
 }
 
-/** See Cluster.checksOf. */
+/** As statusesOf, of the checks of the machine as a whole. */
 export function checksOf(records: Records, announcement: Announcement): Promise<Published<NodeCheck>> {
   const { machine, lease } = announcement;
   const prefix = records.keys.check(machine, '');
   return readAll(records, { prefix, lease }, (id, value) => decodeNodeCheck(machine, id, value));
 }
 
-/** See Cluster.putChecks. */
+/** As putStatuses. */
 export function putChecks(
   records: Records,
   announcement: Announcement,

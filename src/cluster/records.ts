@@ -1,29 +1,37 @@
-import { type Clock, FlotillaError } from '../lib/index.ts';
+import { type Clock, FlotillaError, type Log, type Random } from '../lib/index.ts';
 import type { Condition, Entry, Lease, Store, Write } from '../store/index.ts';
 import { Keys } from './keys.ts';
 
 const NOTHING_BUT_TIME = JSON.stringify({ deleted: true });
 const STAMP = /,"at":(\d+)\}$/;
 
-/** What all writers of records share: the store, the layout of its keys, and the time they stamp on what they write. */
+export interface ClusterOptions {
+  readonly store: Store;
+  /** Every key starts with this, e.g. `/_coreos.com/fleet/`. */
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What all operations of the cluster share: the store, the layout of its keys, the time they stamp on what they write. */
 export class Records {
   readonly store: Store;
   readonly keys: Keys;
   readonly clock: Clock;
-  /** Hears of the keys of records that are not what they should be; they count as absent. */
-  readonly onUnreadable: (key: string) => void;
+  readonly random: Random;
+  readonly log: Log;
 
-  constructor(options: {
-    readonly store: Store;
-    readonly prefix: string;
-    readonly clock: Clock;
-    readonly onUnreadable: (key: string) => void;
-  }) {
-    this.store = options.store;
-    this.keys = new Keys(options.prefix);
-    this.clock = options.clock;
-    this.onUnreadable = options.onUnreadable;
+  constructor({ store, prefix, clock, random, log }: ClusterOptions) {
+    this.store = store;
+    this.keys = new Keys(prefix);
+    this.clock = clock;
+    this.random = random;
+    this.log = log;
   }
+
+  /** Hears of the keys of records that are not what they should be; they count as absent. */
+  readonly onUnreadable = (key: string): void => this.log.error('Unreadable record passed over', { key });
 
   /** Writes a record, with the time at which it is written: for people who ask what happened when. */
   put(key: string, record: string, lease?: Lease): Write {

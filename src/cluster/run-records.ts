@@ -1,6 +1,6 @@
 import { FlotillaError } from '../lib/index.ts';
 import type { Unit } from '../model/index.ts';
-import type { Announcement, OnceRun, RunRecord } from './cluster.ts';
+import type { Announcement } from './machine-records.ts';
 import { decodePlacement, decodeUnit, encodeUnit } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, type Records, unchanged } from './records.ts';
 
@@ -9,7 +9,14 @@ interface UnitFile {
   readonly hash: string;
 }
 
-/** See Cluster.ranOnce. */
+export interface OnceRun {
+  readonly ran: boolean;
+  readonly revision: number;
+}
+
+export type RunRecord = 'done' | 'unwanted' | 'outdated';
+
+/** Of these units, by name: whether this file has ended with success once (RunOnce=true), and the record's revision. */
 export async function ranOnce(records: Records, files: readonly UnitFile[]): Promise<ReadonlyMap<string, OnceRun>> {
   const { store, keys } = records;
   const byKey = new Map(files.map((file) => [keys.unit(file.name), file]));
@@ -22,7 +29,12 @@ export async function ranOnce(records: Records, files: readonly UnitFile[]): Pro
   return runs;
 }
 
-/** See Cluster.recordRun. */
+/**
+ * Writes down that the unit, which is placed on the announced machine, has ended with success there. `unwanted`: nothing is
+ * written, since it is no longer that file, wanted launched, yet to run, and placed there. `outdated`: its record is no
+ * longer that of `revision`, by which it was started, so its user has asked for it again. Rejects with `conflict` when the
+ * announcement no longer stands.
+ */
 export async function recordRun(
   records: Records,
   announcement: Announcement,

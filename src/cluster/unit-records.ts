@@ -5,7 +5,11 @@ import { REMOVED } from './fold-steps.ts';
 import { decodeUnit, encodeUnit, parseObject } from './record-codec.ts';
 import { compareAndSet, type Records, unchanged, withTime } from './records.ts';
 
-/** See Cluster.putUnit. */
+/**
+ * Creates the unit or replaces its file and desired state, text and record in one commit. `existing` is the record
+ * the caller decided upon (undefined: must not exist); `false` when it has changed meanwhile: read again.
+ * `submitted` is the file as the user wrote it, where that differs from `text`: for people only, machines load `text`.
+ */
 export async function putUnit(
   records: Records,
   unit: Unit,
@@ -31,7 +35,7 @@ function sameUnit(a: Unit | undefined, b: Unit): boolean {
   return a !== undefined && encodeUnit(a) === encodeUnit(b);
 }
 
-/** See Cluster.setDesired. */
+/** Changes only the desired state, and forgets that the unit ran once; false when there is no such unit. */
 export function setDesired(records: Records, name: string, desired: DesiredState): Promise<boolean> {
   const key = records.keys.unit(name);
   return compareAndSet(records, key, (entry) => {
@@ -43,7 +47,7 @@ export function setDesired(records: Records, name: string, desired: DesiredState
   });
 }
 
-/** See Cluster.destroyUnit. */
+/** Removes the unit and its text in one commit; false when there is no such unit. */
 export function destroyUnit(records: Records, name: string): Promise<boolean> {
   const key = records.keys.unit(name);
   return compareAndSet(
@@ -53,8 +57,11 @@ export function destroyUnit(records: Records, name: string): Promise<boolean> {
   );
 }
 
-/** See Cluster.texts. */
-export async function readTexts(
+/**
+ * Unit file texts (serialised form) by hash. A text that is not there, or whose unit has another hash by now, is left
+ * out. Units of one template share a hash: name one of them per hash.
+ */
+export async function texts(
   records: Records,
   units: readonly { readonly name: string; readonly hash: string }[],
 ): Promise<ReadonlyMap<string, string>> {
@@ -68,8 +75,8 @@ export async function readTexts(
   return texts;
 }
 
-/** See Cluster.submittedText. */
-export async function readSubmitted(
+/** The unit's file as submitted; undefined where that is the serialised form, and while the unit has another hash. */
+export async function submittedText(
   records: Records,
   { name, hash }: { readonly name: string; readonly hash: string },
 ): Promise<string | undefined> {
@@ -79,7 +86,7 @@ export async function readSubmitted(
   return record?.['hash'] === hash && typeof submitted === 'string' ? submitted : undefined;
 }
 
-/** See Cluster.setMetadata. */
+/** Overrides (string) or removals (undefined) of machine metadata, which outlive the machine's presence. */
 export async function setMetadata(
   records: Records,
   changes: readonly { machine: string; key: string; value: string | undefined }[],
