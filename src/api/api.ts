@@ -64,11 +64,7 @@ export function createApi(options: ApiOptions): Api {
   const parts = createParts(options, closing.signal);
   observe(options, parts);
   const unread = new UnreadResponses({ what: "fleet's API", log: options.log, ...options.unread });
-  options.metrics.observed(
-    'fleet_api_unread_bytes',
-    'Bytes of whole responses that clients have not read yet.',
-    () => unread.bytes,
-  );
+  options.metrics.observed('fleet_api_unread_bytes', () => unread.bytes);
   const app = createApp(parts);
   return {
     fetch: (request, env) => app.fetch(request, env),
@@ -105,21 +101,15 @@ function createParts(options: ApiOptions, closing: AbortSignal): ApiParts {
 function observe({ metrics, clock }: ApiOptions, { hub, journals }: ApiParts): void {
   fleetMetrics(metrics);
   observeProcess(metrics, clock);
-  metrics.observed('fleet_api_event_streams', 'Event streams that are open.', () => hub.size);
-  metrics.observed('fleet_api_journal_streams', 'Journals being streamed.', () => journals.size);
+  metrics.observed('fleet_api_event_streams', () => hub.size);
+  metrics.observed('fleet_api_journal_streams', () => journals.size);
 }
 
 function createApp(parts: ApiParts): Hono {
   const app = new Hono();
   const { options } = parts;
-  const requests = options.metrics.counter(
-    'fleet_api_request_count_total',
-    'Counter of requests by method and status.',
-  );
-  const durations = options.metrics.histogram(
-    'fleet_api_request_duration_second',
-    'Histogram of time (in seconds) until a request is answered.',
-  );
+  const requests = options.metrics.counter('fleet_api_request_count_total');
+  const durations = options.metrics.histogram('fleet_api_request_duration_second');
   app.use(async (c, next) => {
     const startMs = options.clock.monotonic();
     await next();

@@ -23,13 +23,13 @@ export interface ClusterMetricsOptions {
  */
 export function observeCluster({ metrics, runtime, catalog, clock }: ClusterMetricsOptions): () => Promise<void> {
   let units: ReadonlyMap<string, number> | undefined;
-  metrics.observedBy('fleet_units', 'Units of this machine by their ACTIVE state.', 'active', () => units);
+  metrics.observedBy('fleet_units', 'active', () => units);
   const nodes = () => catalog?.snapshot.nodes.values().filter(({ kind }) => kind === 'machine');
-  metrics.observed('fleet_machines', 'Machines of the cluster, as this one sees it.', () => nodes()?.toArray().length);
+  metrics.observed('fleet_machines', () => nodes()?.toArray().length);
   const instances = () => catalog && count(HEALTH, [...catalog.snapshot.services.values()].flat().map(healthOf));
-  metrics.observedBy('fleet_service_instances', 'Instances of services by health.', 'health', instances);
+  metrics.observedBy('fleet_service_instances', 'health', instances);
   const services = () => catalog && count(HEALTH, [...catalog.snapshot.services.values()].map(bestHealth));
-  metrics.observedBy('fleet_services', 'Services by the health of their best instance.', 'health', services);
+  metrics.observedBy('fleet_services', 'health', services);
   return async () => {
     const late = () => new FlotillaError('timeout', 'what runs the units of this machine did not answer in time');
     const held = runtime && withDeadline(runtime.units(), UNITS_TIMEOUT_MS, { clock, late });

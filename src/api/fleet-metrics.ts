@@ -19,32 +19,14 @@ export interface FleetMetrics {
 /** fleet's figures in `metrics`, made the first time. */
 export function fleetMetrics(metrics: Metrics): FleetMetrics {
   return {
-    leaderStartTime: metrics.gauge(
-      'fleet_engine_leader_start_time',
-      'Start time of becoming an engine leader since epoch in seconds.',
-    ),
-    taskCount: metrics.counter('fleet_engine_task_count_total', 'Counter of engine schedule tasks.'),
-    taskFailureCount: metrics.counter(
-      'fleet_engine_task_failure_count_total',
-      'Counter of engine schedule task failures.',
-    ),
-    reconcileCount: metrics.counter('fleet_engine_reconcile_count_total', 'Counter of reconcile rounds.'),
-    reconcileDuration: metrics.histogram(
-      'fleet_engine_reconcile_duration_second',
-      'Histogram of time (in seconds) each schedule round takes.',
-    ),
-    reconcileFailureCount: metrics.counter(
-      'fleet_engine_reconcile_failure_count_total',
-      'Counter of scheduling failures.',
-    ),
-    registryOperationCount: metrics.counter('fleet_registry_operation_count_total', 'Counter of registry operations.'),
-    registryOperationFailedCount: metrics.counter(
-      'fleet_registry_operation_failed_count_total',
-      'Counter of failed registry operations.',
-    ),
-    registryOperationDuration: metrics.histogram(
-      'fleet_registry_operation_duration_second',
-      'Histogram of time (in seconds) each registry operation takes.',
-    ),
+    leaderStartTime: metrics.gauge('fleet_engine_leader_start_time'),
+    taskCount: metrics.counter('fleet_engine_task_count_total'),
+    taskFailureCount: metrics.counter('fleet_engine_task_failure_count_total'),
+    reconcileCount: metrics.counter('fleet_engine_reconcile_count_total'),
+    reconcileDuration: metrics.histogram('fleet_engine_reconcile_duration_second'),
+    reconcileFailureCount: metrics.counter('fleet_engine_reconcile_failure_count_total'),
+    registryOperationCount: metrics.counter('fleet_registry_operation_count_total'),
+    registryOperationFailedCount: metrics.counter('fleet_registry_operation_failed_count_total'),
+    registryOperationDuration: metrics.histogram('fleet_registry_operation_duration_second'),
   };
 }

@@ -1,12 +1,8 @@
-type Labels = Readonly<Record<string, string>>;
-type Kind = 'counter' | 'gauge' | 'histogram';
+import { METRIC_FAMILIES, type MetricName } from './metric-families.ts';
 
-interface Family {
-  readonly kind: Kind;
-  readonly help: string;
-  /** Lines without the family's head, made when asked. */
-  readonly lines: () => Iterable<string>;
-}
+type Labels = Readonly<Record<string, string>>;
+/** The lines of one figure without its head, made for each scrape. */
+type Lines = () => Iterable<string>;
 
 /** Bounds of histograms of durations, in seconds. */
 export const SECONDS_BUCKETS: readonly number[] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -25,50 +21,50 @@ export interface Histogram {
 
 /** Figures that one process counts, shown as Prometheus text. Asking twice for the same name gives the same figure. */
 export class Metrics {
-  readonly #families = new Map<string, Family>();
-  readonly #figures = new Map<string, Counter | Gauge | Histogram>();
+  readonly #lines = new Map<MetricName, Lines>();
+  readonly #figures = new Map<MetricName, Counter | Gauge | Histogram>();
 
   /** Only ever grows; its name ends in `_total`. */
-  counter(name: string, help: string): Counter {
+  counter(name: MetricName<'counter'>): Counter {
     return this.#figure(name, () => {
       const values = new Values();
-      this.#families.set(name, { kind: 'counter', help, lines: () => values.lines(name) });
+      this.#lines.set(name, () => values.lines(name));
       return { inc: (labels: Labels = {}, by = 1) => values.set(labels, values.get(labels) + by) };
     });
   }
 
-  gauge(name: string, help: string): Gauge {
+  gauge(name: MetricName<'gauge'>): Gauge {
     return this.#figure(name, () => {
       const values = new Values();
-      this.#families.set(name, { kind: 'gauge', help, lines: () => values.lines(name) });
+      this.#lines.set(name, () => values.lines(name));
       return { set: (value: number, labels: Labels = {}) => values.set(labels, value) };
     });
   }
 
   /** A figure that is read when somebody asks; nothing is shown while `read` answers undefined. */
-  observed(name: string, help: string, read: () => number | undefined, kind: 'gauge' | 'counter' = 'gauge'): void {
+  observed(name: MetricName<'gauge' | 'counter'>, read: () => number | undefined): void {
     const lines = () => {
       const value = read();
       return value === undefined ? [] : [`${name} ${value}`];
     };
-    this.#families.set(name, { kind, help, lines });
+    this.#lines.set(name, lines);
   }
 
   /** The same with one label, and a value for each of its values. */
-  observedBy(name: string, help: string, label: string, read: () => ReadonlyMap<string, number> | undefined): void {
+  observedBy(name: MetricName<'gauge'>, label: string, read: () => ReadonlyMap<string, number> | undefined): void {
     const lines = () =>
       (read() ?? new Map()).entries().map(([key, value]) => `${name}{${labelText({ [label]: key })}} ${value}`);
-    this.#families.set(name, { kind: 'gauge', help, lines });
+    this.#lines.set(name, lines);
   }
 
-  histogram(name: string, help: string, buckets: readonly number[] = SECONDS_BUCKETS): Histogram {
+  histogram(name: MetricName<'histogram'>, buckets: readonly number[] = SECONDS_BUCKETS): Histogram {
     return this.#figure(name, () => {
       const series = new Map<string, Distribution>();
       const lines = () =>
         series.size === 0
           ? new Distribution(buckets).lines(name, '')
           : [...series].flatMap(([labels, distribution]) => distribution.lines(name, labels));
-      this.#families.set(name, { kind: 'histogram', help, lines });
+      this.#lines.set(name, lines);
       return {
         observe: (value: number, labels: Labels = {}) => {
           const key = labelText(labels);
@@ -83,14 +79,15 @@ export class Metrics {
   /** Everything in the Prometheus text format, by name. */
   text(): string {
     let text = '';
-    for (const [name, { kind, help, lines }] of [...this.#families].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      text += `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`;
+    for (const [name, lines] of [...this.#lines].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const { kind, help } = METRIC_FAMILIES[name];
+      text += `# HELP ${name} ${help}.\n# TYPE ${name} ${kind}\n`;
       for (const line of lines()) text += `${line}\n`;
     }
     return text;
   }
 
-  #figure<T extends Counter | Gauge | Histogram>(name: string, make: () => T): T {
+  #figure<T extends Counter | Gauge | Histogram>(name: MetricName, make: () => T): T {
     const known = this.#figures.get(name);
     if (known !== undefined) return known as T;
     const made = make();

@@ -9,17 +9,13 @@ export function observeProcess(metrics: Metrics, clock: Clock): void {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   };
-  metrics.observed('process_start_time_seconds', 'Start of the process in seconds since 1970.', () => startSeconds);
-  metrics.observed('process_cpu_seconds_total', 'User and system CPU time in seconds.', cpuSeconds, 'counter');
-  metrics.observed('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss());
-  metrics.observed('process_open_fds', 'Open file descriptors.', openFiles);
-  metrics.observed('nodejs_heap_size_used_bytes', 'Heap in use in bytes.', () => process.memoryUsage().heapUsed);
-  metrics.observed('nodejs_heap_size_total_bytes', 'Heap reserved in bytes.', () => process.memoryUsage().heapTotal);
-  metrics.observed(
-    'nodejs_external_memory_bytes',
-    'Memory outside the heap in bytes.',
-    () => process.memoryUsage().external,
-  );
+  metrics.observed('process_start_time_seconds', () => startSeconds);
+  metrics.observed('process_cpu_seconds_total', cpuSeconds);
+  metrics.observed('process_resident_memory_bytes', () => process.memoryUsage.rss());
+  metrics.observed('process_open_fds', openFiles);
+  metrics.observed('nodejs_heap_size_used_bytes', () => process.memoryUsage().heapUsed);
+  metrics.observed('nodejs_heap_size_total_bytes', () => process.memoryUsage().heapTotal);
+  metrics.observed('nodejs_external_memory_bytes', () => process.memoryUsage().external);
 }
 
 function openFiles(): number | undefined {

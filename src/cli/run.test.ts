@@ -104,7 +104,11 @@ const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
   ['--endpoint unix://var/run/x.sock list-units', 1, /^unable to connect to host "var" with scheme "unix"/],
   ['--endpoint nonsense list-units', 1, /^endpoint "nonsense" has no scheme/],
   ['list-units --fields unit,subb', 1, /^Invalid key in output format: "subb" .*did you mean sub\?/],
-  ['list-units --fields unit -o json', 2, /^--fields chooses columns of a table, and -o json prints all there is/],
+  [
+    'list-units --fields unit -o json',
+    2,
+    /^\{"error":\{"code":"usage","message":"--fields chooses columns of a table, and -o json prints all there is/,
+  ],
   ['list-units --fields=', 1, /^Must define output format\n$/],
   [
     `--endpoint ${GONE} list-units`,
@@ -115,8 +119,16 @@ const FAILURES: readonly [line: string, status: number, err: RegExp][] = [
   ['cat', 1, /^One unit file must be provided\.\n$/],
   ['journal', 1, /^One unit file must be provided\.\n$/],
   ['version 3', 2, /^version takes no arguments: leave out 3\n$/],
-  ['router render nginx -o json', 2, /^unknown flag for router render: -o\. Run 'fleetctl help router render'/],
-  ['router certificates remove x -o json', 2, /^router certificates remove prints no list: leave out --output\n$/],
+  [
+    'router render nginx -o json',
+    2,
+    /"code":"usage","message":"unknown flag for router render: -o\. Run 'fleetctl help router render'/,
+  ],
+  [
+    'router certificates remove x -o json',
+    2,
+    /"message":"router certificates remove prints no list: leave out --output"\}\}\n$/,
+  ],
   ['completion bash zsh', 2, /^One shell at a time: fleetctl completion bash\|zsh\|fish\n$/],
   ['start --request-timeout 0 x', 2, /^invalid value "0" for --request-timeout: write more than 0/],
 ];

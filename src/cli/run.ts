@@ -2,7 +2,7 @@ import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/inde
 import type { CommandSpec } from './command.ts';
 import { BEYOND_FLEET, COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
-import { type Flags, resolveFlags, splitLine, type WrittenFlag } from './flags.ts';
+import { type FlagSpec, type Flags, resolveFlags, splitLine, type WrittenFlag } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import { type Io, OutputClosed, type ShownIo, shownIo } from './io.ts';
 import { nearest } from './nearest.ts';
@@ -17,14 +17,33 @@ export async function runFleetctl(argv: readonly string[], raw: Io): Promise<num
     // The reader of our output has all it wanted.
     if (error instanceof OutputClosed) return 0;
     if (!isFlotillaError(error)) throw error;
-    io.err(`${explain(error)}\n`);
+    io.err(`${wantsJson(argv) ? jsonError(error) : explain(error)}\n`);
     return ERRORS[error.code].exit;
   }
 }
 
+/** True when the line asks for `-o json` as an option of ours, even when something else on it is wrong. */
+function wantsJson(argv: readonly string[]): boolean {
+  try {
+    const { found } = splitLine(argv, allFlags(), isForeignFrom);
+    return found.some(({ written, value }) => (written === 'output' || written === 'o') && value === 'json');
+  } catch {
+    // The line cannot be taken apart, so that nobody knows what it asks for.
+    return false;
+  }
+}
+
+/** One line for programs, in which the code stays the same from version to version. */
+function jsonError(error: FlotillaError): string {
+  return JSON.stringify({ error: { code: error.code, message: explain(error) } });
+}
+
+function allFlags(): readonly FlagSpec[] {
+  return [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
+}
+
 async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
-  const specs = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
-  const line = splitLine(argv, specs, isForeignFrom);
+  const line = splitLine(argv, allFlags(), isForeignFrom);
   const wants = (...names: string[]) =>
     line.found.some(({ written, value }) => names.includes(written) && value !== 'false');
   const name = line.words[0];

@@ -4,7 +4,7 @@ import { prefixRange, type Range } from '../store/index.ts';
 export const NOTE = '/cluster/note';
 
 /**
- * The key layout, the one place that knows it (docs/store-layout.md shows it as a table). Every reader's records lie in
+ * The key layout, the one place that knows it (key-table.ts says what each holds). Every reader's records lie in
  * one contiguous range, so that one watch gives it whole revisions and no view is ever torn:
  * the leader watches `cluster/`, a candidate `cluster/leader`..`cluster/machine/`, an agent its own placements, the API
  * `cluster/` up to `text/`, every machine's catalog `catalog/` up to the machines and their metadata, a router's machine

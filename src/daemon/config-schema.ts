@@ -7,6 +7,8 @@ import { parseDuration } from '../lib/index.ts';
 export interface Setting<T> {
   readonly default: T;
   readonly description: string;
+  /** What a value looks like, in a few words. */
+  readonly type: string;
   readonly parse: (text: string) => T;
   /** A value as a person writes it into the file, which `parse` reads back. */
   write(value: T): string;
@@ -127,7 +129,7 @@ export function changedForLater(before: Config, after: Config): SettingName[] {
 }
 
 function text(value: string, description: string, ignored = false): Setting<string> {
-  return { default: value, description, parse: (input) => input, write: (given) => given, ignored };
+  return { default: value, description, type: 'text', parse: (input) => input, write: (given) => given, ignored };
 }
 
 function orEmpty<T>(setting: Setting<T>): Setting<T> {
@@ -141,7 +143,7 @@ function number(value: number, description: string): Setting<number> {
       throw new Error(`${JSON.stringify(input)} is not a number`);
     return parsed;
   };
-  return { default: value, description, parse, write: String };
+  return { default: value, description, type: 'number', parse, write: String };
 }
 
 function flag(value: boolean, description: string, ignored = false): Setting<boolean> {
@@ -150,7 +152,7 @@ function flag(value: boolean, description: string, ignored = false): Setting<boo
     if (/^(0|f|false|no|off|)$/i.test(input)) return false;
     throw new Error(`${JSON.stringify(input)} is neither true nor false`);
   };
-  return { default: value, description, parse, write: String, ignored };
+  return { default: value, description, type: 'true or false', parse, write: String, ignored };
 }
 
 /** One of a few words, the first of them unless set. */
@@ -159,7 +161,7 @@ function choice<const T extends readonly [string, ...string[]]>(words: T, descri
     if (words.includes(input)) return input;
     throw new Error(`${JSON.stringify(input)} is none of ${words.join(', ')}`);
   };
-  return { default: words[0], description, parse, write: (given) => given };
+  return { default: words[0], description, type: words.join(', '), parse, write: (given) => given };
 }
 
 /** `["a", "b"]`, or `a, b`. */
@@ -170,7 +172,7 @@ function list(value: readonly string[], description: string): Setting<readonly s
       .split(',')
       .map((item) => unquote(item.trim()))
       .filter((item) => item !== '');
-  return { default: value, description, parse, write: (given) => given.join(',') };
+  return { default: value, description, type: 'list', parse, write: (given) => given.join(',') };
 }
 
 /** As fleet has it, one pair that is none is no reason not to start. */
@@ -190,7 +192,7 @@ function metadata(description: string): Setting<Readonly<Record<string, string>>
     Object.entries(given)
       .map((pair) => pair.join('='))
       .join(',');
-  return { default: {}, description, parse, write, passedOver };
+  return { default: {}, description, type: 'key=value pairs', parse, write, passedOver };
 }
 
 /** Go durations: 30s, 1m30s, 500ms; a bare number is taken as seconds. In milliseconds. */
@@ -200,7 +202,7 @@ function duration(value: number, description: string): Setting<number> {
     if (ms === undefined) throw new Error(`${JSON.stringify(input)} is not a duration like 30s`);
     return ms;
   };
-  return { default: value, description, parse, write: durationText };
+  return { default: value, description, type: 'duration', parse, write: durationText };
 }
 
 function durationText(ms: number): string {

@@ -1,6 +1,6 @@
 import { prefixRange, type Range } from '../store/index.ts';
 
-/** The store's keys of pairs, locks and sessions; docs/store-layout.md lists them. */
+/** The store's keys of pairs, locks and sessions; key-table.ts lists them. */
 export class KvKeys {
   readonly #root: string;
 

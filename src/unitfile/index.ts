@@ -1,6 +1,7 @@
 export * from './check.ts';
 export * from './container-names.ts';
 export * from './needs.ts';
+export { FLEET_OPTIONS, SERVICE_OPTIONS } from './option-table.ts';
 export * from './parse.ts';
 export * from './serialize.ts';
 export * from './services.ts';

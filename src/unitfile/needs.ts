@@ -1,34 +1,15 @@
 import { isGlob, isPattern, matchesGlob, type Needs, NO_NEEDS } from '../model/index.ts';
+import { FLEET_OPTIONS, type FleetOptionName as Key } from './option-table.ts';
 import { awaitsInstance, MAX_VALUE_CHARS, wordsOf } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { unitNameProblem } from './unit-name.ts';
 
-type Key =
-  | 'MachineID'
-  | 'MachineOf'
-  | 'MachineMetadata'
-  | 'Conflicts'
-  | 'Global'
-  | 'Replaces'
-  | 'OnPartition'
-  | 'RunOnce';
-
 /** Maps each accepted spelling of an [X-Fleet] option to its current name. */
-const SPELLINGS: ReadonlyMap<string, Key> = new Map<string, Key>([
-  ['MachineID', 'MachineID'],
-  ['X-ConditionMachineID', 'MachineID'],
-  ['X-ConditionMachineBootID', 'MachineID'],
-  ['MachineOf', 'MachineOf'],
-  ['X-ConditionMachineOf', 'MachineOf'],
-  ['MachineMetadata', 'MachineMetadata'],
-  ['X-ConditionMachineMetadata', 'MachineMetadata'],
-  ['Conflicts', 'Conflicts'],
-  ['X-Conflicts', 'Conflicts'],
-  ['Global', 'Global'],
-  ['Replaces', 'Replaces'],
-  ['OnPartition', 'OnPartition'],
-  ['RunOnce', 'RunOnce'],
-]);
+const SPELLINGS: ReadonlyMap<string, Key> = new Map(
+  (Object.keys(FLEET_OPTIONS) as Key[]).flatMap((key) =>
+    [key, ...FLEET_OPTIONS[key].legacy].map((spelling): [string, Key] => [spelling, key]),
+  ),
+);
 
 /** Pairs of options that one unit must not combine, because they contradict each other or have no meaning together. */
 const EXCLUSIVE: readonly (readonly [Key, Key])[] = [

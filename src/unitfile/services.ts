@@ -1,5 +1,6 @@
 import { parseDuration, rowOf } from '../lib/index.ts';
 import type { RouteRule } from '../model/index.ts';
+import type { ServiceOptionName } from './option-table.ts';
 import { awaitsInstance, expandedChars, expandSpecifiers, MAX_VALUE_CHARS } from './specifiers.ts';
 import type { UnitOption, UnitProblem } from './unit-file.ts';
 import { splitQuoted } from './values.ts';
@@ -83,7 +84,7 @@ interface Draft {
 type Set = (draft: Draft, value: string) => string | undefined;
 
 /** Setters by option name; each returns the problem with its value, if any. */
-const OPTIONS: Readonly<Record<string, Set>> = {
+const OPTIONS: Readonly<Record<ServiceOptionName, Set>> = {
   Name(draft, value) {
     draft.name = value;
     draft.named = true;
@@ -177,7 +178,7 @@ class ServicesReader {
 
   read({ name, value }: UnitOption, line: number): void {
     if (this.#isFull) return;
-    const set = rowOf(OPTIONS, name);
+    const set = rowOf<Set>(OPTIONS, name);
     if (set === undefined) {
       this.#problem('warning', line, `unknown option ${name}= in [X-Service] is ignored`);
       return;
@@ -266,7 +267,7 @@ class ServicesReader {
 
   #nameLikeUnit(draft: Draft): void {
     const name = expandSpecifiers(this.#name, '%p');
-    if (OPTIONS['Name']!(draft, name) === undefined) return;
+    if (OPTIONS.Name(draft, name) === undefined) return;
     draft.broken = true;
     this.#problem('error', draft.line, `[X-Service] has no Name=, and the unit's own name ${name} is none for DNS`);
   }

@@ -1,3 +1,4 @@
+import type { SERVICE_LINES, UNIT_LINES } from './directive-lines.ts';
 import type { UnitDraft } from './draft.ts';
 import { parseEnvironment, wordsOf } from './environment.ts';
 import { parseExecLine } from './exec-command.ts';
@@ -19,8 +20,9 @@ const dependency =
     }
   };
 
-export const UNIT_DIRECTIVES: Readonly<Record<string, Directive>> = {
-  ...Object.fromEntries(DEPENDENCIES.map((kind) => [kind, dependency(kind)])),
+/** A directive without a line in `UNIT_LINES` does not compile, nor a line without a directive. */
+export const UNIT_DIRECTIVES: Readonly<Record<keyof typeof UNIT_LINES, Directive>> = {
+  ...tableOf(DEPENDENCIES, dependency),
   BindTo: dependency('BindsTo'),
   RequiresOverridable: dependency('Requires'),
   RequisiteOverridable: dependency('Requisite'),
@@ -53,21 +55,32 @@ function startLimitBurst(draft: UnitDraft, value: string): void {
   draft.startLimit.burst = integer(value, 0, 0xffffffff);
 }
 
-export const SERVICE_DIRECTIVES: Readonly<Record<string, Directive>> = {
-  ...Object.fromEntries(
-    EXEC_PHASES.map((phase): [string, Directive] => [
-      phase,
-      (draft, value) => {
-        if (value === '') {
-          draft.exec[phase] = [];
-          return;
-        }
-        const { commands, ignored } = parseExecLine(value, draft.expand);
-        draft.exec[phase].push(...commands);
-        if (ignored !== undefined) draft.notes.push(`${phase}= ignores ${ignored}`);
-      },
-    ]),
-  ),
+/** Limits as ulimit(1) of the shell sets them: its letter and the bytes of its unit. */
+const LIMITS = {
+  LimitCPU: ['t', 1],
+  LimitFSIZE: ['f', 512],
+  LimitDATA: ['d', 1024],
+  LimitSTACK: ['s', 1024],
+  LimitCORE: ['c', 512],
+  LimitRSS: ['m', 1024],
+  LimitNOFILE: ['n', 1],
+  LimitAS: ['v', 1024],
+  LimitNPROC: ['p', 1],
+  LimitMEMLOCK: ['l', 1024],
+  LimitLOCKS: ['w', 1],
+  LimitRTPRIO: ['r', 1],
+} as const;
+
+export const SERVICE_DIRECTIVES: Readonly<Record<keyof typeof SERVICE_LINES, Directive>> = {
+  ...tableOf(EXEC_PHASES, (phase) => (draft, value) => {
+    if (value === '') {
+      draft.exec[phase] = [];
+      return;
+    }
+    const { commands, ignored } = parseExecLine(value, draft.expand);
+    draft.exec[phase].push(...commands);
+    if (ignored !== undefined) draft.notes.push(`${phase}= ignores ${ignored}`);
+  }),
   // Idle differs from simple only in when it begins to write to a console.
   Type: (draft, value) => {
     draft.service.type =
@@ -216,31 +229,19 @@ function unlessUnknown(draft: UnitDraft, text: string): readonly string[] {
   }
 }
 
-/** Limits as ulimit(1) of the shell sets them: its letter and the bytes of its unit. */
-function limitDirectives(): Readonly<Record<string, Directive>> {
-  const limits: readonly (readonly [string, string, number])[] = [
-    ['CPU', 't', 1],
-    ['FSIZE', 'f', 512],
-    ['DATA', 'd', 1024],
-    ['STACK', 's', 1024],
-    ['CORE', 'c', 512],
-    ['RSS', 'm', 1024],
-    ['NOFILE', 'n', 1],
-    ['AS', 'v', 1024],
-    ['NPROC', 'p', 1],
-    ['MEMLOCK', 'l', 1024],
-    ['LOCKS', 'w', 1],
-    ['RTPRIO', 'r', 1],
-  ];
-  const directive =
-    (name: string, letter: string, unitBytes: number): Directive =>
-    (draft, value) => {
-      const [soft, hard] = value.split(':') as [string, string | undefined];
-      const read = (text: string) => limitValue(text, name, unitBytes);
-      if (value === '') draft.limits.delete(letter);
-      else draft.limits.set(letter, { letter, soft: read(soft), hard: read(hard ?? soft) });
-    };
-  return Object.fromEntries(limits.map(([name, letter, bytes]) => [`Limit${name}`, directive(name, letter, bytes)]));
+function limitDirectives(): Readonly<Record<keyof typeof LIMITS, Directive>> {
+  return tableOf(Object.keys(LIMITS) as (keyof typeof LIMITS)[], (name) => (draft, value) => {
+    const [letter, unitBytes] = LIMITS[name];
+    const [soft, hard] = value.split(':') as [string, string | undefined];
+    const read = (text: string) => limitValue(text, name, unitBytes);
+    if (value === '') draft.limits.delete(letter);
+    else draft.limits.set(letter, { letter, soft: read(soft), hard: read(hard ?? soft) });
+  });
+}
+
+/** A table with a row for each name. */
+function tableOf<K extends string>(names: readonly K[], row: (name: K) => Directive): Readonly<Record<K, Directive>> {
+  return Object.fromEntries(names.map((name) => [name, row(name)])) as Record<K, Directive>;
 }
 
 const SIZES: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
@@ -248,7 +249,7 @@ const SIZES: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, 
 function limitValue(text: string, name: string, unitBytes: number): string {
   const trimmed = text.trim();
   if (trimmed === 'infinity') return 'unlimited';
-  if (name === 'CPU') {
+  if (name === 'LimitCPU') {
     const spanMs = parseTimeSpanMs(trimmed);
     if (spanMs === undefined) throw new RangeError(`takes a number of seconds, not "${text}"`);
     return String(Math.ceil(spanMs / 1000));

@@ -1,4 +1,4 @@
-import { messageOf } from '../../../lib/index.ts';
+import { messageOf, rowOf } from '../../../lib/index.ts';
 import { parseUnitFile, type UnitOption, unfold, unitNameProblem } from '../../../unitfile/index.ts';
 import { type Directive, SERVICE_DIRECTIVES, UNIT_DIRECTIVES } from './directives.ts';
 import { finishDraft, newDraft, type UnitDraft } from './draft.ts';
@@ -56,11 +56,9 @@ function applyOption(draft: UnitDraft, option: UnitOption, line: number): void {
 }
 
 function directiveOf(draft: UnitDraft, section: string, name: string): Directive | undefined {
-  if (section === 'Unit' && Object.hasOwn(UNIT_DIRECTIVES, name)) return UNIT_DIRECTIVES[name];
-  if (section === 'Service' && draft.unit.kind === 'service' && Object.hasOwn(SERVICE_DIRECTIVES, name)) {
-    return SERVICE_DIRECTIVES[name];
-  }
-  return undefined;
+  if (section === 'Unit') return rowOf<Directive>(UNIT_DIRECTIVES, name);
+  const isService = section === 'Service' && draft.unit.kind === 'service';
+  return isService ? rowOf<Directive>(SERVICE_DIRECTIVES, name) : undefined;
 }
 
 function judge(draft: UnitDraft, option: UnitOption, where: string): void {
