@@ -18,7 +18,7 @@ export interface RestartsOptions {
 const STEADY_MS = 10_000;
 
 /**
- * Decides when to restart a process that must always run: at once after its first end, with a growing delay while it
+ * Decides when to restart a process that must always run: soon after its first end, with a growing delay while it
  * ends again soon. Logs once for each change.
  */
 export class Restarts {

@@ -6,7 +6,7 @@ import { buildRoutes } from './build-routes.ts';
 import { RouteIndex } from './route-index.ts';
 import type { Route } from './route-table.ts';
 
-/** An instance of `name` on machine m1, tagged `http` unless said otherwise. */
+/** An instance of `name` on machine m1, tagged `http` by default. */
 function instance(name: string, id: string, more: Partial<CatalogInstance> = {}): CatalogInstance {
   return {
     machine: 'm1',

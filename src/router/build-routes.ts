@@ -2,16 +2,16 @@ import { isIP } from 'node:net';
 import { type CatalogInstance, type CatalogSnapshot, healthOf, type RouteRule } from '../services/index.ts';
 import { type Backend, originOf, type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
 
-/** Services with this tag answer as `NAME.*`. */
+/** The tag by which a service gets the host `NAME.*`. */
 const ROUTED_TAG = 'http';
 const MAX_HOST_LENGTH = 253;
-/** With what is written around it, a path must fit into one word of nginx's configuration: 4,096 bytes. */
+/** A path and its surroundings must fit into one word of nginx's configuration, which has at most 4,096 bytes. */
 const MAX_PATH_LENGTH = 1024;
-/** Of an SRV record; other programs take no larger ones. */
+/** The largest weight of an SRV record (RFC 2782), and of most clients of the catalog. */
 const MAX_WEIGHT = 65_535;
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const LABEL_OF_ADDRESS = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i;
-/** What may stand in a path without being escaped, so that no plane has to escape it. */
+/** Paths made of characters that no data plane needs to escape. */
 const PATH = /^\/[\w\-.~!$&'()*+,;=:@/%]*$/;
 
 interface Claim {
@@ -22,9 +22,10 @@ interface Claim {
 }
 
 /**
- * The routes of a catalog. A service tagged `http` answers as `NAME.*`, one with rules where its rules say. Critical
- * instances take no requests. Of two services that claim the same host and path the one whose name sorts first has it,
- * on every machine alike. What is as it was in `before` is the same object again, the whole table included.
+ * Derives the routes from the catalog. A service tagged `http` gets the host `NAME.*`, a service with rules the hosts
+ * and paths of its rules. Critical instances get no requests. When two services claim the same host and path, the name
+ * that sorts first wins, so that all machines agree. Parts that equal those in `before` are the same objects, up to the
+ * whole table.
  */
 export function buildRoutes(snapshot: CatalogSnapshot, before?: RouteTable): RouteTable {
   const problems: RouteProblem[] = [];
@@ -42,7 +43,7 @@ export function buildRoutes(snapshot: CatalogSnapshot, before?: RouteTable): Rou
   return before !== undefined && isSame(before, table) ? before : table;
 }
 
-/** Each host and path that the instances of a service ask for, with those that do. */
+/** Groups the instances of a service by the host and path that they claim. */
 function claimsOf(service: string, instances: readonly CatalogInstance[]): Iterable<Claim> {
   const claims = new Map<string, Claim>();
   for (const instance of instances) {
@@ -56,7 +57,7 @@ function claimsOf(service: string, instances: readonly CatalogInstance[]): Itera
   return claims.values();
 }
 
-/** The rules of an instance, and its own name when it is tagged so and no rule is about that. */
+/** Returns the rules of an instance, and one for `NAME.*` if it is tagged `http` and each of its rules names a host. */
 function rulesOf({ routes, tags }: CatalogInstance): readonly RouteRule[] {
   const ownName = tags.includes(ROUTED_TAG) && routes.every(({ host }) => host !== undefined);
   return ownName ? [{}, ...routes] : routes;
@@ -71,7 +72,7 @@ function admit(claim: Claim, claims: Map<string, Claim>, problems: RouteProblem[
   else problems.push({ host, path, service, reason });
 }
 
-/** A host name, or one with `*` in place of its first label or of what follows. */
+/** True for a host name, also with `*` as its first label or as its end. */
 function isHostPattern(host: string): boolean {
   return isHostName(host.startsWith('*.') ? host.slice(2) : host.endsWith('.*') ? host.slice(0, -2) : host);
 }
@@ -80,7 +81,7 @@ function isHostName(name: string, label = LABEL): boolean {
   return name.split('.').every((part) => label.test(part));
 }
 
-/** Why no request could ever be for it, or why it must not stand in another program's configuration. */
+/** Returns the reason why a claim can match no request or must not be written into another program's configuration. */
 function flawOf({ host, path }: Claim): string | undefined {
   if (host.length > MAX_HOST_LENGTH || !isHostPattern(host)) return 'that is not a host name';
   if (path.length > MAX_PATH_LENGTH)
@@ -95,7 +96,7 @@ function routeOf(
   return { host, path, service, backends: instances.flatMap(backendOf) };
 }
 
-/** The instance as a backend; none when it takes no requests. */
+/** Converts the instance to a backend; returns an empty list when it takes no requests. */
 function backendFrom(instance: CatalogInstance, { nodes }: CatalogSnapshot): Backend[] {
   const health = healthOf(instance);
   const { machine, port } = instance;
@@ -105,7 +106,7 @@ function backendFrom(instance: CatalogInstance, { nodes }: CatalogSnapshot): Bac
   return [{ id: `${machine}/${instance.id}`, machine, address, port, weight }];
 }
 
-/** `make`, called once for each argument: an instance may have a thousand routes. */
+/** Memoises `make`: one instance may have a thousand routes. */
 function once<K, V>(make: (key: K) => V): (key: K) => V {
   const made = new Map<K, V>();
   return (key) => {
@@ -116,8 +117,8 @@ function once<K, V>(make: (key: K) => V): (key: K) => V {
 }
 
 /**
- * False where no request could go: third parties may register anything, and one of these must not stop a plane from taking
- * all the others.
+ * False for an address to which no request can go. Third parties may register anything, and one such instance must not
+ * keep a data plane from taking the others.
  */
 function canBeAsked(address: string, port: number): boolean {
   return (
@@ -127,7 +128,7 @@ function canBeAsked(address: string, port: number): boolean {
   );
 }
 
-/** `route`, made of as much of `before` as is the same. */
+/** Returns `route` with every part that equals one of `before` replaced by the old object. */
 function settle(route: Route, before: Route | undefined): Route {
   if (before === undefined) return route;
   const known = new Map(before.backends.map((backend) => [backend.id, backend]));

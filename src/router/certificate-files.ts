@@ -3,32 +3,32 @@ import path from 'node:path';
 import { type Clock, FlotillaError, type Log, messageOf, systemReason } from '../lib/index.ts';
 import { type CertificateFacts, readCertificate } from './certificate.ts';
 
-/** A file `*.pem` with a certificate, its chain and its key. */
+/** A file `*.pem` that holds a certificate, its chain and its key. */
 export interface CertificateFile extends CertificateFacts {
   readonly file: string;
   readonly pem: string;
 }
 
-/** Files are rarely written in one step. */
+/** Milliseconds to wait after a change, since programs rarely write a file in one step. */
 const SETTLE_MS = 200;
 
 export interface WatchCertificatesOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Told of all files some time after one has changed, as when certificates are renewed. */
+  /** Called with all files soon after one has changed, as when certificates are renewed. */
   readonly onChange: (files: readonly CertificateFile[]) => void;
 }
 
 export interface WatchedCertificates {
-  /** As they were at first, by name. */
+  /** The files at the start, by name. */
   readonly files: readonly CertificateFile[];
   close(): void;
 }
 
 /**
- * Reads the certificates of a directory and goes on watching it. Throws FlotillaError `usage` when it cannot be read, or
- * when a file is of no use; once it is watched such a thing is logged, and leaves things as they are.
+ * Reads the certificates of a directory and keeps watching it. Throws FlotillaError `usage` when the directory cannot
+ * be read or a file is invalid. Later failures are logged and leave the certificates as they are.
  */
 export function watchCertificates({ directory, clock, log, onChange }: WatchCertificatesOptions): WatchedCertificates {
   let cancel = () => {};
@@ -42,7 +42,7 @@ export function watchCertificates({ directory, clock, log, onChange }: WatchCert
       log.error('Certificates stay as they were', { error: messageOf(error) });
     }
   };
-  // Watched before it is read, so that no change falls in between.
+  // Begin to watch before reading, so that no change is missed in between.
   const watcher = reading(directory, () => watch(directory, { persistent: false }));
   watcher.on('change', () => {
     cancel();

@@ -1,28 +1,28 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { FlotillaError, messageOf } from '../lib/index.ts';
 
-/** What can be told to anybody of a certificate. */
+/** The public facts about a certificate. */
 export interface CertificateFacts {
-  /** Names it is for, `*.example.com` and addresses among them, in lower case. */
+  /** The names that it is valid for in lower case, including `*.example.com` and addresses. */
   readonly hosts: readonly string[];
   /** Milliseconds since 1970. */
   readonly expiresMs: number;
 }
 
 /**
- * Most bytes of a certificate with its chain. Longer ones break the handshake: clients limit the message that carries them,
- * Go before 1.20 to 65,536 bytes (crypto/tls maxHandshake), OpenSSL to 102,400 (SSL_CTX_set_max_cert_list(3)).
+ * Limit for a certificate with its chain, in bytes. Clients limit the handshake message that carries it: Go before 1.20
+ * to 65,536 bytes (crypto/tls maxHandshake), OpenSSL to 102,400 (SSL_CTX_set_max_cert_list(3)).
  */
 const MAX_CHAIN_BYTES = 64_000;
 
-/** True for what may name a certificate in the store: it is the name of a file as well. */
+/** True for a valid name of a certificate in the store, which is the name of its file as well. */
 export function isCertificateName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name);
 }
 
 /**
- * Reads a certificate, its chain and its key from one PEM text. Throws FlotillaError `invalid` that says what is wrong with
- * it: no certificate, no key, a key that belongs to another one, or a chain too long for clients. It may have expired.
+ * Reads a certificate, its chain and its key from one PEM text. Throws FlotillaError `invalid` with the reason: no
+ * certificate, no key, a key of another certificate, or a chain too long for clients. Accepts an expired certificate.
  */
 export function readCertificate(pem: string): CertificateFacts {
   assertShort(pem);
@@ -32,7 +32,7 @@ export function readCertificate(pem: string): CertificateFacts {
   return { hosts: hostsOf(certificate), expiresMs: Date.parse(certificate.validTo) };
 }
 
-/** Throws FlotillaError `invalid` when a certificate is none that a client would accept at `nowMs`. */
+/** Throws FlotillaError `invalid` for a certificate that clients would refuse at `nowMs`. */
 export function assertFresh({ expiresMs }: CertificateFacts, nowMs: number): void {
   if (expiresMs <= nowMs)
     throw wrong(
@@ -71,7 +71,7 @@ function readKey(pem: string): KeyObject {
   }
 }
 
-/** Its alternative names; the common name only where there are none. */
+/** Returns the alternative names; the common name only if there are none. */
 function hostsOf({ subject, subjectAltName }: X509Certificate): readonly string[] {
   const alternatives = [...(subjectAltName ?? '').matchAll(/(?:DNS|IP Address):([^,\s"]+)/g)].map(([, name]) => name!);
   const common = /^CN=(.+)$/m.exec(subject)?.[1];

@@ -2,69 +2,69 @@ import type { RouteTable } from './route-table.ts';
 
 export interface ListenAddress {
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
 }
 
-/** Load balancers ask for this path, at any host, whether the router takes requests. */
+/** Load balancers probe this path, with any Host, to learn whether the router takes requests. */
 export const HEALTH_PATH = '/.well-known/flotilla/health';
-/** Seconds in `Retry-After` where a service has no healthy instance: about what a restart or a failover takes. */
+/** Seconds in `Retry-After` for a service without a healthy instance: about as long as a restart or failover takes. */
 export const RETRY_AFTER_S = 5;
 
-/** How the router listens and what it promises its clients; the same for every data plane. */
+/** The router's listeners and its promises to clients, the same for every data plane. */
 export interface RouterSettings {
   readonly plane: 'process' | 'haproxy';
   readonly listen: readonly ListenAddress[];
-  /** With TLS; needs `certificates`. */
+  /** Listeners with TLS; they need `certificates`. */
   readonly listenTls: readonly ListenAddress[];
-  /** A directory of PEM files, each a certificate with its chain and its key; empty: none. */
+  /** A directory of PEM files, each with a certificate, its chain and its key; empty: none. */
   readonly certificates: string;
-  /** Answers plain HTTP with the same address under https. */
+  /** Redirects plain HTTP to the same address under https. */
   readonly redirectToTls: boolean;
-  /** Responds with 200, not 404, to `/` of a host that no route takes. */
+  /** Responds with 200 instead of 404 to `/` of a host without a route. */
   readonly index: boolean;
-  /** Every connection begins with the PROXY protocol's header, version 1 or 2. */
+  /** Every connection must begin with a PROXY protocol header, version 1 or 2. */
   readonly proxyProtocol: boolean;
-  /** A file to which each request is written as one line; empty: none. */
+  /** The file that gets one line per request; empty: none. */
   readonly accessLog: string;
-  /** How long a backend may take for the head of its answer. */
+  /** Limit for a backend to send the head of its response. */
   readonly answerTimeoutMs: number;
-  /** How long a backend may take to accept a connection. */
+  /** Limit for a backend to accept a connection. */
   readonly connectTimeoutMs: number;
-  /** So many failures one after the other … */
+  /** Consecutive failures after which a backend rests. */
   readonly maxFailures: number;
-  /** … and a backend gets no requests for so long, unless there is no other. */
+  /** The time for which a resting backend gets no requests, unless it is the only one. */
   readonly restMs: number;
-  /** How long a client may take for the head of its request, and at most be silent within a body. */
+  /** Limit for a client to send the head of its request, and for a pause within a body. */
   readonly clientTimeoutMs: number;
 }
 
-/** One backend as a data plane sees it. */
+/** The state of one backend in a data plane. */
 export interface BackendReport {
-  /** As in the route table. */
+  /** The id in the route table. */
   readonly id: string;
   readonly service: string;
   readonly address: string;
   readonly port: number;
-  /** `resting`: failed too often; `draining`: gets no new requests. */
+  /** `resting`: too many consecutive failures; `draining`: gets no new requests. */
   readonly state: 'up' | 'resting' | 'draining';
-  /** Requests under way. */
+  /** Requests in flight. */
   readonly active: number;
-  /** Since it was added. */
+  /** Requests since it was added. */
   readonly requests: number;
-  /** Requests that it failed to answer, since it was added. */
+  /** Failed requests since it was added. */
   readonly failures: number;
 }
 
-/** What carries requests to backends. */
+/** Carries requests to backends. One shared contract suite runs on all implementations. */
 export interface DataPlane {
-  /** `http://127.0.0.1:80`, one for each address it listens on. */
+  /** One URL for each listener, `http://127.0.0.1:80`. */
   readonly listening: readonly string[];
-  /** From now on, requests go where the table says; those under way end where they are. */
+  /** Routes new requests by the table; requests in flight end where they are. */
   use(table: RouteTable): Promise<void>;
-  /** No new requests for that backend; resolves when those under way are over. */
+  /** Sends no new requests to that backend; resolves when those in flight have ended. */
   drain(backendId: string): Promise<void>;
   backends(): Promise<readonly BackendReport[]>;
-  /** Takes no more connections, gives requests under way `graceMs`, then ends everything. */
+  /** Accepts no more connections, gives requests in flight `graceMs`, then closes everything. */
   close(graceMs: number): Promise<void>;
 }

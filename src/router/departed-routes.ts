@@ -2,34 +2,35 @@ import { RouteIndex } from './route-index.ts';
 import { type Route, type RouteTable, routeKey } from './route-table.ts';
 
 export interface DepartedRoutesOptions {
-  /** A monotonic clock's milliseconds. */
+  /** Returns monotonic milliseconds. */
   readonly now: () => number;
   readonly keepMs: number;
-  /** At most so many are kept; the oldest goes first. */
+  /** Limit of routes kept; the oldest is dropped first. */
   readonly limit: number;
 }
 
 /**
- * Routes whose last instance left the catalog a while ago. A crash takes the only instance of a service out of it: a client
- * that asks meanwhile is to come back soon (503), not to hear that there is no such host (404).
+ * Keeps routes whose last instance left the catalog recently. A crash removes the only instance of a service: its
+ * clients should be told to come back soon (503), not that the host is unknown (404).
  */
 export class DepartedRoutes {
   readonly #options: DepartedRoutesOptions;
-  /** By key, in the order in which they departed. */
+  /** Departed routes by key, in the order of departure. */
   readonly #departed = new Map<string, { readonly route: Route; readonly untilMs: number }>();
 
   constructor(options: DepartedRoutesOptions) {
     this.#options = options;
   }
 
-  /** The time at which a route is to be forgotten next; undefined while none is kept. */
+  /** The time at which the next route is dropped; undefined when none is kept. */
   get nextMs(): number | undefined {
     return this.#departed.values().next().value?.untilMs;
   }
 
   /**
-   * `after` with what departed since `before`, and not too long ago, as routes without backends. What another route takes
-   * now has moved, and is no outage. Where a departed route would go before one of `after`, it yields.
+   * Returns `after` plus routes without backends for those that departed since `before` and recently. A host and path
+   * that another route takes now has moved and is no outage. A departed route yields wherever it would precede one of
+   * `after`.
    */
   keep(before: RouteTable, after: RouteTable): RouteTable {
     const { now, keepMs, limit } = this.#options;
@@ -62,7 +63,7 @@ export class DepartedRoutes {
   }
 }
 
-/** By host, then path. */
+/** Orders by host, then path. */
 function compareRoutes(a: Route, b: Route): number {
   if (a.host !== b.host) return a.host < b.host ? -1 : 1;
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;

@@ -12,11 +12,11 @@ import { findProcess, findRouter, HAPROXY_PID } from './predecessor.ts';
 import { MemoryCatalog, open, type Plane, temporary } from './test-router.ts';
 
 const WANTED = 10_000;
-/** Of one source address, well below the ports there are. */
+/** Connections per source address, well below the number of ports. */
 const OF_ONE_ADDRESS = 2500;
 const AT_ONCE = 250;
 const CONNECT_LIMIT_MS = 90_000;
-/** The handshake of RFC 6455, with its own example of a key. */
+/** The handshake of RFC 6455 §1.3, with its sample key. */
 const UPGRADE = [
   'GET / HTTP/1.1',
   'Host: web.x',
@@ -36,17 +36,17 @@ const SWITCHED = [
 
 const noHaproxy = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed (apt install haproxy)';
 
-/** As many as the limit of open files lets one process carry, which root can raise. */
+/** Returns the connections that one process can hold under the limit of open files, which root can raise. */
 function countHere(): number {
   spawnSync('prlimit', ['--pid', String(process.pid), '--nofile=65536:65536']);
   const [, limit] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))!;
-  // Each is two at the router, and two here: its client, and the server behind.
+  // Each connection takes two sockets at the router, and two here: the client's and the backend's.
   return limit === 'unlimited' ? WANTED : Math.min(WANTED, Math.floor((Number(limit) - 500) / 2));
 }
 
 const residentKib = (pid: number) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
 
-/** A server that says back what it is told over another protocol. */
+/** Starts a backend that upgrades and then echoes every byte. */
 async function startEcho(t: TestContext): Promise<number> {
   const sockets = new Set<net.Socket>();
   const server = http.createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1', 4096);

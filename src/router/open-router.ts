@@ -11,46 +11,49 @@ import { NO_ROUTES, type RouteProblem, type RouteTable } from './route-table.ts'
 export interface OpenRouterOptions {
   readonly settings: RouterSettings;
   readonly catalog: Catalog;
-  /** Of the machine's router; the same for the process that is started. */
+  /** The directory of the machine's router; the process that is started gets the same. */
   readonly directory: string;
-  /** Starts a process that calls `runRouter`. */
+  /** The command of a process that calls `runRouter`. */
   readonly spawn: { readonly command: string; readonly args: readonly string[] };
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Called whenever the process ended by itself and is started again. */
+  /** Called when the process ended by itself and is started again. */
   readonly onRestart?: () => void;
 }
 
-/** The router of a machine, as fleetd sees it. */
+/** The machine's router as fleetd uses it. */
 export interface Router {
   readonly plane: RouterSettings['plane'];
   readonly table: RouteTable;
-  /** Empty while it does not run. */
+  /** The URLs on which it listens; empty while it does not run. */
   readonly listening: readonly string[];
-  /** Why it does not run, when it does not. */
+  /** The reason why it does not run; undefined while it runs. */
   readonly failure: string | undefined;
-  /** Every backend as the router process sees it; rejects with FlotillaError `unavailable` when that does not run. */
+  /** Asks the router process for all backends; rejects with FlotillaError `unavailable` when it does not run. */
   backends(): Promise<readonly BackendReport[]>;
-  /** Resolves once requests go where the catalog, as it is now, says; at once where none are routed. */
+  /** Resolves when requests follow the catalog's present state; at once when there is nothing to route. */
   caughtUp(): Promise<void>;
-  /** No new requests for that backend; resolves when the router has heard. */
+  /** Sends no new requests to that backend; resolves when the router has confirmed. */
   drain(backendId: string): Promise<void>;
-  /** From now on a router process that ends is not started again: fleetd stops, and its service manager may end all at once. */
+  /**
+   * Stops restarting the router process: fleetd is about to stop, and its service manager may end all processes at
+   * once.
+   */
   letGo(): void;
   /** Ends the router process. */
   close(): Promise<void>;
 }
 
-/** So that a burst of changes is one. */
+/** Milliseconds for which changes are collected, so that a burst becomes one. */
 const SETTLE_MS = 10;
-/** Longer than a crash loop, a failover or a rolling change leaves a service without any instance. */
+/** Longer than a crash loop, a failover or a rolling change leaves a service without instances. */
 const DEPARTED_MS = 5 * 60_000;
 const MAX_DEPARTED = 1000;
 const CALL_TIMEOUT_MS = 2000;
 const CLOSE_TIMEOUT_MS = 5000;
 
-/** Keeps a router process running and tells it every change of the catalog, from the first complete state on. */
+/** Keeps a router process running and sends it every change of the catalog, beginning with the first complete state. */
 export function openRouter(options: OpenRouterOptions): Router {
   const client = new RouterClient(options);
   void client.begin();
@@ -61,19 +64,19 @@ class RouterClient implements Router {
   readonly #options: OpenRouterOptions;
   readonly #backoff: Backoff;
   readonly #restarts: Restarts;
-  /** Of the fleetd before this one; routes until the process of this one takes over. */
+  /** The router process of an earlier fleetd, which routes until ours takes over. */
   readonly #predecessor: RouterProcess | undefined;
   readonly #closing = new AbortController();
   readonly #calls = new Map<number, (backends: readonly BackendReport[]) => void>();
   readonly #departed: DepartedRoutes;
-  /** The catalog's routes alone. */
+  /** The routes of the catalog, without departed ones. */
   #built: RouteTable = NO_ROUTES;
   #cancelForgetting: () => void = () => {};
   #unsubscribe: () => void = () => {};
   #isWanted = true;
   #settling = false;
   #child: ChildProcess | undefined;
-  /** The process has sent why it ends. */
+  /** True when the process has sent the reason for its end. */
   #hasSaidWhy = false;
   #calling = 0;
   table: RouteTable = NO_ROUTES;
@@ -93,7 +96,9 @@ class RouterClient implements Router {
     return this.#options.settings.plane;
   }
 
-  /** Nothing is routed by half a catalog: the process before this one, if any, knows better until then. */
+  /**
+   * Waits for a complete catalog before the first process starts; until then an earlier process, if any, routes better.
+   */
   async begin(): Promise<void> {
     const { catalog, clock } = this.#options;
     const { signal } = this.#closing;
@@ -144,7 +149,7 @@ class RouterClient implements Router {
       nextMs === undefined ? () => {} : clock.after(Math.max(0, nextMs - clock.monotonic()), () => this.#settle());
   }
 
-  /** Says what is newly asked for and cannot be had. */
+  /** Logs problems that are new in this table. */
   #adopt(table: RouteTable): void {
     const isKnown = ({ host, path, service }: RouteProblem) =>
       this.table.problems.some((known) => known.host === host && known.path === path && known.service === service);
@@ -153,7 +158,7 @@ class RouterClient implements Router {
     this.table = table;
   }
 
-  /** Where somebody else listens, no process is started only to find that out. */
+  /** Checks the addresses first, so that no process is started only to fail on a taken one. */
   async #start(): Promise<void> {
     const { settings, directory, clock } = this.#options;
     try {
@@ -174,7 +179,7 @@ class RouterClient implements Router {
   }
 
   #failed(because: string): void {
-    // A service manager that ends all processes at once also ends what the router needs.
+    // A service manager that ends all processes of fleetd makes the router fail too; that is no error.
     if (this.failure !== because && this.#isToRun) this.#options.log.error('Router failed', { error: because });
     this.failure = because;
   }
@@ -182,13 +187,13 @@ class RouterClient implements Router {
   #spawn(): void {
     const { command, args } = this.#options.spawn;
     this.#options.log.debug('Starting the router process');
-    // A session of its own: requests go on when fleetd ends or is killed.
+    // `detached` gives the router a session of its own: requests go on when fleetd ends or is killed.
     const child = spawn(command, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
     child.on('message', (message: FromRouter) => this.#receive(message));
     this.#hasSaidWhy = false;
     child.on('error', (error) => {
-      // Without a process there is no exit to wait for.
+      // A failed spawn emits 'error' without 'exit'.
       if (child.pid === undefined) this.#ended(child, messageOf(error));
     });
     child.once('exit', (status, signal) => this.#ended(child, signal ?? `exit status ${status}`));
@@ -228,7 +233,7 @@ class RouterClient implements Router {
   }
 
   #send(message: ToRouter): void {
-    // What cannot be sent is said again to the process that comes after.
+    // A message that cannot be sent is included in the table that the next process gets.
     if (this.#child?.connected) this.#child.send(message, () => {});
   }
 
@@ -238,7 +243,8 @@ class RouterClient implements Router {
 
   async caughtUp(): Promise<void> {
     if (this.#settling && !this.#closing.signal.aborted) this.#update();
-    // The process works on messages in order. One that does not run is told everything when it starts.
+    // The process handles messages in order, so this response comes after the change. A process that does not run gets
+    // everything when it starts.
     await this.backends().catch(() => {});
   }
 
@@ -276,9 +282,9 @@ class RouterClient implements Router {
     const child = this.#child;
     if (child !== undefined) await this.#end(child);
     const { directory, clock } = this.#options;
-    // Still there when this fleetd had no time to put its own in its place.
+    // The predecessor still runs when this fleetd had no time to replace it.
     if (this.#predecessor !== undefined) await endRouter(directory, this.#predecessor, clock, CLOSE_TIMEOUT_MS);
-    // HAProxy outlives the process that started it, when that was killed.
+    // HAProxy outlives a router process that was killed.
     if (findRouter(directory) === undefined) killRouter(directory);
   }
 

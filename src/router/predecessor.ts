@@ -4,35 +4,35 @@ import path from 'node:path';
 import { type Clock, FlotillaError, isZombie, makePrivateDirectory, messageOf, readStat } from '../lib/index.ts';
 import type { ListenAddress } from './data-plane.ts';
 
-/** Which process routes for a machine, by the file that it leaves in its directory. */
+/** The router process of a machine, as recorded in its directory. */
 export interface RouterProcess {
   readonly pid: number;
-  /** Tells it from another one that was given the same number later. */
+  /** Distinguishes it from a later process with the same pid. */
   readonly startTime: string;
 }
 
 const ROUTER_PID = 'router.pid';
 const RECORD_BYTES = 128;
 const LOOK_AGAIN_MS = 10;
-/** What HAProxy, where that carries the requests, is found by. */
+/** The file that records HAProxy's process, where HAProxy carries the requests. */
 export const HAPROXY_PID = 'haproxy.pid';
 
-/** The router process of a directory, when it runs. */
+/** Returns the router process of a directory; undefined when it does not run. */
 export function findRouter(directory: string): RouterProcess | undefined {
   return findProcess(directory, ROUTER_PID);
 }
 
-/** True when what was started for a directory still has its addresses. */
+/** True while a router or HAProxy of the directory holds its listeners. */
 export function isRouted(directory: string): boolean {
   return [ROUTER_PID, HAPROXY_PID].some((name) => findProcess(directory, name) !== undefined);
 }
 
-/** The process that is named in a file of the directory, when it runs. */
+/** Returns the process recorded in a file of the directory; undefined when it does not run. */
 export function findProcess(directory: string, name: string): RouterProcess | undefined {
   try {
     const found = JSON.parse(readFileSync(path.join(directory, name), 'utf8')) as Partial<RouterProcess>;
     const { pid, startTime } = found;
-    // A process that had ended when it was recorded has no start time.
+    // The record of a process that had already ended has no start time.
     if (pid === undefined || startTime === undefined) return undefined;
     return startTimeOf(pid) === startTime ? { pid, startTime } : undefined;
   } catch {
@@ -40,29 +40,32 @@ export function findProcess(directory: string, name: string): RouterProcess | un
   }
 }
 
-/** This process is the one from now on. */
+/** Records this process as the router of the directory. */
 export function recordRouter(directory: string): void {
   recordProcess(directory, ROUTER_PID, process.pid);
 }
 
-/** Names a process in a file of the directory. */
+/** Records a process in a file of the directory. */
 export function recordProcess(directory: string, name: string, pid: number): void {
   overwrite(directory, name, JSON.stringify({ pid, startTime: startTimeOf(pid) }));
 }
 
-/** Names a process in a file of the directory as `findProcess` found it; when it has ended since, none is found again. */
+/** Restores the record of a process returned by `findProcess`; if it has ended since, the record matches none. */
 export function recordAgain(directory: string, name: string, found: RouterProcess): void {
   overwrite(directory, name, JSON.stringify(found));
 }
 
-/** Makes sure that a later record finds room: on a full disk, before anything is given up for what could not be found. */
+/**
+ * Creates the record's file at its full size in advance. On a full disk this fails before the old process is given up
+ * for a new one that could not be recorded.
+ */
 export function reserveRecord(directory: string, name: string): void {
   const found = findProcess(directory, name);
   if (found === undefined) overwrite(directory, name, '');
   else recordAgain(directory, name, found);
 }
 
-/** Over what is there, in one write of always the same length: a full disk has room for it once the file exists. */
+/** Overwrites the file in one write of constant length, which a full disk has room for once the file exists. */
 function overwrite(directory: string, name: string, text: string): void {
   makePrivateDirectory(directory);
   const fd = openSync(path.join(directory, name), constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
@@ -73,17 +76,19 @@ function overwrite(directory: string, name: string, text: string): void {
   }
 }
 
-/** Asks a router process to end what it has begun, and itself. */
+/** Tells a router process to finish its requests and then end. */
 export function retireRouter(router: RouterProcess | undefined): void {
   signal(router, 'SIGTERM');
 }
 
-/** The same of HAProxy, which may have outlived its router process. */
+/** Tells HAProxy, which may have outlived its router process, to finish its requests and then end. */
 export function retireHaproxy(directory: string): void {
   signal(findProcess(directory, HAPROXY_PID), 'SIGUSR1');
 }
 
-/** Ends the router process of a directory in good order, or at once after `limitMs`, unless another has taken its place. */
+/**
+ * Stops the router process of a directory gracefully, or kills it after `limitMs`, unless another has taken its place.
+ */
 export async function endRouter(
   directory: string,
   router: RouterProcess,
@@ -98,14 +103,14 @@ export async function endRouter(
   if (isThere()) killRouter(directory);
 }
 
-/** Ends whatever routes for a directory, at once. */
+/** Kills the router processes of a directory. */
 export function killRouter(directory: string): void {
   for (const name of [ROUTER_PID, HAPROXY_PID]) signal(findProcess(directory, name), 'SIGKILL');
 }
 
 /**
- * Lets what waits to be accepted by a process that stops listening go to the one that shares its address, instead of being
- * reset: a setting of Linux 5.14 and newer, for this network. Does nothing where only root may.
+ * Sets net.ipv4.tcp_migrate_req (Linux 5.14) in this network namespace: connections in the accept queue of a listener
+ * that closes move to the one that shares its address instead of being reset. Does nothing without the permission.
  */
 export function moveWaitingConnections(): void {
   try {
@@ -124,8 +129,8 @@ function signal(target: RouterProcess | undefined, name: NodeJS.Signals): void {
 }
 
 /**
- * Rejects with FlotillaError `unavailable` when somebody listens at one of the addresses. Needed because the router shares
- * its addresses with the process that comes after it, and would share them with a stranger as well.
+ * Rejects with FlotillaError `unavailable` when another process listens at one of the addresses. Needed because the
+ * router shares its addresses with its successor (SO_REUSEPORT), and would share them with a stranger as well.
  */
 export async function assertFree(addresses: readonly ListenAddress[]): Promise<void> {
   for (const { host, port } of addresses) if (port !== 0) await listenOnce(host, port);
@@ -145,7 +150,7 @@ function listenOnce(host: string, port: number): Promise<void> {
   });
 }
 
-/** When a process began, in the kernel's words; undefined when there is none. */
+/** Returns the start time of a process as /proc shows it; undefined when the process does not exist. */
 function startTimeOf(pid: number): string | undefined {
   const stat = readStat(pid);
   return stat === undefined || isZombie(stat) ? undefined : String(stat.startTime);

@@ -2,22 +2,22 @@ import type { BackendReport, RouterSettings } from './data-plane.ts';
 import { type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
 
 /**
- * The talk between fleetd and its router process, over node's channel between a parent and its child. Both are of the
- * same version: a fleetd that starts puts its own process in the place of the one it finds.
+ * Messages between fleetd and its router process over Node's IPC channel. Both have the same version: a starting fleetd
+ * replaces the router process that it finds.
  */
 
-/** What changed from one table to the next. */
+/** The difference between two tables. */
 export interface RouteChanges {
   readonly revision: number;
   readonly machines: readonly string[];
   readonly problems: readonly RouteProblem[];
   readonly set: readonly Route[];
-  /** Keys of routes that are no more. */
+  /** Keys of removed routes. */
   readonly gone: readonly string[];
 }
 
 export type ToRouter =
-  /** Comes first, once: what to listen on and where requests go. */
+  /** The first message, sent once: the listeners and the routes. */
   | { readonly type: 'start'; readonly settings: RouterSettings; readonly table: RouteTable }
   | { readonly type: 'change'; readonly changes: RouteChanges }
   | { readonly type: 'backends'; readonly call: number }
@@ -26,7 +26,7 @@ export type ToRouter =
 
 export type FromRouter =
   | { readonly type: 'listening'; readonly addresses: readonly string[] }
-  /** It cannot start, or not carry on; it ends after this. */
+  /** The router cannot start or continue, and ends after this message. */
   | { readonly type: 'failed'; readonly because: string }
   | { readonly type: 'answer'; readonly call: number; readonly backends: readonly BackendReport[] };
 
@@ -38,7 +38,7 @@ export function changesBetween(before: RouteTable, after: RouteTable): RouteChan
   return { revision, machines, problems, set, gone: [...old.keys()] };
 }
 
-/** The table after `changes`; routes that are not among them stay the same objects. */
+/** Applies `changes` to the table; unchanged routes stay the same objects. */
 export function applyChanges(table: RouteTable, { set, gone, ...rest }: RouteChanges): RouteTable {
   const routes = new Map(table.routes.map((route) => [routeKey(route), route]));
   for (const key of gone) routes.delete(key);

@@ -4,18 +4,18 @@ import { HEALTH_PATH, RETRY_AFTER_S } from './data-plane.ts';
 import type { Backend, Route, RouteTable } from './route-table.ts';
 import { spellingsOf, UNTRUSTED_HEADERS } from './untrusted-headers.ts';
 
-/** Longer names do not fit into the tables in which nginx looks names up, unless nginx.conf enlarges them. */
+/** nginx looks names up in a hash table, whose buckets hold no longer names unless nginx.conf enlarges them. */
 const LONGEST_HASHED_NAME = 46;
-/** nginx takes no line for a comment that is as long as its buffer of 4,096 bytes. */
+/** nginx refuses a line, comments included, as long as its buffer of 4,096 bytes. */
 const MAX_COMMENT_CHARS = 200;
-/** What the router takes for the host of a request, in the words of PCRE. */
+/** A valid Host as the router defines it (request-target.ts), as a PCRE. */
 const HOST = '^(?:\\[[0-9a-f:.]{2,45}\\]|[\\w.-]{1,255})(?::[0-9]{0,5})?$';
 
-/** Routes of one host. */
+/** The routes of one host. */
 type OfHost = readonly [Route, ...Route[]];
 
 const MAPS: readonly string[] = [
-  // HTTP/2 is not spoken past the router.
+  // The router does not speak HTTP/2, so h2c is not passed on.
   'map $http_upgrade $flotilla_upgrade {',
   '    default $http_upgrade;',
   '    "~*^h2c?$" "";',
@@ -24,21 +24,21 @@ const MAPS: readonly string[] = [
   '    default upgrade;',
   '    "" "";',
   '}',
-  // A host in the request line goes before the header (RFC 9112, 3.2.2).
+  // A host in the request line takes precedence over the header (RFC 9112 §3.2.2).
   'map $request $flotilla_host {',
   '    default $http_host;',
   `    ${quote('~*^\\S+ https?://(?<flotilla_authority>[^/?# ]+)')} $flotilla_authority;`,
   '}',
 ];
 
-/** Stated by the router; the others of the untrusted headers are stated by nobody. */
+/** Untrusted headers that the router sets itself; all others are removed. */
 const STATED: Readonly<Record<string, string>> = {
   'x-forwarded-for': '$proxy_add_x_forwarded_for',
   'x-forwarded-host': '$flotilla_host',
   'x-forwarded-proto': '$scheme',
   'x-real-ip': '$remote_addr',
 };
-/** About one connection (RFC 9110, 7.6.1), and not dropped by nginx itself. */
+/** Hop-by-hop headers (RFC 9110 §7.6.1) that nginx does not remove by itself. */
 const HOP_BY_HOP = ['http2-settings', 'proxy-authorization', 'proxy-connection', 'trailer'];
 
 const SETTINGS: readonly string[] = [
@@ -56,7 +56,7 @@ const SETTINGS: readonly string[] = [
   'proxy_next_upstream_timeout 60s;',
   'proxy_intercept_errors off;',
   'proxy_redirect off;',
-  // A backend could otherwise send its client elsewhere within this nginx.
+  // Otherwise a backend could redirect its client within this nginx.
   'proxy_ignore_headers X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Charset X-Accel-Buffering X-Accel-Expires;',
   'proxy_set_header Host $flotilla_host;',
   'proxy_set_header Upgrade $flotilla_upgrade;',
@@ -65,9 +65,9 @@ const SETTINGS: readonly string[] = [
 ];
 
 /**
- * The routes as a file for nginx's conf.d, which sends each request where the router would: one upstream for each route
- * and one server for each host. Whatever is in the table, nginx starts with it: backends whose address is a host name are
- * left out, since nginx ends at a name that it does not find.
+ * Renders the routes as a file for nginx's conf.d that sends each request where the router would: one upstream for each
+ * route, one server for each host. nginx starts with any table: backends with a host name are left out, since nginx
+ * ends at a name that it cannot resolve.
  */
 export function renderNginx({ routes: all, revision }: RouteTable): string {
   const known = new Set(all.filter(({ yields }) => !yields).map(({ host }) => host));
@@ -88,7 +88,7 @@ export function renderNginx({ routes: all, revision }: RouteTable): string {
   ].join('\n');
 }
 
-/** The header as the router states it, and no other spelling of it. */
+/** Sets the header as the router does, and removes its other spellings. */
 function setHeader(name: string): string {
   const [whole, ...others] = spellingsOf(name);
   const stated = `proxy_set_header ${whole} ${STATED[name] ?? '""'};`;
@@ -96,8 +96,8 @@ function setHeader(name: string): string {
 }
 
 /**
- * The whole host before `*.rest`, that before `NAME.*`, of these the longer first, and what yields behind all others: nginx
- * takes the first that matches.
+ * Order: exact hosts before `*.rest` before `NAME.*`, longer ones first, yielding routes behind all others. nginx takes
+ * the first regular expression that matches.
  */
 function inOrder(routes: readonly Route[]): OfHost[] {
   const kind = (host: string) => (host.endsWith('.*') ? 2 : host.startsWith('*.') ? 1 : 0);
@@ -109,8 +109,8 @@ function inOrder(routes: readonly Route[]): OfHost[] {
 }
 
 /**
- * nginx finds names and `NAME.*` in a table, and in expressions one after the other. Its own `*.rest` takes any number of
- * labels: that one must be an expression, and so must whatever comes after it.
+ * nginx matches exact names and `NAME.*` by hash table, and regular expressions in order. Its own `*.rest` matches any
+ * number of labels, so that ours must be an expression, and so must every name behind it.
  */
 function serverName({ host, yields }: Route, mustMatch: boolean): string {
   const literal = host.replace('*', '').replaceAll('.', '\\.');
@@ -137,7 +137,7 @@ function upstream(name: string, route: Route): string[] {
   const servers = backends
     .filter(isNumeric)
     .map((backend) => `server ${addressOf(backend)} weight=${backend.weight} max_fails=3 fail_timeout=60s;`);
-  // Silent connections are closed before the backend does so, five seconds being usual: no request may meet that.
+  // Close idle connections before backends do, usually after five seconds: a request sent then would be lost.
   const lines = ['least_conn;', ...servers, 'keepalive 64;', 'keepalive_timeout 4s;'];
   return [...about, `upstream ${name} {`, ...indent(lines), '}'];
 }
@@ -157,18 +157,21 @@ function serverOf(
     .sort((a, b) => b.path.length - a.path.length)
     .map((route) => `${quote(`~^${pathPattern(route.path)}`)} ${names.get(route)};`);
   const target = root === undefined ? 'nothing' : names.get(root)!;
-  // The path as the client wrote it: a location would match it decoded and tidied up.
+  // Match the path as the client wrote it: `location` would match it decoded and normalised.
   const map = ['', `map $request_uri ${variable} {`, ...indent([`default ${target};`, ...rows]), '}'];
   return [...map, ...server(name, handle(variable, [target, ...routes.map((route) => names.get(route)!)]))];
 }
 
-/** Whole segments only: `/api` and what is below it. */
+/** Matches whole segments: `/api` and everything below it. */
 function pathPattern(path: string): string {
   const literal = path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return path.endsWith('/') ? literal : `${literal}(?:[/?]|$)`;
 }
 
-/** Writes the lines that pass a request to the upstream which `target` names, or refuse it where that is `down` or `nothing`; `all` are its possible values. */
+/**
+ * Writes the lines that pass a request to the upstream in `target`, or refuse it if that is `down` or `nothing`; `all`
+ * are its possible values.
+ */
 function handle(target: string, all: readonly string[]): string[] {
   const isVariable = target.startsWith('$');
   const when = (value: string, lines: readonly string[]) => {
@@ -186,7 +189,7 @@ function handle(target: string, all: readonly string[]): string[] {
   return all.some((value) => value.startsWith('flotilla_')) ? [...elsewhere, ...proxy(target)] : elsewhere;
 }
 
-/** The words behind `location /` which send a request on, and the place for those that ask for another protocol. */
+/** Writes the block `location /` that proxies requests, and a location for upgraded connections. */
 function proxy(target: string): string[] {
   return [
     `error_page 418 = @flotilla_tunnel;`,
@@ -200,7 +203,7 @@ function proxy(target: string): string[] {
 function server(name: string, lines: readonly string[]): string[] {
   const pass = lines.find((line) => line.startsWith('proxy_pass '));
   const patience = ['proxy_read_timeout 24h;', 'proxy_send_timeout 24h;'];
-  // nginx has one time for a response to begin and for a connection to be silent: a WebSocket may be so for long.
+  // nginx has one timeout for the response to begin and for silence on a connection; a WebSocket needs a longer one.
   const tunnel = pass === undefined ? [] : block('location @flotilla_tunnel', [pass, ...patience]);
   const body = [
     'listen 80;',
@@ -221,12 +224,12 @@ function indent(lines: readonly string[]): string[] {
   return lines.map((line) => `    ${line}`);
 }
 
-/** One line, whatever is in the text. */
+/** Writes a comment of one line, whatever the text contains. */
 function comment(text: string): string {
   return `# ${shownCell(text).slice(0, MAX_COMMENT_CHARS)}`;
 }
 
-/** One word of nginx's configuration: what ends a directive or opens a block is taken for what it is. */
+/** Quotes one word of nginx's configuration, so that no character in it ends a directive or opens a block. */
 function quote(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -1,6 +1,6 @@
 import type { Route } from './route-table.ts';
 
-/** `route` is absent when the host is known but nothing takes that path. */
+/** `route` is absent when the host is known but no route has the path. */
 export interface RouteMatch {
   readonly hostKnown: boolean;
   readonly route?: Route;
@@ -10,10 +10,10 @@ type Hosts = ReadonlyMap<string, readonly Route[]>;
 
 const NOTHING: RouteMatch = { hostKnown: false };
 
-/** Finds the route of a request without looking at all of them. */
+/** Finds the route of a request without comparing all routes. */
 export class RouteIndex {
   readonly #hosts: Hosts;
-  /** Routes that yield to those. */
+  /** Departed routes, which yield to all others. */
   readonly #departed: Hosts;
 
   constructor(routes: readonly Route[]) {
@@ -21,7 +21,7 @@ export class RouteIndex {
     this.#departed = byHost(routes.filter(({ yields }) => yields));
   }
 
-  /** `host` is lower-case and without a port. The whole host goes before `*.rest`, and that before `NAME.*`. */
+  /** `host` is lower case, without a port. An exact host takes precedence over `*.rest`, and that over `NAME.*`. */
   find(host: string, path: string): RouteMatch {
     const routes = routesOf(host, this.#hosts) ?? routesOf(host, this.#departed);
     if (routes === undefined) return NOTHING;
@@ -30,7 +30,7 @@ export class RouteIndex {
   }
 }
 
-/** Sorts routes by host, those of one host with the longest path first. */
+/** Groups routes by host; in each group the longest path comes first. */
 function byHost(routes: readonly Route[]): Hosts {
   const hosts = new Map<string, Route[]>();
   for (const route of routes) {
@@ -53,7 +53,7 @@ function routesOf(host: string, hosts: Hosts): readonly Route[] | undefined {
   return undefined;
 }
 
-/** True when `path`, which may have a query, is `prefix` or below it. */
+/** True when `path`, which may include a query, is `prefix` or below it. */
 function isBelow(path: string, prefix: string): boolean {
   if (!path.startsWith(prefix)) return false;
   if (path.length === prefix.length || prefix.endsWith('/')) return true;

@@ -25,7 +25,7 @@ async function startServer(t: TestContext, name: string): Promise<number> {
   return (server.address() as net.AddressInfo).port;
 }
 
-/** What a host answers; the error's code where there is no answer. */
+/** Returns the response's text, or the error's code when there is no response. */
 function ask(port: number, host = 'web.x'): Promise<string> {
   return new Promise((resolve) => {
     const request = http.get({ host: '127.0.0.1', port, agent: false, headers: { host } }, (response) => {
@@ -120,7 +120,7 @@ for (const plane of ['process', 'haproxy'] as const) {
       });
       const after = open(plane, catalog, directory, port);
       await until('the new one listens', () => after.listening.length > 0);
-      // It may take half a minute for what it has begun.
+      // The old process has half a minute for its requests in flight.
       await until('the old one has gone', () => before.listening.length === 0, 45_000);
       assert.notEqual(findRouter(directory)!.pid, first);
       await before.close();

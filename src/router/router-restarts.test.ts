@@ -13,7 +13,7 @@ import { MemoryCatalog, open, SETTINGS, temporary } from './test-router.ts';
 const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
 const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
 
-/** Of a store that does not respond until `respond` is called. */
+/** A catalog whose store does not respond until `respond` is called. */
 class LateCatalog extends MemoryCatalog {
   respond: () => void = () => {};
   readonly #ready = new Promise<void>((resolve) => {
@@ -52,7 +52,7 @@ for (const plane of ['process', 'haproxy'] as const) {
     const [directory, port] = [temporary(t), await freePort()];
     const before = open(plane, new MemoryCatalog(), directory, port);
     await until('it listens', () => before.listening.length > 0);
-    // As a fleetd that crashed.
+    // Behaves like a fleetd that crashed.
     before.letGo();
     const { pid } = findRouter(directory)!;
     const after = open(plane, new LateCatalog(), directory, port);
@@ -68,7 +68,7 @@ test('a router that is let go while its store is waited for starts no process', 
   const router = open('process', catalog, directory, 0);
   router.letGo();
   catalog.respond();
-  // A process of it would listen before this one, which is started later.
+  // A process of `other` would listen before this one, which is started later.
   const other = open('process', new MemoryCatalog(), temporary(t), 0);
   await until('another one listens', () => other.listening.length > 0);
   assert.deepEqual(router.listening, []);

@@ -4,7 +4,7 @@ import { findRouter, moveWaitingConnections, recordRouter, retireHaproxy, retire
 import { applyChanges, type FromRouter, type ToRouter } from './protocol.ts';
 import type { RouteTable } from './route-table.ts';
 
-/** How the process hears from fleetd. */
+/** The router process's channel to fleetd. */
 export interface RouterChannel {
   send(message: FromRouter): void;
   onMessage(listener: (message: ToRouter) => void): void;
@@ -12,22 +12,22 @@ export interface RouterChannel {
 }
 
 export interface RunRouterOptions {
-  /** Of the machine's router; remembers which process it is. */
+  /** The directory of the machine's router, in which the process records itself. */
   readonly directory: string;
   readonly channel: RouterChannel;
-  /** Aborts when another process takes over, or the machine is stopped. */
+  /** Aborts when another process takes over or the machine is shut down. */
   readonly retire: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** What was begun before another process took over may take so long to end. */
+/** Milliseconds for requests in flight after another process has taken over. */
 const HANDOVER_GRACE_MS = 30_000;
 const STOP_GRACE_MS = 2000;
 
 /**
- * The router process: routes as it was last told, also while no fleetd is there to tell it. Puts itself in the place of
- * the process before it without a moment in which nobody listens. Resolves when it is to end, with the reason.
+ * The router process: routes by the last table it was sent, also while no fleetd runs. Takes over from the previous
+ * process without a moment in which nobody listens. Resolves with the reason when it is to end.
  */
 export function runRouter(options: RunRouterOptions): Promise<string> {
   return new RouterRole(options).run();
@@ -38,7 +38,7 @@ class RouterRole {
   #plane: DataPlane | undefined;
   #table: RouteTable | undefined;
   #fail: (because: string) => void = () => {};
-  /** Messages are worked on one after the other. */
+  /** Handles messages one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: RunRouterOptions) {
@@ -81,7 +81,7 @@ class RouterRole {
     try {
       recordRouter(directory);
     } catch (error) {
-      // Nobody would find this one: the router before it, which can be found, goes on.
+      // This process could not be recorded and thus not be found later: the one before it, which can be, goes on.
       await this.#plane.close(0);
       throw error;
     }
@@ -91,7 +91,7 @@ class RouterRole {
     channel.send({ type: 'listening', addresses: this.#plane.listening });
   }
 
-  /** Loaded where it is used: fleetd itself, which shares this folder, does without it. */
+  /** Imported on use: fleetd itself imports this folder and needs no data plane. */
   async #open(settings: RouterSettings, table: RouteTable): Promise<DataPlane> {
     const { directory, clock, log } = this.#options;
     const common = { settings, table, clock, log };
@@ -102,7 +102,7 @@ class RouterRole {
 
   async #change(table: RouteTable): Promise<void> {
     this.#table = table;
-    // A change that cannot be made is no reason to end what works; the plane has said so in the log.
+    // A table that the data plane refuses must not end a working router; the data plane has logged it.
     await this.#plane!.use(table).catch(() => {});
   }
 }

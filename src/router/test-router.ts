@@ -10,7 +10,7 @@ export type Plane = RouterSettings['plane'];
 
 const FLEETD = path.join(import.meta.dirname, '../daemon/main.ts');
 
-/** At any free port; patient enough for a slow computer. */
+/** Settings for any free port, with timeouts for a slow computer. */
 export const SETTINGS: RouterSettings = {
   plane: 'process',
   listen: [{ host: '127.0.0.1', port: 0 }],
@@ -27,7 +27,7 @@ export const SETTINGS: RouterSettings = {
   clientTimeoutMs: 10_000,
 };
 
-/** A catalog held in memory; `set` replaces the instances of `web`. */
+/** A catalog in memory; `set` replaces the instances of `web`. */
 export class MemoryCatalog implements Catalog {
   snapshot: CatalogSnapshot = this.#state(1, new Map(), new Map());
   readonly #listeners = new Set<(snapshot: CatalogSnapshot) => void>();
@@ -79,7 +79,7 @@ const opened: Router[] = [];
 export function temporary(t: TestContext): string {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'router-'));
   t.after(async () => {
-    // A router finds by its directory what it has to end.
+    // Close before the directory goes: the router finds its processes by their records there.
     await Promise.all(opened.splice(0).map((router) => router.close()));
     rmSync(directory, { recursive: true, force: true });
   });

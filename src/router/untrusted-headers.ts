@@ -1,6 +1,6 @@
 /**
- * Request headers that the router states itself, or that nobody may state: a client could otherwise lie to a backend about
- * its address or protocol. `proxy` becomes the variable HTTP_PROXY in CGI programs (httpoxy, CVE-2016-5385).
+ * Request headers that the router sets itself or removes, because a client could lie to a backend about its address or
+ * protocol by them. `proxy` becomes the variable HTTP_PROXY in CGI programs (httpoxy, CVE-2016-5385).
  */
 export const UNTRUSTED_HEADERS: readonly string[] = [
   'forwarded',
@@ -14,13 +14,13 @@ export const UNTRUSTED_HEADERS: readonly string[] = [
   'x-real-ip',
 ];
 
-/** The name by which servers compare headers that fold case, and `_` into `-`, as CGI, WSGI and Rack do. */
+/** Folds case and `_` to `-`, as CGI, WSGI and Rack do; servers that do so cannot tell such names apart. */
 export function foldHeaderName(name: string): string {
   const lower = name.toLowerCase();
   return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
 }
 
-/** Every lower-case name that folds to this one, itself first. */
+/** Lists every lower-case name that folds to this one, beginning with itself. */
 export function spellingsOf(name: string): string[] {
   const [first, ...rest] = name.split('-');
   let spellings = [first!];

@@ -14,7 +14,7 @@ import { readWaitingRequests } from './waiting-requests.ts';
 export interface HaproxyPlaneOptions {
   readonly settings: RouterSettings;
   readonly table: RouteTable;
-  /** For its configuration and sockets. */
+  /** For HAProxy's configuration and sockets. */
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -22,12 +22,12 @@ export interface HaproxyPlaneOptions {
   readonly onEnd: () => void;
 }
 
-/** sun_path, less what HAProxy adds while it makes the socket. */
+/** The length of sun_path, less the suffix that HAProxy appends while it creates the socket. */
 const MAX_SOCKET_PATH = 95;
-/** A HAProxy that does not end when told to hangs, and is killed. */
+/** A HAProxy that has not ended after this time hangs, and is killed. */
 const END_TIMEOUT_MS = 5000;
 
-/** Carries requests by HAProxy, told of changes by its runtime API; only new hosts, paths and slots start it anew. */
+/** Carries requests by HAProxy. Changes go through its runtime API; only new hosts, paths and slots need a restart. */
 export async function openHaproxyPlane(options: HaproxyPlaneOptions): Promise<DataPlane> {
   const plane = new HaproxyPlane(options);
   await plane.start(options.table);
@@ -42,7 +42,7 @@ class HaproxyPlane implements DataPlane {
   #unwatch: () => void = () => {};
   #child: ChildProcess | undefined;
   #closing = false;
-  /** One change after the other. */
+  /** Runs one change after the other. */
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: HaproxyPlaneOptions) {
@@ -70,7 +70,7 @@ class HaproxyPlane implements DataPlane {
   #readCertificates(): void {
     const { settings, clock, log } = this.#options;
     const onChange = (files: readonly CertificateFile[]) => {
-      // What goes wrong is logged there.
+      // `#renew` has logged the error.
       this.#inTurn(() => this.#renew(files)).catch(() => {});
     };
     const watched = watchCertificates({ directory: settings.certificates, clock, log, onChange });
@@ -78,7 +78,7 @@ class HaproxyPlane implements DataPlane {
     this.#unwatch = watched.close;
   }
 
-  /** Told by the runtime API when only what is in the files has changed, which costs no connection anything. */
+  /** Uses the runtime API when only the contents of files have changed, so that no connection is closed. */
   async #renew(files: readonly CertificateFile[]): Promise<void> {
     const before = this.#certificates;
     this.#certificates = files;
@@ -117,8 +117,8 @@ class HaproxyPlane implements DataPlane {
   }
 
   /**
-   * Takes requests back from servers of lost machines, from which no response will come: ended while its response has not
-   * begun, a request that may be repeated is for HAProxy one to retry (`retry-on empty-response`), on another server.
+   * Ends requests at servers of lost machines, from which no response will come. If no response has begun, HAProxy
+   * retries a repeatable request on another server (`retry-on empty-response`).
    */
   async #moveRequests(lost: ReadonlySet<string>): Promise<void> {
     if (lost.size === 0) return;
@@ -130,7 +130,7 @@ class HaproxyPlane implements DataPlane {
     );
   }
 
-  /** Written aside, checked, then put in place: what runs is always what stands there. */
+  /** Writes the configuration aside, checks it, then moves it into place: the file is always the one in use. */
   async #configure(sections: readonly Section[]): Promise<void> {
     const { settings, directory, clock } = this.#options;
     const files = { socket: this.#socket, index: path.join(directory, 'index.html') };
@@ -205,7 +205,7 @@ class HaproxyPlane implements DataPlane {
   }
 }
 
-/** What to tell HAProxy to bring a section's servers from one state to the next. */
+/** Lists the runtime commands that bring a section's servers from one state to the next. */
 function commandsFor(section: Section, before: Section): string[] {
   return section.slots.flatMap((slot, index) => {
     const old = before.slots[index];
@@ -225,7 +225,7 @@ function commandsFor(section: Section, before: Section): string[] {
   });
 }
 
-/** The servers, `SECTION/sN`, whose backends have gone with their machines. */
+/** Lists the servers, `SECTION/sN`, whose backends were on lost machines. */
 function lostServers(
   before: readonly Section[],
   after: readonly Section[],
@@ -238,7 +238,7 @@ function lostServers(
   );
 }
 
-/** The sections with these servers free. */
+/** Returns the sections with the slots of these servers empty. */
 function vacate(sections: readonly Section[], servers: ReadonlySet<string>): Section[] {
   return sections.map((section) => {
     const slots = section.slots.map((slot, index) => (servers.has(`${section.name}/s${index}`) ? undefined : slot));
@@ -246,7 +246,7 @@ function vacate(sections: readonly Section[], servers: ReadonlySet<string>): Sec
   });
 }
 
-/** HAProxy answers with an empty line where there is nothing to say against a command, and tells of addresses it changed. */
+/** HAProxy responds to an accepted command with an empty line, or with a note about an address that it changed. */
 function refuseComplaints(answer: string): void {
   const complaint = answer
     .split('\n')

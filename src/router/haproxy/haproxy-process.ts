@@ -15,10 +15,10 @@ export interface HaproxyOptions {
 const START_TIMEOUT_MS = 10_000;
 const LOOK_AGAIN_MS = 5;
 
-/** Rejects with FlotillaError `invalid` that says what HAProxy has against a configuration. */
+/** Rejects with FlotillaError `invalid` and HAProxy's own complaint when it refuses the configuration. */
 export async function checkConfiguration(file: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    // Without `-q`, by which HAProxy would not say either what it has against it.
+    // Not `-q`, which would also suppress the complaint.
     execFile('haproxy', ['-c', '-f', file], (error, _, stderr) => {
       if (error === null) return resolve();
       const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
@@ -30,15 +30,15 @@ export async function checkConfiguration(file: string): Promise<void> {
   });
 }
 
-/** Of several lines the first `[ALERT]    (PID) : config : TEXT`, without what is before the text. */
+/** Returns the text of the first `[ALERT]    (PID) : config : TEXT`. */
 function complaintIn(stderr: string): string | undefined {
   const line = stderr.split('\n').find((text) => text.startsWith('[ALERT]'));
   return line?.replace(/^\[ALERT\] +\(\d+\) : /, '').replace(/^config : /, '');
 }
 
 /**
- * Starts HAProxy with a configuration in the place of the one that runs, if any: it takes over its sockets, and tells it to
- * end what it has. Resolves when the new one answers, and it alone.
+ * Starts HAProxy with a configuration. It takes over the sockets of the running one, if any, and tells that to finish.
+ * Resolves when only the new one accepts connections.
  */
 export async function startHaproxy(file: string, options: HaproxyOptions): Promise<ChildProcess> {
   const { directory, socket, accessLog, clock } = options;
@@ -51,7 +51,7 @@ export async function startHaproxy(file: string, options: HaproxyOptions): Promi
     stdio: ['ignore', output ?? 'ignore', 'pipe'],
   });
   let said = '';
-  // Only what it says against starting; of its servers it is asked.
+  // Collects complaints about the start only; the state of servers is read from its runtime API.
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     said = text.trim() || said;
   });
@@ -63,25 +63,25 @@ export async function startHaproxy(file: string, options: HaproxyOptions): Promi
   while ((await pidOf(socket)) !== child.pid) {
     if (child.exitCode !== null || child.signalCode !== null || clock.monotonic() > deadline) {
       child.kill('SIGKILL');
-      // The one before goes on; the next has to take its sockets over from it, and to end it.
+      // The new HAProxy failed and the old one goes on: restore its record, so that the next can take over from it.
       if (before !== undefined) recordAgain(directory, HAPROXY_PID, before);
       throw new FlotillaError('unavailable', `HAProxy does not start: ${said.split('\n').at(-1)}`);
     }
     await clock.sleep(LOOK_AGAIN_MS);
   }
-  // Told to end while it is busy, the old one goes on for a moment to accept connections, and routes as it used to.
+  // A busy HAProxy accepts connections for a moment after it was told to finish, and routes by its old configuration.
   while (before !== undefined && haveCommonSockets(before.pid, child.pid!) && clock.monotonic() < deadline)
     await clock.sleep(LOOK_AGAIN_MS);
   return child;
 }
 
-/** True while two processes hold a socket together: one that was handed over, and listens. */
+/** True while two processes share a socket: a listener that was handed over. */
 function haveCommonSockets(a: number, b: number): boolean {
   const others = new Set(socketsOf(b));
   return socketsOf(a).some((socket) => others.has(socket));
 }
 
-/** The sockets of a process, by their inodes; none when it has ended. */
+/** Lists the inodes of a process's sockets; empty when it has ended. */
 function socketsOf(pid: number): string[] {
   const directory = `/proc/${pid}/fd`;
   return namesIn(directory).flatMap((name) => {
@@ -89,7 +89,7 @@ function socketsOf(pid: number): string[] {
       const link = readlinkSync(`${directory}/${name}`);
       return link.startsWith('socket:') ? [link] : [];
     } catch {
-      // Closed meanwhile.
+      // The descriptor was closed since the directory was read.
       return [];
     }
   });

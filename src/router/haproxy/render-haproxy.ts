@@ -7,27 +7,31 @@ import type { Section } from './slots.ts';
 export interface HaproxyFiles {
   readonly socket: string;
   readonly index: string;
-  /** Without any, HAProxy starts only when told to refuse whoever it has none for. */
+  /** Without a certificate HAProxy starts only with `strict-sni`, which refuses all clients. */
   readonly hasCertificates: boolean;
 }
 
-/** All spellings of untrusted headers, but the one of `x-forwarded-for` to which the client is added. */
+/**
+ * Matches all spellings of untrusted headers, except the `x-forwarded-for` to which the client's address is appended.
+ */
 const DROPPED = `^(?!x-forwarded-for$)(${['http2-settings', ...UNTRUSTED_HEADERS].join('|').replaceAll('-', '[-_]')})$`;
 const HTML = '"text/html; charset=utf-8"';
-/** As much as the router process takes, in as many headers as may be in it; HAProxy keeps room for what it adds itself. */
+/**
+ * The router process's limit for a request head and its number of headers; HAProxy reserves room for its own additions.
+ */
 const MAX_HEAD_BYTES = 32 * 1024;
 const RESERVED_BYTES = 1024;
 const MAX_HEADERS = 4096;
 const MAX_NAME_CHARS = 100;
-/** Of the index page, with what surrounds its rows, and as it is said: each link with the host asked for. */
+/** Limit of the index page, in bytes, without the frame around its rows and with the requested host in each link. */
 const MAX_INDEX_BYTES = MAX_HEAD_BYTES - 1024;
 const ASKED_HOST = '%[req.hdr(host)]';
 const MAX_ASKED_BYTES = 262;
-/** The host as the client said it, without the port, which is that of plain HTTP. */
+/** The Host without its port, which is that of plain HTTP. */
 const ASKED_NAME = "%[req.hdr(host),regsub(':[0-9]*$','')]";
 const HOST = '^[A-Za-z0-9._-]{1,255}(:[0-9]{0,5})?$|^\\[[0-9A-Fa-f:.]{2,45}\\](:[0-9]{0,5})?$';
 
-/** HAProxy's configuration for these routes. */
+/** Renders HAProxy's configuration for these routes. */
 export function renderHaproxy(settings: RouterSettings, sections: readonly Section[], files: HaproxyFiles): string {
   return [
     ...block('global', [
@@ -54,8 +58,8 @@ export function renderHaproxy(settings: RouterSettings, sections: readonly Secti
 }
 
 /**
- * The index page, in HAProxy's log format: the host asked for is put into its links. HAProxy refuses a configuration whose
- * page does not fit into a buffer: routes for which there is no room are counted.
+ * Renders the index page in HAProxy's log format, which inserts the requested host into the links. HAProxy refuses a
+ * page larger than a buffer: routes without room are only counted.
  */
 export function renderIndex(routes: readonly Route[]): string {
   const rows: string[] = [];
@@ -81,12 +85,12 @@ function indexRow({ host, path, service }: Route): string {
     : `<li><a href="//${linked}">${shown}</a> – ${about}</li>`;
 }
 
-/** A service's name as it may be shown to anybody; HAProxy ends a text at a NUL. */
+/** Returns a service's name fit for display; HAProxy ends a text at a NUL. */
 function nameOf(service: string): string {
   return shownCell(service).slice(0, MAX_NAME_CHARS);
 }
 
-/** Text that means nothing else in HTML or in HAProxy's log format. */
+/** Escapes text for HTML and for HAProxy's log format. */
 function plain(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`).replaceAll('%', '%%');
 }
@@ -100,7 +104,7 @@ function defaults(settings: RouterSettings): string[] {
     'option http-no-delay',
     'option forwardfor',
     'option abortonclose',
-    // HTTP/2 is offered to nobody, also where its preface comes unasked.
+    // Never HTTP/2, not even for a client that sends its preface unasked.
     'option disable-h2-upgrade',
     'option redispatch 1',
     'retries 2',
@@ -125,13 +129,14 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
     ...settings.listen.map((address) => `bind ${addressOf(address)}${proxy}`),
     ...settings.listenTls.map((address) => `bind ${addressOf(address)}${proxy}${tls}`),
     'http-request deny deny_status 405 if METH_CONNECT',
-    // HAProxy passes on a length of 2^64, which it takes for none: a backend would wait for it in other clients' requests.
+    // HAProxy forwards a Content-Length of 2^64 but reads it as none: the backend would take the next clients' requests
+    // for the body.
     'http-request deny deny_status 400 if { req.hdr(content-length) -m len 19: }',
     `http-request return status 200 content-type text/plain string "ok\\n" if { path ${HEALTH_PATH} }`,
-    // Of two that differ HAProxy has refused the request already, of two that do not it has dropped one.
+    // HAProxy itself refuses two Host headers that differ, and drops one of two equal ones.
     `http-request deny deny_status 400 unless { req.hdr(host) -m reg '${HOST}' } or HTTP_1.0 !{ req.hdr(host) -m found }`,
     ...(redirects ? [`http-request redirect code 308 location https://${ASKED_NAME}%[pathq] unless { ssl_fc }`] : []),
-    // Nobody would see what is asked in it, nor for which host.
+    // Requests inside an h2c connection would bypass routing and access control.
     'http-request del-header upgrade if { req.hdr(upgrade) -m reg -i ^h2c?$ }',
     `http-request del-header ${quote(DROPPED)} -m reg`,
     'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
@@ -144,8 +149,7 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
 }
 
 /**
- * The whole host before `*.rest`, that before `NAME.*`; of each the longer host first, of a host the longer path. Routes that
- * yield go behind all others.
+ * Order: exact hosts before `*.rest` before `NAME.*`; longer hosts first, then longer paths; yielding routes come last.
  */
 function inOrder(sections: readonly Section[]): Section[] {
   const kind = (host: string) => (host.endsWith('.*') ? 2 : host.startsWith('*.') ? 1 : 0);
@@ -181,7 +185,7 @@ function backend({ route, slots }: Section): string[] {
     `http-error status ${status} content-type text/plain string ${quote(`${text}\n`)}${more}`;
   const name = nameOf(route.service);
   return [
-    // What was sent may have been carried out.
+    // The backend may have carried out a request whose response is missing.
     'http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }',
     sentence(502, `${name} could not be reached.`),
     sentence(503, `No instance of ${name} is healthy.`, ` hdr Retry-After ${RETRY_AFTER_S}`),
@@ -202,7 +206,7 @@ function block(title: string, lines: readonly string[]): string[] {
   return [title, ...lines.map((line) => `    ${line}`), ''];
 }
 
-/** One word of HAProxy's configuration, whatever is in the text; control characters by their code. */
+/** Quotes one word of HAProxy's configuration, whatever the text contains; control characters become escapes. */
 function quote(text: string): string {
   const code = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
   return `"${text.replace(/["\\$]/g, '\\$&').replace(/[\x00-\x1f\x7f]/g, code)}"`;

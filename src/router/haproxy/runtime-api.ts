@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
 
-/** A HAProxy that says nothing for so long hangs: whoever waited on would block every later change. */
+/** A HAProxy that is silent this long hangs; waiting on would block every later change. */
 const SILENT_AT_MOST_MS = 5000;
 
 /** Sends commands to HAProxy's runtime API and returns its response; rejects with FlotillaError `unavailable`. */
@@ -25,14 +25,14 @@ export function askHaproxy(
   });
 }
 
-/** Gives HAProxy what is in the files of certificates it has; false as soon as it does not take one that way. */
+/** Sends HAProxy the contents of the certificate files it has loaded; returns false as soon as it refuses one. */
 export async function renewCertificates(
   socket: string,
   files: readonly { readonly file: string; readonly pem: string }[],
 ): Promise<boolean> {
   for (const { file, pem } of files) {
     const name = file.replace(/[\\; ]/g, '\\$&');
-    // An empty line ends what is sent.
+    // An empty line would end the payload.
     const lines = pem.split(/\r?\n/).filter((line) => line.trim() !== '');
     await askHaproxy(socket, [`set ssl cert ${name} <<\n${lines.join('\n')}\n`]);
     if (!(await askHaproxy(socket, [`commit ssl cert ${name}`])).includes('Success!')) return false;
@@ -40,7 +40,7 @@ export async function renewCertificates(
   return true;
 }
 
-/** What HAProxy counts of one server. */
+/** HAProxy's counters of one server. */
 export interface ServerStat {
   readonly section: string;
   readonly server: string;
@@ -50,7 +50,7 @@ export interface ServerStat {
   readonly failures: number;
 }
 
-/** Reads the answer to `show stat`. */
+/** Parses the response to `show stat`. */
 export function readStats(csv: string): ServerStat[] {
   const [legend = '', ...lines] = csv.trim().split('\n');
   const columns = legend.replace(/^# /, '').split(',');

@@ -1,23 +1,25 @@
 import { isIP } from 'node:net';
 import { type Backend, type Route, routeKey } from '../route-table.ts';
 
-/** The servers of one route in HAProxy's configuration: places that backends come to and leave without a new one. */
+/**
+ * The servers of one route in HAProxy's configuration: slots that backends take and leave without a new configuration.
+ */
 export interface Section {
-  /** As HAProxy may name it. */
+  /** A name that HAProxy accepts. */
   readonly name: string;
   readonly route: Route;
-  /** One for each server, `s0` and on; undefined: free. */
+  /** One slot for each server, from `s0`; undefined: free. */
   readonly slots: readonly (Backend | undefined)[];
 }
 
 const MIN_SLOTS = 8;
-/** HAProxy's weights end here. */
+/** HAProxy's largest weight. */
 const MAX_WEIGHT = 256;
 
 /**
- * Puts the backends of each route into slots. Who has one keeps it; there is room for as many again, so that a replacement
- * of all needs no new configuration. A section is the same object again when nothing of it changed. HAProxy looks a host name
- * up once, and refuses a whole configuration for one that it does not find: such backends get no slot.
+ * Assigns the backends of each route to slots. A backend keeps its slot; as many again are spare, so that replacing all
+ * backends needs no new configuration. An unchanged section is the same object. HAProxy resolves a host name once and
+ * refuses the whole configuration when that fails: backends with host names get no slot.
  */
 export function assignSlots(routes: readonly Route[], before: readonly Section[]): Section[] {
   const known = new Map(before.map((section) => [section.name, section]));
@@ -29,7 +31,7 @@ export function assignSlots(routes: readonly Route[], before: readonly Section[]
   });
 }
 
-/** The backends with smaller weights that share requests alike, if any weight is too large. */
+/** Scales the weights down in proportion if any exceeds HAProxy's limit. */
 function withinWeights(backends: readonly Backend[]): readonly Backend[] {
   const most = Math.max(1, ...backends.map(({ weight }) => weight));
   if (most <= MAX_WEIGHT) return backends;
@@ -37,9 +39,9 @@ function withinWeights(backends: readonly Backend[]): readonly Backend[] {
   return backends.map((backend) => ({ ...backend, weight: scaled(backend.weight) }));
 }
 
-/** True when HAProxy needs no new configuration to go from one to the other. */
+/** True when HAProxy can go from one to the other without a new configuration. */
 export function haveSameShape(a: readonly Section[], b: readonly Section[]): boolean {
-  // A route that yields has another place in the order.
+  // A route that yields has another place in the configuration.
   const shape = ({ name, slots, route }: Section) => `${name} ${slots.length} ${route.yields ?? false}`;
   return a.length === b.length && a.every((section, index) => shape(section) === shape(b[index]!));
 }
@@ -51,7 +53,7 @@ function fill(backends: readonly Backend[], before: readonly (Backend | undefine
     if (stays) wanted.delete(placeOf(stays));
     return stays;
   });
-  // One that has just been left is the last to be taken again: requests may still be under way there.
+  // Reuse the most recently freed slot last, since requests may still be in flight there.
   const free = slots.flatMap((slot, index) => (slot === undefined ? [index] : []));
   free.sort((a, b) => Number(before[a] !== undefined) - Number(before[b] !== undefined));
   for (const backend of wanted.values()) slots[free.shift() ?? slots.length] = backend;
@@ -60,7 +62,7 @@ function fill(backends: readonly Backend[], before: readonly (Backend | undefine
   return slots;
 }
 
-/** The same instance at another address is another server. */
+/** The same instance at another address counts as another server. */
 function placeOf({ id, address, port }: Backend): string {
   return `${id} ${address}:${port}`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readWaitingRequests } from './waiting-requests.ts';
 
-/** As HAProxy 2.6 writes it, without the lines that nobody reads. */
+/** An entry in HAProxy 2.6's format, without the lines that the parser ignores. */
 const entry = (id: string, server: string, transaction: string, state = 'EST'): string =>
   `${id}: [28/Nov/2026:07:23:40.389638] id=1 proto=tcpv4 source=127.0.0.1:43016
   flags=0x84a, conn_retries=0, conn_exp=<NEVER> conn_et=0x000 srv_conn=0x559bc14f80b0, pend_pos=(nil) waiting=0 epoch=0

@@ -1,13 +1,17 @@
-/** `meth=` in the answer to `show sess`: GET, HEAD, OPTIONS, PUT, DELETE and TRACE may be repeated (RFC 9110, 9.2.2). */
+/**
+ * Values of `meth=` in `show sess` for GET, HEAD, OPTIONS, PUT, DELETE and TRACE, which are idempotent (RFC 9110
+ * §9.2.2).
+ */
 const REPEATABLE_METHODS: ReadonlySet<string> = new Set(['0', '1', '2', '4', '5', '6']);
 
-/** The connection to the server stands; HAProxy before 2.6 names that side `si[1]`. */
+/** Matches an established connection to the server; HAProxy before 2.6 names that side `si[1]`. */
 const CONNECTED = /^ +(?:scb=|si\[1\]=).*\bstate=EST\b/m;
 
 /**
- * Reads the answer to `show sess all`: the ids of requests that these servers have in full, that may be repeated, and of
- * whose response nothing has come. Streams under way and uploads are left alone. So are requests whose connection does not
- * stand yet: HAProxy takes their end for the client's and does not retry them, while after `timeout connect` it does.
+ * Parses the response to `show sess all`: lists the ids of idempotent requests that these servers have received in full
+ * and to which no byte of a response has come. Leaves streams and uploads alone, and also requests whose connection is
+ * not established: HAProxy takes their end for the client's and would not retry them, whereas it does after `timeout
+ * connect`.
  */
 export function readWaitingRequests(dump: string, servers: ReadonlySet<string>): string[] {
   return dump.split(/\n(?=0x)/).flatMap((text) => {

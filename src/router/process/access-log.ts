@@ -8,11 +8,11 @@ export interface AccessRecord {
   readonly status: number;
   readonly bytes: number;
   readonly startMs: number;
-  /** `ADDRESS:PORT`, where one had the request. */
+  /** `ADDRESS:PORT` of the backend that got the request, if any. */
   readonly backend: string | undefined;
 }
 
-/** One line for each request, in the combined format, then the host, the backend and the milliseconds it took. */
+/** Writes one line per request: the combined format, then host, backend and duration in milliseconds. */
 export class AccessLog {
   readonly #out: NodeJS.WritableStream;
   readonly #clock: Clock;
@@ -39,7 +39,9 @@ export class AccessLog {
   }
 }
 
-/** Nothing a client says may look like another line or field. Node reads heads as one character for each byte. */
+/**
+ * Escapes client text, so that it cannot imitate a field or line. Node decodes heads as latin1, one character per byte.
+ */
 function quote(text: string | undefined): string {
   if (text === undefined) return '"-"';
   return `"${text.replace(/[\x00-\x1f"\\\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;

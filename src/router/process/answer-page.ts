@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { RouterPage } from './pages.ts';
 
-/** Answers with a page of the router's own, and reads no more of a body that nobody wants. */
+/** Responds with a page of the router's own and stops reading the request's body. */
 export function answerPage(
   request: IncomingMessage,
   response: ServerResponse,
@@ -18,7 +18,7 @@ export function answerPage(
   response.end(body);
 }
 
-/** True when the head of the request announces a body. */
+/** True when the request announces a body. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

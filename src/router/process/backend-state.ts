@@ -6,21 +6,26 @@ import { isSilent } from './silent-machine.ts';
 
 export type BackendLimits = Pick<RouterSettings, 'answerTimeoutMs' | 'connectTimeoutMs' | 'maxFailures' | 'restMs'>;
 
-/** Shorter than the five seconds after which many servers close a silent connection. */
+/** Below the five seconds after which many servers close an idle connection. */
 const IDLE_CONNECTION_MS = 4000;
 const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
-/** Of the first rest of a backend that has never answered: it may only be starting. Each further one is twice as long. */
+/**
+ * Milliseconds of the first rest of a backend that has never responded and may only be starting; each further rest is
+ * twice as long.
+ */
 const STARTING_REST_MS = 1000;
 
-/** A request that can be taken back from its backend. */
+/** A request that can be withdrawn from its backend. */
 export interface PendingRequest {
-  /** The backend's machine has left: the request goes elsewhere if it may be repeated and has no response yet. */
+  /**
+   * The backend's machine has left the catalog: move an idempotent request that has no response yet to another backend.
+   */
   leave(): void;
-  /** The machine is silent: nothing more will come from there, and nobody will say so either. */
+  /** The machine is silent: no response will come, and no error either. */
   abandon(): void;
 }
 
-/** A backend with its connections, and how it has been doing. */
+/** A backend with its connections, its requests in flight and its recent failures. */
 export class BackendState {
   readonly backend: Backend;
   readonly service: string;
@@ -30,18 +35,18 @@ export class BackendState {
   readonly #log: Log;
   #active = 0;
   /**
-   * Not a Set: one that turns over leaves behind a chain of old tables, through which the garbage of seconds looks alive to
-   * the collector of young objects.
+   * An array, not a Set: a Set with turnover leaves a chain of old tables behind, which makes seconds of garbage look
+   * alive to V8's scavenger.
    */
   readonly #waiting: PendingRequest[] = [];
   #requests = 0;
   #failures = 0;
   #failuresInARow = 0;
   #restUntilMs = 0;
-  /** The next rest is no longer than this. */
+  /** Upper limit of the next rest. */
   #longestRestMs = STARTING_REST_MS;
   #draining = false;
-  /** Of the absence of its machine from the catalog, while that lasts. */
+  /** Identifies the present absence of its machine from the catalog; undefined while the machine is there. */
   #absence: object | undefined;
   #idle: (() => void)[] = [];
 
@@ -55,7 +60,7 @@ export class BackendState {
       pipelining: 1,
       keepAliveTimeout: IDLE_CONNECTION_MS,
       headersTimeout: limits.answerTimeoutMs,
-      // An answer may be a stream that is silent for hours; the client ends it.
+      // No limit: a response may be a stream that is silent for hours; the client ends it.
       bodyTimeout: 0,
       maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
       connect: { timeout: limits.connectTimeoutMs, keepAlive: true },
@@ -66,7 +71,7 @@ export class BackendState {
     return this.#limits.connectTimeoutMs;
   }
 
-  /** How busy it is, in requests by weight: the lower, the sooner it gets the next. */
+  /** Requests in flight divided by weight; the backend with the lowest load gets the next request. */
   get load(): number {
     return (this.#active + 1) / this.backend.weight;
   }
@@ -79,7 +84,7 @@ export class BackendState {
     return this.#restUntilMs > 0 && this.#clock.monotonic() < this.#restUntilMs;
   }
 
-  /** A request goes here; `ended` must follow, with the same. */
+  /** Counts a request; `ended` must follow with the same argument. */
   began(waiting?: PendingRequest): void {
     this.#active++;
     this.#requests++;
@@ -106,7 +111,7 @@ export class BackendState {
   failed(because: string): void {
     this.#failures++;
     this.#failuresInARow++;
-    // Others that fail while it rests were under way before. Whoever fails again right after a rest rests again.
+    // Failures during a rest belong to requests sent before it. A failure right after a rest begins the next one.
     if (this.#failuresInARow < this.#limits.maxFailures || this.isResting) return;
     const restMs = Math.min(this.#longestRestMs, this.#limits.restMs);
     this.#longestRestMs *= 2;
@@ -115,20 +120,20 @@ export class BackendState {
     this.#log.warn('Backend rests', { service: this.service, backend: id, address, port, restMs, because });
   }
 
-  /** Takes it out of the choice; resolves when its last request is over. */
+  /** Sends it no new requests; resolves when its last request has ended. */
   drain(): Promise<void> {
     this.#draining = true;
     return this.#active === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  /** Lets requests under way end, and closes its connections after them. */
+  /** Waits for requests in flight, then closes its connections. */
   async retire(): Promise<void> {
     await Promise.all([this.drain(), this.pool.close()]);
   }
 
   /**
-   * Its machine has left the catalog. That may be lost, or only its fleetd stopped, and the backend about to respond: requests
-   * that cannot go elsewhere end once the machine is silent, which is asked until they are over.
+   * Its machine has left the catalog: the machine may be lost, or only its fleetd stopped while the backend still
+   * responds. Probes the machine until the remaining requests have ended, and abandons them once it is silent.
    */
   async leave(): Promise<void> {
     if (this.#absence !== undefined) return;
@@ -145,7 +150,7 @@ export class BackendState {
     }
   }
 
-  /** Its machine is in the catalog, again perhaps. */
+  /** Its machine is in the catalog, perhaps again. */
   stay(): void {
     this.#absence = undefined;
   }

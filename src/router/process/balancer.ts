@@ -1,6 +1,6 @@
 import type { BackendState } from './backend-state.ts';
 
-/** Shares the requests of one route among its backends: to the one with the fewest under way. */
+/** Shares the requests of one route among its backends: each goes to the one with the lowest load. */
 export class Balancer {
   readonly #states: readonly BackendState[];
   #turn = 0;
@@ -10,15 +10,15 @@ export class Balancer {
   }
 
   /**
-   * The backend for the next request, none of `tried`: after a failure one at another machine, since it may be the machine
-   * that is lost. A resting one only where there is no other.
+   * Picks the backend for the next request, none of `tried`. After a failure it prefers another machine, since the
+   * first may be lost. Picks a resting backend only when there is no other.
    */
   pick(tried: readonly BackendState[]): BackendState | undefined {
     const elsewhere = tried.length === 0 ? undefined : this.#best(this.#neighbours(tried), false);
     return elsewhere ?? this.#best(tried, false) ?? this.#best(tried, true);
   }
 
-  /** All backends at the machines of these. */
+  /** Lists all backends on the machines of these. */
   #neighbours(tried: readonly BackendState[]): readonly BackendState[] {
     const machines = new Set(tried.map(({ backend }) => backend.machine));
     return this.#states.filter(({ backend }) => machines.has(backend.machine));
@@ -34,7 +34,7 @@ export class Balancer {
       least = load;
     }
     if (equals === 0) return undefined;
-    // Only the equals take turns: counted among all, the one behind a resting backend would get its share as well.
+    // Only backends of equal load take turns: otherwise the one behind a resting backend would get its share as well.
     let turn = this.#turn++ % equals;
     return this.#states.find((state) => state.load === least && isFree(state) && turn-- === 0);
 

@@ -2,14 +2,14 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { FlotillaError, systemReason } from '../../lib/index.ts';
 import type { CertificateFile } from '../certificate-files.ts';
 
-/** The certificates that clients are shown. */
+/** Selects the certificate for each TLS client. */
 export class Certificates {
   readonly #byHost = new Map<string, SecureContext>();
-  /** The first of them, for clients that name no host; undefined when there is none at all. */
+  /** The first certificate, for clients without SNI; undefined when there is none. */
   readonly fallback: { readonly cert: string; readonly key: string } | undefined;
   readonly #first: SecureContext | undefined;
 
-  /** Throws FlotillaError `usage` that names the file when one cannot be used. */
+  /** Throws FlotillaError `usage` that names the file whose certificate is unusable. */
   constructor(files: readonly CertificateFile[]) {
     const contexts = files.map(contextOf);
     files.forEach(({ hosts }, index) => {
@@ -20,7 +20,7 @@ export class Certificates {
     this.fallback = first && { cert: first.pem, key: first.pem };
   }
 
-  /** The certificate for a host: its own, one for `*.` its domain, or the first; undefined when there is none at all. */
+  /** Returns the certificate for a host: an exact one, a wildcard, or the first; undefined when there is none. */
   for(name: string): SecureContext | undefined {
     const host = name.toLowerCase();
     return this.#byHost.get(host) ?? this.#byHost.get(`*${host.slice(host.indexOf('.'))}`) ?? this.#first;

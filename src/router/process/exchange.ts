@@ -14,21 +14,21 @@ import { announcedTrailers, passedTrailers } from './trailers.ts';
 
 export interface ExchangeOptions {
   readonly service: string;
-  /** The one of the route as it is now; undefined when there is none any more. */
+  /** Returns the balancer of the route as it is now; undefined when the route is gone. */
   readonly balancer: () => Balancer | undefined;
   readonly path: string;
-  /** For the backend, names and values in turn. */
+  /** For the backend: names and values alternate. */
   readonly headers: string[];
   readonly clock: Clock;
-  /** After this long, a request that fails is not tried again. */
+  /** Milliseconds after which a failed request is not retried. */
   readonly patienceMs: number;
 }
 
 type Controller = Dispatcher.DispatchController;
 
-/** May be repeated without harm (RFC 9110, 9.2.2). */
+/** Idempotent methods (RFC 9110 §9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
-/** Errors before anything of the request was sent. */
+/** Error codes that mean that no byte of the request was sent. */
 const NOT_CONNECTED: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -39,27 +39,30 @@ const NOT_CONNECTED: ReadonlySet<string> = new Set([
   'EADDRNOTAVAIL',
 ]);
 const NO_ANSWER = 'UND_ERR_HEADERS_TIMEOUT';
-/** Answers that have no body, whatever length their head names: 304 may say that of what the client has. */
+/** Statuses without a body, whatever length the head names: 304 may name the length of the client's copy. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 304]);
 const MAX_TRIES = 3;
 const SMALL_BYTES = 16 * 1024;
-/** Of a request's body that its backend did not read, this much is dropped; a client that sends more, or longer, is cut off. */
+/**
+ * Bytes of a request body that are read and dropped after the backend stopped reading it; beyond them, or after
+ * DROPPED_MS, the connection is closed.
+ */
 const DROPPED_BYTES = 64 * 1024 * 1024;
-/** As long as nginx by default (`lingering_time`). */
+/** nginx's default (`lingering_time`). */
 const DROPPED_MS = 30_000;
 
-/** True when a request that failed in this way may go to another backend: nothing of it was sent, or it may be sent twice. */
+/** True when a request that failed in this way may go to another backend: no byte was sent, or it is idempotent. */
 export function mayRepeat(method: string, error: Error | undefined): boolean {
   return IDEMPOTENT.has(method) || NOT_CONNECTED.has(codeOf(error));
 }
 
-/** One request on its way to a backend, to another one where the first fails, and the answer on its way back. */
+/** Sends one request to a backend, to another one if the first fails, and the response back to the client. */
 export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #options: ExchangeOptions;
   readonly #hasBody: boolean;
-  /** The client sends its body when it is told to. Node has refused all other expectations. */
+  /** The client waits for 100 before it sends its body. Node itself refuses all other expectations. */
   readonly #expects: boolean;
   readonly #startMs: number;
   readonly #tried: BackendState[] = [];
@@ -68,7 +71,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
   #state: BackendState | undefined;
   #controller: Controller | undefined;
   #interim: InterimResponses | undefined;
-  /** Bytes of the answer's body still to come; NaN when nobody knows. */
+  /** Bytes of the response's body still to come; NaN when unknown. */
   #missing = Number.NaN;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: ExchangeOptions) {
@@ -90,7 +93,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
     this.#try(undefined);
   }
 
-  /** Takes the request away from its backend if that has not begun to answer and another one may get it. */
+  /** Withdraws the request if the backend has sent no response and another backend may get it. */
   leave(): void {
     if (this.#response.headersSent || !this.#mayRepeat(undefined)) return;
     this.abandon();
@@ -119,7 +122,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
         expectContinue({ backend, method, path, headers, body, clock, connectTimeoutMs, answerTimeoutMs }, this);
         return;
       }
-      // undici takes any iterable; its types do not say so.
+      // undici accepts any iterable as body, but its types do not say so.
       const body = this.#hasBody ? (this.#body() as unknown as Readable) : null;
       state.pool.dispatch({ path, method, headers, body, idempotent: false }, this);
     } catch (error) {
@@ -127,7 +130,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
     }
   }
 
-  /** The body, read only once a connection takes it, so that it can still go to another backend until then. */
+  /** Yields the body. It is read only when a connection takes it, so that until then it can go to another backend. */
   async *#body(): AsyncGenerator<Buffer> {
     try {
       for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
@@ -135,14 +138,14 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
         yield chunk as Buffer;
       }
     } finally {
-      // A stream does not flow while an iterator reads it: only now does the rest of the body go.
+      // A stream does not flow while an iterator reads it; only now can the rest be dropped.
       if (this.#response.writableEnded) this.#dropBody();
     }
   }
 
   /**
-   * Reads what is left of the request's body: a client that reads no response before it has sent everything would wait for
-   * ever, and the next request on its connection with it.
+   * Reads and drops the rest of the request's body: a client that reads no response before it has sent everything would
+   * wait forever, and the next request on its connection too.
    */
   #dropBody(): void {
     const request = this.#request;
@@ -176,20 +179,20 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
     const headers = answerHeaders(controller.rawHeaders as Buffer[]);
     const trailers = announcedTrailers(this.#response, status, parsed);
     if (trailers !== undefined) headers.push('trailer', trailers);
-    // Node ends the connection of a client that was not told to send its body. This one has not waited for that, and would lose
-    // the response if its connection ended with bytes unread.
+    // Node closes the connection of a client that expected 100 and did not get it. This client did not wait: closing
+    // with unread bytes would lose the response.
     if (this.#expects && !this.#bodyTaken && this.#request.readableLength > 0) this.#response.writeContinue();
     try {
-      // undici reads the phrase as UTF-8; its bytes go on as they came.
+      // undici decodes the reason phrase as UTF-8; its bytes are forwarded unchanged.
       const phrase = message && Buffer.from(message).toString('latin1');
       this.#response.writeHead(status, reasonOf(status, phrase), headers);
     } catch (error) {
-      // Node refuses headers that its own parser would refuse: that is no response.
+      // Node throws for headers that its own parser would refuse: treat the response as broken.
       controller.abort(error as Error);
       return;
     }
     this.#state!.succeeded();
-    // undici waits for as many bytes as the head names, and then takes the answer for broken.
+    // End here: undici waits for the announced number of bytes and then reports a broken response.
     if (WITHOUT_BODY.has(status)) this.#response.end();
   }
 
@@ -198,7 +201,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
     try {
       const headers = this.#interim.next(controller.rawHeaders as Buffer[]);
       if (status === 100) this.#response.writeContinue();
-      // HTTP/1.0 knows none.
+      // HTTP/1.0 has no informational responses.
       else if (this.#request.httpVersionMinor > 0) this.#response.writeInformation(status, headers);
     } catch (error) {
       controller.abort(error as Error);
@@ -208,7 +211,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
   onResponseData(controller: Controller, chunk: Buffer): void {
     this.#missing -= chunk.length;
     if (this.#missing === 0) {
-      // Head and body in one packet: a string is what node puts together with the head.
+      // One packet for head and body: Node joins a string, but not a Buffer, with the head.
       if (chunk.length <= SMALL_BYTES) this.#response.end(chunk.toString('latin1'), 'latin1');
       else this.#response.end(chunk);
       return;
@@ -229,13 +232,13 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
       if (trailers.length > 0) this.#response.addTrailers(passedTrailers(trailers));
       this.#response.end();
     } catch {
-      // Node refuses these trailers: the client must see that this is not the whole response.
+      // Node refused the trailers: break the connection, so that the client does not take the response for complete.
       this.#response.destroy();
     }
   }
 
   onResponseError(_: unknown, error: Error): void {
-    // What goes wrong behind the whole answer is no failure of the request.
+    // An error after the complete response is not a failure of the request.
     if (this.#response.writableEnded) this.onResponseEnd();
     else this.#failed(error);
   }
@@ -246,7 +249,7 @@ export class Exchange implements Dispatcher.DispatchHandler, PendingRequest {
     if (this.#response.destroyed || this.#request.errored) return;
     state?.failed(messageOf(error));
     if (this.#response.headersSent) {
-      // The client must see that this is not the whole answer.
+      // Break the connection, so that the client does not take the response for complete.
       this.#response.destroy();
     } else if (this.#mayRepeat(error)) this.#try(error);
     else this.#giveUp(error);

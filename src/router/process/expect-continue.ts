@@ -8,16 +8,16 @@ export interface ExpectingRequest {
   readonly backend: Backend;
   readonly method: string;
   readonly path: string;
-  /** Names and values in turn. */
+  /** Names and values alternate. */
   readonly headers: readonly string[];
-  /** Read once the backend wants it. */
+  /** Read once the backend asks for it. */
   readonly body: AsyncIterable<Buffer>;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
   readonly answerTimeoutMs: number;
 }
 
-/** A backend that says nothing gets the body all the same after this long (RFC 9110, 10.1.1), as curl does it. */
+/** Milliseconds after which a silent backend gets the body all the same (RFC 9110 §10.1.1); curl waits as long. */
 const PATIENCE_MS = 1000;
 
 type Controller = Dispatcher.DispatchController;
@@ -29,8 +29,9 @@ type Handler = Required<
 >;
 
 /**
- * Sends a request with `Expect: 100-continue`, and its body when the backend says 100 or nothing; the handler is told as
- * undici would tell it, of each 100 too. undici itself refuses the header (nodejs/undici, `expect header not supported`).
+ * Sends a request with `Expect: 100-continue` by node:http, and its body after a 100 or PATIENCE_MS. Calls the handler
+ * as undici would, also for each 100. undici itself refuses the header (NotSupportedError "expect header not
+ * supported").
  */
 export function expectContinue(request: ExpectingRequest, handler: Handler): void {
   new Expectation(request, handler).start();
@@ -57,7 +58,7 @@ class Expectation {
     const { connectTimeoutMs } = this.#request;
     const outgoing = this.#outgoing;
     outgoing.on('error', (error) => this.#fail(error));
-    // A 101 that nobody asked for closes the connection without an error.
+    // Node closes the connection after an unexpected 101 without emitting an error.
     outgoing.on('close', () => this.#answer === undefined && this.#fail(new Error('the connection ended')));
     outgoing.on('information', (one) => this.#inform(one.statusCode, one.rawHeaders));
     outgoing.on('response', (answer) => this.#respond(answer));
@@ -109,7 +110,7 @@ class Expectation {
     if (this.#isSending) return;
     this.#isSending = true;
     this.#cancelTimer();
-    // A failure also shows as an error of the outgoing request, which is handled there.
+    // A failure is also emitted as an error of the outgoing request, which is handled there.
     void pipeline(this.#request.body, this.#outgoing).catch(() => {});
   }
 
@@ -133,7 +134,7 @@ class Expectation {
     this.#isOver = true;
     this.#controller.rawTrailers = answer.rawTrailers;
     this.#handler.onResponseEnd(this.#controller, answer.trailers);
-    // Of a body that nobody asked for, no more is sent.
+    // The backend has responded without asking for the body: send no more of it.
     this.#outgoing.destroy();
   }
 
@@ -152,7 +153,7 @@ class Expectation {
     this.#after(ms, () => this.#outgoing.destroy(error));
   }
 
-  /** One timer at a time: each step of the request takes the place of the one before. */
+  /** Starts the one timer anew: each step of the request replaces the time limit of the step before. */
   #after(ms: number, fn: () => void): void {
     this.#cancelTimer();
     if (!this.#isOver && this.#answer === undefined) this.#cancelTimer = this.#request.clock.after(ms, fn);
@@ -161,7 +162,7 @@ class Expectation {
 
 function open({ backend, method, path, headers }: ExpectingRequest): ClientRequest {
   const hasLength = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-length');
-  // Node would send a body without a length as it is where the method usually has none.
+  // For methods that usually have no body, Node would send one of unknown length without any framing.
   const framing = hasLength ? [] : ['transfer-encoding', 'chunked'];
   const { address: host, port } = backend;
   const all = [...headers, ...framing, 'expect', '100-continue'];

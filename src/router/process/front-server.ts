@@ -12,29 +12,31 @@ import { writePage } from './tunnel.ts';
 
 export interface FrontOptions {
   readonly address: ListenAddress;
-  /** TLS when there. */
+  /** Present for a TLS listener. */
   readonly certificates: (() => Certificates) | undefined;
   readonly proxyProtocol: boolean;
   readonly clientTimeoutMs: number;
   readonly clock: Clock;
   readonly onRequest: RequestListener;
-  /** Absent: whoever asks for another protocol gets an answer in HTTP. */
+  /** Absent: upgrade requests get an ordinary response. */
   readonly onUpgrade: ((request: IncomingMessage, client: Duplex, head: Buffer) => void) | undefined;
 }
 
-/** As much as nginx takes by default. */
+/** nginx's default (large_client_header_buffers: 4 × 8 KiB). */
 const MAX_HEAD_BYTES = 32 * 1024;
-/** Longer than load balancers keep a silent connection, so that it is they who close it. */
+/**
+ * Longer than load balancers keep an idle connection (usually 60 s), so that they close it and never meet a closed one.
+ */
 const KEEP_ALIVE_MS = 75_000;
 const LINGER_MS = 1000;
-/** A whole request line, whatever its method. */
+/** A complete request line with any method. */
 const REQUEST_LINE = /^[\w!#$%&'*+.^`|~-]{1,64} \S+ HTTP\/1\.[01]\r?\n/;
 
 const clientAddresses = new WeakMap<object, string>();
 
-/** The address of whoever sent the request, as far as can be known. */
+/** Returns the client's address as far as it is known. */
 export function clientAddressOf({ socket }: IncomingMessage): string {
-  // Under TLS the connection that told it is the one below.
+  // With TLS, the PROXY header belongs to the connection underneath, which only this private field of Node gives.
   const below = (socket as { _parent?: object | null })._parent;
   const known = clientAddresses.get(socket) ?? (below ? clientAddresses.get(below) : undefined);
   if (known !== undefined) return known;
@@ -46,7 +48,7 @@ export function clientAddressOf({ socket }: IncomingMessage): string {
 /** One address on which the router takes requests. */
 export class FrontServer {
   readonly #http: Server;
-  /** What listens: the HTTP server itself, or what reads PROXY headers before it. */
+  /** The socket that listens: the HTTP server itself, or the server that reads PROXY headers in front of it. */
   readonly #listener: TcpServer;
   readonly #options: FrontOptions;
   readonly #sockets = new Set<Socket>();
@@ -54,7 +56,7 @@ export class FrontServer {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#http = createHttpServer(options);
-    // The backend decides whether the client may continue, not Node's default handler.
+    // Without this listener Node would send 100 by itself; here the backend decides.
     this.#http.on('checkContinue', (...pair) => this.#http.emit('request', ...pair));
     if (options.onUpgrade) this.#http.on('upgrade', options.onUpgrade);
     this.#http.on('clientError', (error, client) => refuse(error, client, options.clock));
@@ -69,7 +71,7 @@ export class FrontServer {
     });
   }
 
-  /** Clients that name no host get the first certificate as it is now, or none. */
+  /** Replaces the certificate for clients without SNI by the current first one, or none. */
   renewCertificates(): void {
     const { certificates } = this.#options;
     if (certificates !== undefined && 'setSecureContext' in this.#http)
@@ -91,14 +93,15 @@ export class FrontServer {
   }
 
   /**
-   * Takes no more connections. Those there are end with their next answer, which says so, or after `graceMs`: closed while
-   * it is silent, a connection could take a request with it that is on its way.
+   * Accepts no more connections. Existing ones end with their next response (`Connection: close`) or after `graceMs`:
+   * closing an idle connection at once could lose a request that is on its way.
    */
   async close(graceMs: number): Promise<void> {
     this.#http.prependListener('request', (_, response: ServerResponse) => response.setHeader('connection', 'close'));
-    // What waits to be accepted is reset by the end of listening: it is taken first, which comes before what is immediate.
+    // Closing a listener resets the connections in its accept queue: accept them first, which Node does before
+    // setImmediate.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    // An HTTP server's own way to close ends silent connections at once.
+    // net's close, since http.Server#close closes idle connections at once (since Node 19).
     const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(this.#listener, () => resolve()));
     const cancel = this.#options.clock.after(graceMs, () => {
       for (const socket of this.#sockets) socket.destroy();
@@ -140,7 +143,7 @@ function createHttpServer({ certificates, clientTimeoutMs, onRequest, onUpgrade 
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: clientTimeoutMs,
     connectionsCheckingInterval: Math.min(5000, clientTimeoutMs / 2),
-    // Bodies may take for ever as long as they go on: see endIfStuck.
+    // No total limit: bodies may take any time while they make progress (see endIfStuck).
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requireHostHeader: false,
@@ -164,21 +167,21 @@ function createHttpServer({ certificates, clientTimeoutMs, onRequest, onUpgrade 
           onRequest,
         );
   server.timeout = clientTimeoutMs;
-  // No header is dropped in silence: their size is limited already.
+  // By default Node drops headers beyond 2,000 silently; their size is limited already.
   server.maxHeadersCount = 0;
   return server;
 }
 
 /**
- * HTTP/2 is offered to everybody by some clients, and by the protocol may be passed over. So is what comes with a body, which
- * would have to be told from what is said in the other protocol, and what HTTP/1.0 does not know.
+ * Ignores `Upgrade: h2c` (optional, RFC 9110 §7.8; some clients offer it to every server), upgrades with a body (their
+ * framing would be ambiguous), and upgrades in HTTP/1.0.
  */
 function isUpgrade(request: IncomingMessage): boolean {
   const { upgrade } = request.headers;
   return upgrade !== undefined && !/^h2c?$/i.test(upgrade) && !hasBody(request) && request.httpVersionMinor > 0;
 }
 
-/** Nothing has moved for a while: fine while a backend is silent, not while the client owes or is owed something. */
+/** Ends a connection without progress if the client owes bytes or does not read; a silent backend is no reason. */
 function endIfStuck(socket: Socket, againMs: number): void {
   const { _httpMessage: response } = socket as { _httpMessage?: ServerResponse };
   const waitsForBackend = response?.req.complete === true && socket.writableLength === 0;
@@ -186,7 +189,7 @@ function endIfStuck(socket: Socket, againMs: number): void {
   else socket.destroy();
 }
 
-/** Answers what is no HTTP request, or too slow or too much of one. */
+/** Responds to bytes that are no HTTP request, and to requests that are too slow or too large. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex, clock: Clock): void {
   // The client keeps sending after we refused it.
   if (socket.writableEnded) return;
@@ -200,11 +203,11 @@ function refusalOf(error: NodeJS.ErrnoException): [status: number, sentence: str
   if (error.code === 'HPE_HEADER_OVERFLOW')
     return [431, `The head of the request is larger than ${MAX_HEAD_BYTES} bytes.`];
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'The request did not arrive in time.'];
-  // Node's parser knows a list of methods and refuses all others (RFC 9110, 9.1: 501).
+  // llhttp knows a fixed list of methods and fails on all others, for which RFC 9110 §9.1 asks for 501.
   const { rawPacket } = error as { rawPacket?: Buffer };
   if (error.code === 'HPE_INVALID_METHOD' && rawPacket !== undefined && REQUEST_LINE.test(rawPacket.toString('latin1')))
     return [501, 'This server does not know that method.'];
-  // Node's parser takes URLs as RFC 3986 does, which has no bytes above ASCII (RFC 9112, 3.2: 400).
+  // llhttp accepts URLs as RFC 3986 defines them, without bytes above ASCII; RFC 9112 §3.2 asks for 400.
   if (error.code === 'HPE_INVALID_URL')
     return [400, 'The path of the request has characters that must be percent-encoded.'];
   return [400, 'That is no request this server understands.'];

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { foldHeaderName, UNTRUSTED_HEADERS } from '../untrusted-headers.ts';
 
-/** Headers that are about one connection (RFC 9110, 7.6.1), and what this end has answered by itself. */
+/** Hop-by-hop headers (RFC 9110 §7.6.1), and those that the router itself has already handled. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -30,7 +30,7 @@ export interface Forwarded {
   readonly protocol: 'http' | 'https';
 }
 
-/** The headers of a request as its backend gets them: names and values in turn. */
+/** Returns the request's headers as the backend gets them; names and values alternate. */
 export function requestHeaders(request: IncomingMessage, { host, clientAddress, protocol }: Forwarded): string[] {
   const raw = request.rawHeaders;
   const named = namedByConnection(request.headers.connection);
@@ -42,7 +42,8 @@ export function requestHeaders(request: IncomingMessage, { host, clientAddress, 
     if (DROPPED_FROM_REQUEST.has(foldHeaderName(name)) || named?.has(name)) continue;
     headers.push(raw[at]!, raw[at + 1]!);
   }
-  // The client takes trailers (RFC 9110, 10.1.4). `Connection: TE` cannot go along: undici writes that header itself.
+  // Tell the backend that the client accepts trailers (RFC 9110 §10.1.4), without `Connection: TE`: undici writes the
+  // Connection header itself.
   const { te } = request.headers;
   if (te !== undefined && TRAILERS.test(String(te))) headers.push('te', 'trailers');
   headers.push('x-forwarded-host', host, 'x-forwarded-for', path + clientAddress);
@@ -50,7 +51,7 @@ export function requestHeaders(request: IncomingMessage, { host, clientAddress, 
   return headers;
 }
 
-/** The headers of an answer as its client gets them. */
+/** Returns the response's headers as the client gets them; names and values alternate. */
 export function answerHeaders(raw: readonly (Buffer | string)[]): string[] {
   const headers: string[] = [];
   let named: ReadonlySet<string> | undefined;
@@ -65,8 +66,8 @@ export function answerHeaders(raw: readonly (Buffer | string)[]): string[] {
 }
 
 /**
- * Headers that `Connection:` declares to be about this connection; undefined in the usual case of none. Never the length, which is
- * for everybody on the way (RFC 9110, 7.6.1): without it the other side would be sent a body in another framing, or with none.
+ * Returns the headers that `Connection:` names as hop-by-hop; undefined in the usual case of none. Never Content-Length,
+ * which is meant for every recipient (RFC 9110 §7.6.1): without it the body would get another framing, or none.
  */
 function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || /^(keep-alive|close)$/i.test(connection)) return undefined;

@@ -3,17 +3,17 @@ import { answerHeaders } from './headers.ts';
 const MAX_RESPONSES = 100;
 const MAX_BYTES = 64 * 1024;
 
-/** The informational responses to one request, which a proxy passes on (RFC 9110, 15.2), within limits. */
+/** Passes on the informational responses to one request (RFC 9110 §15.2), within limits. */
 export class InterimResponses {
   #count = 0;
   #bytes = 0;
 
-  /** The headers of the next one as its client gets them. Throws where there are too many: an endless stream is no response. */
+  /** Returns the headers of the next one as the client gets them. Throws when they are too many. */
   next(raw: readonly (Buffer | string)[]): string[] {
     this.#bytes += raw.reduce((sum, text) => sum + text.length, 0);
     if (++this.#count > MAX_RESPONSES || this.#bytes > MAX_BYTES) throw new Error('too many informational responses');
     const headers = answerHeaders(raw);
-    // A 1xx response has no body and no Content-Length (RFC 9110, 8.6).
+    // A 1xx response must not have Content-Length (RFC 9110 §8.6).
     return headers.filter((_, at) => headers[at - (at % 2)]!.toLowerCase() !== 'content-length');
   }
 }

@@ -3,7 +3,7 @@ import { RETRY_AFTER_S } from '../data-plane.ts';
 import type { Route } from '../route-table.ts';
 import type { RequestTarget } from './request-target.ts';
 
-/** An answer of the router itself. */
+/** A response that the router makes itself. */
 export interface RouterPage {
   readonly status: number;
   readonly type: string;
@@ -13,14 +13,14 @@ export interface RouterPage {
 
 export const HEALTH_PAGE: RouterPage = { status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' };
 
-/** One sentence, as HTML for those who read it in a browser. */
+/** Makes a page of one sentence, in HTML for browsers. */
 export function sentencePage(status: number, sentence: string, accept: string | undefined): RouterPage {
   if (!accept?.includes('text/html')) return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n` };
   const title = `${status} ${STATUS_CODES[status]}`;
   return html(status, title, `<h1>${title}</h1>\n<p>${escapeHtml(sentence)}</p>`);
 }
 
-/** The response where a route has no backend that takes requests. */
+/** Makes the response of a route without a healthy backend. */
 export function unavailablePage(service: string, accept: string | undefined): RouterPage {
   const page = sentencePage(503, `No instance of ${service} is healthy.`, accept);
   return { ...page, headers: { 'retry-after': String(RETRY_AFTER_S) } };
@@ -32,7 +32,7 @@ export interface IndexPageOptions {
   readonly status: number;
 }
 
-/** Lists every route, for requests to a host that no route takes. */
+/** Makes the list of all routes, for requests to a host without a route. */
 export function indexPage(
   target: RequestTarget,
   request: IncomingMessage,
@@ -52,7 +52,7 @@ function describe({ host, path, service, backends }: Route, target: RequestTarge
   return `<a href="${escapeHtml(`${protocol}://${name}${path}`)}">${shown}</a> – ${about}`;
 }
 
-/** The host by which this client reaches the route; undefined where it cannot be told. */
+/** Returns the host under which this client can reach the route; undefined when it cannot be known. */
 function linkedHost(host: string, { host: asked, name }: RequestTarget): string | undefined {
   if (host.startsWith('*.')) return undefined;
   const port = /:\d+$/.exec(asked)?.[0] ?? '';

@@ -19,13 +19,13 @@ import { tunnel, writePage } from './tunnel.ts';
 
 export interface ProcessPlaneOptions {
   readonly settings: RouterSettings;
-  /** Used from the first request on. */
+  /** The routes for the first request. */
   readonly table: RouteTable;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Carries requests in this process. Rejects, with nothing left listening, when an address cannot be had. */
+/** Carries requests in this process. Rejects, with no listener left, when an address is taken. */
 export async function openProcessPlane(options: ProcessPlaneOptions): Promise<DataPlane> {
   const plane = new ProcessPlane(options);
   await plane.use(options.table);
@@ -43,11 +43,11 @@ class ProcessPlane implements DataPlane {
   #unwatch: () => void = () => {};
   #table: RouteTable = NO_ROUTES;
   #index = new RouteIndex([]);
-  /** By id and address: an instance that comes back elsewhere is another backend. */
+  /** Keyed by id and address: an instance with a new address is another backend. */
   #states = new Map<string, BackendState>();
-  /** Out of the table, until their last request is over. */
+  /** Backends that have left the table and still have requests in flight. */
   readonly #leaving = new Set<BackendState>();
-  /** By the key of their route. */
+  /** Balancers by the key of their route. */
   #balancers = new Map<string, Balanced>();
   listening: readonly string[] = [];
 
@@ -108,7 +108,7 @@ class ProcessPlane implements DataPlane {
     const balancers = new Map<string, Balanced>();
     for (const route of table.routes) {
       const ofRoute = route.backends.map((backend) => this.#stateOf(backend, route.service, states));
-      // A route that is the same object has the same backends.
+      // The same route object has the same backends.
       const known = this.#balancers.get(routeKey(route));
       balancers.set(routeKey(route), known?.route === route ? known : { route, balancer: new Balancer(ofRoute) });
     }

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 
-/** Where a connection comes from, as the proxy before us says it in its PROXY protocol header. */
+/** The source of a connection, as the proxy in front of us states it in its PROXY protocol header. */
 export interface ProxyHeader {
-  /** Absent when the proxy speaks for itself, as in its health checks. */
+  /** Absent when the proxy speaks for itself, as in its health checks (LOCAL). */
   readonly address?: string;
-  /** Bytes that the header takes. */
+  /** Length of the header in bytes. */
   readonly length: number;
 }
 
@@ -12,7 +12,7 @@ const V2_SIGNATURE = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51
 const V2_HEAD = 16;
 const V1_MAX = 107;
 
-/** Reads a header of version 1 or 2; `more` when it has not come whole, `wrong` when this is none. */
+/** Parses a header of version 1 or 2; returns `more` while it is incomplete and `wrong` for anything else. */
 export function readProxyHeader(data: Buffer): ProxyHeader | 'more' | 'wrong' {
   const common = Math.min(data.length, V2_SIGNATURE.length);
   if (V2_SIGNATURE.subarray(0, common).equals(data.subarray(0, common))) return readVersion2(data);

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 
-/** What a request is for. */
+/** The host and path of a request. */
 export interface RequestTarget {
-  /** As the client said it, with its port. */
+  /** As the client wrote it, with its port. */
   readonly host: string;
-  /** Lower-case and without the port and a closing dot: what routes are found by. */
+  /** The key for routes: lower case, without the port and a final dot. */
   readonly name: string;
   /** Path and query. */
   readonly path: string;
@@ -13,8 +13,8 @@ export interface RequestTarget {
 const HOST = /^(?:\[[0-9a-f:.]{2,45}\]|[\w.-]{1,255})(?::\d{0,5})?$/i;
 
 /**
- * The host and path of a request, or undefined when it names its host in no way or in a doubtful one: two Host headers,
- * or characters that no host has. A host in the request line goes before the header, as HTTP wants it.
+ * Returns the host and path of a request; undefined when its host is missing or ambiguous: two Host headers, or
+ * characters that no host has. A host in the request line takes precedence over the header (RFC 9112 §3.2.2).
  */
 export function targetOf(request: IncomingMessage): RequestTarget | undefined {
   const url = request.url!;
@@ -37,11 +37,11 @@ function target(host: string | undefined, path: string): RequestTarget | undefin
   return { host, name, path };
 }
 
-/** Names by what clients wrote: most requests are for few hosts. */
+/** Caches names by the client's spelling: most requests are for few hosts. */
 const names = new Map<string, string>();
 const MAX_NAMES = 1000;
 
-/** The one Host header; an HTTP/1.0 client may have none. */
+/** Returns the single Host header; an HTTP/1.0 request may have none. */
 function hostHeader({ headers, rawHeaders, httpVersionMinor }: IncomingMessage): string | undefined {
   const { host } = headers;
   if (host === undefined) return httpVersionMinor === 0 ? 'unnamed' : undefined;

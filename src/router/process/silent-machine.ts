@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import type { Backend } from '../route-table.ts';
 
-/** Words of a machine that is there: of its kernel, where the backend has ended. */
+/** Errors that prove that the machine is there: its kernel sends them when the backend has ended. */
 const REFUSED: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET']);
 
-/** True when the backend's machine does not respond to a new connection within that time. */
+/** Resolves with true when the backend's machine does not respond to a new connection within `timeoutMs`. */
 export function isSilent({ address, port }: Backend, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, timeout: timeoutMs });
@@ -18,7 +18,7 @@ export function isSilent({ address, port }: Backend, timeoutMs: number): Promise
   });
 }
 
-/** A name that cannot be resolved says nothing of its machine. */
+/** A name that cannot be resolved proves nothing about its machine. */
 function isSilence({ code = '', syscall }: NodeJS.ErrnoException): boolean {
   return syscall !== 'getaddrinfo' && !REFUSED.has(code);
 }

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { answerHeaders } from './headers.ts';
 
 /**
- * Fields that must not be trailers (RFC 9110, 6.5.1): framing, routing, authentication, content format and caching. A client may merge trailers into the head, where nobody expects these to change any more.
+ * Fields that must not be trailers (RFC 9110 §6.5.1): framing, routing, authentication, content format and caching. A
+ * client may merge trailers into the head, after it has acted on these.
  */
 const FORBIDDEN: ReadonlySet<string> = new Set([
   'age',
@@ -27,7 +28,10 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'www-authenticate',
 ]);
 
-/** The names in a backend's `Trailer:` that its client will see; undefined where the response cannot end in trailers. */
+/**
+ * Returns those names of a backend's `Trailer:` that the client will get; undefined when the response cannot have
+ * trailers.
+ */
 export function announcedTrailers(
   response: ServerResponse,
   status: number,
@@ -36,7 +40,7 @@ export function announcedTrailers(
   const { trailer } = head;
   if (trailer === undefined || head['transfer-encoding'] === undefined || head['content-length'] !== undefined)
     return undefined;
-  // Node refuses to announce trailers where it sends no chunks: to HTTP/1.0, and where there is no body.
+  // Node throws when trailers are announced without chunked encoding: for HTTP/1.0, and for responses without a body.
   const { method, httpVersionMinor } = response.req;
   if (httpVersionMinor === 0 || method === 'HEAD' || status === 204 || status === 304) return undefined;
   const names = String(trailer).split(',');
@@ -48,7 +52,7 @@ export function announcedTrailers(
   );
 }
 
-/** Trailers of a backend, names and values in turn, as its client gets them. */
+/** Returns a backend's trailers as the client gets them. In `raw`, names and values alternate. */
 export function passedTrailers(raw: readonly (Buffer | string)[]): [name: string, value: string][] {
   const headers = answerHeaders(raw);
   const trailers: [string, string][] = [];

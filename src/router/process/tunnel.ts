@@ -12,14 +12,14 @@ import { reasonOf } from './reason.ts';
 
 export interface TunnelOptions {
   readonly service: string;
-  /** The one of the route as it is now; undefined when there is none any more. */
+  /** Returns the balancer of the route as it is now; undefined when the route is gone. */
   readonly balancer: () => Balancer | undefined;
   readonly path: string;
-  /** For the backend, names and values in turn. */
+  /** For the backend: names and values alternate. */
   readonly headers: readonly string[];
   readonly clock: Clock;
   readonly answerTimeoutMs: number;
-  /** Called with the status of the answer. */
+  /** Called with the status of the response. */
   readonly onAnswer: (status: number, state: BackendState | undefined) => void;
 }
 
@@ -27,9 +27,9 @@ const MAX_TRIES = 3;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * A request that asks for another protocol. When a backend agrees, bytes go through both ways until one end has enough;
- * when it answers in HTTP, that answer goes to the client and the connection ends: nothing that comes after it could be
- * trusted to be for this backend.
+ * Carries an upgrade request. When a backend agrees, bytes are forwarded both ways until one end closes. When it
+ * responds in HTTP, the client gets that response and the connection is closed, since bytes behind it could be of
+ * either protocol.
  */
 export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, options: TunnelOptions): void {
   const { balancer, clock, answerTimeoutMs, service, onAnswer } = options;
@@ -79,7 +79,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       }
     });
     outgoing.on('upgrade', (answer, backend, rest) => {
-      // As below; Node has taken its listeners from the socket, whose error has nobody else to go to.
+      // Node has removed its own listeners from the socket, so that an error would have no handler.
       if (outgoing.destroyed) return void backend.on('error', (error) => outgoing.emit('error', error));
       settle(answer.statusCode!);
       client.off('close', clientGone);
@@ -87,7 +87,8 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
       join(client, backend, { toBackend: head, toClient: rest }, () => state.ended(waiting));
     });
     outgoing.on('response', (answer) => {
-      // Node parses on what came in one packet with the informational response for which this was given up.
+      // Node goes on parsing bytes that came together with the informational response after which this request was
+      // given up.
       if (outgoing.destroyed) return;
       settle(answer.statusCode!);
       writeHead(client, answer, ['connection', 'close']);
@@ -116,7 +117,7 @@ export function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, o
 
 function openRequest(request: IncomingMessage, { backend }: BackendState, { path, headers }: TunnelOptions) {
   const upgrade = ['connection', 'upgrade', 'upgrade', request.headers.upgrade!];
-  // Or node would send the end of a body without bytes, which could be taken for the beginning of the other protocol.
+  // Otherwise Node would send an empty chunked body, which the backend could take for bytes of the other protocol.
   if (request.method !== 'GET' && request.headers['content-length'] === undefined) upgrade.push('content-length', '0');
   const { address: host, port } = backend;
   return httpRequest({
@@ -144,10 +145,10 @@ function writeLines(client: Duplex, { statusCode, statusMessage }: StatusLine, h
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
-/** Without a length the end of its connection tells a client that it has the whole response: this is another end. */
+/** Breaks the connection with a reset: a body without a length is complete when its connection closes normally. */
 function breakOff(client: Duplex): void {
   if (client instanceof Socket && !('encrypted' in client)) client.resetAndDestroy();
-  // Under TLS, an end without close_notify tells as much.
+  // With TLS, closing without close_notify says the same.
   else client.destroy();
 }
 
@@ -175,7 +176,7 @@ function join(
   backend.pipe(client);
 }
 
-/** Answers on a bare connection and ends it. */
+/** Sends a page on a raw connection and closes it. */
 export function writePage(client: Duplex, { status, type, body, headers = {} }: RouterPage): boolean {
   const lines = Object.entries({ 'content-type': type, ...headers }).map(([name, value]) => `${name}: ${value}`);
   return refuseConnection(client, { status, reason: STATUS_CODES[status]!, headers: lines, body });
