@@ -19,7 +19,7 @@ for (const [what, head, sent] of BODIES)
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
     socket.write(`PUT /v1/agent/service/register HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n${sent}`);
-    // The server has begun to read once it answers somebody who came later.
+    // The server has begun to read the body once it has responded to a later request.
     await get(`${url}/v1/agent/self`);
     socket.resetAndDestroy();
     const deadline = performance.now() + 20_000;

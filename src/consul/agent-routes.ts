@@ -15,7 +15,7 @@ import { JsonFields, readJson } from './json-fields.ts';
 import { checkShape, nodeCheckShape, serviceShape } from './present.ts';
 import { readCheck, readRegistration, readStatus, serviceOfCheck } from './registration-body.ts';
 
-/** The version of Consul whose API this is. */
+/** The version of Consul whose API is served. */
 const API_VERSION = '1.8.7';
 
 export function agentRoutes(): ConsulRoute[] {
@@ -40,12 +40,12 @@ export function agentRoutes(): ConsulRoute[] {
   ];
 }
 
-/** Before its version 1.0 Consul took these by GET, and clients of that time, python-consul among them, still ask so. */
+/** Consul before 1.0 accepted GET here, and clients of that time, python-consul among them, still send it. */
 function putOrGet(handler: Handler): Pick<ConsulRoute, 'methods' | 'getWrites'> {
   return { methods: { PUT: handler, GET: handler }, getWrites: true };
 }
 
-/** The name and address of a machine; of one that is not in the catalog (yet) only its id is known. */
+/** Returns the name and address of a machine; for a machine that is not in the catalog (yet) only its id. */
 function describe({ parts: { catalog } }: ConsulRequest, machine: string) {
   const { name = machine, address = '' } = catalog.snapshot.nodes.get(machine) ?? {};
   return { name, address };
@@ -132,7 +132,7 @@ async function nodeMaintenance({ query, parts: { local } }: ConsulRequest): Prom
   return NOTHING;
 }
 
-/** Why there is to be maintenance; undefined when it is to end. */
+/** Returns the reason for maintenance; undefined when maintenance ends. */
 function reasonOf(query: URLSearchParams, what: string): string | undefined {
   const enable = query.get('enable');
   if (enable === null || enable === '') throw new ConsulError(400, 'Missing value for enable');

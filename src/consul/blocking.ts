@@ -3,26 +3,29 @@ import { parseGoDuration } from '../lib/index.ts';
 import type { CatalogSnapshot } from '../services/index.ts';
 import { ConsulError, type ConsulRequest } from './exchange.ts';
 
-/** Something that can be read, and waited for. */
+/** A value that can be read and waited for. */
 export interface Watchable<T> {
   read(): Promise<Versioned<T>> | Versioned<T>;
-  /** Resolves when it may have changed after the index, or the signal has aborted. */
+  /** Resolves when the value may have changed after the index, or the signal has aborted. */
   changed(after: number, signal: AbortSignal): Promise<void>;
 }
 
 export interface Versioned<T> {
   readonly value: T;
   readonly index: number;
-  /** The greatest index there can be: whoever names a greater one knows of a past that is no more, and is answered. */
+  /**
+   * The greatest valid index: a query with a greater one comes from a past that the store has lost, and returns at
+   * once.
+   */
   readonly newest: number;
 }
 
 const DEFAULT_WAIT_MS = 300_000;
 const MAX_WAIT_MS = 600_000;
-/** Up to this part of the wait is added, so that those who began together do not come back together. */
+/** The wait is lengthened by up to this part of it, so that queries that began together do not return together. */
 const JITTER = 1 / 16;
 
-/** Consul's blocking query: answers when there is something newer than `?index`, or after `?wait`. */
+/** Consul's blocking query: returns when the value is newer than `?index`, or after `?wait`. */
 export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T>): Promise<Versioned<T>> {
   const { query, parts } = request;
   const index = indexOf(query);
@@ -49,7 +52,7 @@ export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T
   }
 }
 
-/** The headers of an answer that has an index. */
+/** Returns the headers of a response with an index. */
 export function indexHeaders({ index }: { readonly index: number }): Readonly<Record<string, string>> {
   return {
     'X-Consul-Index': String(Math.max(1, index)),
@@ -58,7 +61,7 @@ export function indexHeaders({ index }: { readonly index: number }): Readonly<Re
   };
 }
 
-/** Something made of the catalog: what it is, and the revision of its own latest change, which is asked more often. */
+/** A value derived from the catalog. The revision of its own latest change is read more often than the value. */
 export interface InCatalog<T> {
   value(snapshot: CatalogSnapshot): T;
   index(snapshot: CatalogSnapshot): number;
@@ -86,7 +89,7 @@ export function inCatalog<T>({ parts: { catalog } }: ConsulRequest, made: InCata
   };
 }
 
-/** Something made of pairs or sessions. `modified` are the revisions at which each of them last changed. */
+/** Makes a value derived from pairs or sessions watchable. `modified` are the revisions of their last changes. */
 export function inKv<T>(
   { parts: { kv } }: ConsulRequest,
   area: KvArea,
@@ -94,7 +97,7 @@ export function inKv<T>(
 ): Watchable<T> {
   return {
     async read() {
-      // Asked first: what changes while the pairs are read is then known by the next look at the latest.
+      // Read before the pairs: the next query then notices a change that happens while the pairs are read.
       const last = await kv.changes.lastChange(area);
       const { value, revision, modified } = await read();
       const index = modified.reduce((greatest, one) => Math.max(greatest, one), last);

@@ -1,6 +1,6 @@
 import type { CatalogInstance, CatalogNode, CatalogSnapshot, ServiceCheck } from '../services/index.ts';
 
-/** True for nodes with all the metadata that `?node-meta=key:value` names. */
+/** True for nodes with all metadata named by `?node-meta=key:value`. */
 export function hasMeta({ meta }: CatalogNode, wanted: readonly string[]): boolean {
   return wanted.every((pair) => {
     const colon = pair.indexOf(':');
@@ -10,7 +10,7 @@ export function hasMeta({ meta }: CatalogNode, wanted: readonly string[]): boole
 
 const byName = new WeakMap<CatalogSnapshot['nodes'], ReadonlyMap<string, CatalogNode>>();
 
-/** By name in upper or lower case, or by machine id with or without the dashes of a UUID. */
+/** Finds a node by name, ignoring case, or by machine id with or without the dashes of a UUID. */
 export function nodeNamed({ nodes }: CatalogSnapshot, name: string): CatalogNode | undefined {
   let named = byName.get(nodes);
   if (!named) {
@@ -20,17 +20,17 @@ export function nodeNamed({ nodes }: CatalogSnapshot, name: string): CatalogNode
   return nodes.get(name.replaceAll('-', '')) ?? named.get(name.toLowerCase());
 }
 
-/** By which revision to know that there may be something else to say of the node of that name. */
+/** Returns the revision of the last change that can matter to the node of that name. */
 export function revisionOfNamed(snapshot: CatalogSnapshot, name: string): number {
   return snapshot.revisionOfNode(nodeNamed(snapshot, name)?.id ?? '');
 }
 
-/** Those that are alive, without external nodes. */
+/** Lists live machines, without external nodes. */
 export function machinesOf({ nodes }: CatalogSnapshot): CatalogNode[] {
   return [...nodes.values()].filter(({ kind }) => kind === 'machine');
 }
 
-/** Sorted by service, so that every machine tells them in the same order. */
+/** Lists all instances sorted by service, so that every machine lists them in the same order. */
 export function allInstances({ services }: CatalogSnapshot): CatalogInstance[] {
   return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, instances]) => instances);
 }
@@ -39,7 +39,7 @@ export function instancesOn(snapshot: CatalogSnapshot, { id }: CatalogNode): Cat
   return allInstances(snapshot).filter(({ machine }) => machine === id);
 }
 
-/** All checks of a node and its instances but its presence. */
+/** Lists the checks of a node and its instances, without the node's presence. */
 export function checksOn(snapshot: CatalogSnapshot, node: CatalogNode): readonly ServiceCheck[] {
   return [...snapshot.nodeChecksOf(node.id), ...instancesOn(snapshot, node).flatMap(({ checks }) => checks)];
 }

@@ -11,7 +11,9 @@ const REGISTER_FIELDS =
 const DEREGISTER_FIELDS = 'Node Address Datacenter ServiceID CheckID Namespace WriteRequest'.split(' ');
 const NODE_NAME = /^[^\s/\p{Cc}]{1,128}$/u;
 
-/** PUT /v1/catalog/register: this machine or a node that is no machine; checks are what the caller says. */
+/**
+ * PUT /v1/catalog/register: registers on this machine or on an external node; the caller states the checks' results.
+ */
 export async function registerNode(request: ConsulRequest): Promise<ConsulResponse> {
   const fields = new JsonFields((await readJson(request)) ?? {}, REGISTER_FIELDS);
   requireDatacenter(fields.text('Datacenter'), request.parts);
@@ -68,7 +70,7 @@ function instanceOf({ checks: _, ...instance }: ApiRegistration) {
   return { ...instance, source: 'api' } as const;
 }
 
-/** PUT /v1/catalog/deregister: takes back what was registered on this machine, or of a node that is no machine. */
+/** PUT /v1/catalog/deregister: removes a registration of this machine or of an external node. */
 export async function deregisterNode(request: ConsulRequest): Promise<ConsulResponse> {
   const { local, externals } = request.parts;
   const fields = new JsonFields((await readJson(request)) ?? {}, DEREGISTER_FIELDS);
@@ -87,8 +89,8 @@ export async function deregisterNode(request: ConsulRequest): Promise<ConsulResp
 }
 
 /**
- * True when the node is this machine, false when it is none. The records of each machine are written by itself alone, so
- * that they go when it goes.
+ * True for this machine, false for a node that is no machine; throws for other machines. Each machine writes its
+ * records alone, so that they go when it goes.
  */
 async function isOwn({ parts: { catalog, machine } }: ConsulRequest, name: string): Promise<boolean> {
   if (name === '') throw new ConsulError(400, 'Must provide node');
@@ -97,7 +99,7 @@ async function isOwn({ parts: { catalog, machine } }: ConsulRequest, name: strin
   const find = () => machinesOf(catalog.snapshot).find(isNamed);
   let found = find();
   if (!found) {
-    // It may have joined just now.
+    // The machine may have joined a moment ago.
     await catalog.sync();
     found = find();
   }

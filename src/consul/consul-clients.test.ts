@@ -1,4 +1,4 @@
-/** Real clients of Consul against the API: npm's consul, python3-consul and curl. */
+/** Real clients of Consul's API: npm's consul, python3-consul and curl. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';

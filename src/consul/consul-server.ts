@@ -16,25 +16,26 @@ import { createRespond, type Respond } from './respond.ts';
 
 export interface ConsulOptions extends ConsulParts {
   readonly listen: readonly HostPort[];
-  /** Limits of what clients may leave unread; those of `UnreadResponses` unless given. */
+  /** Limits for responses that clients leave unread; by default those of `UnreadResponses`. */
   readonly unread?: UnreadLimits;
 }
 
 export interface ConsulServer {
-  /** Where it answers at present. */
+  /** The addresses on which the server listens at present. */
   readonly addresses: readonly HostPort[];
   close(): Promise<void>;
 }
 
 const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
-/** Longer than clients keep idle connections, so that it is they who close them. */
+/** Longer than clients keep idle connections, so that they close them and never meet a closed one. */
 const KEEP_ALIVE_MS = 120_000;
-/** Of a request's body that nobody wants, this much is read. */
+/** Bytes of an unused request body that are read and dropped before the connection is closed. */
 const MAX_DROPPED_BYTES = 8 << 20;
 
 /**
- * Serves Consul's HTTP API. An address that cannot be had is logged and tried again; the others answer meanwhile.
+ * Serves Consul's HTTP API. An address that cannot be bound is logged and retried, while the other addresses are
+ * served.
  */
 export async function serveConsul(options: ConsulOptions): Promise<ConsulServer> {
   const { clock, log, listen } = options;
@@ -90,7 +91,7 @@ async function start({ host, port }: HostPort, { respond, unread, stopping, admi
   unread.watch(server);
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
-  // One connection that cannot be accepted is no reason to end.
+  // A connection that cannot be accepted must not end the process.
   server.on('error', () => {});
   stopping.addEventListener('abort', () => server.close(), { once: true });
   return server;
@@ -102,7 +103,7 @@ async function handle(
   { respond, stopping }: { readonly respond: Respond; readonly stopping: AbortSignal },
 ): Promise<void> {
   let forget = () => {};
-  // Most requests are answered at once and never ask for it.
+  // Made on demand: most requests get their response at once and never need the signal.
   const gone = () => {
     const leaving = new AbortController();
     const leave = () => leaving.abort();
@@ -125,8 +126,8 @@ function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, hea
 }
 
 /**
- * Reads what is left of a body that nobody wants: closing with unread bytes resets the connection and loses the response,
- * and the next request on the connection comes behind them. A huge body ends with its connection.
+ * Reads the rest of an unused body: closing with unread bytes resets the connection and loses the response, and the
+ * next request on the connection stands behind them. A huge body ends with its connection.
  */
 function dropBody(incoming: IncomingMessage): void {
   let bytes = 0;
@@ -141,7 +142,7 @@ function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();
-    // Blocked queries have been answered by now.
+    // Blocking queries have got their responses by then.
     setImmediate(() => server.closeAllConnections());
   });
 }

@@ -10,37 +10,39 @@ import {
 } from '../lib/index.ts';
 import type { Catalog, ExternalNodes, LocalServices } from '../services/index.ts';
 
-/** What all answers are made of. */
+/** The sources of all responses. */
 export interface ConsulParts {
   readonly catalog: Catalog;
-  /** The services of this machine, and their registration. */
+  /** The services of this machine and their registration. */
   readonly local: LocalServices;
-  /** Registration of what runs no fleetd. */
+  /** Registration on external nodes. */
   readonly externals: ExternalNodes;
   readonly kv: Kv;
-  /** Id of this machine. */
+  /** The id of this machine. */
   readonly machine: string;
   readonly datacenter: string;
-  /** Id of the machine that leads the cluster, if any. */
+  /** Returns the id of the machine that leads the cluster, if any. */
   readonly leader: () => Promise<string | undefined>;
-  /** Refuses requests of web pages; unless given, with no names besides this machine's own. */
+  /** Refuses requests of web pages; by default only this machine's names are accepted as Host. */
   readonly pages?: RefuseForeignPages;
-  /** Asked once per connection; without, everybody may connect. */
+  /** Called once per connection; absent: everybody may connect. */
   readonly admitPeer?: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** A request as the routes see it. */
+/** A request as the handlers get it. */
 export interface ConsulRequest {
   readonly method: string;
-  /** What follows the route's own path, decoded: `web` of `/v1/health/service/web`. */
+  /** The decoded path behind the route's own: `web` of `/v1/health/service/web`. */
   readonly rest: string;
   readonly query: URLSearchParams;
   readonly parts: ConsulParts;
   readonly incoming: IncomingMessage;
-  /** A signal that aborts when the client has gone or the server closes; made for those who wait. */
+  /**
+   * Returns a signal that aborts when the client has gone or the server closes; made on demand, for handlers that wait.
+   */
   readonly gone: () => AbortSignal;
 }
 
@@ -52,16 +54,16 @@ export interface ConsulResponse {
 
 export type Handler = (request: ConsulRequest) => ConsulResponse | Promise<ConsulResponse>;
 
-/** One path of the API. `deep`: whatever follows the path belongs to it; said what that is, it must be there. */
+/** One path of the API. A `deep` route takes every path below its own; a string names the part that must follow. */
 export interface ConsulRoute {
   readonly path: string;
   readonly deep?: true | string;
   readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', Handler>>>;
-  /** GET changes something, too. */
+  /** GET writes too. */
   readonly getWrites?: true;
 }
 
-/** An error as Consul's clients know it: a status and a sentence in plain text. */
+/** An error as Consul's clients know it: a status and a plain-text sentence. */
 export class ConsulError extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -73,12 +75,12 @@ export class ConsulError extends Error {
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
 const TEXT_HEADERS = { 'Content-Type': 'text/plain; charset=utf-8' };
 
-/** `value` as JSON; `headers` besides its type. */
+/** Responds with `value` as JSON; `headers` are added to the content type. */
 export function json(value: unknown, headers: Readonly<Record<string, string>> = {}, status = 200): ConsulResponse {
   return { status, body: JSON.stringify(value), headers: { ...JSON_HEADERS, ...headers } };
 }
 
-/** JSON that has been made already. */
+/** Responds with encoded JSON. */
 export function jsonBody(body: Buffer | string, headers: Readonly<Record<string, string>>): ConsulResponse {
   return { status: 200, body, headers: { ...JSON_HEADERS, ...headers } };
 }
@@ -87,19 +89,19 @@ export function text(status: number, body: string): ConsulResponse {
   return { status, body, headers: TEXT_HEADERS };
 }
 
-/** Success without anything to say. */
+/** Success with an empty body. */
 export const NOTHING: ConsulResponse = { status: 200, body: '', headers: {} };
 
-/** Consul takes values and registrations up to this size. */
+/** Consul's limit for values and registrations. */
 export const MAX_BODY_BYTES = 512 * 1024;
 
-/** The whole body; a ConsulError of 413 when it is too large. */
+/** Reads the whole body; throws a ConsulError of 413 when it is too large. */
 export async function readBody({ incoming }: ConsulRequest): Promise<Buffer> {
   const announced = Number(incoming.headers['content-length'] ?? 0);
   if (announced > MAX_BODY_BYTES) throw tooLarge(announced);
   const chunks: Buffer[] = [];
   let size = 0;
-  // Ended with the loop, the request would take the connection with it, and the response that says why.
+  // Ending the loop would destroy the request and its connection, and with it the response that says why.
   for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > MAX_BODY_BYTES) throw tooLarge(size);
@@ -112,17 +114,17 @@ function tooLarge(bytes: number): ConsulError {
   return new ConsulError(413, `Request body(${bytes} bytes) too large, max size: ${MAX_BODY_BYTES} bytes.`);
 }
 
-/** For a reading of pairs that failed: too many of them are a ConsulError of 413. */
+/** Converts a failed listing of pairs: `too-large` becomes a ConsulError of 413, other errors are rethrown. */
 export function refuseLargeTree(error: unknown): never {
   throw isFlotillaError(error, 'too-large') ? new ConsulError(413, error.message) : error;
 }
 
-/** A ConsulError of 500 when a request is for another datacenter; empty: for whichever this is. */
+/** Throws a ConsulError of 500 for another datacenter; an empty name means this one. */
 export function requireDatacenter(given: string, { datacenter }: ConsulParts): void {
   if (given !== '' && given !== datacenter) throw new ConsulError(500, 'No path to datacenter');
 }
 
-/** True when a flag of the query is set: `?passing`, `?passing=1`, `?passing=true`. */
+/** True for `?passing`, `?passing=1`, `?passing=true`. */
 export function isSet(query: URLSearchParams, name: string): boolean {
   const value = query.get(name);
   return value !== null && !/^(0|f|false)$/i.test(value);

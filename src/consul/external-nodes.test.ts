@@ -1,4 +1,4 @@
-/** Nodes that run no fleetd, registered in the catalog from whatever machine. */
+/** External nodes, registered in the catalog through any machine. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildRoutes } from '../router/build-routes.ts';
@@ -15,7 +15,7 @@ const deregister = async (at: TestConsul, body: object) =>
 const DB = { Node: 'Db-1', Address: '10.9.0.1' };
 const postgres = { Service: 'postgres', ID: 'pg', Port: 5432, Tags: ['primary'] };
 const status = (CheckID: string, Status: string, ServiceID = '') => ({ CheckID, Name: CheckID, Status, ServiceID });
-/** An answer of the other machine, once it has caught up. */
+/** Asks the other machine after it has caught up. */
 const atTwo = async (path: string) => {
   await two.catalog.sync();
   return (await get(`${two.url}${path}`)).json;
@@ -107,7 +107,7 @@ test('a query that waits for a node wakes with that node alone', async () => {
   const blocked = get(`${two.url}/v1/health/node/apart?index=${index}&wait=30s`);
   await register(one, { Node: 'apart', Address: '10.9.0.8', Check: status('alive', 'passing') });
   let found = await blocked;
-  // The revision before may be seen later than the answer before.
+  // The other machine may see the earlier revision after its previous response.
   while (found.json.length === 0) found = await get(`${two.url}/v1/health/node/apart?index=${found.index}&wait=30s`);
   await deregister(one, { Node: 'apart', CheckID: 'alive' });
   const cleared = await get(`${two.url}/v1/health/node/apart?index=${found.index}&wait=30s`);

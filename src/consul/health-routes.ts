@@ -21,7 +21,7 @@ function serviceHealth(request: ConsulRequest, lists: ListAnswers): Promise<Cons
   return lists.answer(request, { kind: passing ? 'passing' : 'health', keep, show: healthShape });
 }
 
-/** Which checks to list, and by which revision to know that there may be others. */
+/** The checks to list, and the revision that changes when they may have changed. */
 interface Listing {
   readonly index: (snapshot: CatalogSnapshot, request: ConsulRequest) => number;
   readonly value: (snapshot: CatalogSnapshot, request: ConsulRequest) => readonly unknown[];

@@ -2,8 +2,8 @@ import { parseGoDuration, parseJson } from '../lib/index.ts';
 import { ConsulError, type ConsulRequest, readBody } from './exchange.ts';
 
 /**
- * A JSON object as Consul reads one: names in any case and with or without underscores, of the right types, and none that
- * are not known. A ConsulError of 400 says what is wrong.
+ * Reads a JSON object as Consul does: names in any case, with or without underscores. Throws a ConsulError of 400 for
+ * unknown names and wrong types.
  */
 export class JsonFields {
   readonly #fields = new Map<string, unknown>();
@@ -20,7 +20,7 @@ export class JsonFields {
     return this.#fields.has(plain(name));
   }
 
-  /** As it stands in the JSON; undefined when it is absent or null. */
+  /** Returns the value as parsed; undefined when it is absent or null. */
   raw(name: string): unknown {
     return this.#fields.get(plain(name));
   }
@@ -57,7 +57,9 @@ export class JsonFields {
     return value as Readonly<Record<string, string>>;
   }
 
-  /** Milliseconds of a Go duration, or of a number of nanoseconds; undefined when it is absent or empty. */
+  /**
+   * Returns milliseconds, from a Go duration or a number of nanoseconds; undefined when the field is absent or empty.
+   */
   durationMs(name: string): number | undefined {
     const value = this.raw(name);
     if (value === undefined || value === '') return undefined;
@@ -68,7 +70,7 @@ export class JsonFields {
   }
 }
 
-/** Lists of names are constants, and a body may hold many objects of one kind. */
+/** Cached by list: the lists are constants, and one body may hold many objects of a kind. */
 const plainLists = new WeakMap<readonly string[], ReadonlySet<string>>();
 
 function plainNames(names: readonly string[]): ReadonlySet<string> {
@@ -85,12 +87,12 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A 400 as Consul words it. */
+/** Makes a 400 in Consul's words. */
 export function malformed(why: string): ConsulError {
   return new ConsulError(400, `Request decode failed: ${why}`);
 }
 
-/** The body as JSON; `undefined` when it is empty. */
+/** Parses the body as JSON; returns `undefined` for an empty body. */
 export async function readJson(request: ConsulRequest): Promise<unknown> {
   const body = await readBody(request);
   if (body.length === 0) return undefined;

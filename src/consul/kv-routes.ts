@@ -15,7 +15,7 @@ export function kvRoutes(): ConsulRoute[] {
   return [{ path: '/v1/kv/', deep: true, methods: { GET: get, PUT: put, DELETE: remove } }];
 }
 
-/** A pair as JSON text: its flags have 64 bits, which a JavaScript number has not. */
+/** Writes a pair as JSON by hand: its flags have 64 bits, more than a JavaScript number holds. */
 export function pairJson(pair: KvPair, withValue = true): string {
   const { lockIndex, key, flags, value, session, createIndex, modifyIndex } = pair;
   const shown = withValue && value !== '' ? `"${value}"` : 'null';
@@ -77,7 +77,7 @@ async function getKeys(request: ConsulRequest): Promise<ConsulResponse> {
     }),
   );
   const headers = indexHeaders(found);
-  // The root of everything is there even when it is empty.
+  // The empty prefix exists even in an empty store.
   if (found.value.length === 0 && prefix !== '') return { status: 404, body: '', headers };
   const separator = query.get('separator') ?? '';
   const shortened = (key: string) => {
@@ -87,10 +87,10 @@ async function getKeys(request: ConsulRequest): Promise<ConsulResponse> {
   return json([...new Set(found.value.map(({ key }) => shortened(key)))], headers);
 }
 
-/** Numbers of 64 bits, unsigned. */
+/** The largest unsigned 64-bit number. */
 const MAX_UINT64 = 2n ** 64n - 1n;
 
-/** A number in the query; a ConsulError of 500 when it is none, as Consul answers. */
+/** Reads a number from the query; throws a ConsulError of 500 for anything else, as Consul does. */
 function unsigned(query: URLSearchParams, name: string): bigint {
   const given = query.get(name) ?? '0';
   if (/^\d{1,20}$/.test(given) && BigInt(given) <= MAX_UINT64) return BigInt(given);
@@ -128,7 +128,7 @@ function remove(request: ConsulRequest): Promise<ConsulResponse> {
   return done(request, { verb: 'delete-cas', key, index: Number(unsigned(query, 'cas')) });
 }
 
-/** `true` when it was done, `false` when the state was not what the request asked for. */
+/** Responds with `true` when the operation was done, `false` when the state of the key forbade it. */
 async function done({ parts }: ConsulRequest, operation: KvOperation): Promise<ConsulResponse> {
   const outcome = await parts.kv.transact([operation]);
   if (outcome.ok) return json(true);

@@ -3,9 +3,9 @@ import { blocking, inCatalog, indexHeaders } from './blocking.ts';
 import { hasMeta } from './catalog-lookups.ts';
 import { type ConsulRequest, type ConsulResponse, jsonBody } from './exchange.ts';
 
-/** One way to list the instances of a service. */
+/** One way of listing a service's instances. */
 export interface Listed {
-  /** Tells this way from others with the same query. */
+  /** Distinguishes this way from others with the same query. */
   readonly kind: string;
   readonly keep: (instance: CatalogInstance) => boolean;
   readonly show: (instance: CatalogInstance, node: CatalogNode, datacenter: string) => unknown;
@@ -16,13 +16,13 @@ const MAX_VARIANTS = 100;
 
 interface Made {
   readonly nodes: CatalogSnapshot['nodes'];
-  /** By the way to list them and the query. */
+  /** Bodies by kind and query. */
   readonly bodies: Map<string, Buffer>;
 }
 
 /**
- * Lists of a service's instances, in the catalog's order. What was made once is kept as long as the instances and the nodes
- * are the same.
+ * Encodes lists of a service's instances, in the catalog's order. A body is cached for as long as the instances and the
+ * nodes are the same.
  */
 export class ListAnswers {
   readonly #made = new WeakMap<readonly CatalogInstance[], Made>();

@@ -1,4 +1,4 @@
-/** Checks of a whole machine, and its maintenance. */
+/** Checks and maintenance of a whole machine. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

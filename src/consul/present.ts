@@ -1,8 +1,8 @@
 import type { CatalogCheck, CatalogInstance, CatalogNode, ServiceCheck, ServiceInstance } from '../services/index.ts';
 
-/** The shapes of Consul's answers. */
+/** The JSON shapes of Consul's responses. */
 
-/** The check that every machine has. */
+/** The name of the check that every machine has. */
 export const NODE_CHECK = 'serfHealth';
 
 function taggedAddresses(address: string): Readonly<Record<string, string>> {
@@ -24,7 +24,7 @@ export function nodeShape(node: CatalogNode, datacenter: string) {
   };
 }
 
-/** A service within an answer about its node or its health. */
+/** A service inside a response about its node or its health. */
 export function serviceShape(instance: ServiceInstance & Partial<CatalogInstance>) {
   const { id, name, tags, address, port, meta, weights, enableTagOverride, createRevision, modifyRevision } = instance;
   return {
@@ -61,7 +61,7 @@ export function catalogServiceShape(instance: CatalogInstance, node: CatalogNode
   };
 }
 
-/** What a check is about; without an instance it is about its node. */
+/** The instance of a check; absent for a check of its node. */
 interface CheckedInstance {
   readonly id: string;
   readonly name: string;
@@ -97,8 +97,8 @@ export function nodeCheckShape(check: ServiceCheck, node: string) {
 }
 
 /**
- * The checks of a node as a whole. The first says that the machine is there: it is in the catalog as long as its lease
- * lasts, so it passes whenever it is seen. Nobody looks after an external node, which has none.
+ * Lists the checks of a whole node. The first one means that the machine is present: the catalog holds a machine as
+ * long as its lease lasts, so that it always passes. External nodes have no such check, since no lease stands for them.
  */
 export function nodeCheckShapes(node: CatalogNode, checks: readonly CatalogCheck[]) {
   const shapes = checks.map((check) => nodeCheckShape(check, node.name));

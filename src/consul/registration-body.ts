@@ -13,25 +13,25 @@ const CHECK_FIELDS = (
   'ServiceTags CreateIndex ModifyIndex'
 ).split(' ');
 
-/** Checks in one body; the catalog has no room for an instance with as many. */
+/** Limit of checks in one body; the catalog has no room for an instance with more. */
 const MAX_CHECKS = 512;
 const MAX_WEIGHT = 65_535;
-/** Consul looks no more often than this either. */
+/** Consul's shortest interval, too. */
 const MIN_INTERVAL_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** Consul lets no instance vanish sooner than this. */
+/** Consul's shortest DeregisterCriticalServiceAfter, too. */
 const MIN_DEREGISTER_MS = 60_000;
-/** A status that only its writer changes: reported once, believed for good. */
+/** The time to live, in milliseconds, of a status that only its writer changes: ten years. */
 const FOR_GOOD_MS = 86_400_000 * 3650;
 
-/** The body of an agent's registration; a ConsulError of 400 when it is none. */
+/** Reads the body of an agent's registration; throws a ConsulError of 400 for an invalid one. */
 export function readRegistration(value: unknown, nameField: 'Name' | 'Service' = 'Name'): ApiRegistration {
   const fields = new JsonFields(value, SERVICE_FIELDS);
   const name = fields.text(nameField) || fields.text('Name');
   if (name === '') throw new ConsulError(400, 'Missing service name');
   const id = fields.text('ID') || name;
   const tags = fields.texts('Tags');
-  // They are shown in lines of their own, on terminals too.
+  // Names and tags are shown on terminals, one per line.
   const odd = [name, id, ...tags].find((text) => /\p{Cc}/u.test(text));
   if (odd !== undefined)
     throw new ConsulError(400, `Invalid text ${JSON.stringify(odd)}: names, ids and tags have no control characters`);
@@ -51,7 +51,9 @@ export function readRegistration(value: unknown, nameField: 'Name' | 'Service' =
   };
 }
 
-/** What fits into the weight of an SRV record; one that is well takes requests. */
+/**
+ * Reads weights within the range of an SRV record. A passing instance needs a weight above 0, since it takes requests.
+ */
 function readWeights(fields: JsonFields): ApiRegistration['weights'] {
   const weights = new JsonFields(fields.raw('Weights') ?? {}, ['Passing', 'Warning']);
   const read = (name: string, least: number) => {
@@ -62,14 +64,14 @@ function readWeights(fields: JsonFields): ApiRegistration['weights'] {
   return { passing: read('Passing', 1), warning: read('Warning', 0) };
 }
 
-/** An IP address or a host name, or nothing; other text has no business in DNS or in a router's configuration. */
+/** Reads an IP address, a host name or nothing; other text must not get into DNS or a router's configuration. */
 export function readAddress(fields: JsonFields): string {
   const address = fields.text('Address');
   if (!/^[\w.:%-]{0,253}$/.test(address)) throw new ConsulError(400, `Invalid address ${JSON.stringify(address)}`);
   return address;
 }
 
-/** Check and Checks together, as they stand in the body; a ConsulError of 400 when they are no list or too many. */
+/** Lists Check and Checks of the body together; throws a ConsulError of 400 when they are not lists or too many. */
 export function allChecks(fields: JsonFields): readonly unknown[] {
   const several = fields.raw('Checks') ?? [];
   if (!Array.isArray(several)) throw malformed('Checks must be a list');
@@ -89,7 +91,10 @@ function checksOf(fields: JsonFields, id: string, name: string): CheckDefinition
   );
 }
 
-/** A check; `otherwise` names one that does not name itself. A ConsulError of 400 when it cannot be run. */
+/**
+ * Reads a check; `otherwise` gives the id and name of a check without them. Throws a ConsulError of 400 for a check
+ * that cannot be run.
+ */
 export function readCheck(value: unknown, otherwise: { readonly id: string; readonly name: string }): CheckDefinition {
   const fields = new JsonFields(value, CHECK_FIELDS);
   const deregisterAfterMs = fields.durationMs('DeregisterCriticalServiceAfter');
@@ -103,9 +108,9 @@ export function readCheck(value: unknown, otherwise: { readonly id: string; read
   };
 }
 
-/** A check whose status is said by whoever registers it in the catalog. */
+/** A check whose result is stated by the client that registers it in the catalog. */
 export interface StatedCheck {
-  /** Id of the instance that it is about; empty: its whole node. */
+  /** Id of the instance to which it belongs; empty: its node. */
   readonly instance: string;
   readonly check: CheckDefinition;
   readonly output: string;
@@ -127,13 +132,13 @@ export function readStatedCheck(value: unknown): StatedCheck {
   return { instance, check, output: fields.text('Output') };
 }
 
-/** The service that a check says it belongs to; empty when it says nothing. */
+/** Returns the service that a check names; empty when it names none. */
 export function serviceOfCheck(value: unknown): { readonly service: string; readonly name: string } {
   const fields = new JsonFields(value, CHECK_FIELDS);
   return { service: fields.text('ServiceID'), name: fields.text('Name') };
 }
 
-/** `passing`, `warning` or `critical`. */
+/** Accepts `passing`, `warning` and `critical`. */
 export function readStatus(text: string): Health {
   if (text === 'passing' || text === 'warning' || text === 'critical') return text;
   throw new ConsulError(400, `Invalid check status: ${JSON.stringify(text)}`);

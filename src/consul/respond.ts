@@ -18,7 +18,7 @@ import { sessionRoutes } from './session-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 import { txnRoutes } from './txn-routes.ts';
 
-/** Finds the route of a request and has it answered; never rejects. */
+/** Routes a request to its handler and resolves with the response; never rejects. */
 export type Respond = (incoming: IncomingMessage, gone: () => AbortSignal) => Promise<ConsulResponse>;
 
 export function createRespond(parts: ConsulParts): Respond {
@@ -44,7 +44,7 @@ export function createRespond(parts: ConsulParts): Respond {
 
 type Find = (path: string) => { readonly route: ConsulRoute; readonly rest: string } | undefined;
 
-/** By whole path, else the deep route with the longest path that begins it. */
+/** Matches the whole path, else the deep route with the longest matching prefix. */
 function finderOf(routes: readonly ConsulRoute[]): Find {
   const whole = new Map(routes.filter(({ deep }) => !deep).map((route) => [route.path, route]));
   const deep = new Map(routes.filter((route) => route.deep).map((route) => [route.path, route]));
@@ -90,12 +90,14 @@ async function respond(asked: {
   return query.has('pretty') && isSet(query, 'pretty') ? pretty(answer) : answer;
 }
 
-/** Path and query of what clients that take this for a proxy send: `http://HOST/v1/…`. */
+/** Strips the origin that clients send which take this server for a proxy: `http://HOST/v1/…`. */
 function withoutOrigin(url: string): string {
   return url[0] === '/' ? url : url.replace(/^https?:\/\/[^/?#]*/i, '');
 }
 
-/** A list that looks like what was asked for and is not would be worse than none. Of pairs Consul filters nothing either. */
+/**
+ * Refuses `filter`: an unfiltered list that looks filtered would be worse than an error. Consul does not filter pairs.
+ */
 function refuseFilter(query: URLSearchParams, { path }: ConsulRoute): void {
   if (query.get('filter') && path !== '/v1/kv/')
     throw new ConsulError(400, 'filter is not supported here: ask without it, and choose from the answer');
@@ -111,7 +113,7 @@ function decodePath(path: string): string {
 
 function pretty(answer: ConsulResponse): ConsulResponse {
   if (answer.headers['Content-Type'] !== 'application/json') return answer;
-  // Written as it is, number for number: only the spaces between are added.
+  // Indents the text itself, so that 64-bit numbers stay exact.
   return { ...answer, body: indented(String(answer.body)) };
 }
 
@@ -127,7 +129,7 @@ function indented(text: string): string {
 
 function errorAnswer(error: unknown, incoming: IncomingMessage, { log }: ConsulParts): ConsulResponse {
   const { method, url } = incoming;
-  // The client has gone before its body was here: nobody reads the response.
+  // The client has gone before its body was complete: nobody reads a response.
   if (incoming.destroyed && !incoming.complete) {
     log.debug('Client of Consul gone', { method, url });
     return text(400, 'the request did not arrive whole');

@@ -14,8 +14,8 @@ export interface SessionKeeperOptions {
 }
 
 /**
- * Ends sessions whose machine or checks have failed, and gives up the locks of sessions that have ended. One machine does it,
- * whoever leads the cluster; the others watch nothing. That two should do it at once for a moment harms nobody.
+ * Ends sessions whose machine or checks have failed and releases the locks of ended sessions. Only the machine that
+ * leads does so, the others watch nothing. Two doing it at once for a moment is harmless.
  */
 export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
@@ -28,7 +28,7 @@ export class SessionKeeper {
     this.#loop = new Loop({ ...options, name: 'sessions' }, () => this.#turn());
   }
 
-  /** Says whether this machine leads. */
+  /** Reports whether this machine leads. */
   lead(leads: boolean): void {
     if (leads === (this.#term !== undefined)) return;
     this.#term?.abort();
@@ -51,7 +51,7 @@ export class SessionKeeper {
     if (!this.#term) return;
     const { kv, catalog } = this.#options;
     this.#sessions = await kv.sessions.sweep(async () => {
-      // A machine that has just joined is not one that has failed.
+      // A machine that has joined a moment ago must not count as failed.
       await catalog.sync();
       return (session) => this.#isAlive(session);
     });

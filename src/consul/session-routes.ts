@@ -13,7 +13,7 @@ const DEFAULT_LOCK_DELAY_MS = 15_000;
 const MAX_LOCK_DELAY_MS = 60_000;
 const MIN_TTL_MS = 10_000;
 const MAX_TTL_MS = 86_400_000;
-/** Smaller numbers are taken for seconds, greater ones for nanoseconds. */
+/** Consul takes a smaller number for seconds, a greater one for nanoseconds. */
 const SMALLEST_NANOSECONDS = 1000;
 
 export function sessionRoutes(): ConsulRoute[] {
@@ -108,7 +108,7 @@ function readChecks(fields: JsonFields): string[] {
   if (!Array.isArray(several)) throw malformed('ServiceChecks must be a list');
   const ofServices = several.map((check) => new JsonFields(check, ['ID', 'Namespace']).text('ID'));
   const given = [...fields.texts('Checks'), ...fields.texts('NodeChecks')];
-  // Whoever says nothing wants the session to end with its machine.
+  // By default a session ends with its machine.
   const ofNode = fields.has('Checks') || fields.has('NodeChecks') ? given : [NODE_CHECK];
   return [...new Set([...ofNode, ...ofServices])];
 }

@@ -1,7 +1,7 @@
 import { machinesOf } from './catalog-lookups.ts';
 import { type ConsulRequest, type ConsulRoute, json } from './exchange.ts';
 
-/** Where Consul's servers would talk to one another; clients only look whether there is something. */
+/** The port of Consul's servers among themselves; clients only check that there is one. */
 const SERVER_PORT = 8300;
 
 export function statusRoutes(): ConsulRoute[] {

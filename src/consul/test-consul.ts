@@ -1,4 +1,4 @@
-/** What the tests of Consul's API share: real machines on a real store, each with its API on a free port. */
+/** Shared by the tests of Consul's API: real machines on a real store, each with its API on a free port. */
 import { request } from 'node:http';
 import { openKv } from '../kv/index.ts';
 import { systemClock as clock, type Log, systemRandom as random, silentLog, type UnreadLimits } from '../lib/index.ts';
@@ -18,11 +18,11 @@ export interface TestConsul {
 
 export interface TestConsulCluster {
   readonly machines: readonly TestConsul[];
-  /** A machine that is not there yet. */
+  /** Adds a machine to the cluster. */
   add(): Promise<TestConsul>;
 }
 
-/** A cluster of machines named `m1`, `m2`, …, the first of which leads; closed after the tests of the file. */
+/** Opens a cluster of machines `m1`, `m2`, …, the first of which leads; closes it after the tests of the file. */
 export async function openTestConsul(
   count = 1,
   log: Log = silentLog,
@@ -83,7 +83,7 @@ export interface Got {
   readonly json: any;
 }
 
-/** One request over a connection of its own. */
+/** Sends one request over a connection of its own. */
 export function call(method: string, url: string, body: string | Buffer | object = ''): Promise<Got> {
   const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
@@ -110,7 +110,7 @@ export function call(method: string, url: string, body: string | Buffer | object
 export const get = (url: string): Promise<Got> => call('GET', url);
 export const put = (url: string, body: string | Buffer | object = ''): Promise<Got> => call('PUT', url, body);
 
-/** Asks until the answer is as wanted. */
+/** Repeats the request until the response is as wanted. */
 export async function until(ask: () => Promise<Got>, wanted: (got: Got) => boolean, withinMs = 15_000): Promise<Got> {
   const deadline = clock.monotonic() + withinMs;
   for (;;) {

@@ -13,7 +13,7 @@ import { JsonFields, malformed } from './json-fields.ts';
 import { pairJson } from './kv-routes.ts';
 
 const MAX_OPERATIONS = 64;
-/** Characters of values in one response: operations may ask for the same large tree again and again. */
+/** Limit for the characters of values in one response: several operations may read the same large tree. */
 const MAX_VALUE_CHARS = 16 << 20;
 const KV_FIELDS = 'Verb Key Value Flags Index Session Namespace'.split(' ');
 
@@ -44,7 +44,7 @@ function readOperations(body: Buffer): KvOperation[] {
   return list.map(readOperation);
 }
 
-/** JSON in which every whole number is a bigint: flags have 64 bits, which are 20 digits. */
+/** Parses JSON with every integer as a bigint: flags have 64 bits, which are 20 digits. */
 function parseExactly(text: string): unknown {
   const exact = (_: string, value: unknown, context?: { readonly source?: string }) =>
     typeof value === 'number' && /^\d{1,20}$/.test(context?.source ?? '') ? BigInt(context!.source!) : value;

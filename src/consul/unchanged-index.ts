@@ -9,8 +9,8 @@ interface Seen {
 const MAX_VARIANTS = 100;
 
 /**
- * An answer made of the whole catalog, whose index moves only when the answer does: who waits for the list of services is
- * not to be woken by each check that changes its mind.
+ * A value derived from the whole catalog whose index moves only when the value changes: clients that wait for the list
+ * of services must not be woken by each result of a check.
  */
 export class UnchangedIndex {
   readonly #make: (snapshot: CatalogSnapshot, datacenter: string, variant: string) => string;

@@ -2,7 +2,7 @@ import type { WatchBatch } from './store.ts';
 
 const FULL = 64;
 
-/** Batches on their way to one consumer, who takes them at its own pace. */
+/** Queues batches for one consumer that takes them at its own pace. */
 export class BatchQueue implements AsyncIterator<WatchBatch> {
   #batches: WatchBatch[] = [];
   #ended = false;
@@ -10,7 +10,7 @@ export class BatchQueue implements AsyncIterator<WatchBatch> {
   #wake: () => void = () => {};
   /** Called when there is room again after `full`. */
   onRoom: () => void = () => {};
-  /** Called when the consumer wants no more. */
+  /** Called when the consumer stops. */
   onReturn: () => void = () => {};
 
   get full(): boolean {
@@ -20,13 +20,13 @@ export class BatchQueue implements AsyncIterator<WatchBatch> {
   push(batch: WatchBatch): void {
     if (this.#ended) return;
     const last = this.#batches.at(-1);
-    // An empty batch only tells a revision: the next batch tells more.
+    // Replace an empty batch, which only states a revision: the next batch states a later one.
     if (last && last.events.length === 0) this.#batches.pop();
     this.#batches.push(batch);
     this.#wake();
   }
 
-  /** The consumer gets what is waiting, and then the end, or the failure thrown. */
+  /** Ends the queue: the consumer gets the waiting batches, then the end, or `failure` as an exception. */
   end(failure?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;

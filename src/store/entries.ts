@@ -1,7 +1,7 @@
 import type { KeyValue } from './proto/index.ts';
 import type { Entry, Range } from './store.ts';
 
-/** How keys of the Store become keys in etcd: all under one prefix. */
+/** Maps keys of the Store to keys of etcd: all below one prefix. */
 export class KeyMapping {
   readonly #prefix: string;
 

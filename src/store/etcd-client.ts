@@ -5,12 +5,12 @@ import { Channel, type ChannelStream, GrpcError, STATUS, type StreamEvents, type
 import { METHODS } from './proto/index.ts';
 
 export interface EtcdClientOptions {
-  /** `http://HOST:PORT` or `https://HOST:PORT` of one or more members; tried in turn. */
+  /** `http://HOST:PORT` or `https://HOST:PORT` of the members; tried in turn. */
   readonly endpoints: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** How long to wait for an answer. Default 5 s. */
+  /** Limit for a response. Default 5 s. */
   readonly requestTimeoutMs?: number | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
@@ -28,13 +28,13 @@ export interface Call<In, Out> {
   readonly path: string;
   readonly request: Encoder<In>;
   readonly response: Decoder<Out>;
-  /** Reads, and whatever else may be sent twice: tried again on another connection when one breaks. */
+  /** True for reads and other idempotent calls, which are repeated on another connection when one breaks. */
   readonly repeatable: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 5000;
 const MOST_REPEATS = 4;
-// A member without a leader answers at once instead of holding the request, and ends its watches.
+// Makes a member without a leader fail at once instead of holding the request, and end its watches.
 const HEADERS = { hasleader: 'true' };
 
 /** Typed calls of the etcd v3 API. All reject with FlotillaError. */
@@ -75,7 +75,7 @@ export class EtcdClient {
     }
   }
 
-  /** Opens a two-way stream; rejects with FlotillaError when it cannot be opened. */
+  /** Opens a bidirectional stream; rejects with FlotillaError when that fails. */
   async stream(path: string, events: StreamEvents): Promise<ChannelStream> {
     try {
       const token = await this.#login?.token();
@@ -114,7 +114,7 @@ function headersWith(token: string | undefined): Record<string, string> {
   return token === undefined ? HEADERS : { ...HEADERS, token };
 }
 
-/** Not one that could not be made: the channel has tried that for long enough already. */
+/** True for a connection that broke, not for one that could not be made: the channel has retried that already. */
 function isBrokenConnection(error: unknown): boolean {
   return error instanceof GrpcError && error.status === STATUS.unavailable && !error.unsent;
 }

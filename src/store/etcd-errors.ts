@@ -14,7 +14,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.unauthenticated]: 'unauthorized',
 };
 
-/** What the message tells better than the status; a text takes the place of the message. */
+/** Errors that their message identifies better than their status; the optional text replaces the message. */
 const HINTS: readonly (readonly [RegExp, ErrorCode, string?])[] = [
   [
     /has been compacted/,
@@ -36,7 +36,7 @@ const HINTS: readonly (readonly [RegExp, ErrorCode, string?])[] = [
   [/^the store cannot write to /, 'full'],
 ];
 
-/** What a failed call means to those who know nothing of gRPC. */
+/** Converts a failed gRPC call to a FlotillaError. */
 export function flotillaError(error: unknown): unknown {
   if (error instanceof RangeError) {
     return new FlotillaError('damaged', `the store's answer cannot be understood: ${error.message}`, {}, error);

@@ -7,11 +7,11 @@ import type { Lease } from './store.ts';
 
 const BEATS_PER_TTL = 3;
 
-/** A granted lease that is kept alive: every third of its time one keep-alive is sent. */
+/** Keeps a granted lease alive: sends a keep-alive three times per TTL. */
 export class EtcdLease implements Lease {
   readonly id: string;
   readonly ttlMs: number;
-  /** When it was granted or taken up here; monotonic. */
+  /** The monotonic time at which this process obtained the lease. */
   readonly since: number;
   readonly #client: EtcdClient;
   readonly #lost = new AbortController();
@@ -19,7 +19,7 @@ export class EtcdLease implements Lease {
   readonly #onEnd: (lease: EtcdLease) => void;
   #stream: ChannelStream | undefined;
   #opening = false;
-  /** When the keep-alives were sent that are not answered yet, on the stream there is. */
+  /** The send times of keep-alives without a response on the current stream. */
   #sentAt: number[] = [];
   #deadline: number;
   #stopped = false;
@@ -27,7 +27,10 @@ export class EtcdLease implements Lease {
   #stopBeats: () => void = () => {};
   #stopDeadline: () => void = () => {};
 
-  /** `sentAt` is when the request was sent that granted or last prolonged it. `onEnd` hears when it needs no care. */
+  /**
+   * `sentAt`: when the request was sent that granted or last renewed the lease. `onEnd` is called when the lease needs
+   * no more care.
+   */
   constructor(client: EtcdClient, id: string, ttlMs: number, sentAt: number, onEnd: (lease: EtcdLease) => void) {
     this.id = id;
     this.ttlMs = ttlMs;
@@ -61,8 +64,8 @@ export class EtcdLease implements Lease {
   }
 
   /**
-   * Sends a keep-alive now; true when it is answered, false when the lease has ended. Rejects with FlotillaError
-   * `unavailable` when there is no answer within the lease's time.
+   * Sends a keep-alive now; resolves with true when it is confirmed, false when the lease has ended. Rejects with
+   * FlotillaError `unavailable` when no response comes within the TTL.
    */
   confirmed(): Promise<boolean> {
     return new Promise((resolve, reject) => {
@@ -72,7 +75,7 @@ export class EtcdLease implements Lease {
     });
   }
 
-  /** Sends no more keep-alives; the lease then ends by itself and `lost` says so in time. */
+  /** Stops sending keep-alives. The lease then expires, and `lost` aborts in time. */
   stop(): void {
     this.#stopped = true;
     this.#stopBeats();
@@ -80,7 +83,7 @@ export class EtcdLease implements Lease {
     this.#onEnd(this);
   }
 
-  /** Counts as lost from now on. */
+  /** Declares the lease lost. */
   lose(why: string): void {
     this.stop();
     this.#stopDeadline();
@@ -105,7 +108,7 @@ export class EtcdLease implements Lease {
   #beat(): void {
     if (this.#stopped) return;
     this.#scheduleBeat();
-    // The last one was not answered in all this time: whoever is at the other end of this connection is gone.
+    // No response to the last keep-alive for a whole interval: give this connection up.
     if (this.#sentAt.length > 0) {
       this.#stream?.destroyConnection();
       this.#dropStream();
@@ -160,7 +163,7 @@ export class EtcdLease implements Lease {
     if (unanswered) this.#beatSoon();
   }
 
-  /** After a failure the next beat does not wait for its turn. */
+  /** After a failure, send the next keep-alive soon instead of at the regular time. */
   #beatSoon(): void {
     if (this.#stopped) return;
     this.#stopBeats();
@@ -175,7 +178,7 @@ export class EtcdLease implements Lease {
   }
 }
 
-/** Ends a lease; one that is not there is no error. */
+/** Revokes a lease; a lease that does not exist is no error. */
 export async function revokeLease(client: EtcdClient, id: string): Promise<void> {
   try {
     await client.call(LEASE_REVOKE, { id: BigInt(id) });

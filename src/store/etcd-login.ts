@@ -4,7 +4,7 @@ import { AuthenticateRequest, AuthenticateResponse } from './proto/index.ts';
 
 interface Token {
   readonly text: string;
-  /** By Clock.monotonic. */
+  /** Monotonic milliseconds. */
   readonly givenAt: number;
 }
 
@@ -16,10 +16,10 @@ export interface LoginOptions {
   authenticate(request: Buffer): Promise<Buffer>;
 }
 
-// Behind client certificates etcd does not say that it has forgotten a token; it denies everything.
+// With client certificates etcd does not report a forgotten token but denies every call: a token this young is trusted.
 const TRUSTED_MS = 5000;
 
-/** A user's token, asked for when it is needed and again when the server has forgotten it. */
+/** Obtains the user's token on first use, and again when the server has forgotten it. */
 export class EtcdLogin {
   readonly #options: LoginOptions;
   #token: Promise<Token> | undefined;
@@ -36,12 +36,12 @@ export class EtcdLogin {
     return (await this.#token).text;
   }
 
-  /** Hears how a call with this token failed; returns whether it should be made again with a new one. */
+  /** Handles the failure of a call with this token; returns true when the call should be repeated with a new token. */
   async refused(error: unknown, text: string): Promise<boolean> {
     if (!(error instanceof GrpcError)) return false;
     const isInvalid = error.status === STATUS.unauthenticated && /auth token/.test(error.message);
     if (!isInvalid && error.status !== STATUS.permissionDenied) return false;
-    // Whoever asks for a new one hears why there is none.
+    // The caller that obtains the new token gets the error.
     const token = await this.#token?.catch(() => undefined);
     if (!token || token.text !== text) return true;
     if (!isInvalid && this.#options.clock.monotonic() - token.givenAt < TRUSTED_MS) return false;

@@ -20,11 +20,11 @@ import type {
 import { MAX_COMMIT_WRITES } from './store.ts';
 
 export interface EtcdStoreOptions extends EtcdClientOptions {
-  /** Put before every key, so that several clusters may share one etcd. */
+  /** Prefix of every key, so that several clusters can share one etcd. */
   readonly keyPrefix?: string | undefined;
 }
 
-/** Connects to etcd v3, or to the embedded store, when first asked something. */
+/** Opens a Store on etcd v3 or the embedded store; connects on first use. */
 export function openEtcdStore(options: EtcdStoreOptions): Store {
   if (options.endpoints.length === 0) throw new FlotillaError('usage', 'no store endpoint is given; name at least one');
   for (const endpoint of options.endpoints) checkEndpoint(endpoint);
@@ -41,10 +41,10 @@ function checkEndpoint(endpoint: string): void {
 const EQUAL = 0;
 const LESS = 2;
 const TARGET = { createRevision: 1, modRevision: 2, lease: 4 } as const;
-// Long lists are read in pages of one revision, so that neither side holds one huge message.
+// Entries per page: long lists are read in pages at one revision, so that no message is huge.
 const PAGE_ENTRIES = 4000;
 
-/** The embedded store sends no response larger than 32 MB, whatever the number of entries: fewer of them may fit. */
+/** The embedded store sends no response above 32 MB, whatever the number of entries: read fewer then. */
 async function unlessTooLarge<T>(entries: number, call: () => Promise<T>): Promise<T | 'too-large'> {
   try {
     return await call();
@@ -70,7 +70,7 @@ class EtcdStore implements Store {
       try {
         return await this.#list(range, options);
       } catch (error) {
-        // The revision of the first page may be compacted before the last page is read.
+        // The revision of the first page may be compacted before the last page is read: begin again.
         if (options.revision !== undefined || !isFlotillaError(error, 'compacted')) throw error;
       }
     }
@@ -102,7 +102,7 @@ class EtcdStore implements Store {
   }
 
   async revision(): Promise<number> {
-    // A key that cannot exist: nothing but the header comes back.
+    // Count a key that cannot exist: the response is the header only.
     const { header } = await this.#client.call(RANGE, { key: this.#keys.key('\0'), countOnly: true });
     return header?.revision ?? 0;
   }
@@ -127,7 +127,7 @@ class EtcdStore implements Store {
       keys: this.#keys,
       onEnd: () => this.#watches.delete(watch),
       onSetBack: (toldAt) => {
-        // What was put under a lease of before is not there, whatever became of the lease itself.
+        // Keys attached to an older lease are gone, whether or not the lease itself survived.
         for (const lease of this.#leases) if (lease.since < toldAt) lease.lose('the store was set back');
       },
     });
@@ -144,7 +144,7 @@ class EtcdStore implements Store {
   async resumeLease(id: string): Promise<EtcdLease | undefined> {
     const { ttl, grantedTtl } = await this.#client.call(LEASE_TIME_TO_LIVE, { id: BigInt(id) });
     if (ttl < 0) return undefined;
-    // What is left of its time is unknown here until a keep-alive is answered: nothing is promised before that.
+    // The lease's remaining time is unknown until a keep-alive is confirmed; promise nothing before that.
     const lease = this.#keep(id, grantedTtl, this.#client.clock.monotonic());
     if (await lease.confirmed()) return lease;
     lease.stop();
@@ -158,7 +158,7 @@ class EtcdStore implements Store {
 
   async renewLease(id: string): Promise<boolean> {
     const lease = await this.resumeLease(id);
-    // The caller decides whether there is another time.
+    // The caller decides whether to try again.
     lease?.stop();
     return lease !== undefined;
   }

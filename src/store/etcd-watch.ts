@@ -16,19 +16,22 @@ export interface EtcdWatchOptions {
   readonly keys: KeyMapping;
   /** Called once when the watch has ended. */
   onEnd(): void;
-  /** The store was set back behind what this watch has heard, the last of it at `toldAt` (monotonic). */
+  /**
+   * Called when the store was set back behind revisions that this watch has delivered, the last of them at `toldAt`
+   * (monotonic).
+   */
   onSetBack(toldAt: number): void;
 }
 
-// A request may be passed over by a server that is not ready for it.
+// A server that is not ready for a progress request may ignore it: repeat.
 const PROGRESS_RETRY_MS = 100;
 const DELETE = 1;
-/** A machine that is back acts once its watches are: until then it runs what others run by now. */
+/** A returning machine acts only after its watches are back; until then it may run what others run by now. */
 const MAX_BACKOFF_MS = 250;
 
 /**
- * A watch that outlives connections. Each new session takes up behind the last revision delivered: the last event's or
- * that of the last progress answer, never that of an event's header, which may be ahead of the events.
+ * A watch that survives connections. Each new session resumes behind the last delivered revision, taken from events and
+ * progress responses, never from the header of an event's response, which may be ahead of the events.
  */
 export class EtcdWatch implements Watch {
   readonly #options: EtcdWatchOptions;
@@ -38,7 +41,7 @@ export class EtcdWatch implements Watch {
   #session: WatchSession | undefined;
   #inOrder: boolean | undefined;
   #delivered: number;
-  /** When it was known that the store is as far as `delivered`; monotonic. */
+  /** The monotonic time at which the store was known to have reached `delivered`. */
   #toldAt: number;
   #wanted = false;
   #wantedAgain = false;
@@ -62,7 +65,7 @@ export class EtcdWatch implements Watch {
 
   requestProgress(): void {
     if (this.#wanted) {
-      // The answer on its way may be too old for whoever asks now.
+      // The response on its way may be too old for this request: ask again afterwards.
       this.#wantedAgain = true;
       return;
     }
@@ -70,7 +73,7 @@ export class EtcdWatch implements Watch {
     this.#askProgress();
   }
 
-  /** Ends the watch; the consumer still gets what has arrived. */
+  /** Ends the watch; the consumer still gets the batches that have arrived. */
   end(failure?: unknown): void {
     this.#queue.end(failure);
     this.#end();
@@ -100,7 +103,7 @@ export class EtcdWatch implements Watch {
     }
   }
 
-  /** One session from its beginning to its end, which is how all sessions go: the reason is always a failure. */
+  /** Runs one session to its end, which is always a failure. */
   async #runSession(): Promise<{ reason: unknown; created: boolean }> {
     const { client } = this.#options;
     const session = new WatchSession({
@@ -125,8 +128,8 @@ export class EtcdWatch implements Watch {
   }
 
   /**
-   * A store that was restored from a backup may know fewer revisions than this watch does. It would take the watch for
-   * one of the future, and stay silent for as long as it takes to get there.
+   * Checks that the store was not restored from an older backup. Such a store would take the watch for one of the
+   * future and stay silent until it reaches that revision.
    */
   async #checkNotSetBack(): Promise<void> {
     const { client, onSetBack } = this.#options;
@@ -149,7 +152,7 @@ export class EtcdWatch implements Watch {
   }
 
   #progress(revision: number): void {
-    // An answer out of order proves nothing; quietUntil does.
+    // A progress response out of order proves nothing; quietUntil does.
     if (!this.#inOrder) return;
     this.#answered(revision);
   }

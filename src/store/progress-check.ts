@@ -9,8 +9,8 @@ interface EncodedRange {
 }
 
 /**
- * Whether the server's progress answers can be trusted. Before 3.4.25 and 3.5.8 etcd may send them ahead of events
- * of the same revision (etcd issue 15220), so there a watch asks by reads instead.
+ * Returns whether the server's progress responses can be trusted. Before 3.4.25 and 3.5.8 etcd may send them ahead of
+ * events of the same revision (etcd-io/etcd#15220); for such servers a watch reads instead.
  */
 export async function answersProgressInOrder(client: EtcdClient): Promise<boolean> {
   try {
@@ -21,7 +21,7 @@ export async function answersProgressInOrder(client: EtcdClient): Promise<boolea
   }
 }
 
-/** True for etcd versions that answer progress requests in order. */
+/** True for etcd versions that send progress responses in order. */
 export function isOrdered(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number);
   if (major !== 3) return major > 3;
@@ -31,9 +31,9 @@ export function isOrdered(version: string): boolean {
 }
 
 /**
- * Finds by reads how far a watch has got that has delivered everything up to `delivered`: answers a revision up to which
- * nothing more happened in the range, or undefined when something did that is still on its way. Costs the server a walk
- * over the range. Throws `compacted` when `delivered` is too long ago to tell.
+ * Finds out by reads how far a watch has got that has delivered everything up to `delivered`. Returns a revision up to
+ * which nothing else happened in the range, or undefined when an event is still on its way. Costs the server a walk
+ * over the range. Throws `compacted` when `delivered` is too old to tell.
  */
 export async function quietUntil(
   client: EtcdClient,
@@ -47,7 +47,7 @@ export async function quietUntil(
   if (revision <= delivered) return delivered;
   const [found, counted] = responses.map((op) => RangeResponse.decode(ResponseOp.decode(op).range));
   if (!found || !counted || found.kvs.length > 0) return undefined;
-  // No key is newer; with as many keys as then, none was deleted either.
+  // No key is newer; with an equal number of keys none was deleted either.
   const before = delivered === 0 ? 0 : (await client.call(RANGE, { ...all.range, revision: delivered })).count;
   return before === counted.count ? revision : undefined;
 }

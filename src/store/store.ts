@@ -1,18 +1,20 @@
 /**
- * What Flotilla needs of etcd v3, and all it may use. Keys and values are UTF-8 strings; keys are ordered by bytes.
- * Revisions are the store's own: one per commit that writes, shared by all keys.
+ * The part of etcd v3 that Flotilla uses. Keys and values are UTF-8 strings; keys are ordered by bytes. Revisions are
+ * the store's own: one per commit that writes, shared by all keys.
  */
 export interface Store {
-  /** All entries of `range` at one revision, by key. Linearizable: sees every commit acknowledged before the call. */
+  /**
+   * Lists the entries of `range` at one revision, by key. Linearizable: sees every commit acknowledged before the call.
+   */
   list(range: Range, options?: ListOptions): Promise<Listing>;
-  /** One entry, or undefined; linearizable. */
+  /** Reads one entry if it exists; linearizable. */
   get(key: string): Promise<Entry | undefined>;
   /**
-   * The entries of up to a few thousand keys that exist, in one revision when they fit one request (128 keys) and one response
-   * (32 MB from the embedded store).
+   * Reads up to a few thousand keys; those that do not exist are left out. One revision, if the keys fit one request
+   * (128) and their entries one response (32 MB from the embedded store).
    */
   getMany(keys: readonly string[]): Promise<Entry[]>;
-  /** The current revision, by a header-only linearizable read. */
+  /** Returns the current revision; linearizable. */
   revision(): Promise<number>;
   /**
    * Applies all writes in one revision if every condition holds, else none. At most MAX_COMMIT_WRITES writes.
@@ -20,29 +22,29 @@ export interface Store {
    */
   commit(conditions: readonly Condition[], writes: readonly Write[]): Promise<CommitResult>;
   /**
-   * Every change of `range` after revision `after`, in order, whole revisions at a time, none lost and none twice, over
-   * reconnections. Ends when the signal aborts. Throws FlotillaError `compacted` when the store no longer has the
-   * revisions asked for, or (restored from a backup) has not got as far: list again and watch from there.
+   * Watches `range` from the revision behind `after`: every change in order, whole revisions at a time, none lost and
+   * none twice, across reconnections. Ends when the signal aborts. Throws FlotillaError `compacted` when the store has
+   * lost the revisions asked for, or (restored from a backup) has not reached them: list again and watch from there.
    */
   watch(range: Range, after: number, signal: AbortSignal): Watch;
   /** Grants a lease and keeps it alive until revoked or lost. `ttlMs` is rounded up to whole seconds. */
   lease(ttlMs: number): Promise<Lease>;
-  /** Takes up a lease that an earlier process of this machine held; undefined when it has ended. */
+  /** Resumes a lease of an earlier process of this machine; undefined when it has ended. */
   resumeLease(id: string): Promise<Lease | undefined>;
-  /** Grants a lease that ends by itself unless `renewLease` is called in time; returns its id. */
+  /** Grants a lease that expires unless `renewLease` is called in time; returns its id. */
   grantLease(ttlMs: number): Promise<string>;
-  /** Gives a lease its full time again, once; false when it has ended. */
+  /** Restarts a lease's time to live, once; returns false when it has ended. */
   renewLease(id: string): Promise<boolean>;
-  /** Ends a lease that nobody keeps any more; one that is not there is no error. */
+  /** Revokes a lease that no process keeps alive; a lease that does not exist is no error. */
   revokeLease(id: string): Promise<void>;
-  /** Closes connections; watches end, leases stop being kept alive but are not revoked. */
+  /** Closes connections. Watches end; leases are not kept alive any more but not revoked either. */
   close(): Promise<void>;
 }
 
-/** Most writes (and most conditions) in one commit; etcd's default --max-txn-ops. */
+/** Limit of writes, and of conditions, in one commit; etcd's default --max-txn-ops. */
 export const MAX_COMMIT_WRITES = 128;
 
-/** Keys from `from` up to, not including, `to`. */
+/** Keys from `from` up to and excluding `to`. */
 export interface Range {
   readonly from: string;
   readonly to: string;
@@ -50,21 +52,23 @@ export interface Range {
 
 const LAST_CODE_POINT = 0x10ffff;
 
-/** The range of all keys which start with `prefix`, which holds at least one character that is not the last there is. */
+/**
+ * Returns the range of all keys that begin with `prefix`, which must have a character other than the last of Unicode.
+ */
 export function prefixRange(prefix: string): Range {
   const points = [...prefix].map((character) => character.codePointAt(0)!);
   while (points.at(-1) === LAST_CODE_POINT) points.pop();
   const last = points.pop()!;
-  // Surrogates are no characters: behind U+D7FF comes U+E000.
+  // UTF-8 has no surrogates: U+E000 follows U+D7FF.
   return { from: prefix, to: String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1) };
 }
 
 export interface ListOptions {
-  /** Read as of this revision; throws `compacted` when it is gone. */
+  /** Read at this revision; throws `compacted` when the store has lost it. */
   readonly revision?: number;
-  /** At most so many entries; fewer, with `more`, where so many are too large for one response of the store. */
+  /** Limit of entries; fewer are returned, with `more`, when they exceed one response of the store. */
   readonly limit?: number;
-  /** Values come back empty. */
+  /** Leave the values empty. */
   readonly keysOnly?: boolean;
 }
 
@@ -73,7 +77,7 @@ export interface Entry {
   readonly value: string;
   readonly createRevision: number;
   readonly modRevision: number;
-  /** Id of the lease the key is attached to (decimal), absent when none. */
+  /** Id of the lease to which the key is attached (decimal); absent when none. */
   readonly lease?: string;
 }
 
@@ -81,13 +85,13 @@ export interface Listing {
   readonly entries: readonly Entry[];
   /** The store's revision when the list was read. */
   readonly revision: number;
-  /** True when `limit` cut the list. */
+  /** True when the list was cut at the limit. */
   readonly more: boolean;
 }
 
 /**
- * `createRevision: 0` means that the key does not exist. `unchangedSince`: no key of the range was written after that
- * revision (it does not tell of deletions).
+ * `createRevision: 0`: the key does not exist. `unchangedSince`: no key of the range was written after that revision
+ * (deletions do not count).
  */
 export type Condition =
   | { readonly key: string; readonly createRevision: number }
@@ -108,15 +112,15 @@ export type WatchEvent =
   | { readonly type: 'put'; readonly entry: Entry; readonly previous?: Entry }
   | { readonly type: 'delete'; readonly key: string; readonly modRevision: number; readonly previous?: Entry };
 
-/** Everything that happened in the watched range up to and including `revision`, since the batch before. */
+/** The changes of the watched range up to and including `revision`, since the previous batch. */
 export interface WatchBatch {
   readonly revision: number;
-  /** Empty for an answer to `requestProgress`. */
+  /** Empty for a response to `requestProgress`. */
   readonly events: readonly WatchEvent[];
 }
 
 export interface Watch extends AsyncIterable<WatchBatch> {
-  /** Asks for a batch (possibly empty) that tells how far the watch has got; a view catches up by this. */
+  /** Requests a batch (possibly empty) that states how far the watch has got; views catch up by it. */
   requestProgress(): void;
 }
 
@@ -125,13 +129,13 @@ export interface Lease {
   readonly id: string;
   readonly ttlMs: number;
   /**
-   * Aborted when the lease has ended or may have ended: at the latest one TTL after the sending of the last keep-alive
-   * that was acknowledged, by this process's own monotonic clock; also when the store was set back to a time before it.
-   * What it guarded must be given up by then.
+   * Aborts when the lease has ended or may have ended: one TTL after the last confirmed keep-alive was sent, by this
+   * process's monotonic clock, at the latest; also when the store was set back to an earlier time. The holder must give
+   * up what the lease guards by then.
    */
   readonly lost: AbortSignal;
-  /** Monotonic time (Clock.monotonic) at which the lease counts as lost unless another keep-alive is acknowledged. */
+  /** Returns the monotonic time at which the lease counts as lost unless another keep-alive is confirmed. */
   deadline(): number;
-  /** Ends the lease now; its keys vanish in one revision. */
+  /** Revokes the lease; its keys are deleted in one revision. */
   revoke(): Promise<void>;
 }

@@ -5,11 +5,11 @@ import type { ChannelStream } from './grpc/index.ts';
 import { type Event, METHODS, WatchRequest, WatchResponse } from './proto/index.ts';
 
 export interface WatchSessionHandlers {
-  /** The server watches. */
+  /** The server has created the watch. */
   created(): void;
   /** Events of one or more whole revisions. */
   events(events: readonly Event[]): void;
-  /** All events up to this revision were delivered. */
+  /** All events up to this revision have been delivered. */
   progress(revision: number): void;
 }
 
@@ -41,7 +41,10 @@ export class WatchSession {
     return this.#created;
   }
 
-  /** Resolves with the reason when the stream has ended; `compacted` when the start is gone. Rejects when none opens. */
+  /**
+   * Resolves with the reason when the stream has ended; `compacted` when its start is gone. Rejects when it cannot be
+   * opened.
+   */
   async run(): Promise<unknown> {
     const { client, handlers: _, ...create } = this.#options;
     const ended = new Promise<unknown>((resolve) => {

@@ -13,20 +13,20 @@ export interface LoggedChange {
 
 export interface LogPortion {
   readonly changes: readonly LoggedChange[];
-  /** Everything up to this revision is in this portion or in one before. */
+  /** The revision up to which this portion and earlier ones are complete. */
   readonly reached: number;
 }
 
 export interface LogQuery {
   readonly range: KeyRange;
-  /** First and last revision wanted. */
+  /** The first and last revision to read. */
   readonly from: number;
   readonly to: number;
-  /** Look up what each changed key was before. */
+  /** Also reads the previous version of each changed key. */
   readonly withPrevious: boolean;
 }
 
-// A portion ends with the revision in which it gets this big, so that one slow watcher costs little time and memory.
+// A portion ends with the revision that makes it this big, so that a slow watcher costs little time and memory.
 const PORTION_BYTES = 1 << 20;
 const PORTION_ENTRIES = 2000;
 
@@ -38,7 +38,7 @@ export function decodeLogEntry(value: Buffer): LoggedKey {
   return { type: value[0] === 0 ? 'put' : 'delete', key: value.subarray(1) };
 }
 
-/** The next portion of the changes that a watcher wants: whole revisions, in order. */
+/** Reads the next portion of the changes that a watcher wants: whole revisions, in order. */
 export function readLog(keyspace: Keyspace, query: LogQuery): LogPortion {
   const { range, from, to, withPrevious } = query;
   const changes: LoggedChange[] = [];

@@ -10,7 +10,7 @@ export interface Commit {
   readonly changes: readonly KeyChange[];
 }
 
-/** Work on the tables in a write transaction. It may throw only before it has written anything. */
+/** Writes to the tables in a write transaction. It may throw only before it has written anything. */
 export type WriteWork<T> = (writer: RevisionWriter) => T;
 
 interface Waiting {
@@ -29,18 +29,18 @@ interface Outcome {
 export interface CommitHooks {
   /** Runs inside a transaction that makes revisions. */
   beforeCommit(commits: readonly Commit[]): void;
-  /** Hears of every revision, in order, as soon as it is durable and before its writers are told. */
+  /** Called with every revision, in order, as soon as it is durable and before its writers get their responses. */
   afterCommit(commits: readonly Commit[]): void;
 }
 
 const BATCH_WEIGHT = 4 << 20;
 const BATCH_REQUESTS = 500;
-/** A transaction begins no further request after this, so that others have their turn. */
+/** A transaction begins no further request after this time, so that other work gets its turn. */
 const BATCH_MS = 40;
 
 /**
- * Group commit: the requests that arrive while one transaction is being synced to the disk share the next one, and
- * are answered when it is synced. A transaction that cannot be written changes nothing and fails all its requests.
+ * Group commit: requests that arrive while one transaction is synced to the disk share the next one and are resolved
+ * when that is synced. A transaction that cannot be written changes nothing and rejects all its requests.
  */
 export class CommitQueue {
   readonly #database: Database;
@@ -62,7 +62,7 @@ export class CommitQueue {
     return this.#closed;
   }
 
-  /** Resolves when what `work` wrote is durable; `weight` is about the bytes that it writes. */
+  /** Resolves when the writes of `work` are durable; `weight` is about the number of bytes that it writes. */
   submit<T>(work: WriteWork<T>, weight = 0): Promise<T> {
     if (this.#closed) return Promise.reject(new GrpcError(STATUS.unavailable, 'the store is shutting down'));
     return new Promise((resolve, reject) => {
@@ -71,14 +71,14 @@ export class CommitQueue {
     });
   }
 
-  /** Finishes what was submitted, refuses what comes later. */
+  /** Finishes the submitted work and refuses further work. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    // What arrived in the same turn of the event loop belongs in the first batch.
+    // Wait a turn, so that requests of the same turn of the event loop join the first batch.
     await Promise.resolve();
     while (this.#waiting.length > 0) await this.#commit(this.#nextBatch());
     this.#running = undefined;
@@ -99,7 +99,7 @@ export class CommitQueue {
     let concerned = batch;
     try {
       const { outcomes, commits } = await this.#database.transact(() => this.#write(batch));
-      // Requests for which no time was left are the first of the next batch.
+      // Requests without time left come first in the next batch.
       this.#waiting.unshift(...batch.slice(outcomes.length));
       concerned = batch.slice(0, outcomes.length);
       if (commits.length > 0) this.#hooks.afterCommit(commits);

@@ -5,13 +5,13 @@ import { escapeKey, historyKey, logKey, revisionOfLogKey } from './keys.ts';
 import { compacted, futureRevision, isDeletion, type Keyspace } from './keyspace.ts';
 
 export interface HistoryLimits {
-  /** Changes kept for watches and reads of the past. */
+  /** The number of changes kept for watches and reads of the past. */
   readonly keepChanges: number;
-  /** And at most about so many bytes of them. */
+  /** The limit of their size, in bytes; approximate. */
   readonly keepBytes: number;
 }
 
-/** How much has been written since the store was made, and how much had been at some revisions. */
+/** The total written since the store was made, and the totals at some revisions. */
 interface Account extends Mark {
   readonly marks: readonly Mark[];
 }
@@ -26,7 +26,7 @@ const ACCOUNT = Buffer.from('account');
 const MARKS_PER_LIMIT = 8;
 const SLICE = 500;
 
-/** Keeps the history bounded: forgets old revisions by itself and on request. */
+/** Bounds the history: forgets old revisions by itself and on request. */
 export class Compactor {
   readonly #keyspace: Keyspace;
   readonly #limits: HistoryLimits;
@@ -60,7 +60,7 @@ export class Compactor {
     if (due) this.#save(this.#pending);
   }
 
-  /** Takes the count as made, and begins to compact when there is too much history. */
+  /** Confirms the count, and begins to compact when there is too much history. */
   afterCommit(queue: CommitQueue): void {
     this.#account = this.#pending;
     if (this.#trimming || !this.#exceeds(this.#account.marks[0]!, this.#account, 1 + 2 / MARKS_PER_LIMIT)) return;
@@ -69,7 +69,7 @@ export class Compactor {
     this.compact(queue, target.revision).catch((error) => this.#complain('Cannot compact the store', queue, error));
   }
 
-  /** Forgets what was before `revision`; resolves when reads of it are refused. Throws as etcd does. */
+  /** Forgets revisions before `revision`; resolves when reads of them are refused. Throws as etcd does. */
   async compact(queue: CommitQueue, revision: number): Promise<void> {
     await queue.submit(() => {
       if (revision <= this.#keyspace.compactedRevision()) throw compacted();
@@ -82,7 +82,7 @@ export class Compactor {
     this.trimInBackground(queue);
   }
 
-  /** Removes what is compacted, a slice at a time so that others are not held up; resolves when all is gone. */
+  /** Deletes compacted records slice by slice, so that other work gets its turn; resolves when all are gone. */
   trim(queue: CommitQueue): Promise<void> {
     this.#trimming ??= this.#trimAll(queue).finally(() => {
       this.#trimming = undefined;
@@ -90,7 +90,7 @@ export class Compactor {
     return this.#trimming;
   }
 
-  /** As `trim`; what fails is tried again with the next compaction, or the next start. */
+  /** Like `trim`; a failure is retried with the next compaction or the next start. */
   trimInBackground(queue: CommitQueue): void {
     this.trim(queue).catch((error) => this.#complain('Cannot trim the history', queue, error));
   }
@@ -107,7 +107,7 @@ export class Compactor {
     }
   }
 
-  /** Works on the log from `start`; answers where to go on, undefined when all that is compacted is trimmed. */
+  /** Trims the log from `start`; returns where to go on, undefined when everything compacted is trimmed. */
   #trimSlice(start: Buffer): Buffer | undefined {
     const { log } = this.#keyspace.tables;
     const compactedRevision = this.#keyspace.compactedRevision();
@@ -122,7 +122,7 @@ export class Compactor {
     return Buffer.concat([last, Buffer.from([0])]);
   }
 
-  /** The version before this one is past; the version itself too when it was a deletion. */
+  /** Deletes the version before this one, and this one too if it is a deletion. */
   #forget(key: Buffer, revision: number, past: boolean): void {
     const { history } = this.#keyspace.tables;
     const before = { start: historyKey(key, revision - 1), end: escapeKey(key), reverse: true, limit: 1 };

@@ -23,7 +23,7 @@ import { findDamage } from './data-file-check.ts';
 import { Database } from './database.ts';
 import { lockFile } from './process-lock.ts';
 
-/** Raised when older versions of the program can no longer read what this one writes. */
+/** Raised when older versions of the program cannot read the files of this one. */
 export const FORMAT_VERSION = 1;
 const FORMAT_WORD = 'flotilla-store';
 
@@ -34,17 +34,17 @@ const LOCK_FILE = 'lock';
 
 export interface DataDirectory {
   readonly database: Database;
-  /** Closes the data file and lets other processes have the directory. */
+  /** Closes the data file and releases the directory. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the store's directory, making it when it does not exist. Throws FlotillaError: `conflict` when another process
- * uses it, `damaged` when it is not whole, was written by a newer version, or is not a store's directory.
+ * Opens the store's directory, or creates it. Throws FlotillaError: `conflict` when another process uses it, `damaged`
+ * when it is incomplete, written by a newer version, or not a store's directory.
  */
 export function openDataDirectory(directory: string): DataDirectory {
   makePrivateDirectory(directory);
-  // An older store made them readable by everybody, with all keys and values in them.
+  // Older versions made the files, with all keys and values, readable by everybody.
   for (const name of [DATA_FILE, `${DATA_FILE}-lock`]) makePrivateFile(join(directory, name));
   const unlock = lockFile(join(directory, LOCK_FILE), `the store's directory ${directory}`);
   try {
@@ -77,7 +77,7 @@ function openDatabase(directory: string): Database {
   const damage = findDamage(path);
   if (damage !== undefined) throw damaged(directory, `its data file ${DATA_FILE} ${damage}`);
   try {
-    // Readers and locks of a process that is gone; no other process is here.
+    // Readers and locks of a process that has ended; our own lock excludes others.
     rmSync(`${path}-lock`, { recursive: true, force: true });
     return new Database(path);
   } catch (error) {
@@ -85,7 +85,7 @@ function openDatabase(directory: string): Database {
   }
 }
 
-/** A creation that was cut short is begun again: nothing was acknowledged before it was complete. */
+/** Start again after an interrupted creation: nothing was acknowledged before it was complete. */
 function createDatabase(directory: string): Database {
   const creating = join(directory, CREATING_FILE);
   const others = readdirSync(directory).filter((name) => !name.startsWith(LOCK_FILE) && name !== 'lost+found');

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-// The layout of LMDB's data file, version 2: pages with a header of 24 bytes, the first two of them meta pages.
+// LMDB's data file, version 2: pages with a header of 24 bytes, the first two of them meta pages.
 const PAGE_HEADER_BYTES = 24;
 const META = { magic: 24, pageBytes: 48, freeRoot: 88, mainRoot: 136, lastPage: 144, txn: 152 } as const;
 const PAGE = { number: 0, flags: 18, lower: 20, upper: 22, overflowPages: 20 } as const;
@@ -13,8 +13,8 @@ const EMPTY_TREE = 0xffff_ffff_ffff_ffffn;
 const MAX_DEPTH = 32;
 
 /**
- * What is wrong with the structure of a data file, undefined when nothing is. LMDB maps the file into memory and
- * trusts it: a page that is missing or garbled would kill the process which reads it, so all are looked at before.
+ * Returns what is wrong with the structure of a data file, undefined if nothing is. LMDB maps the file into memory and
+ * trusts it: a missing or garbled page would kill the process that reads it, so all pages are checked first.
  */
 export function findDamage(path: string): string | undefined {
   const file = openSync(path, 'r');
@@ -44,7 +44,7 @@ class DataFileCheck {
       return undefined;
     } catch (error) {
       if (error instanceof Damage) return error.message;
-      // A structure that points out of its page.
+      // An offset points outside of its page.
       if (error instanceof RangeError) return 'is garbled';
       throw error;
     }
@@ -82,7 +82,7 @@ class DataFileCheck {
     else if (flags & SUB_TREE) this.#tree(node.readBigUInt64LE(dataAt + SUB_TREE_ROOT), depth + 1);
   }
 
-  /** A value too big for a leaf lies on pages in a row, the first of which has a header. */
+  /** Checks a value too big for a leaf: it occupies consecutive pages, the first of which has a header. */
   #overflow(first: bigint, bytes: number): void {
     const page = this.#page(Number(first));
     const pages = Math.ceil((PAGE_HEADER_BYTES + bytes) / this.#pageBytes);

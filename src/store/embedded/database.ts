@@ -4,18 +4,18 @@ import { open, type RootDatabase, type Database as Table, type Transaction } fro
 import { messageOf } from '../../lib/index.ts';
 import { GrpcError, STATUS } from '../grpc/index.ts';
 
-/** The data as they were at one moment. */
+/** A snapshot of the data at one moment. */
 export type ReadTransaction = Transaction;
 
 type BinaryTable = Table<Buffer, Buffer>;
 
-/** The tables of the data file. Records are protobuf KeyValue messages as they go to clients. */
+/** The tables of the data file. Records are protobuf KeyValue messages in the form sent to clients. */
 export interface Tables {
-  /** key → its record now. */
+  /** key → its current record. */
   readonly current: BinaryTable;
-  /** key and revision → the record of then; a deletion is a record without version. */
+  /** key and revision → the record of that revision; a deletion is a record without version. */
   readonly history: BinaryTable;
-  /** revision and place → what changed. */
+  /** revision and place → the change. */
   readonly log: BinaryTable;
   /** lease id → seconds to live. */
   readonly leases: BinaryTable;
@@ -36,7 +36,7 @@ export class Database {
 
   constructor(file: string) {
     this.#file = file;
-    // A commit resolves when it is synced (no overlapping sync), and a failed one rejects just its own promise.
+    // `overlappingSync: false`: a commit resolves when it is synced, and a failed one rejects its own promise only.
     const options = { ...BINARY, noSubdir: true, maxDbs: 8, overlappingSync: false, eventTurnBatching: false };
     this.#root = open<Buffer, Buffer>({ path: file, ...options });
     const table = (name: string) => this.#root.openDB<Buffer, Buffer>({ name, ...BINARY });
@@ -50,7 +50,7 @@ export class Database {
     };
   }
 
-  /** Runs `work` in a write transaction: all of it is on the disk when this resolves, or none when it rejects. */
+  /** Runs `work` in a write transaction: all of it is on the disk when this resolves, none of it when this rejects. */
   async transact<T>(work: () => T): Promise<T> {
     try {
       return (await this.#root.childTransaction(work)) as T;
@@ -59,7 +59,7 @@ export class Database {
     }
   }
 
-  /** Runs `work` on the data as they are now, whatever is written meanwhile. */
+  /** Runs `work` on a snapshot of the present data. */
   async read<T>(work: (snapshot: ReadTransaction) => Promise<T>): Promise<T> {
     const snapshot = this.#root.useReadTransaction();
     try {
@@ -69,7 +69,7 @@ export class Database {
     }
   }
 
-  /** Size of the file, and of the part of it in use. */
+  /** Returns the size of the file and of its used part. */
   size(): { fileBytes: number; usedBytes: number } {
     const fileBytes = statSync(this.#file).size;
     const stats = this.#root.getStats() as { lastPageNumber: number };
@@ -81,7 +81,7 @@ export class Database {
   }
 
   #writeError(error: Error & { commitError?: unknown }): GrpcError {
-    // The library may never settle this promise; it must not count as an unhandled rejection when it does.
+    // lmdb may settle this promise later, or never; a late rejection must not count as unhandled.
     Promise.resolve(error.commitError).catch(() => {});
     const directory = dirname(this.#file);
     const { bavail, bsize } = statfsSync(directory);

@@ -1,17 +1,17 @@
 import { GrpcError, STATUS } from '../grpc/index.ts';
 
-/** Longest key, in bytes. */
+/** Limit for a key, in bytes. */
 export const MAX_KEY_BYTES = 1024;
-// LMDB's own limit is 1978 bytes; the history key adds an end mark and a revision.
+// LMDB's limit is 1978 bytes; the history key adds an end mark and a revision.
 const MAX_ENCODED_KEY_BYTES = 1900;
 
-/** Keys from `from` up to, not including, `to`; `to` undefined means to the end. */
+/** Keys from `from` up to and excluding `to`; without `to`, up to the last key. */
 export interface KeyRange {
   readonly from: Buffer;
   readonly to: Buffer | undefined;
 }
 
-/** The keys meant by etcd's key and range_end: one key, a range, or with range_end "\0" all keys from `key` on. */
+/** Interprets etcd's key and range_end: one key, a range, or with range_end "\0" all keys from `key` on. */
 export function keyRange(key: Buffer, rangeEnd: Buffer): KeyRange {
   checkKey(key);
   if (rangeEnd.length === 0) return { from: key, to: Buffer.concat([key, ZERO]) };
@@ -24,7 +24,7 @@ export function inRange(key: Buffer, range: KeyRange): boolean {
   return range.from.compare(key) <= 0 && (range.to === undefined || range.to.compare(key) > 0);
 }
 
-/** Throws what etcd answers for an empty key, and our own refusal of keys too long for the database. */
+/** Throws etcd's error for an empty key, and our own for a key too long for the database. */
 export function checkKey(key: Buffer): void {
   if (key.length === 0) throw new GrpcError(STATUS.invalidArgument, 'etcdserver: key is not provided');
   if (key.length > MAX_KEY_BYTES || escapeKey(key).length > MAX_ENCODED_KEY_BYTES) throw tooLong(key);
@@ -38,7 +38,7 @@ function tooLong(key: Buffer): GrpcError {
 const ZERO = Buffer.from([0]);
 const END_MARK = Buffer.from([0, 1]);
 
-/** The key with an end mark, such that no escaped key is the beginning of another and their order is the keys' own. */
+/** Escapes the key and appends an end mark: no escaped key is a prefix of another, and their order is the keys' own. */
 export function escapeKey(key: Buffer): Buffer {
   if (!key.includes(0)) return Buffer.concat([key, END_MARK]);
   const bytes: number[] = [];
@@ -48,7 +48,7 @@ export function escapeKey(key: Buffer): Buffer {
 
 const REVISION_BYTES = 8;
 
-/** The history's key for one version of a key: by key, then by revision. */
+/** Makes the history's key for one version of a key: ordered by key, then by revision. */
 export function historyKey(key: Buffer, revision: number): Buffer {
   const escaped = escapeKey(key);
   const out = Buffer.alloc(escaped.length + REVISION_BYTES);
@@ -57,13 +57,13 @@ export function historyKey(key: Buffer, revision: number): Buffer {
   return out;
 }
 
-/** The escaped key and the revision that a history key is made of. */
+/** Splits a history key into the escaped key and the revision. */
 export function splitHistoryKey(historyKey: Buffer): { escaped: Buffer; revision: number } {
   const end = historyKey.length - REVISION_BYTES;
   return { escaped: historyKey.subarray(0, end), revision: historyKey.readUIntBE(end + 2, 6) };
 }
 
-/** The log's key for one change: by revision, then by its place in the revision. */
+/** Makes the log's key for one change: ordered by revision, then by place in the revision. */
 export function logKey(revision: number, place: number): Buffer {
   const out = Buffer.alloc(REVISION_BYTES + 4);
   out.writeUIntBE(revision, 2, 6);

@@ -14,23 +14,23 @@ export interface KeyChange {
 export interface RangeResult {
   readonly kvs: readonly Buffer[];
   readonly more: boolean;
-  /** Keys in the range, whatever the limit. */
+  /** The number of keys in the range, regardless of the limit. */
   readonly count: number;
 }
 
 const REVISION = Buffer.from('revision');
 const COMPACTED = Buffer.from('compacted');
 
-/** A response longer than this would hold the event loop while it is put together. */
+/** Encoding a longer response would hold the event loop. */
 export const MAX_RESPONSE_BYTES: number = 32 << 20;
-/** Sorting cannot be cut into turns. */
+/** Limit of sorted records: sorting cannot be split into turns. */
 const MAX_SORTED = 10_000;
-/** Records read between two chances for others. */
+/** Records read between two pauses. */
 const STEP_RECORDS = 1000;
-/** Counting is this much cheaper than reading. */
+/** Records counted in the time in which one is read. */
 const COUNTED_PER_READ = 16;
 
-/** Reads of the keys and their history, all in the snapshot or write transaction that is current, or in a given snapshot. */
+/** Reads the keys and their history, in the current snapshot or write transaction, or in a given snapshot. */
 export class Keyspace {
   readonly tables: Tables;
   readonly #in: { readonly transaction?: ReadTransaction };
@@ -40,7 +40,7 @@ export class Keyspace {
     this.#in = snapshot === undefined ? {} : { transaction: snapshot };
   }
 
-  /** The last revision; a new store has revision 1, as etcd's. */
+  /** Returns the last revision; a new store has revision 1, as in etcd. */
   revision(): number {
     return readNumber(this.tables.meta.get(REVISION, this.#in)) || 1;
   }
@@ -49,7 +49,7 @@ export class Keyspace {
     this.tables.meta.put(REVISION, numberBytes(revision));
   }
 
-  /** Revisions before this one are gone. */
+  /** Returns the oldest readable revision. */
   compactedRevision(): number {
     return readNumber(this.tables.meta.get(COMPACTED, this.#in));
   }
@@ -62,7 +62,7 @@ export class Keyspace {
     return this.tables.current.get(key, this.#in);
   }
 
-  /** Returns what a range request asks for, as of the revision that it names; throws what `checkRange` does. */
+  /** Carries out a range request at the revision that it names; throws the errors of `checkRange`. */
   range(request: RangeRequest, revision: number): RangeResult {
     const steps = this.rangeInSteps(request, revision);
     for (;;) {
@@ -71,7 +71,7 @@ export class Keyspace {
     }
   }
 
-  /** The same, with a pause after each thousand records. */
+  /** Like `range`, with a pause after each thousand records. */
   *rangeInSteps(request: RangeRequest, revision: number): Generator<void, RangeResult> {
     this.checkRange(request, revision);
     const range = keyRange(request.key, request.rangeEnd);
@@ -82,7 +82,7 @@ export class Keyspace {
     return yield* select(records, request);
   }
 
-  /** Throws what etcd returns for a range request that cannot be carried out. */
+  /** Throws etcd's errors for a range request that cannot be carried out. */
   checkRange(request: RangeRequest, revision: number): void {
     keyRange(request.key, request.rangeEnd);
     if (request.revision > revision) throw futureRevision();
@@ -92,7 +92,7 @@ export class Keyspace {
     }
   }
 
-  /** About how many records have to be read for a range request. */
+  /** Estimates the number of records that a range request reads. */
   costOf(request: RangeRequest, revision: number): number {
     if (request.rangeEnd.length === 0 && !isPast(request, revision)) return 1;
     const range = keyRange(request.key, request.rangeEnd);
@@ -104,24 +104,24 @@ export class Keyspace {
     return request.limit > 0 && request.limit < count ? request.limit + counted : count;
   }
 
-  /** How many keys are in a range. */
+  /** Counts the keys in a range. */
   count(range: KeyRange): number {
     return isEmpty(range) ? 0 : this.tables.current.getKeysCount({ ...bounds(range), ...this.#in });
   }
 
-  /** The keys in a range as they are now, in order. */
+  /** Lists the current keys in a range, in order. */
   keys(range: KeyRange): Buffer[] {
     return isEmpty(range) ? [] : [...this.tables.current.getKeys({ ...bounds(range), ...this.#in })];
   }
 
-  /** The version of `key` that was current just before `revision`, unless there was none or it is compacted. */
+  /** Returns the version of `key` just before `revision`; undefined if there was none or it is compacted. */
   before(key: Buffer, revision: number): Buffer | undefined {
     const options = { start: historyKey(key, revision - 1), end: escapeKey(key), reverse: true, limit: 1 };
     for (const { value } of this.tables.history.getRange(options)) return isDeletion(value) ? undefined : value;
     return undefined;
   }
 
-  /** The records of a range as they are now, in the order of keys. */
+  /** Yields the current records of a range in the order of keys. */
   *records(range: KeyRange): Generator<Buffer> {
     if (isEmpty(range)) return;
     for (const { value } of this.tables.current.getRange({ ...bounds(range), ...this.#in })) yield value;
@@ -143,7 +143,7 @@ export class Keyspace {
     return { kvs, more, count: more ? this.count(range) : kvs.length };
   }
 
-  /** The records of a range as they were at a past revision: of each key its last version up to then. */
+  /** Yields the records of a range at a past revision: of each key its last version up to then. */
   *#historical(range: KeyRange, revision: number): Generator<Buffer | undefined> {
     if (isEmpty(range)) return;
     let last: { escaped: Buffer; value: Buffer } | undefined;
@@ -162,7 +162,7 @@ export class Keyspace {
   }
 }
 
-/** Selects the records that a request wants; an undefined record was read and is not in the range at that revision. */
+/** Selects the records for a request; an undefined record was read but is not in the range at that revision. */
 function* select(records: Iterable<Buffer | undefined>, request: RangeRequest): Generator<void, RangeResult> {
   const kvs: Buffer[] = [];
   const toSort: KeyValue[] = [];
@@ -181,7 +181,7 @@ function* select(records: Iterable<Buffer | undefined>, request: RangeRequest): 
       if (toSort.push(kv) > MAX_SORTED) throw tooManyToSort();
     } else if (request.limit === 0 || kvs.length < request.limit || isBackwards(request)) {
       kvs.push(size.add(request.keysOnly ? withoutValue(record) : record));
-      // Rarely, so that it costs little for each.
+      // Trim rarely, so that the cost per record stays small.
       if (isBackwards(request) && request.limit > 0 && kvs.length >= 2 * request.limit)
         for (const record of kvs.splice(0, kvs.length - request.limit)) size.remove(record);
     }
@@ -194,7 +194,7 @@ function backwards(kvs: readonly Buffer[], { limit }: RangeRequest): Buffer[] {
   return (limit > 0 ? kvs.slice(-limit) : kvs).toReversed();
 }
 
-/** Adds up what a response holds; throws when that is too much. */
+/** Adds up the size of a response; throws when it becomes too large. */
 class ResponseSize {
   #bytes = 0;
 
@@ -209,7 +209,7 @@ class ResponseSize {
   }
 }
 
-/** gRPC's own words for a response that is longer than its sender may send. */
+/** Makes the error, in gRPC's words, for a response above the sender's limit. */
 export function tooLarge(): GrpcError {
   const what = `trying to send message larger than max (${MAX_RESPONSE_BYTES} bytes): read fewer keys at a time`;
   return new GrpcError(STATUS.resourceExhausted, what);
@@ -224,7 +224,7 @@ function bounds(range: KeyRange): { start: Buffer; end?: Buffer } {
   return range.to ? { start: range.from, end: range.to } : { start: range.from };
 }
 
-/** The same in the history, by escaped key. */
+/** Returns the bounds of the range among escaped keys, as in the history. */
 function escapedBounds(range: KeyRange): { start: Buffer; end?: Buffer } {
   return bounds({ from: escapeKey(range.from), to: range.to && escapeKey(range.to) });
 }
@@ -239,7 +239,7 @@ function single(record: Buffer | undefined, request: RangeRequest): RangeResult 
   return { kvs, more: false, count: 1 };
 }
 
-/** True for a request that wants neither another order than the keys' nor only some of the keys. */
+/** True for a request in the order of keys without filters. */
 function isPlain(request: RangeRequest): boolean {
   return !isBackwards(request) && !isSorted(request) && !hasFilters(request);
 }
@@ -251,7 +251,7 @@ function isPast(request: RangeRequest, revision: number): boolean {
 const SORT_BY_KEY = 0;
 const DESCENDING = 2;
 
-/** In the order of keys, the last one first. */
+/** True for a request by key in descending order. */
 function isBackwards({ sortOrder, sortTarget }: RangeRequest): boolean {
   return sortTarget === SORT_BY_KEY && sortOrder === DESCENDING;
 }
@@ -297,17 +297,17 @@ function present(record: Buffer): Buffer | undefined {
   return isDeletion(record) ? undefined : record;
 }
 
-/** A deletion is kept as a record without version. */
+/** True for a deletion, which is kept as a record without version. */
 export function isDeletion(record: Buffer): boolean {
   return KeyValue.decode(record).version === 0;
 }
 
-/** What etcd answers for a revision before the last compaction. */
+/** Makes etcd's error for a revision before the last compaction. */
 export function compacted(): GrpcError {
   return new GrpcError(STATUS.outOfRange, 'etcdserver: mvcc: required revision has been compacted');
 }
 
-/** What etcd answers for a revision that is not reached yet. */
+/** Makes etcd's error for a revision that is not reached yet. */
 export function futureRevision(): GrpcError {
   return new GrpcError(STATUS.outOfRange, 'etcdserver: mvcc: required revision is a future revision');
 }

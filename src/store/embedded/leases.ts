@@ -9,14 +9,14 @@ import { MAX_TXN_KEYS } from './txn-work.ts';
 
 interface Live {
   readonly ttlMs: number;
-  /** By Clock.monotonic. */
+  /** Monotonic milliseconds. */
   expiresAt: number;
-  /** Its end is being written: it cannot be kept alive any more. */
+  /** True while its end is being written: it cannot be kept alive any more. */
   ending: boolean;
 }
 
 export interface LeaseState {
-  /** Whole seconds left; -1 when there is no such lease. */
+  /** Remaining whole seconds; -1 when the lease does not exist. */
   readonly ttl: number;
   readonly grantedTtl: number;
 }
@@ -30,14 +30,14 @@ export interface LeasesOptions {
 }
 
 const MAX_TTL_SECONDS = 9_000_000_000;
-/** Ids are 64 bits: etcd's are signed, and -1 is a lease like any other. */
+/** Ids have 64 bits. etcd's are signed, and -1 is a valid id. */
 const LAST_ID = 2n ** 64n - 1n;
 const RETRY_MS = 1000;
-// A timer this late means that the whole process stood still; it is no fault of those who could not be heard.
+// A timer this late means that the whole process was stopped; clients that could not be heard must not suffer for it.
 const STANDSTILL_MS = 500;
 const MAX_WAIT_MS = 60_000;
 
-/** The leases: kept in the store, their ends in memory. After a restart each has its full time again. */
+/** Leases: stored on disk, their deadlines in memory. After a restart each has its full time again. */
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #live = new Map<bigint, Live>();
@@ -56,8 +56,8 @@ export class Leases {
   }
 
   /**
-   * Grants a lease of `wantedTtl` seconds, at least one (etcd too prolongs what is too short, zero and below included); an
-   * id of 0 asks for any.
+   * Grants a lease of `wantedTtl` seconds, at least one (etcd too lengthens short ones, zero and below included); id 0
+   * lets the store choose one.
    */
   async grant(wantedId: bigint, wantedTtl: number): Promise<{ readonly id: bigint; readonly ttl: number }> {
     const ttl = Math.max(1, wantedTtl);
@@ -74,7 +74,7 @@ export class Leases {
     return { id, ttl };
   }
 
-  /** Starts the lease's time anew and answers it in seconds; 0 when the lease has ended. */
+  /** Restarts the lease's time and returns it in seconds; 0 when the lease has ended. */
   keepAlive(id: bigint): number {
     const live = this.#live.get(id);
     if (!live || live.ending) return 0;
@@ -82,7 +82,7 @@ export class Leases {
     return live.ttlMs / 1000;
   }
 
-  /** Ends the lease: its keys vanish in one revision. */
+  /** Revokes the lease: its keys are deleted in one revision. */
   async revoke(id: bigint): Promise<void> {
     const live = this.#live.get(id);
     if (!live) throw leaseNotFound();
@@ -103,10 +103,10 @@ export class Leases {
     return { ttl: Math.floor(leftMs / 1000), grantedTtl: live.ttlMs / 1000 };
   }
 
-  /** The keys attached to a lease, the first of them where they are limited. */
+  /** Lists the keys attached to a lease, at most `limit` of them. */
   keys(id: bigint, limit?: number): Buffer[] {
     const start = leaseKey(id);
-    // Behind the last id there is, an int64 of -1, nothing follows.
+    // No id follows the last one, an int64 of -1.
     const options = { start, ...(id === LAST_ID ? {} : { end: leaseKey(id + 1n) }), ...(limit ? { limit } : {}) };
     return Array.from(this.#options.tables.leaseKeys.getKeys(options), (key) => key.subarray(8));
   }
@@ -115,7 +115,7 @@ export class Leases {
     return [...this.#live.keys()];
   }
 
-  /** Throws what etcd answers for a lease that is not there. */
+  /** Throws etcd's error for a lease that does not exist. */
   check(id: bigint): void {
     const live = this.#live.get(id);
     if (!live || live.ending) throw leaseNotFound();
@@ -172,14 +172,14 @@ export class Leases {
       },
       (error) => {
         if (this.#options.queue.closed) return;
-        // It has ended for its holder already; only the deletion is still owed.
+        // For its holder the lease has ended already; only the deletion of its keys is outstanding.
         this.#failure.failed(messageOf(error));
         this.#options.clock.after(RETRY_MS, () => this.#live.has(id) && this.#expire(id, live));
       },
     );
   }
 
-  /** Its keys vanish in one revision, but for what is more than one transaction may delete. */
+  /** Deletes the keys in one revision, or in several if they exceed the limit of one transaction. */
   async #end(id: bigint): Promise<void> {
     for (let isOver = false; !isOver; ) {
       isOver = await this.#options.queue.submit((writer: RevisionWriter) => {

@@ -3,10 +3,10 @@ import type { Database } from './database.ts';
 import { Keyspace } from './keyspace.ts';
 import { encodeRange, type TxnContext } from './txn.ts';
 
-/** Ranges that cost more than this are read in turns. */
+/** Ranges with a higher cost are read in turns. */
 export const SHORT_READ = 2000;
 
-/** Reads large ranges one after the other, each in one snapshot, and lets others have their turn in between. */
+/** Reads large ranges one after the other, each in one snapshot, with pauses for other work. */
 export class LongReads {
   readonly #database: Database;
   readonly #context: TxnContext;
@@ -17,7 +17,7 @@ export class LongReads {
     this.#context = context;
   }
 
-  /** Resolves with the response; throws what `Keyspace.range` does. */
+  /** Resolves with the response; throws the errors of `Keyspace.range`. */
   read(request: RangeRequest): Promise<Buffer> {
     const result = this.#last.then(() => this.#database.read((snapshot) => this.#read(request, snapshot)));
     this.#last = result.catch(() => {});

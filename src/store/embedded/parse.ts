@@ -1,6 +1,6 @@
 import { GrpcError, STATUS } from '../grpc/index.ts';
 
-/** Decodes a request; throws GrpcError `invalidArgument` when it is not such a message. */
+/** Decodes a request; throws GrpcError `invalidArgument` for malformed bytes. */
 export function parse<T>(type: { decode(bytes: Uint8Array): T }, bytes: Buffer): T {
   try {
     return type.decode(bytes);

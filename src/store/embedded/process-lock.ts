@@ -1,7 +1,7 @@
 import { linkSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { FlotillaError, isZombie, readStat } from '../../lib/index.ts';
 
-/** Who holds a lock: a process of this boot of the computer. */
+/** The holder of a lock: a process of this boot. */
 interface Owner {
   readonly pid: number;
   readonly startTime: string;
@@ -9,8 +9,8 @@ interface Owner {
 }
 
 /**
- * Takes the lock file for this process; the result gives it back. A lock whose process is gone is taken over. Throws
- * FlotillaError `conflict` that names the process which holds it, `damaged` where something else than a file is there.
+ * Takes the lock file for this process; returns a function that releases it. Takes a lock over whose process has ended.
+ * Throws FlotillaError `conflict` that names the holder, `damaged` when something other than a file stands there.
  */
 export function lockFile(path: string, what: string): () => void {
   const own: Owner = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '', bootId: bootId() };
@@ -36,7 +36,7 @@ export function lockFile(path: string, what: string): () => void {
   };
 }
 
-/** A link that leads nowhere looks like no lock, and cannot be replaced by one. */
+/** A dangling symbolic link looks like a free lock, and cannot be replaced by one. */
 function assertFile(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== false) return;
   throw new FlotillaError('damaged', `${path} is no file, so nobody can hold it as a lock: remove it`);
@@ -52,7 +52,7 @@ function link(from: string, to: string): boolean {
   }
 }
 
-/** Takes the stale lock away, unless another process was faster and it is that one's lock which lies there now. */
+/** Removes the stale lock, unless another process was faster and the lock is its own by now. */
 function removeStale(path: string, stale: Owner): void {
   const aside = `${path}.stale.${process.pid}`;
   try {
@@ -73,7 +73,7 @@ function readOwner(path: string): Owner | undefined {
     return { pid: Number(owner.pid), startTime: String(owner.startTime), bootId: String(owner.bootId) };
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
-    // A lock that a power cut left empty belongs to nobody.
+    // A lock emptied by a loss of power has no holder.
     if (error instanceof SyntaxError) return NOBODY;
     throw error;
   }
@@ -93,7 +93,7 @@ function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
-/** When the process started, in clock ticks since the boot; undefined when there is no such process. */
+/** Returns the start time of a process in clock ticks since boot; undefined when it does not exist. */
 function startTimeOf(pid: number): string | undefined {
   const stat = readStat(pid);
   return stat === undefined || isZombie(stat) ? undefined : String(stat.startTime);

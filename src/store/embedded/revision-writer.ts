@@ -18,7 +18,7 @@ export class RevisionWriter {
     this.revision = revision;
   }
 
-  /** Returns the record that was there before. */
+  /** Returns the previous record. */
   put(request: PutRequest): Buffer | undefined {
     const key = Buffer.from(request.key);
     const previous = this.#keyspace.get(key);
@@ -40,7 +40,7 @@ export class RevisionWriter {
     return previous;
   }
 
-  /** Returns the record that was deleted; nothing happens when there is none. */
+  /** Returns the deleted record; does nothing when there is none. */
   delete(key: Buffer): Buffer | undefined {
     const previous = this.#keyspace.get(key);
     if (!previous) return undefined;

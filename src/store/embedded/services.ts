@@ -41,7 +41,7 @@ import { checkPutShape, checkTxn } from './txn-check.ts';
 import type { WatchHub } from './watch-hub.ts';
 import { WatchStream } from './watch-stream.ts';
 
-/** What the services stand on. */
+/** The parts on which the services are built. */
 export interface StoreParts {
   readonly database: Database;
   readonly keyspace: Keyspace;
@@ -51,11 +51,11 @@ export interface StoreParts {
   readonly hub: WatchHub;
   readonly identity: Identity;
   readonly maxTxnOps: number;
-  /** Where clients find the store. */
+  /** Returns the URL at which clients reach the store. */
   endpoint(): string;
 }
 
-/** What a header says besides the revision. */
+/** The part of a response's header that does not change. */
 export interface Identity {
   readonly clusterId: bigint;
   readonly memberId: bigint;
@@ -65,7 +65,7 @@ export interface Identity {
 /** The etcd release whose behaviour the store follows. */
 const ETCD_VERSION = '3.5.17';
 
-/** The etcd v3 services, on these parts. */
+/** Makes the etcd v3 services on these parts. */
 export function storeService(parts: StoreParts): GrpcService {
   const context: TxnContext = {
     keyspace: parts.keyspace,
@@ -174,7 +174,7 @@ function clusterMethods(parts: StoreParts, context: TxnContext): GrpcService['un
         raftTerm: identity.raftTerm,
       });
     },
-    // There are no alarms: a full disk shows in the write that fails.
+    // No alarms: a full disk fails the write that meets it.
     [METHODS.alarm]: () => HeaderResponse.encode({ header: context.header(keyspace.revision()) }),
     [METHODS.authenticate]: () => {
       throw new GrpcError(STATUS.failedPrecondition, 'etcdserver: authentication is not enabled');

@@ -11,26 +11,26 @@ import { type Identity, type StoreParts, storeService } from './services.ts';
 import { WatchHub } from './watch-hub.ts';
 
 export interface EmbeddedStoreOptions {
-  /** Made when it does not exist; belongs to one process at a time. */
+  /** Created when it does not exist; used by one process at a time. */
   readonly directory: string;
-  /** Address to listen on; whoever can reach it, and is admitted, can read and write everything. */
+  /** Address to listen on; every admitted client that reaches it can read and write everything. */
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Who may connect; without, everybody. */
+  /** Decides who may connect; absent: everybody. */
   readonly admitPeer?: AdmitPeer | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Changes kept for watches and reads of the past, before automatic compaction. Default 20,000. */
+  /** Changes kept for watches and reads of the past before automatic compaction. Default 20,000. */
   readonly keepChanges?: number;
-  /** About the most bytes of such history. Default 64 MiB. */
+  /** Limit of that history in bytes, approximate. Default 64 MiB. */
   readonly keepBytes?: number;
-  /** Most operations in a branch of a transaction. Default 128. */
+  /** Limit of operations in a branch of a transaction. Default 128. */
   readonly maxTxnOps?: number;
-  /** Longest request. Default 1.5 MiB. */
+  /** Limit of a request in bytes. Default 1.5 MiB. */
   readonly maxRequestBytes?: number;
-  /** How often an idle watch that asks for it hears how far the store has got. Default 10 s. */
+  /** Interval at which an idle watch that asked for it learns how far the store has got. Default 10 s. */
   readonly progressIntervalMs?: number;
 }
 
@@ -38,12 +38,12 @@ export interface EmbeddedStore {
   /** `http://HOST:PORT`, for a Store client or etcdctl. */
   readonly endpoint: string;
   readonly port: number;
-  /** Finishes what was begun, ends all connections and gives the directory back. */
+  /** Finishes what was begun, closes all connections and releases the directory. */
   close(): Promise<void>;
 }
 
 /**
- * Serves the etcd v3 gRPC API from a directory; resolves when it is ready for requests. Rejects with a FlotillaError:
+ * Serves the etcd v3 gRPC API from a directory; resolves when it accepts requests. Rejects with a FlotillaError:
  * `conflict` (directory or port in use), `damaged` (see the message).
  */
 export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
@@ -112,7 +112,7 @@ async function shutDown(parts: StoreParts, data: DataDirectory): Promise<void> {
 
 const IDENTITY = Buffer.from('identity');
 
-/** The ids are drawn once and stay with the data. */
+/** Draws the ids once and stores them with the data. */
 function readIdentity({ meta }: Tables, random: Random): Identity {
   const drawn = Buffer.from(`${random.hex(16)}`, 'hex');
   const bytes = meta.get(IDENTITY) ?? drawn;

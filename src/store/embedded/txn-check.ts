@@ -2,40 +2,40 @@ import { GrpcError, STATUS } from '../grpc/index.ts';
 import type { PutRequest, RequestOp, TxnRequest } from '../proto/index.ts';
 import { checkKey, inRange, type KeyRange, keyRange } from './keys.ts';
 
-/** What a branch of a transaction changes, to find keys that it would change twice. Keys of puts as latin1. */
+/** The keys that a branch of a transaction changes, to find a key that it would change twice. Put keys as latin1. */
 interface Touched {
   readonly puts: readonly string[];
   readonly deletes: readonly KeyRange[];
 }
 
 /**
- * Throws what etcd returns for a transaction that is too large, or that puts a key twice or also deletes it. As in etcd a
- * transaction counts as many operations as the longest of its three lists has. etcd adds those of transactions within it
- * along a path only, so that 163 KB could ask for hours of work; here `maxOps` bounds the sum of all of them.
+ * Throws etcd's errors for a transaction that is too large, or that puts a key twice or also deletes it. As in etcd, a
+ * transaction counts as many operations as the longest of its three lists. etcd adds those of nested transactions along
+ * a path only, so that 163 KB could ask for hours of work; here `maxOps` bounds the sum of all of them.
  */
 export function checkTxn(request: TxnRequest, maxOps: number): void {
   checkCount(request, maxOps);
   checkShape(request);
 }
 
-/** Returns how many operations are left of `left`. */
+/** Returns how many operations remain of `left`. */
 function checkCount({ compare, success, failure }: TxnRequest, left: number): number {
   let rest = left - Math.max(compare.length, success.length, failure.length);
-  // The count comes before the descent, so that no nesting is deeper than the limit.
+  // Count before descending, so that no nesting is deeper than the limit.
   if (rest < 0) throw new GrpcError(STATUS.invalidArgument, 'etcdserver: too many operations in txn request');
   for (const { txn } of [...success, ...failure]) if (txn) rest = checkCount(txn, rest);
   return rest;
 }
 
-/** Returns what both branches touch. */
+/** Returns the keys that each branch changes. */
 function checkShape({ compare, success, failure }: TxnRequest): readonly [Touched, Touched] {
   for (const { key, rangeEnd } of compare) keyRange(key, rangeEnd);
   return [touchedBy(success), touchedBy(failure)];
 }
 
 /**
- * Throws when a key would be put twice, or put and deleted. The two branches of a transaction inside this one exclude
- * each other. Stricter than etcd in one point: a key put by one inner transaction may not be deleted by the next.
+ * Throws when a key is put twice, or put and deleted. The two branches of a nested transaction exclude each other.
+ * Stricter than etcd in one point: a key put by one nested transaction may not be deleted by the next.
  */
 function touchedBy(ops: readonly RequestOp[]): Touched {
   const parts = ops.map(touchedByOp);
@@ -68,7 +68,7 @@ function touchedByOp({ range, put, deleteRange, txn }: RequestOp): Touched {
   return { puts: [...success.puts, ...failure.puts], deletes: [...success.deletes, ...failure.deletes] };
 }
 
-/** Throws what etcd answers for a put that contradicts itself. */
+/** Throws etcd's errors for a put that contradicts itself. */
 export function checkPutShape(put: PutRequest): void {
   checkKey(put.key);
   if (put.ignoreValue && put.value.length > 0) {

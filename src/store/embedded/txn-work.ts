@@ -3,19 +3,19 @@ import type { DeleteRangeRequest, PutRequest, RangeRequest } from '../proto/inde
 import { type KeyRange, keyRange } from './keys.ts';
 import { type Keyspace, MAX_RESPONSE_BYTES, tooLarge } from './keyspace.ts';
 
-/** Keys that one transaction reads, compares and deletes: about 50 ms of work, which nothing can interrupt. */
+/** Limit of keys that one transaction reads, compares and deletes: about 50 ms of uninterruptible work. */
 export const MAX_TXN_KEYS = 10_000;
 
 /**
- * Adds up what a transaction will have to do, before it does any of it. Throws `etcdserver: too many operations in txn
- * request`, which etcd says of more operations than it takes, or gRPC's words for too long a response.
+ * Adds up the work of a transaction before any of it is done. Throws etcd's `etcdserver: too many operations in txn
+ * request`, or gRPC's words for a response that is too long.
  */
 export class TxnWork {
   readonly #keyspace: Keyspace;
   readonly #revision: number;
   #keys = 0;
   #responseBytes = 0;
-  /** Each range may read them again. */
+  /** Counted, because each range of the transaction may read them again. */
   #putBytes = 0;
 
   constructor(keyspace: Keyspace, revision: number) {
@@ -23,7 +23,7 @@ export class TxnWork {
     this.#revision = revision;
   }
 
-  /** Keys that are compared. */
+  /** Adds the keys of a comparison. */
   addRange({ key, rangeEnd }: { readonly key: Buffer; readonly rangeEnd: Buffer }): void {
     this.#add(this.#keyspace.count(keyRange(key, rangeEnd)));
   }

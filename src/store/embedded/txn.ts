@@ -20,7 +20,7 @@ import type { Keyspace, RangeResult } from './keyspace.ts';
 import type { RevisionWriter } from './revision-writer.ts';
 import { TxnWork } from './txn-work.ts';
 
-/** A transaction whose conditions were looked at: the branch that applies. */
+/** The branch of a transaction that its conditions have selected. */
 interface Chosen {
   readonly succeeded: boolean;
   readonly ops: readonly ChosenOp[];
@@ -31,21 +31,21 @@ interface ChosenOp {
   readonly txn: Chosen | undefined;
 }
 
-/** What the steps of a transaction need to know. */
+/** The surroundings of a transaction. */
 export interface TxnContext {
   readonly keyspace: Keyspace;
-  /** The header of the answer. */
+  /** Makes the header of a response. */
   header(revision: number): { readonly revision: number };
-  /** Throws what etcd answers when a put names a lease that is not there. */
+  /** Throws etcd's error when a put names a lease that does not exist. */
   checkLease(id: bigint): void;
 }
 
-/** Looks at the conditions and applies the branch they choose. Throws only before it writes. */
+/** Evaluates the conditions and applies the branch that they select. Throws only before it writes. */
 export function applyTxn(context: TxnContext, request: TxnRequest, writer: RevisionWriter): Buffer {
   return encodeChosen(context, checked(context, request, writer.revision - 1), writer);
 }
 
-/** Returns the response to a transaction that only reads, in the current snapshot. */
+/** Responds to a transaction that only reads, from the current snapshot. */
 export function readTxn(context: TxnContext, request: TxnRequest): Buffer {
   return encodeChosen(context, checked(context, request, context.keyspace.revision()), undefined);
 }
@@ -80,7 +80,7 @@ function holds(keyspace: Keyspace, compare: Compare, work: TxnWork): boolean {
     found = true;
     if (!comparesTrue(KeyValue.decode(record), compare)) return false;
   }
-  // etcd: a value cannot be compared with that of a key that does not exist, not even for "not equal".
+  // As in etcd, a key that does not exist has no value to compare, not even for "not equal".
   return found || (COMPARE_TARGETS[compare.target] !== 'value' && comparesTrue(ABSENT, compare));
 }
 
@@ -108,7 +108,7 @@ function orderOf(kv: KeyValue, compare: Compare): number {
   return kv[target] - compare[target];
 }
 
-/** `depth`: how many responses are around those of these operations, each of which holds a copy of them. */
+/** `depth` is the number of responses around those of these operations; each of them holds a copy. */
 function checkChosen(context: TxnContext, chosen: Chosen, work: TxnWork, depth: number): void {
   for (const { op, txn } of chosen.ops) {
     if (op.put) {
@@ -121,7 +121,7 @@ function checkChosen(context: TxnContext, chosen: Chosen, work: TxnWork, depth: 
   }
 }
 
-/** Throws what etcd answers for a put that cannot be done. */
+/** Throws etcd's errors for a put that cannot be done. */
 export function checkPut(context: TxnContext, put: PutRequest): void {
   if (put.lease !== 0n) context.checkLease(put.lease);
   if ((put.ignoreValue || put.ignoreLease) && !context.keyspace.get(put.key)) {
@@ -130,7 +130,8 @@ export function checkPut(context: TxnContext, put: PutRequest): void {
 }
 
 function encodeChosen(context: TxnContext, chosen: Chosen, writer: RevisionWriter | undefined, nested = false): Buffer {
-  // As in etcd: only the outermost answer names the cluster, and that of a transaction in another not even a revision.
+  // As in etcd, only the outermost response names the cluster, and the response of a nested transaction not even a
+  // revision.
   const inner: TxnContext = { ...context, header: (revision) => ({ revision }) };
   const responses = chosen.ops.map(({ op, txn }) => {
     if (op.range) return ResponseOp.encode({ range: answerRange(inner, op.range, writer) });
@@ -148,7 +149,7 @@ function encodeChosen(context: TxnContext, chosen: Chosen, writer: RevisionWrite
   });
 }
 
-/** The revision that an answer names: that of the writes so far, else the current one. */
+/** Returns the revision for a response: that of the writes so far, else the current one. */
 function reached(context: TxnContext, writer: RevisionWriter | undefined): number {
   if (!writer) return context.keyspace.revision();
   return writer.changes.length > 0 ? writer.revision : writer.revision - 1;

@@ -6,20 +6,20 @@ import type { WatchStream } from './watch-stream.ts';
 export interface WatchHubOptions {
   readonly keyspace: Keyspace;
   readonly clock: Clock;
-  /** How often watches that asked for it hear how far the store has got though nothing concerned them. */
+  /** Interval at which idle watches that asked for it learn how far the store has got. */
   readonly progressIntervalMs: number;
-  /** The header of everything sent. */
+  /** Makes the header of every message. */
   header(revision: number): { readonly revision: number };
 }
 
-/** Longest time for which telling watches holds the event loop. */
+/** Limit of the time for which sending to watches holds the event loop. */
 const TURN_MS = 20;
 
-/** Tells the watch streams of every commit. */
+/** Passes every commit to the watch streams. */
 export class WatchHub {
   readonly options: WatchHubOptions;
   readonly #streams = new Set<WatchStream>();
-  /** Every commit up to this revision was given to all streams. */
+  /** The revision up to which every commit was passed to all streams. */
   published: number;
   #feedings: (() => void)[] = [];
   #isFeeding = false;
@@ -48,7 +48,7 @@ export class WatchHub {
     });
   }
 
-  /** Runs `feed` when its turn comes, the streams one after the other and never too many at a time. */
+  /** Runs `feed` when its turn comes: streams take turns, and never too many at a time. */
   queueFeeding(feed: () => void): void {
     this.#feedings.push(feed);
     if (!this.#isFeeding) this.#feedSoon();

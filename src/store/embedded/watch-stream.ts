@@ -5,11 +5,11 @@ import { parse } from './parse.ts';
 import type { WatchHub } from './watch-hub.ts';
 import { Watcher } from './watcher.ts';
 
-// Above this much unsent, a stream's watches wait and later read what they missed from the log.
+// With more unsent bytes than this, a stream's watches wait and later read from the log what they missed.
 const BACKLOG_BYTES = 1 << 20;
 const FRAGMENT_BYTES = 1 << 20;
 const ALL_WATCHES = -1;
-/** etcd knows no limit, and is made for about a hundred; every commit is compared with each of them. */
+/** etcd has no limit and is built for about a hundred; every commit is compared with each watch. */
 const MAX_WATCHES = 1000;
 const MAX_PROGRESS_REQUESTS = 1000;
 
@@ -18,12 +18,12 @@ export class WatchStream implements StreamHandler {
   readonly #hub: WatchHub;
   readonly #stream: ServerStream;
   readonly #watchers = new Map<number, Watcher>();
-  /** Watchers that read the log, the longest unfed one first. */
+  /** Watches that read from the log; the longest unfed one comes first. */
   readonly #behind = new Set<Watcher>();
   #nextId = 0;
   #catchingUp = false;
   #closed = false;
-  /** Revisions which progress requests are waiting for. */
+  /** Revisions that pending progress requests wait for. */
   #progressWanted: number[] = [];
 
   constructor(hub: WatchHub, stream: ServerStream) {
@@ -50,7 +50,7 @@ export class WatchStream implements StreamHandler {
     this.#hub.remove(this);
   }
 
-  /** Passes on what the watches want of these commits; those that `hasTime` leaves none for read it from the log later. */
+  /** Passes on the events that the watches want; watches for which `hasTime` is false read them from the log later. */
   publish(commits: readonly Commit[], hasTime: () => boolean): void {
     const { published } = this.#hub;
     for (const watcher of this.#watchers.values()) {
@@ -65,7 +65,7 @@ export class WatchStream implements StreamHandler {
     this.#catchUp();
   }
 
-  /** Tells the watches that asked for it, and have not been told lately, how far they have got. */
+  /** Tells the watches that asked for it, and were not told lately, how far they have got. */
   notifyProgress(): void {
     const { published } = this.#hub;
     for (const watcher of this.#watchers.values()) {
@@ -116,7 +116,7 @@ export class WatchStream implements StreamHandler {
   }
 
   #wantProgress(): void {
-    // A reader may have seen a revision which is durable but not published yet: the answer must not fall short of it.
+    // A client may have read a revision that is durable but not published yet: the response must not be below it.
     if (this.#progressWanted.length === MAX_PROGRESS_REQUESTS) this.#progressWanted.pop();
     this.#progressWanted.push(this.#hub.options.keyspace.revision());
     this.#answerProgress();
@@ -130,7 +130,7 @@ export class WatchStream implements StreamHandler {
     for (let count = 0; count < due; count++) this.#send({ watchId: ALL_WATCHES });
   }
 
-  /** Sees to it that the watches which are behind are fed, a portion at a time, as fast as the other side takes it. */
+  /** Feeds the watches that are behind, a portion at a time, as fast as the client reads. */
   #catchUp(): void {
     if (this.#catchingUp || this.#closed) return;
     if (this.#behind.size === 0) {

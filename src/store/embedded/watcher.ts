@@ -9,7 +9,7 @@ const NO_DELETE = 1;
 const PUT = 0;
 const DELETE = 1;
 
-/** One watch: which events it wants, and how far it has got. */
+/** One watch: its filter and its progress. */
 export class Watcher {
   readonly id: number;
   readonly fragment: boolean;
@@ -19,7 +19,7 @@ export class Watcher {
   readonly #without: ReadonlySet<number>;
   /** The first revision that it has not been told of. */
   next: number;
-  /** Revision of the last thing sent to it. */
+  /** Revision of the last message sent to it. */
   told = 0;
 
   constructor(id: number, request: WatchCreateRequest, next: number) {
@@ -33,7 +33,7 @@ export class Watcher {
     this.next = next;
   }
 
-  /** The encoded events that it wants of these commits. */
+  /** Returns the encoded events of these commits that pass its filter. */
   select(commits: readonly Commit[]): Buffer[] {
     const events: Buffer[] = [];
     for (const { revision, changes } of commits) {
@@ -43,7 +43,7 @@ export class Watcher {
     return events;
   }
 
-  /** The next portion of events up to `published`, from the log; moves `next` on. */
+  /** Reads the next portion of events up to `published` from the log and advances `next`. */
   catchUp(keyspace: Keyspace, published: number): Buffer[] {
     const query = { range: this.#range, from: this.next, to: published, withPrevious: this.#withPrevious };
     const { changes, reached } = readLog(keyspace, query);

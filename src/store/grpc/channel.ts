@@ -19,17 +19,17 @@ export interface ChannelOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 2000;
-// A store that restarts is back within this time; a request is better held back for it than refused.
+// A restarting store is back within this time: hold requests back instead of failing them.
 const CONNECT_GRACE_MS = 1000;
 
-/** A connection to whichever endpoint answers; when it breaks, the next call connects anew, to the next endpoint. */
+/** A connection to the first endpoint that accepts one. When it breaks, the next call connects to the next endpoint. */
 export class Channel {
   readonly #options: ChannelOptions;
   readonly #closed = new AbortController();
   #connection: GrpcConnection | undefined;
   #connecting: Promise<GrpcConnection> | undefined;
   #next = 0;
-  /** By endpoint. */
+  /** Repeated failures by endpoint. */
   readonly #failures = new Map<string, RepeatedFailure>();
 
   constructor(options: ChannelOptions) {
@@ -40,19 +40,22 @@ export class Channel {
     return this.#closed.signal.aborted;
   }
 
-  /** One request, one answer. Rejects with GrpcError; `unsent` tells those that surely had no effect. */
+  /** Sends a unary call. Rejects with GrpcError; `unsent` marks calls that certainly had no effect. */
   async unary(path: string, headers: CallHeaders, message: Uint8Array, timeoutMs: number): Promise<Buffer> {
     const connection = await this.#connect();
     try {
       return await connection.unary(path, headers, message, timeoutMs);
     } catch (error) {
-      // A member that has lost its cluster still takes connections; another one may do better.
+      // A member that has lost its cluster still accepts connections: try another one.
       if (error instanceof GrpcError && error.status === STATUS.unavailable) this.#leave(connection);
       throw error;
     }
   }
 
-  /** Opens a two-way stream. `failed` on the result says that the server is of no use and another should be tried. */
+  /**
+   * Opens a bidirectional stream. `leave` on the result reports that this server is useless and another should be
+   * tried.
+   */
   async stream(path: string, headers: CallHeaders, events: StreamEvents): Promise<ChannelStream> {
     const connection = await this.#connect();
     const stream = connection.stream(path, headers, events);
@@ -78,7 +81,7 @@ export class Channel {
     return this.#connecting;
   }
 
-  /** Tries every endpoint, again and again for the time of grace. */
+  /** Tries every endpoint repeatedly for the time of grace. */
   async #dial(): Promise<GrpcConnection> {
     const { clock, random, endpoints } = this.#options;
     const backoff = new Backoff({ minMs: 20, maxMs: 200 }, random);
@@ -134,8 +137,8 @@ export class Channel {
 }
 
 export interface ChannelStream extends ClientStream {
-  /** Makes later calls go to another endpoint, when there is one. */
+  /** Makes later calls use another endpoint, if there is one. */
   leave(): void;
-  /** Breaks the connection below, for it does not answer. */
+  /** Breaks the connection below, which does not respond. */
   destroyConnection(): void;
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/index.ts';
 import { FrameReader, frame } from './frame.ts';
 import { decodeStatusMessage, GrpcError, STATUS } from './status.ts';
 
-/** What a client shows and trusts on an https endpoint: PEM texts. */
+/** The client's certificate and the trusted authorities for an https endpoint, as PEM texts. */
 export interface TlsOptions {
   readonly ca?: string;
   readonly cert?: string;
@@ -19,7 +19,7 @@ export interface ConnectOptions {
 
 export type CallHeaders = Readonly<Record<string, string>>;
 
-/** What a two-way stream hears. `ended` is the last call, with an error unless the server closed it with status ok. */
+/** Callbacks of a bidirectional stream. `ended` comes last, with an error unless the server closed with status ok. */
 export interface StreamEvents {
   message(message: Buffer): void;
   ended(error: GrpcError | undefined): void;
@@ -34,10 +34,10 @@ export interface ClientStream {
 }
 
 const WINDOW_BYTES = 4 << 20;
-// Node's own limit of 10 MB would refuse calls beside a few large answers.
+// Node's default of 10 MB (maxSessionMemory) would refuse calls beside a few large responses.
 const SESSION_MEMORY_MB = 1000;
 const MAX_RESPONSE_BYTES = 0x7fffffff;
-// etcd takes it amiss when it is pinged more often than every 5 seconds.
+// etcd closes a connection that is pinged more often than every 5 s (--grpc-keepalive-min-time).
 const SILENCE_MS = 10_000;
 const PING_TIMEOUT_MS = 5000;
 
@@ -58,7 +58,7 @@ export function connect(options: ConnectOptions): Promise<GrpcConnection> {
     session.once('error', failed);
     session.once('close', closed);
     session.once('connect', () => {
-      // Said even of a session that was given up in the same moment.
+      // Node emits 'connect' also for a session that was destroyed in the same moment.
       if (session.destroyed) return;
       stopTimer();
       session.off('error', failed).off('close', closed);
@@ -68,7 +68,7 @@ export function connect(options: ConnectOptions): Promise<GrpcConnection> {
   });
 }
 
-/** One HTTP/2 connection on which gRPC calls are made. It is never mended: when it breaks, make another. */
+/** One HTTP/2 connection for gRPC calls. A broken connection is not repaired but replaced. */
 export class GrpcConnection {
   readonly endpoint: string;
   readonly #session: http2.ClientHttp2Session;
@@ -77,7 +77,7 @@ export class GrpcConnection {
   readonly #streams = new Set<http2.ClientHttp2Stream>();
   #openCalls = 0;
   #stopListening: (() => void) | undefined;
-  /** Called once when no new calls can be made. */
+  /** Called once when the connection accepts no new calls. */
   onUnusable: () => void = () => {};
 
   constructor(endpoint: string, session: http2.ClientHttp2Session, clock: Clock) {
@@ -93,12 +93,12 @@ export class GrpcConnection {
     return this.#usable && !this.#session.closed && !this.#session.destroyed;
   }
 
-  /** Bytes received so far: while this stands still, nothing was heard from the other side. */
+  /** Bytes received so far; while it stands still, the server is silent. */
   get receivedBytes(): number {
     return this.#session.destroyed ? 0 : (this.#session.socket?.bytesRead ?? 0);
   }
 
-  /** One request, one answer. Rejects with GrpcError. */
+  /** Sends a unary call. Rejects with GrpcError. */
   unary(path: string, headers: CallHeaders, message: Uint8Array, timeoutMs: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       let answer: Buffer | undefined;
@@ -119,12 +119,12 @@ export class GrpcConnection {
         },
       );
       const stopTimer = this.#clock.after(timeoutMs, () => {
-        // A process that stood still runs its timers before it reads what has come meanwhile: that is read first.
+        // A process that was stopped runs its timers before it reads pending input: read that first.
         setImmediate(() => {
           if (stream.closed) return;
           stream.close(http2.constants.NGHTTP2_CANCEL);
           reject(new GrpcError(STATUS.deadlineExceeded, 'the store did not answer in time'));
-          // Nothing at all was heard meanwhile: the other side is gone, and all that waits on it should know.
+          // The server was silent throughout: break the connection, so that all calls on it learn of it.
           if (this.receivedBytes === heardBytes) this.destroy();
         });
       });
@@ -132,7 +132,7 @@ export class GrpcConnection {
     });
   }
 
-  /** A two-way stream of messages. */
+  /** Opens a bidirectional stream. */
   stream(path: string, headers: CallHeaders, events: StreamEvents): ClientStream {
     let cancelled = false;
     const stream = this.#open(path, headers, {
@@ -156,7 +156,7 @@ export class GrpcConnection {
     };
   }
 
-  /** Lets single calls under way finish, breaks two-way streams, takes nothing new. */
+  /** Lets unary calls in flight finish, breaks streams, accepts no new calls. */
   close(): void {
     this.#retire();
     for (const stream of this.#streams) stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -175,7 +175,7 @@ export class GrpcConnection {
     this.onUnusable();
   }
 
-  /** While there are streams, makes sure that the other side is still there when nothing is heard from it. */
+  /** Pings a silent server while there are streams. */
   #listen(): void {
     const heardBytes = this.receivedBytes;
     this.#stopListening = this.#clock.after(SILENCE_MS, () => {
@@ -222,7 +222,7 @@ function receive(stream: http2.ClientHttp2Stream, endpoint: string, events: Stre
     outcome ??= statusOf(headers);
   });
   stream.on('data', (chunk: Buffer) => {
-    // What follows the headers of a proxy, say, is no message.
+    // Bytes behind an error, such as the body of a proxy's response, are not messages.
     if (outcome !== undefined || broken !== undefined) return;
     try {
       for (const message of reader.push(chunk)) events.message(message);

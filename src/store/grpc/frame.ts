@@ -2,7 +2,7 @@ import { GrpcError, STATUS } from './status.ts';
 
 const HEADER_BYTES = 5;
 
-/** A message behind gRPC's prefix: a byte that says "not compressed" and the length. */
+/** Prefixes a message for gRPC: the byte "not compressed" and the length. */
 export function frame(message: Uint8Array): Buffer {
   const framed = Buffer.allocUnsafe(HEADER_BYTES + message.length);
   framed[0] = 0;
@@ -11,24 +11,24 @@ export function frame(message: Uint8Array): Buffer {
   return framed;
 }
 
-/** Cuts a byte stream into the messages framed in it. */
+/** Splits a byte stream into its framed messages. */
 export class FrameReader {
   readonly #maxBytes: number;
   #chunks: Buffer[] = [];
   #buffered = 0;
   #needed = HEADER_BYTES;
 
-  /** Messages longer than `maxBytes` are refused. */
+  /** Longer messages than `maxBytes` are refused. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** True between messages. */
+  /** True between two messages. */
   get empty(): boolean {
     return this.#buffered === 0;
   }
 
-  /** The messages completed by this chunk. */
+  /** Returns the messages that this chunk completes. */
   push(chunk: Buffer): Buffer[] {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;

@@ -5,10 +5,10 @@ import { FrameReader, frame } from './frame.ts';
 import { encodeStatusMessage, GrpcError, STATUS } from './status.ts';
 import { UNREAD_LIMITS, UnreadBudget, type UnreadBudgetLimits } from './unread-budget.ts';
 
-/** Answers one request; a thrown GrpcError becomes the call's status. */
+/** Handles one unary request; a thrown GrpcError becomes the call's status. */
 export type UnaryHandler = (message: Buffer) => Buffer | Promise<Buffer> | LongAnswer;
 
-/** A response that may be large and comes later: the next one of its connection is not begun before it is known how large. */
+/** A response that comes later and may be large: the connection's next request waits until its size is known. */
 export class LongAnswer {
   readonly answer: Promise<Buffer>;
 
@@ -17,10 +17,10 @@ export class LongAnswer {
   }
 }
 
-/** The server's side of a two-way stream. */
+/** The server's side of a bidirectional stream. */
 export interface ServerStream {
   send(message: Uint8Array): void;
-  /** Bytes accepted by `send` that the other side has not taken yet. */
+  /** Bytes given to `send` that the client has not read yet. */
   readonly backlogBytes: number;
   /** Calls `fn` once when the backlog is gone. */
   whenDrained(fn: () => void): void;
@@ -28,12 +28,12 @@ export interface ServerStream {
   end(error?: GrpcError): void;
 }
 
-/** What a handler wants to hear of its stream. */
+/** The handler's callbacks of a stream. */
 export interface StreamHandler {
   message(message: Buffer): void;
-  /** The other side has sent all it will send. */
+  /** The client has closed its side. */
   finished(): void;
-  /** The stream is gone. */
+  /** The stream has ended. */
   closed(): void;
 }
 
@@ -46,11 +46,11 @@ export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxRequestBytes: number;
-  /** Asked once per connection; every call on one that is refused gets the sentence. */
+  /** Called once per connection; every call on a refused connection fails with the returned sentence. */
   readonly admitPeer?: AdmitPeer | undefined;
-  /** What connections may hold; UNREAD_LIMITS unless given. */
+  /** Limits of memory per connection; UNREAD_LIMITS by default. */
   readonly unread?: UnreadBudgetLimits;
-  /** Hears of errors that are not GrpcErrors: bugs. */
+  /** Called for errors other than GrpcError, which are bugs. */
   onBug(path: string, error: unknown): void;
 }
 
@@ -60,13 +60,13 @@ export interface GrpcServer {
 }
 
 const WINDOW_BYTES = 1 << 20;
-/** etcd takes any number; calls beyond wait with the client, by HTTP/2's own rule. */
+/** etcd has no limit here; by HTTP/2's rule further calls wait in the client. */
 const MAX_STREAMS = 1000;
-// Node's own limit of 10 MB would refuse requests beside a few large answers; what waits is limited per stream.
+// Node's default of 10 MB would refuse requests beside a few large responses; unsent bytes are limited per stream.
 const SESSION_MEMORY_MB = 1000;
 const KEEPALIVE_MS = 30_000;
 
-/** Serves gRPC without TLS; resolves when it listens. */
+/** Serves gRPC without TLS; resolves when the port is bound. */
 export async function serveGrpc(service: GrpcService, options: ServerOptions): Promise<GrpcServer> {
   const server = http2.createServer({
     maxSessionMemory: SESSION_MEMORY_MB,
@@ -87,7 +87,7 @@ export async function serveGrpc(service: GrpcService, options: ServerOptions): P
     const answer = options.admitPeer?.(session.socket);
     if (answer === undefined) return;
     asked.set(session, answer);
-    // Of one that may, later calls need not wait.
+    // An admitted connection is forgotten, so that its later calls need not wait.
     void answer.then((refusal) => refusal === undefined && asked.delete(session));
   });
   server.on('stream', (stream, headers) => {
@@ -110,7 +110,7 @@ export async function serveGrpc(service: GrpcService, options: ServerOptions): P
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        // Not their sessions, which would wait for the other side to say goodbye.
+        // Destroy the sockets: closing the sessions would wait for the clients' GOAWAY.
         for (const socket of sockets) socket.destroy();
       }),
   };
@@ -121,7 +121,7 @@ interface CallOptions extends ServerOptions {
 }
 
 function dispatch(service: GrpcService, options: CallOptions, stream: http2.ServerHttp2Stream, path: string): void {
-  // A reset by the other side is an everyday end of a call; 'close' follows.
+  // A reset by the client is an ordinary end of a call; 'close' follows.
   stream.on('error', () => {});
   const unary = service.unary[path];
   const open = service.streams[path];
@@ -160,7 +160,7 @@ function serveUnary(handler: UnaryHandler, options: CallOptions, stream: http2.S
     unreadBytes = message.length;
     response.send(message);
     response.end();
-    // The last: too much unread in all may end this very connection.
+    // Last, since it may end this very connection.
     budget.addUnread(session, unreadBytes);
   };
   stream.on('end', () => {
@@ -188,7 +188,7 @@ interface Outcomes {
   later(message: Promise<Buffer>): void;
 }
 
-/** Passes on at once what a handler has at once, so that the next request sees how much is unread. */
+/** Responds synchronously if the handler returns a value, so that the next request sees the unread bytes. */
 function answer(handle: () => Buffer | Promise<Buffer> | LongAnswer, { respond, fail, later }: Outcomes): void {
   try {
     const message = handle();
@@ -235,7 +235,7 @@ function serveStream(
   stream.on('close', () => handler.closed());
 }
 
-/** What goes back to the caller of one stream. */
+/** The response of one stream. */
 class StreamResponse implements ServerStream {
   readonly #stream: http2.ServerHttp2Stream;
   #begun = false;
@@ -246,8 +246,8 @@ class StreamResponse implements ServerStream {
   }
 
   /**
-   * A stream that was reset is `closed` a while before it is `destroyed`, and its session may be gone before either: to
-   * respond, write or send trailers then throws (ERR_HTTP2_INVALID_STREAM).
+   * A reset stream is `closed` some time before it is `destroyed`, and its session may end before either: respond,
+   * write and sendTrailers then throw ERR_HTTP2_INVALID_STREAM.
    */
   get #isGone(): boolean {
     const { closed, destroyed, session } = this.#stream;
@@ -262,7 +262,7 @@ class StreamResponse implements ServerStream {
     this.#stream.once('drain', fn);
   }
 
-  /** Sends the headers; the status follows behind the messages. */
+  /** Sends the headers; the status follows behind the messages, in the trailers. */
   begin(): void {
     if (this.#begun || this.#isGone) return;
     this.#begun = true;

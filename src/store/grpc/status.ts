@@ -1,4 +1,4 @@
-/** The status codes of gRPC that occur here. */
+/** The gRPC status codes in use. */
 export const STATUS = {
   ok: 0,
   cancelled: 1,
@@ -16,7 +16,7 @@ export const STATUS = {
   unauthenticated: 16,
 } as const;
 
-/** A call that did not end with status ok. `unsent` says that the server cannot have seen the request. */
+/** A call that ended with a status other than ok. `unsent`: the server certainly has not seen the request. */
 export class GrpcError extends Error {
   readonly status: number;
   readonly unsent: boolean;
@@ -28,7 +28,7 @@ export class GrpcError extends Error {
   }
 }
 
-/** A status message as an HTTP/2 header value: everything but printable ASCII is percent-encoded. */
+/** Encodes a status message as a header value: everything but printable ASCII is percent-encoded. */
 export function encodeStatusMessage(message: string): string {
   return message.replace(/[^ -$&-~]/gu, (char) =>
     [...Buffer.from(char)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),

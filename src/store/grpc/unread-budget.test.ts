@@ -89,7 +89,7 @@ test('a connection that has gone has nothing done for it any more', () => {
   assert.ok(!next.destroyed);
 });
 
-/** A server whose unary method returns 64 KB, and whose stream sends 64 KB for each message; counts both. */
+/** A server whose unary method returns 64 KB and whose stream sends 64 KB per message; counts both. */
 async function serve(t: TestContext, limits: UnreadBudgetLimits) {
   const counts = { unary: 0, messages: 0 };
   const large = Buffer.alloc(64 * 1024);

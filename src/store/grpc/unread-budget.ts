@@ -1,14 +1,14 @@
 import type { Http2Session } from 'node:http2';
 
-/** What connections may hold, in bytes. */
+/** Limits of memory per connection, in bytes. */
 export interface UnreadBudgetLimits {
-  /** Responses that the other side of one connection has not taken, above which its further requests wait. */
+  /** Unread responses of one connection, above which its further requests wait. */
   readonly sessionBytes: number;
-  /** The same of all connections, above which the one with the most is ended. */
+  /** Unread responses of all connections, above which the connection with the most is ended. */
   readonly serverBytes: number;
-  /** Requests of one connection that have no response yet, above which more are refused. */
+  /** Requests of one connection without a response, above which further ones are refused. */
   readonly requestBytes: number;
-  /** Messages of one two-way stream that wait unread, above which the stream is not read from. */
+  /** Unsent messages of one stream, above which no more is read from it. */
   readonly streamBytes: number;
 }
 
@@ -22,14 +22,14 @@ export const UNREAD_LIMITS: UnreadBudgetLimits = {
 interface Account {
   unreadBytes: number;
   requestBytes: number;
-  /** A response is being made that will add to them. */
+  /** True while a response is being made that will add to them. */
   isHeld: boolean;
   readonly waiting: (() => void)[];
 }
 
 /**
- * How much memory connections may take: HTTP/2's windows let a client ask for any number of responses and read none of
- * them. Used by one server; every `addX` has its `removeX` when the stream ends.
+ * Bounds the memory that connections take: HTTP/2's windows let a client request any number of responses and read none.
+ * Used by one server; each `addX` needs its `removeX` when the stream ends.
  */
 export class UnreadBudget {
   readonly #limits: UnreadBudgetLimits;
@@ -48,7 +48,7 @@ export class UnreadBudget {
     });
   }
 
-  /** Runs `work` as soon as the connection has taken enough of what it asked for before; never when it ends instead. */
+  /** Runs `work` once the connection has read enough of its earlier responses; never if the connection ends first. */
   whenRoom(session: Http2Session | undefined, work: () => void): void {
     const account = session && this.#accounts.get(session);
     if (!account) return;
@@ -56,7 +56,7 @@ export class UnreadBudget {
     this.#run(session, account);
   }
 
-  /** No further work of the connection runs until then. */
+  /** Runs no further work of the connection until the promise settles. */
   hold(session: Http2Session | undefined, until: Promise<void>): void {
     const account = session && this.#accounts.get(session);
     if (!account) return;
@@ -81,11 +81,12 @@ export class UnreadBudget {
     account.unreadBytes -= bytes;
     this.#totalBytes -= bytes;
     if (account.waiting.length === 0) return;
-    // The streams of a client that goes close one after the other: what they leave is room for none of them.
+    // When a client disconnects, its streams close one after the other: start no work in the room that the first one
+    // leaves.
     setImmediate(() => this.#run(session, account));
   }
 
-  /** False when there is no room: then nothing was added. */
+  /** Returns false, and adds nothing, when there is no room. */
   addRequest(session: Http2Session | undefined, bytes: number): boolean {
     const account = session && this.#accounts.get(session);
     if (!account || account.requestBytes + bytes > this.#limits.requestBytes) return false;
@@ -98,7 +99,7 @@ export class UnreadBudget {
     if (account) account.requestBytes -= bytes;
   }
 
-  /** `work` adds what it sends before it returns, if it reads: so each next one sees what the last one left. */
+  /** `work` adds its response before it returns, so that each next one sees what is left. */
   #run(session: Http2Session, account: Account): void {
     const { sessionBytes } = this.#limits;
     const isReady = () => !session.destroyed && !account.isHeld && account.unreadBytes <= sessionBytes;

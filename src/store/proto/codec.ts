@@ -1,13 +1,13 @@
 import { WireReader, WireWriter } from './wire.ts';
 
-/** How one field is written and read. `In` is what may be given to encode, `Out` what decode answers. */
+/** Encodes and decodes one field. `In` is the type that encode takes, `Out` the type that decode returns. */
 export interface Field<Out, In = Out> {
   readonly number: number;
   readonly wireType: number;
   initial(): Out;
   /** Writes tag and value, or nothing when the value is the default. */
   write(writer: WireWriter, value: In): void;
-  /** Reads one occurrence and answers the field's new value. */
+  /** Reads one occurrence and returns the field's new value. */
   read(reader: WireReader, before: Out, wireType: number): Out;
 }
 
@@ -19,17 +19,17 @@ type Encodable<F extends Fields> = {
   readonly [K in keyof F]?: (F[K] extends Field<infer _, infer In> ? In : never) | undefined;
 };
 
-/** A protobuf message type: fields left out when encoding and fields absent when decoding have their default. */
+/** A protobuf message type. Fields absent in the input have their default, for encoding and decoding alike. */
 export interface MessageType<Out, In> {
   encode(value: In): Buffer;
-  /** Throws RangeError when the bytes are not such a message, or nest too deeply. Byte fields share memory with `bytes`. */
+  /** Throws RangeError for malformed or too deeply nested bytes. Byte fields share memory with `bytes`. */
   decode(bytes: Uint8Array, depth?: number): Out;
   writeTo(writer: WireWriter, value: In): void;
 }
 
-/** What `decode` of a message type answers. */
+/** The type that `decode` of a message type returns. */
 export type DecodedMessage<M> = M extends MessageType<infer Out, infer _> ? Out : never;
-/** What `encode` of a message type takes. */
+/** The type that `encode` of a message type takes. */
 export type EncodableMessage<M> = M extends MessageType<infer _, infer In> ? In : never;
 
 /** Defines a message type by its fields. */
@@ -139,7 +139,7 @@ export function text(number: number): Field<string> {
   };
 }
 
-/** A message inside a message; undefined when absent. */
+/** A nested message; undefined when absent. */
 export function nested<Out, In>(number: number, type: () => MessageType<Out, In>): Field<Out | undefined, In> {
   return {
     number,
@@ -169,7 +169,7 @@ export function repeated<Out, In>(number: number, type: () => MessageType<Out, I
   };
 }
 
-/** Repeated bytes or strings; also repeated messages which are encoded already. */
+/** Repeated bytes or strings; also repeated messages in encoded form. */
 export function repeatedBytes(number: number): Field<Buffer[], readonly Uint8Array[]> {
   return {
     number,

@@ -14,7 +14,7 @@ import {
   text,
 } from './codec.ts';
 
-// The messages of the etcd v3 API (etcdserverpb, mvccpb) with the field numbers of its published definition.
+// The messages of the etcd v3 API (etcdserverpb, mvccpb), with the field numbers of its published definition.
 
 export const KeyValue = message({
   key: bytes(1),
@@ -54,7 +54,7 @@ export const RangeResponse = message({
   count: int(4),
 });
 
-/** RangeResponse whose key-value pairs are encoded already, as the embedded store keeps them. */
+/** RangeResponse with encoded key-value pairs, as the embedded store keeps them. */
 export const EncodedRangeResponse = message({ header: header(), kvs: repeatedBytes(2), more: bool(3), count: int(4) });
 export type EncodedRangeResponse = EncodableMessage<typeof EncodedRangeResponse>;
 
@@ -133,7 +133,7 @@ export const TxnRequest: MessageType<TxnRequest, TxnRequestInput> = message({
   failure: repeated(3, () => RequestOp),
 });
 
-/** The answer to one operation of a transaction, its parts encoded as the single request's answer is. */
+/** The response to one operation of a transaction; its parts are encoded like those of a single request. */
 export const ResponseOp = message({ range: bytes(1), put: bytes(2), deleteRange: bytes(3), txn: bytes(4) });
 export type ResponseOp = EncodableMessage<typeof ResponseOp>;
 
@@ -141,7 +141,7 @@ export const TxnResponse = message({ header: header(), succeeded: bool(2), respo
 export type TxnResponse = EncodableMessage<typeof TxnResponse>;
 
 export const CompactionRequest = message({ revision: int(1), physical: bool(2) });
-/** An answer that consists of the header alone. */
+/** A response that consists of the header alone. */
 export const HeaderResponse = message({ header: header() });
 
 export const WatchCreateRequest = message({
@@ -165,7 +165,7 @@ export const WatchRequest = message({
 
 export const Event = message({ type: int(1), kv: nested(2, () => KeyValue), prevKv: nested(3, () => KeyValue) });
 export type Event = DecodedMessage<typeof Event>;
-/** Event whose key-value pairs are encoded already. */
+/** Event with encoded key-value pairs. */
 export const EncodedEvent = message({ type: int(1), kv: bytes(2), prevKv: bytes(3) });
 
 const watchResponse = {
@@ -179,7 +179,7 @@ const watchResponse = {
 };
 export const WatchResponse = message({ ...watchResponse, events: repeated(11, () => Event) });
 export type WatchResponse = DecodedMessage<typeof WatchResponse>;
-/** WatchResponse whose events are encoded already. */
+/** WatchResponse with encoded events. */
 export const EncodedWatchResponse = message({ ...watchResponse, events: repeatedBytes(11) });
 export type EncodedWatchResponse = EncodableMessage<typeof EncodedWatchResponse>;
 

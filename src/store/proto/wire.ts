@@ -1,14 +1,14 @@
-/** Writes the protobuf wire format into one buffer that grows. */
+/** Writes the protobuf wire format into one growing buffer. */
 export class WireWriter {
   #buffer = Buffer.allocUnsafe(256);
   #length = 0;
 
-  /** The bytes written so far; the writer must not be used afterwards. */
+  /** Returns the bytes written so far; the writer must not be used afterwards. */
   finish(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** A non-negative whole number up to 2^53. */
+  /** Writes a non-negative integer up to 2^53. */
   varint(value: number): void {
     this.#reserve(10);
     let rest = value;
@@ -19,7 +19,7 @@ export class WireWriter {
     this.#buffer[this.#length++] = rest;
   }
 
-  /** An int64 or uint64; negative numbers take ten bytes. */
+  /** Writes an int64 or uint64; negative numbers take ten bytes. */
   varint64(value: bigint): void {
     this.#reserve(10);
     let rest = BigInt.asUintN(64, value);
@@ -30,7 +30,7 @@ export class WireWriter {
     this.#buffer[this.#length++] = Number(rest);
   }
 
-  /** Bytes behind their length. */
+  /** Writes bytes behind their length. */
   bytes(value: Uint8Array): void {
     this.varint(value.length);
     this.#reserve(value.length);
@@ -45,7 +45,7 @@ export class WireWriter {
     this.#length += this.#buffer.write(value, this.#length);
   }
 
-  /** Whatever `write` writes, behind its length. */
+  /** Writes the output of `write` behind its length. */
   nested(write: () => void): void {
     this.#reserve(1);
     const start = ++this.#length;
@@ -70,13 +70,16 @@ export class WireWriter {
   }
 }
 
-/** Far from the end of the stack, and from any request that makes sense: a transaction within another takes two levels. */
+/**
+ * Limit of nesting, far from the end of the stack and from any sensible request: each nested transaction takes two
+ * levels.
+ */
 const MAX_DEPTH = 1000;
 
 /** Reads the protobuf wire format; throws RangeError when the bytes end too early. */
 export class WireReader {
   readonly #buffer: Buffer;
-  /** How many messages are around this one. */
+  /** The number of messages around this one. */
   readonly depth: number;
   #at = 0;
 
@@ -90,7 +93,7 @@ export class WireReader {
     return this.#at >= this.#buffer.length;
   }
 
-  /** A varint as a number: exact for anything within ±2^53. */
+  /** Reads a varint as a number; exact within ±2^53. */
   varint(): number {
     const start = this.#at;
     let value = 0;
@@ -105,7 +108,7 @@ export class WireReader {
     return Number(BigInt.asIntN(64, this.varint64()));
   }
 
-  /** A varint as an unsigned 64-bit number. */
+  /** Reads a varint as an unsigned 64-bit number. */
   varint64(): bigint {
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
@@ -116,7 +119,7 @@ export class WireReader {
     throw new RangeError('a number in the message is too long');
   }
 
-  /** A view of the message's own memory. */
+  /** Returns a view of the message's own memory. */
   bytes(): Buffer {
     const size = this.varint();
     const end = this.#at + size;
@@ -126,7 +129,7 @@ export class WireReader {
     return value;
   }
 
-  /** Passes over a field of this wire type. */
+  /** Skips a field of this wire type. */
   skip(wireType: number): void {
     if (wireType === 0) this.varint64();
     else if (wireType === 2) this.bytes();
