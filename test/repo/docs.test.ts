@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { root, sources } from './sources.ts';
 
-const docs = sources('*.md', 'docs/**/*.md', 'bench/*.md', 'test/**/*.md').filter(
+const docs = sources('*.md', 'docs/**/*.md', 'src/**/*.md', 'bench/*.md', 'test/**/*.md').filter(
   ({ file }) => file !== 'CHANGELOG.md',
 );
 const code = sources('src/**/*.ts', 'scripts/**/*', 'test/**/*.ts', 'bench/**/*.ts', 'package.json', 'bin/*')
@@ -24,6 +24,28 @@ test('paths that the documents name exist', () => {
       .map((name) => `${file}: ${name}`),
   );
   assert.deepEqual(missing, []);
+});
+
+test('files and folders that the README of a folder names are in it', () => {
+  const missing = docs
+    .filter(({ file }) => file.startsWith('src/'))
+    .flatMap(({ file, text }) =>
+      quoted(text)
+        .filter(
+          (name) => /^[a-z][\w-]*(\/[\w-]+)*(\.ts|\/)$/.test(name) && !/^(src|test|bench|docs|scripts)\//.test(name),
+        )
+        .filter((name) => !existsSync(path.join(root, path.dirname(file), name)))
+        .map((name) => `${file}: ${name}`),
+    );
+  assert.deepEqual(missing, []);
+});
+
+test('each folder that decides something has a page about it', () => {
+  for (const folder of ['agent', 'router', 'services', 'store'])
+    assert.ok(
+      docs.some(({ file }) => file === `src/${folder}/README.md`),
+      folder,
+    );
 });
 
 test('functions and types that the documents name are in the code', () => {
