@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { labDirectory } from '../client/index.ts';
 import { ERRORS, FlotillaError, messageOf, rowOf } from '../lib/index.ts';
+import { assertOwnLab } from './assert-own-lab.ts';
 import { PORTS_OF_LAB } from './choose-ports.ts';
 import { commandName } from './command-name.ts';
 import { removeIfEmpty, stopLab, wipeLab } from './down.ts';
@@ -88,7 +89,10 @@ async function dispatch(argv: readonly string[], io: LabIo): Promise<number> {
   const entry = rowOf(VERBS, verb);
   if (entry === undefined)
     throw new FlotillaError('usage', `unknown lab command ${verb}; there are ${Object.keys(VERBS).join(', ')}`);
-  return await entry.run(labDirectory(io.env), parse(verb, entry, args), io);
+  const lab = labDirectory(io.env);
+  const read = parse(verb, entry, args);
+  if (verb !== 'status') assertOwnLab(lab, argv, io.env);
+  return await entry.run(lab, read, io);
 }
 
 function parse(verb: string, entry: VerbEntry, args: readonly string[]): Arguments {

@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { FlotillaError } from '../lib/index.ts';
+import { commandName } from './command-name.ts';
+import type { LabIo } from './lab-io.ts';
+
+/**
+ * Throws FlotillaError `usage` where root would change another user's lab: what root writes there its user could not change any
+ * more. The sentence has the command for it.
+ */
+export function assertOwnLab(lab: string, args: readonly string[], env: LabIo['env']): void {
+  const uid = statSync(lab, { throwIfNoEntry: false })?.uid ?? 0;
+  if (process.getuid!() !== 0 || uid === 0) return;
+  const user = userName(uid);
+  const place = env['FLOTILLA_LAB'] ? [`FLOTILLA_LAB=${env['FLOTILLA_LAB']}`] : [];
+  const command = ['sudo', '-u', user, ...place, commandName(env), 'lab', ...args].map(quoted).join(' ');
+  throw new FlotillaError('usage', `the lab in ${lab} belongs to ${user}, not to root: ${command}`);
+}
+
+/** Users may be known by more than /etc/passwd. sudo takes a number behind `#`. */
+function userName(uid: number): string {
+  return spawnSync('id', ['-nu', String(uid)], { encoding: 'utf8' }).stdout?.trim() || `#${uid}`;
+}
+
+/** As a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
