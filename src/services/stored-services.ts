@@ -1,5 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
+import { z } from 'zod';
 import { type Log, messageOf } from '../lib/index.ts';
 import type { CheckDefinition, Registration } from './registration.ts';
 
@@ -79,96 +80,73 @@ function setAside(file: string, aside: string): void {
   }
 }
 
-type Json = Readonly<Record<string, unknown>>;
+const text = z.string();
+const texts = z.array(text);
+const count = z.number().nonnegative();
+const port = z.int().min(0).max(65_535);
+/** z.record does not look at the value of a member `__proto__`. */
+const record = (value: z.ZodType) =>
+  z
+    .custom<object>(
+      (it) => typeof it === 'object' && it !== null && z.array(value).safeParse(Object.values(it)).success,
+    )
+    .pipe(z.record(text, z.unknown()));
+const pace = { intervalMs: count, timeoutMs: count };
 
+const probe = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ttl'), ttlMs: count }),
+  z.object({ type: z.literal('tcp'), ...pace, host: text, port }),
+  z.object({ type: z.literal('grpc'), ...pace, host: text, port, service: text }),
+  z.object({ type: z.literal('script'), ...pace, args: texts, env: record(text) }),
+  z.object({
+    type: z.enum(['http', 'https']),
+    ...pace,
+    url: text,
+    method: text,
+    body: text,
+    headers: record(texts),
+  }),
+]);
+
+const status = z.enum(['passing', 'warning', 'critical']);
+const check = z.object({ id: text, name: text, notes: text, status, deregisterAfterMs: count.optional(), probe });
+
+const registration = z.object({
+  source: z.literal('api'),
+  id: text,
+  name: text,
+  address: text,
+  port,
+  tags: texts,
+  meta: record(text),
+  weights: z.object({ passing: count, warning: count }),
+  routes: z.array(z.object({ host: text.optional(), path: text.optional() })),
+  checks: z.array(check),
+  drainMs: count.optional(),
+});
+
+const list = z.array(z.unknown(), 'one of its lists is missing');
+const file = z.object({ services: list, checks: list, maintenance: list }, 'it is no JSON object');
+
+/** All that code relies on without asking: a word of another type would throw far from here. What else there is stays. */
 function decode(value: unknown): { readonly contents: StoredServices; readonly lost: number } {
-  if (!isObject(value)) throw new Error('it is no JSON object');
-  const [services, checks, maintenance] = [list(value['services']), list(value['checks']), list(value['maintenance'])];
-  const known = services.filter(isRegistration);
-  const added = checks.filter((entry) => isPair(entry) && Array.isArray(entry[1]) && entry[1].every(isCheck));
-  const reasons = maintenance.filter((entry) => isPair(entry) && typeof entry[1] === 'string');
+  const read = file.safeParse(value);
+  if (!read.success) throw new Error(read.error.issues[0]!.message);
+  const { services, checks, maintenance } = read.data;
+  const known = services.filter(fits<Registration>(registration));
+  const added = checks.filter(fits<[string, CheckDefinition[]]>(z.tuple([text, z.array(check)])));
+  const reasons = maintenance.filter(fits<[string, string]>(z.tuple([text, text])));
   const all = services.length + checks.length + maintenance.length;
   return {
     contents: {
       services: new Map(known.map((service) => [service.id, service])),
-      checks: new Map(added as [string, CheckDefinition[]][]),
-      maintenance: new Map(reasons as [string, string][]),
+      checks: new Map(added),
+      maintenance: new Map(reasons),
     },
     lost: all - known.length - added.length - reasons.length,
   };
 }
 
-function list(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error('one of its lists is missing');
-  return value;
-}
-
-function isPair(value: unknown): value is readonly [string, unknown] {
-  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string';
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** All that code relies on without asking: a word of another type would throw far from here. */
-function isRegistration(value: unknown): value is Registration {
-  if (!isObject(value)) return false;
-  const { id, name, address, port, tags, meta, weights, source, routes, checks, drainMs = 0 } = value;
-  return (
-    [id, name, address].every((text) => typeof text === 'string') &&
-    source === 'api' &&
-    isCount(drainMs) &&
-    isPort(port) &&
-    areStrings(tags) &&
-    isObject(meta) &&
-    areStrings(Object.values(meta)) &&
-    isObject(weights) &&
-    isCount(weights['passing']) &&
-    isCount(weights['warning']) &&
-    Array.isArray(routes) &&
-    routes.every(isRoute) &&
-    Array.isArray(checks) &&
-    checks.every(isCheck)
-  );
-}
-
-function isRoute(value: unknown): boolean {
-  return (
-    isObject(value) && [value['host'], value['path']].every((part) => part === undefined || typeof part === 'string')
-  );
-}
-
-function isCheck(value: unknown): value is CheckDefinition {
-  if (!isObject(value) || !isObject(value['probe'])) return false;
-  const { id, name, notes, status, probe, deregisterAfterMs = 0 } = value;
-  return (
-    [id, name, notes].every((text) => typeof text === 'string') &&
-    ['passing', 'warning', 'critical'].includes(status as string) &&
-    isCount(deregisterAfterMs) &&
-    isProbe(probe as Json)
-  );
-}
-
-function isProbe(probe: Json): boolean {
-  const { type, ttlMs, intervalMs, timeoutMs, host, port, url, method, headers, body, args, env, service } = probe;
-  if (type === 'ttl') return isCount(ttlMs);
-  if (!isCount(intervalMs) || !isCount(timeoutMs)) return false;
-  if (type === 'tcp') return typeof host === 'string' && isPort(port);
-  if (type === 'grpc') return typeof host === 'string' && isPort(port) && typeof service === 'string';
-  if (type === 'script') return areStrings(args) && isObject(env) && areStrings(Object.values(env));
-  if (type !== 'http' && type !== 'https') return false;
-  return areStrings([url, method, body]) && isObject(headers) && Object.values(headers).every(areStrings);
-}
-
-function areStrings(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((text) => typeof text === 'string');
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function isPort(value: unknown): boolean {
-  return isCount(value) && Number.isInteger(value) && value <= 65_535;
+function fits<T>(schema: z.ZodType): (value: unknown) => value is T {
+  return (value): value is T => schema.safeParse(value).success;
 }
