@@ -1,35 +1,38 @@
 import type { UnitExit } from '../model/index.ts';
 
-/** Whatever runs units on one machine: systemd, or the built-in supervisor. Only the agent drives it. */
+/** Runs units on one machine: systemd or the built-in supervisor. Only the agent drives it. */
 export interface UnitRuntime {
-  /** Units this runtime holds for Flotilla, also those an earlier fleetd loaded. */
+  /** Lists the units that this runtime holds for Flotilla, including those loaded by an earlier fleetd. */
   units(): Promise<LoadedUnit[]>;
   /**
-   * Unloads, then loads, with one reload for the whole batch. All files of the batch are in place before it returns.
-   * Units that cannot be unloaded or loaded are answered with the reason; the others are done. Unloading a running
-   * unit stops it first; unloading what is not there, or loading the same hash again, does nothing.
+   * Unloads, then loads, with one reload for the whole batch. All files are in place before this resolves. Returns the
+   * reason for each unit that could not be unloaded or loaded; all others are done. Unloading stops a running unit
+   * first. Unloading an unknown unit, or loading the same hash again, does nothing.
    */
   apply(batch: RuntimeBatch): Promise<ReadonlyMap<string, string>>;
   /**
-   * Stops and unloads all units, for a fleetd that is told to stop: also where the way to them is going away at the same
-   * time, as D-Bus does at shutdown.
+   * Stops and unloads all units of a stopping fleetd, also while the way to them disappears, as D-Bus does at shutdown.
    */
   unloadAll(): Promise<void>;
   /**
-   * Enqueues starts (systemd mode `replace`) with the units' dependencies, in the order that After= and Before= ask for
-   * among them; resolves once they are accepted. Units whose start is refused are answered with the reason. How it went
-   * is seen in `states`.
+   * Enqueues starts (systemd mode `replace`) with the units' dependencies, ordered by After= and Before=. Resolves when
+   * the jobs are accepted, with the reason for each refused start. Their outcome shows in `states`.
    */
   start(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** Enqueues a stop; resolves once accepted. */
+  /** Enqueues a stop; resolves when it is accepted. */
   stop(name: string): Promise<void>;
-  /** ExecReload= or what the runtime has for it; rejects when the unit has none. */
+  /** Runs ExecReload= or the runtime's own reload; rejects when the unit has none. */
   reload(name: string): Promise<void>;
-  /** The whole current state at once, and again after changes (many changes may be folded into one). Never deltas. */
+  /**
+   * Yields the whole current state at once and again after changes, several of which may be folded into one. Never
+   * deltas.
+   */
   states(signal: AbortSignal): AsyncIterable<ReadonlyMap<string, RuntimeState>>;
-  /** What `systemctl status -l NAME` prints, with its exit status (0 active, 3 inactive or failed, 4 unknown). */
+  /**
+   * Returns the text of `systemctl status -l NAME` with its exit status (0 active, 3 inactive or failed, 4 unknown).
+   */
   status(name: string, options?: { readonly lines?: number }): Promise<{ text: string; exitCode: number }>;
-  /** Lines as `journalctl -u NAME` prints them, without the newline. Ends at the last line unless `follow`. */
+  /** Yields the lines of `journalctl -u NAME`, without newlines. Ends at the last line unless `follow`. */
   logs(name: string, options: LogsOptions): AsyncIterable<string>;
   /** Stops watching; units go on running. */
   close(): Promise<void>;
@@ -38,16 +41,16 @@ export interface UnitRuntime {
 export interface LoadedUnit {
   readonly name: string;
   readonly hash: string;
-  /** True once start() was accepted for this file since it was loaded, and stop() was not called after it. */
+  /** True from an accepted start() of this file until the next stop(). */
   readonly launched: boolean;
-  /** A start job is queued or running: until it is over, an inactive unit has not been started yet. */
+  /** True while a start job is queued or running; an inactive unit has then not been started yet. */
   readonly starting: boolean;
   /**
-   * Set once its run since the last start() has ended with success by itself, or (RemainAfterExit=) its commands have: it
-   * has not failed, and nobody stopped it.
+   * Set when its run since the last start() has ended by itself with success, or (RemainAfterExit=) its commands have:
+   * it has not failed and was not stopped.
    */
   readonly succeeded?: true;
-  /** As of this answer; `states` is only the wake-up to ask again. */
+  /** The state at this moment; `states` only says when to ask again. */
   readonly state: RuntimeState;
 }
 
@@ -56,17 +59,17 @@ export interface RuntimeBatch {
   readonly load: readonly { readonly name: string; readonly hash: string; readonly text: string }[];
 }
 
-/** systemd's words: load (loaded, not-found, error…), active (active, activating, failed…), sub (running, dead…). */
+/** systemd's LOAD (loaded, not-found, error…), ACTIVE (active, activating, failed…) and SUB (running, dead…). */
 export interface RuntimeState {
   readonly load: string;
   readonly active: string;
   readonly sub: string;
-  /** How it ended; only while it has failed or waits for its restart, and where the runtime knows. */
+  /** The end of its main process; only for a unit that failed or waits for its restart, and if the runtime knows it. */
   readonly exit?: UnitExit;
 }
 
 export interface LogsOptions {
-  /** How many of the newest lines first. */
+  /** The number of newest lines to begin with. */
   readonly lines: number;
   readonly follow: boolean;
   /** journalctl's --output: short, short-iso, cat, json… */

@@ -6,24 +6,27 @@ export interface BusCall {
   readonly path: string;
   readonly interface: string;
   readonly member: string;
-  /** D-Bus signature of `body`, which is absent for calls without arguments. */
+  /** D-Bus signature of `body`; absent for calls without arguments. */
   readonly signature?: string;
   readonly body?: readonly unknown[];
-  /** How long to wait for the answer; 25 s unless given. */
+  /** Limit for the response. Default 25 s. */
   readonly timeoutMs?: number;
 }
 
 export interface BusListener {
-  /** Signals and answers come in the order in which their sender sent them, each handled before the next is read. */
+  /**
+   * Called for signals. Signals and responses are handled in the order in which they were sent, each before the next is
+   * read.
+   */
   onSignal(signal: Message): void;
-  /** The connection is gone; calls that were under way have failed. Comes once. */
+  /** Called once when the connection has ended; calls in flight have failed. */
   onClose(): void;
 }
 
-/** The bus takes 128 unanswered calls of one connection; the rest of them waits here. */
+/** dbus-daemon allows 128 pending replies per connection (max_replies_per_connection); further calls wait here. */
 const MAX_IN_FLIGHT = 64;
 
-/** One connection to a D-Bus daemon, which ends when the daemon does. */
+/** One connection to a D-Bus daemon. It ends with the daemon. */
 export class BusConnection {
   readonly #bus: MessageBus;
   readonly #listener: BusListener;
@@ -31,7 +34,7 @@ export class BusConnection {
   #closed = false;
   readonly #waiting: (() => void)[] = [];
 
-  /** Resolves once the daemon has greeted us; rejects when it is not there. */
+  /** Resolves after the daemon's greeting; rejects when there is no daemon. */
   static async open(address: string, listener: BusListener): Promise<BusConnection> {
     const connection = new BusConnection(address, listener);
     const bus = 'org.freedesktop.DBus';
@@ -51,15 +54,15 @@ export class BusConnection {
     connection.on('message', (message: Message) => {
       if (message.type === dbus.messageType.signal) listener.onSignal(message);
     });
-    // A failed connection is told as closed: what went wrong stands in the calls that it failed.
+    // An error closes the connection; the calls that it failed carry the reason.
     connection.on('error', () => connection.stream.destroy());
     connection.on('end', () => this.#end());
     connection.on('close', () => this.#end());
   }
 
   /**
-   * Returns the values of the reply; rejects with the bus's error. `apply` sees the reply before anything that was
-   * sent after it is handled: code behind an `await` does not.
+   * Returns the values of the reply; rejects with the bus's error. `apply` sees the reply before any later message is
+   * handled, which code behind an `await` does not.
    */
   async call(call: BusCall, apply?: (...values: readonly unknown[]) => void): Promise<readonly unknown[]> {
     if (this.#inFlight >= MAX_IN_FLIGHT) await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -89,7 +92,7 @@ export class BusConnection {
     });
   }
 
-  /** Lets systemd's bus forget about us. */
+  /** Closes the connection. */
   close(): void {
     this.#bus.connection.stream.destroy();
     this.#end();

@@ -3,7 +3,7 @@ import { type ErrorCode, FlotillaError, isFlotillaError, messageOf, rowOf } from
 const SYSTEMD = 'org.freedesktop.systemd1.';
 const BUS = 'org.freedesktop.DBus.Error.';
 
-/** What systemd's own errors mean to whoever asked; any other word of systemd's is a refusal as well. */
+/** Our error code for each of systemd's errors; any other error of systemd is a refusal. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   [`${SYSTEMD}NoSuchUnit`]: 'not-found',
   [`${SYSTEMD}ShuttingDown`]: 'unavailable',
@@ -17,19 +17,19 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   [`${BUS}InteractiveAuthorizationRequired`]: 'forbidden',
 };
 
-/** The bus or systemd was not there to answer: the same call may be made again when it is. */
+/** Errors that mean that the bus or systemd was not there; the call may be repeated when it is. */
 const ABSENT: ReadonlySet<string> = new Set(
   ['NoReply', 'ServiceUnknown', 'NameHasNoOwner', 'Disconnected', 'LimitsExceeded', 'Timeout', 'TimedOut'].map(
     (name) => BUS + name,
   ),
 );
 
-/** The name D-Bus gives to what went wrong, '' when it is no answer of the bus. */
+/** Returns the D-Bus name of an error, '' when it did not come from the bus. */
 export function busErrorName(error: unknown): string {
   return (error as { dbusName?: string } | undefined)?.dbusName ?? '';
 }
 
-/** Whatever a call was answered with, as an error for those who asked this runtime. */
+/** Converts a failed call to a FlotillaError. */
 export function toFlotillaError(error: unknown, facts: Readonly<Record<string, unknown>>): FlotillaError {
   if (isFlotillaError(error)) return error;
   const name = busErrorName(error);

@@ -7,9 +7,9 @@ import { BusConnection } from './bus-connection.ts';
 export interface DelayShutdownOptions {
   /** D-Bus address of the system's bus. */
   readonly busAddress: string;
-  /** The machine is about to shut down, and waits for this: as long as logind lets it (InhibitDelayMaxSec=, 5 s). */
+  /** Called when the machine is about to shut down. logind waits for the promise, up to InhibitDelayMaxSec= (5 s). */
   readonly prepare: () => Promise<void>;
-  /** It goes on after all. */
+  /** Called when the shutdown was cancelled. */
   readonly goOn: () => void;
   readonly clock: Clock;
   readonly random: Random;
@@ -21,14 +21,14 @@ const LOGIN = 'org.freedesktop.login1';
 const RULE = `type='signal',sender='${LOGIN}',interface='${LOGIN}.Manager',member='PrepareForShutdown'`;
 const MATCH = { destination: 'org.freedesktop.DBus', path: '/org/freedesktop/DBus', interface: 'org.freedesktop.DBus' };
 
-/** The lock lasts as long as this program, which ends with fleetd: Node cannot take the lock's own descriptor from D-Bus. */
+/** The lock is held by this program, which ends with fleetd: Node cannot receive the lock's descriptor over D-Bus. */
 const LOCK = ['--what=shutdown', '--mode=delay', '--who=fleetd', '--why=Requests under way end first', 'cat'];
 
 type Lock = ChildProcessByStdio<Writable, null, Readable>;
 
 /**
- * systemd stops all units of a machine at once when it shuts down, fleetd among them. A delay lock of systemd-logind's
- * (https://systemd.io/INHIBITOR_LOCKS/) is what gives fleetd a word before. Where there is no logind, or somebody goes past it
+ * Delays a shutdown until services have drained. systemd stops all units at once, fleetd among them; a delay lock of
+ * systemd-logind (https://systemd.io/INHIBITOR_LOCKS/) tells fleetd before. Without logind, or when it is bypassed
  * (`systemctl --force`), nothing waits.
  */
 export function delayShutdown(options: DelayShutdownOptions): void {
@@ -59,7 +59,7 @@ class ShutdownDelay {
     }
   }
 
-  /** Takes the lock, and gives it back when a shutdown has been prepared. Ends when it has to be taken anew. */
+  /** Takes the lock and releases it after a shutdown has been prepared. Resolves when it must be taken again. */
   async #hold(): Promise<void> {
     const { busAddress, signal } = this.#options;
     const over = Promise.withResolvers<void>();
@@ -96,7 +96,7 @@ class ShutdownDelay {
   }
 }
 
-/** `failed` hears why there is no lock; one that was given back is no failure. */
+/** Calls `failed` with the reason when the lock is lost or cannot be taken, not when it was released. */
 function takeLock(failed: (reason: Error) => void): Lock {
   const lock = spawn('systemd-inhibit', LOCK, { stdio: ['pipe', 'ignore', 'pipe'] });
   let complaint = '';

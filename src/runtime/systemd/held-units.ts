@@ -1,11 +1,11 @@
 import type { UnitExit } from '../../model/index.ts';
 import type { LoadedUnit, RuntimeState } from '../runtime.ts';
 
-/** One unit as ListUnitsByNames tells it. */
+/** One unit in the response of ListUnitsByNames. */
 export interface ListedUnit {
   readonly name: string;
   readonly state: RuntimeState;
-  /** 0 when nothing is queued for it. */
+  /** 0 without a queued job. */
   readonly jobId: number;
   readonly jobType: string;
 }
@@ -16,22 +16,23 @@ interface Held {
   launched: boolean;
   state: RuntimeState;
   /**
-   * Since it was started last a stop was queued, a job came to nothing, or nobody watched: it may not have ended by itself.
+   * True when, since its last start, a stop was queued, a job failed, or we were not watching: the unit may not have
+   * ended by itself.
    */
   interrupted: boolean;
-  /** What systemd is doing with it; the type is undefined until it is known. */
+  /** systemd's job for the unit; its type is undefined until known. */
   job: { readonly id: number; readonly type: string | undefined } | undefined;
 }
 
 const UNKNOWN: RuntimeState = { load: 'loaded', active: 'inactive', sub: 'dead' };
 
-/** What is known of the units held for Flotilla: filled from what systemd lists, kept current by its signals. */
+/** The known state of the units held for Flotilla: read from systemd's list, kept current by its signals. */
 export class HeldUnits {
   readonly #units = new Map<string, Held>();
   readonly #watchers = new Set<() => void>();
   #version = 0;
 
-  /** Grows with every change. */
+  /** Increases with every change. */
   get version(): number {
     return this.#version;
   }
@@ -48,7 +49,7 @@ export class HeldUnits {
     return this.#units.get(name);
   }
 
-  /** `launched`: by an earlier fleetd, so that nobody has seen it end where it is not active now. */
+  /** `launched`: started by an earlier fleetd, so that its end was not observed if it is inactive now. */
   hold(name: string, hash: string, launched: boolean): void {
     this.#units.set(name, { name, hash, launched, interrupted: launched, state: UNKNOWN, job: undefined });
     this.#changed();
@@ -65,7 +66,7 @@ export class HeldUnits {
     this.#changed();
   }
 
-  /** Takes over a list of systemd's, which may name units that are not held. */
+  /** Applies a list from systemd, which may contain units that are not held. */
   listed(list: readonly ListedUnit[]): void {
     for (const { name, state, jobId, jobType } of list) {
       const unit = this.#units.get(name);
@@ -79,8 +80,8 @@ export class HeldUnits {
   }
 
   /**
-   * Properties of the unit that changed, under systemd's names. True when the unit has failed or waits for its restart:
-   * nobody hears of that before `ended` says how.
+   * Applies changed properties of a unit, by systemd's names. Returns true when the unit has failed or waits for its
+   * restart; listeners hear of that only after `ended` gave the reason.
    */
   properties(name: string, changed: Readonly<Record<string, unknown>>): boolean {
     const unit = this.#units.get(name);
@@ -95,7 +96,7 @@ export class HeldUnits {
     return false;
   }
 
-  /** How a unit ended, where that is known, unless it has gone on since. */
+  /** Records how a unit ended, if known, unless its state has changed since. */
   ended(name: string, exit: UnitExit | undefined): void {
     const unit = this.#units.get(name);
     if (unit === undefined) return;
@@ -111,7 +112,7 @@ export class HeldUnits {
     this.#changed();
   }
 
-  /** Learns the type of a job; the job may be over already. */
+  /** Records the type of a job, which may be over already. */
   jobType(name: string, id: number, type: string): void {
     const unit = this.#units.get(name);
     if (unit?.job?.id !== id) return;
@@ -123,7 +124,7 @@ export class HeldUnits {
   jobOver(name: string, id: number, result: string): void {
     const unit = this.#units.get(name);
     if (unit?.job?.id !== id) return;
-    // A stop that is done leaves nothing active: the job of unknown type was a start, such as Restart= makes.
+    // After a stop nothing is active: the job of unknown type was a start, such as Restart= makes.
     if (unit.job.type === undefined && unit.state.active === 'active') unit.interrupted = false;
     if (result !== 'done') unit.interrupted = true;
     unit.job = undefined;
@@ -133,8 +134,8 @@ export class HeldUnits {
   loaded(): LoadedUnit[] {
     return [...this.#units.values()].map((unit) => {
       const { name, hash, launched, state, job } = unit;
-      // A job of which nothing is known yet may be a start: better to wait a moment than to call the unit dead. When a
-      // unit has become active its start is over, though systemd tells so a moment later.
+      // A job of unknown type may be a start: better wait a moment than report the unit dead. The start of an active
+      // unit is over, although systemd reports that a moment later.
       const starts = job !== undefined && (job.type === undefined || STARTS.has(job.type));
       const starting = starts && state.active !== 'active';
       return { name, hash, launched, starting, ...(hasSucceeded(unit) ? { succeeded: true as const } : {}), state };
@@ -145,7 +146,9 @@ export class HeldUnits {
     return new Map([...this.#units].map(([name, { state }]) => [name, state]));
   }
 
-  /** Resolves when `holds` does, which is asked now and after every change; rejects when the signal aborts first. */
+  /**
+   * Resolves when `holds` is true, which is evaluated now and after every change; rejects when the signal aborts first.
+   */
   until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
@@ -174,18 +177,18 @@ export class HeldUnits {
   }
 }
 
-/** ActiveState of units that have yet to end, unless a job stops them. */
+/** Values of ActiveState for units that will still end unless a job stops them. */
 const RUNS: ReadonlySet<string> = new Set(['active', 'activating', 'reloading']);
 const STARTS: ReadonlySet<string> = new Set(['start', 'restart', 'try-restart', 'reload-or-start', 'verify-active']);
 
-/** Of a job that is over before its type could be asked for nobody knows: at shutdown it is a stop. */
+/** True for a stop, and for a job that was over before its type could be asked for: at shutdown that is a stop. */
 function interrupts(type: string | undefined): boolean {
   return type === undefined || type === 'stop';
 }
 
 /**
- * See LoadedUnit.succeeded. systemd forgets a unit that has ended well, together with its result: what has failed it keeps,
- * and a stop shows by its job.
+ * See LoadedUnit.succeeded. systemd forgets a unit that ended with success, together with its result. A failed one it
+ * keeps, and a stopped one had a stop job.
  */
 function hasSucceeded({ launched, interrupted, job, state: { active, sub } }: Held): boolean {
   if (!launched || interrupted || job !== undefined) return false;
@@ -196,7 +199,7 @@ function hasEnded({ active, sub }: RuntimeState): boolean {
   return active === 'failed' || sub === 'auto-restart';
 }
 
-/** True for states in which nothing of a unit runs. */
+/** True for states in which no process of a unit runs. */
 export function isOver(state: RuntimeState): boolean {
   return state.active === 'inactive' || state.active === 'failed';
 }

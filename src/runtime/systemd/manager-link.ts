@@ -4,18 +4,18 @@ import { BusConnection } from './bus-connection.ts';
 import { busErrorName, toFlotillaError } from './bus-errors.ts';
 
 export interface ManagerLinkOptions {
-  /** D-Bus address of the bus on which systemd is. */
+  /** D-Bus address of the bus with systemd. */
   readonly address: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** A signal of systemd's. */
+  /** Called for systemd's signals. */
   onSignal(signal: Message): void;
-  /** systemd is there, or there again: whatever is known of it has to be read anew before anything else is asked. */
+  /** Called when systemd is reachable (again): everything known of it must be read anew before any other call. */
   onBack(call: ManagerCall): Promise<void>;
 }
 
-/** Calls a method of systemd's manager; `apply` sees the answer in the order of the signals around it. */
+/** Calls a method of systemd's manager; `apply` sees the reply in order with the signals around it. */
 export type ManagerCall = (
   member: string,
   signature: string,
@@ -43,23 +43,23 @@ const RULES: readonly string[] = [
   `type='signal',sender='${BUS}',interface='${BUS}',member='NameOwnerChanged',arg0='${SYSTEMD}'`,
 ];
 
-/** How long a call waits for a systemd that is not there. */
+/** Milliseconds for which a call waits for an absent systemd. */
 const READY_TIMEOUT_MS = 15_000;
-/** A call that systemd's re-execution or the end of the bus cut short is made again this often. */
+/** Attempts of a call that a re-execution of systemd or the end of the bus interrupted. */
 const MAX_TRIES = 3;
 
-/** The way to systemd, which outlasts restarts of the bus and of systemd: afterwards it subscribes and reads anew. */
+/** A link to systemd that survives restarts of the bus and of systemd: it then subscribes and reads anew. */
 export class ManagerLink {
   readonly #options: ManagerLinkOptions;
   readonly #backoff: Backoff;
   readonly #closing = new AbortController();
   readonly #onGone = new Set<() => void>();
   #connection: BusConnection | undefined;
-  /** The same while systemd is there at its other end. */
+  /** The connection while systemd responds on it. */
   #current: BusConnection | undefined;
-  /** Settled once systemd has been read on this connection; absent while nobody is on the way there. */
+  /** Settles when systemd has been read on a new connection; absent while no connection is being made. */
   #ready: Promise<BusConnection> | undefined;
-  /** Counts the times systemd went or came: what was begun before the last of them is begun again. */
+  /** The number of times systemd went or came; work begun before the last of them is begun again. */
   #generation = 0;
   #comingBack = false;
 
@@ -68,7 +68,7 @@ export class ManagerLink {
     this.#backoff = new Backoff({ minMs: 20, maxMs: 1000 }, options.random);
   }
 
-  /** Resolves when systemd answers; rejects with `unavailable` when it does not within 15 s. */
+  /** Resolves when systemd responds; rejects with `unavailable` when it does not within 15 s. */
   async ready(): Promise<BusConnection> {
     if (this.#current !== undefined) return this.#current;
     const { clock, address } = this.#options;
@@ -84,7 +84,7 @@ export class ManagerLink {
     }
   }
 
-  /** Waits for systemd where it is away. Every method called here may be repeated without harm. */
+  /** Waits while systemd is away. Only for idempotent methods. */
   readonly call: ManagerCall = async (member, signature, body, options = {}) => {
     for (let tries = 1; ; tries++) {
       const connection = await this.ready();
@@ -99,7 +99,7 @@ export class ManagerLink {
     }
   };
 
-  /** A property of an object of systemd's; rejects when that object is not there. */
+  /** Reads a property of one of systemd's objects; rejects when the object does not exist. */
   async property(path: string, interfaceName: string, name: string): Promise<unknown> {
     const connection = await this.ready();
     const call = { destination: SYSTEMD, path, interface: PROPERTIES, member: 'Get' };
@@ -107,7 +107,7 @@ export class ManagerLink {
     return value;
   }
 
-  /** Resolves as soon as systemd is away, or when the signal aborts. */
+  /** Resolves when systemd is away or the signal aborts. */
   gone(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
@@ -131,7 +131,7 @@ export class ManagerLink {
     return this.#ready;
   }
 
-  /** Tries until systemd has been read by a connection that still stands. */
+  /** Retries until systemd has been read on a connection that still stands. */
   async #comeBack(): Promise<BusConnection> {
     const { clock, log, onBack } = this.#options;
     const { signal } = this.#closing;
@@ -196,19 +196,19 @@ export class ManagerLink {
     this.#again();
   }
 
-  /** What is known of systemd may be out of date: it is read anew, without being asked. */
+  /** Reads systemd anew on our own initiative, since the known state may be out of date. */
   #again(): void {
     this.#generation++;
     this.#current = undefined;
     for (const tell of this.#onGone) tell();
     if (this.#comingBack) return;
     this.#ready = this.#comeBack();
-    // Only closing ends the tries, and whoever waits then is told so by its own call.
+    // Only close() ends the retries; calls that wait then reject by themselves.
     this.#ready.catch(() => {});
   }
 }
 
-/** Asks systemd to send signals. A connection that has asked before is told so, which is as good. */
+/** Asks systemd to send signals. An error for a repeated subscription is ignored. */
 async function subscribe(connection: BusConnection): Promise<void> {
   try {
     await callManager(connection)('Subscribe', '', []);

@@ -8,23 +8,23 @@ import { hasInstall, throwUnlessRefusal, UnitBatch } from './unit-batch.ts';
 import { UnitRecords } from './unit-records.ts';
 
 export interface OpenSystemdOptions {
-  /** Where unit files are written; systemd links to them, so they have to stay there. */
+  /** The directory for unit files. systemd links to them, so they must stay there. */
   readonly unitsDirectory: string;
-  /** The systemd of the user who runs this, instead of the machine's. */
+  /** Use the systemd instance of the current user instead of the machine's. */
   readonly user?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** D-Bus address of the bus on which systemd is; the system bus or the user's own unless given. */
+  /** D-Bus address of the bus with systemd; by default the system bus or the user's own. */
   readonly busAddress?: string;
 }
 
-/** A change is told at once, those that follow within this time together: looking at all units costs as many steps. */
+/** Milliseconds for which changes are collected after the first one, since each round looks at all units. */
 const FOLD_MS = 10;
 
 /**
- * The runtime for machines with systemd: units are files in `unitsDirectory`, linked until the next boot. Takes over
- * what an earlier one left there. Rejects with `unavailable` when systemd does not answer.
+ * Opens the runtime of a machine with systemd: units are files in `unitsDirectory`, linked until the next boot. Adopts
+ * the units of an earlier fleetd. Rejects with `unavailable` when systemd does not respond.
  */
 export async function openSystemd(options: OpenSystemdOptions): Promise<UnitRuntime> {
   const { unitsDirectory, user = false, clock, random, log } = options;
@@ -52,7 +52,7 @@ function openRecords(directory: string): UnitRecords {
   }
 }
 
-/** A fleetd that was killed in the middle of a batch may have left files which systemd has not heard of. */
+/** Finishes an interrupted batch: a fleetd that was killed may have left files that systemd has not read. */
 async function finish(systemd: Systemd, records: UnitRecords, names: readonly string[]): Promise<void> {
   const installed = names.filter((name) => hasInstall(parseUnitFile(records.textOf(name)).options));
   if (names.length > 0) await systemd.link(names.map((name) => records.fileOf(name)));
@@ -81,7 +81,7 @@ class SystemdRuntime implements UnitRuntime {
     return this.#systemd.units.loaded();
   }
 
-  /** One batch after the other; within a batch, units stop side by side. */
+  /** Batches run one after the other; within a batch, units stop in parallel. */
   apply(batch: RuntimeBatch): Promise<ReadonlyMap<string, string>> {
     const result = this.#applying.then(async () => {
       const task = new UnitBatch(this.#systemd, this.#records, this.#closing.signal);
@@ -106,8 +106,8 @@ class SystemdRuntime implements UnitRuntime {
   }
 
   /**
-   * At shutdown the bus may stop before fleetd does, where fleetd.service has no After=dbus.service. systemctl as root
-   * speaks to systemd through its own socket, /run/systemd/private, and `stop` waits until the units have stopped.
+   * Unloads by systemctl: at shutdown the bus may stop before fleetd where fleetd.service lacks After=dbus.service. As
+   * root, systemctl talks to /run/systemd/private, and `stop` waits until the units have stopped.
    */
   async #unloadWithoutBus(names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
@@ -136,7 +136,7 @@ class SystemdRuntime implements UnitRuntime {
     return refused;
   }
 
-  /** systemd orders a job after those that it has already: it must hear of them in the order of their dependencies. */
+  /** Orders names by dependency: systemd orders a job only after jobs that it has already. */
   #inOrder(names: readonly string[]): readonly string[] {
     if (names.length < 2) return names;
     return startOrder(new Map(names.map((name) => [name, parseUnitFile(this.#records.textOf(name)).options])));
@@ -147,7 +147,7 @@ class SystemdRuntime implements UnitRuntime {
     try {
       await this.#systemd.queue('stop', name);
     } catch (error) {
-      // systemd forgets units that do not run.
+      // systemd has forgotten the unit since it does not run.
       if (!(error instanceof FlotillaError && error.code === 'not-found')) throw error;
     }
     this.#setLaunched(name, false);
@@ -183,7 +183,7 @@ class SystemdRuntime implements UnitRuntime {
   async *logs(name: string, { lines, follow, output, signal }: LogsOptions): AsyncGenerator<string> {
     const unit = this.#scope.length > 0 ? `--user-unit=${name}` : `--unit=${name}`;
     const args = [unit, '--no-pager', `--lines=${lines}`, `--output=${output}`];
-    // "-- No entries --" is for people.
+    // Suppress "-- No entries --", which is not JSON.
     if (output.startsWith('json')) args.push('--quiet');
     if (follow) args.push('--follow');
     yield* linesOfProgram('journalctl', args, AbortSignal.any([signal, this.#closing.signal]));

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
 
-/** Runs a program to its end and answers all it wrote, as it would stand on a terminal. */
+/** Runs a program to its end and returns all its output as a terminal would show it. */
 export async function runProgram(
   command: string,
   args: readonly string[],
@@ -20,8 +20,8 @@ export async function runProgram(
 }
 
 /**
- * The lines a program writes, as they come. The program is ended when the consumer leaves or the signal aborts; one that
- * fails by itself is an error with what it said.
+ * Yields the lines that a program prints. Ends the program when the consumer leaves or the signal aborts; throws its
+ * stderr when it fails by itself.
  */
 export async function* linesOfProgram(
   command: string,

@@ -1,8 +1,7 @@
 import { expandSpecifiers, parseUnitName, type UnitOption, wordsOf } from '../../unitfile/index.ts';
 
 /**
- * The units in an order in which each comes after those that its file, or theirs, wants it started after. Units that
- * wait for each other in a circle come in any order.
+ * Sorts units so that each comes after those that After= and Before= put before it. Units in a cycle come in any order.
  */
 export function startOrder(units: ReadonlyMap<string, readonly UnitOption[]>): string[] {
   const earlier = new Map<string, string[]>([...units.keys()].map((name) => [name, []]));
@@ -26,14 +25,14 @@ export function startOrder(units: ReadonlyMap<string, readonly UnitOption[]>): s
   return order;
 }
 
-/** A list of unusual length is left to systemd, which orders jobs that wait together by itself. */
+/** A list of unusual length is left to systemd, which itself orders jobs that wait together. */
 function namesIn(option: 'After' | 'Before', unit: string, options: readonly UnitOption[]): string[] {
   return options
     .filter(({ section, name }) => section === 'Unit' && name === option)
     .flatMap(({ value }) => wordsOf(unit, value) ?? []);
 }
 
-/** Sockets, paths and timers come before the unit they start, without saying so. */
+/** Sockets, paths and timers implicitly come before the unit that they start. */
 function triggeredBy(unit: string, options: readonly UnitOption[]): string[] {
   const { name, suffix } = parseUnitName(unit);
   const section = { socket: 'Socket', path: 'Path', timer: 'Timer' }[suffix];

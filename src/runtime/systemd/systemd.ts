@@ -10,15 +10,15 @@ export type SystemdJob = 'start' | 'stop' | 'reload';
 
 const MEMBERS: Readonly<Record<SystemdJob, string>> = { start: 'StartUnit', stop: 'StopUnit', reload: 'ReloadUnit' };
 
-/** Thousands of units take systemd a while to read. */
+/** Milliseconds: systemd takes a while to read thousands of units. */
 const RELOAD_TIMEOUT_MS = 120_000;
 
-/** systemd's manager, and what it says about the units that are held: its signals keep `units` current. */
+/** systemd's manager with the state of the held units, which its signals keep current in `units`. */
 export class Systemd {
   readonly units = new HeldUnits();
   readonly #link: ManagerLink;
   readonly #log: Log;
-  /** Jobs asked for, of which systemd tells before it answers. */
+  /** Types of the jobs that we requested: systemd signals a job before it replies to the request. */
   readonly #asked = new Map<string, SystemdJob>();
   #stale = false;
   #refreshing: Promise<void> | undefined;
@@ -32,17 +32,17 @@ export class Systemd {
     });
   }
 
-  /** Resolves when systemd is there and its units are known. */
+  /** Resolves when systemd is reachable and its units are known. */
   async ready(): Promise<void> {
     await this.#link.ready();
   }
 
-  /** Resolves as soon as systemd cannot be reached over the bus; at once when it cannot be reached now. */
+  /** Resolves when systemd cannot be reached over the bus; at once when it cannot be reached now. */
   gone(signal: AbortSignal): Promise<void> {
     return this.#link.gone(signal);
   }
 
-  /** Queues a job with mode `replace`; resolves once it is accepted. How it goes is seen in `units`. */
+  /** Queues a job with mode `replace`; resolves when it is accepted. Its progress shows in `units`. */
   async queue(type: SystemdJob, name: string): Promise<void> {
     this.#asked.set(name, type);
     try {
@@ -58,18 +58,18 @@ export class Systemd {
     await this.#link.call('LinkUnitFiles', 'asbb', [files, true, true]);
   }
 
-  /** Follows [Install] until the next boot. */
+  /** Applies [Install] until the next boot. */
   async enable(names: readonly string[]): Promise<void> {
     await this.#link.call('EnableUnitFiles', 'asbb', [names, true, true]);
   }
 
-  /** Removes every link to these units; returns how many there were. */
+  /** Removes every link to these units; returns the number of links. */
   async disable(names: readonly string[]): Promise<number> {
     const [changes] = await this.#link.call('DisableUnitFiles', 'asb', [names, true]);
     return (changes as readonly unknown[]).length;
   }
 
-  /** Lets a failed unit be forgotten; one that is not there is as good. */
+  /** Makes systemd forget a failed unit; an unknown unit is no error. */
   async resetFailed(name: string): Promise<void> {
     try {
       await this.#link.call('ResetFailedUnit', 's', [name]);
@@ -78,21 +78,21 @@ export class Systemd {
     }
   }
 
-  /** daemon-reload: resolves when systemd has read all files, and `units` is current. */
+  /** daemon-reload; resolves when systemd has read all files and `units` is current. */
   async reload(): Promise<void> {
     await this.#link.call('Reload', '', [], { timeoutMs: RELOAD_TIMEOUT_MS });
-    // systemd's signal has begun this already.
+    // The signal about the reload may have started this already.
     await (this.#refreshing ?? this.refresh());
   }
 
-  /** True when systemd has one of these units in memory, be it only because another unit names it. */
+  /** True when systemd has one of these units in memory, even if only because another unit names it. */
   async knowsAny(names: readonly string[]): Promise<boolean> {
     const known = await Promise.all(names.map((name) => this.#knows(name)));
     return known.includes(true);
   }
 
   async #knows(name: string): Promise<boolean> {
-    // Whether it knows an instance of a template is another question.
+    // Templates cannot be listed, and instances may be loaded: assume so.
     if (isTemplateName(name)) return true;
     try {
       await this.#link.call('GetUnit', 's', [name]);
@@ -103,12 +103,12 @@ export class Systemd {
     }
   }
 
-  /** Reads the states of these units, whose files systemd reads first where it has not yet. */
+  /** Reads the states of these units; systemd reads files that it does not know yet first. */
   async readUnits(names: readonly string[]): Promise<void> {
     await this.#read(this.#link.call, names);
   }
 
-  /** Reads all held units anew; calls that come while one is under way share the next. */
+  /** Reads all held units anew; calls during one refresh share the next. */
   refresh(): Promise<void> {
     this.#stale = true;
     this.#refreshing ??= this.#readAll().finally(() => {
@@ -129,7 +129,7 @@ export class Systemd {
   }
 
   async #read(call: ManagerCall, held: readonly string[]): Promise<void> {
-    // A template has no state of its own, and systemd does not list it.
+    // A template has no state, and systemd does not list it.
     const names = held.filter((name) => !isTemplateName(name));
     if (names.length === 0) return;
     const apply = (list: unknown) => this.units.listed((list as unknown[][]).map(readListed));
@@ -149,11 +149,11 @@ export class Systemd {
     }
   }
 
-  /** Asked of those alone that ended badly: a start costs no call more. */
+  /** Called only for units that failed, so that a start costs no additional call. */
   async #readExit(path: string, name: string): Promise<void> {
     const property = (key: string) => this.#link.property(path, `${SYSTEMD}.Service`, key);
     const read = Promise.all(['Result', 'ExecMainCode', 'ExecMainStatus'].map(property));
-    // Not a service, or gone again: then nobody knows.
+    // The unit is no service or is gone: its exit is unknown.
     const exit = await read.then(([result, code, status]) => exitOf(result, code, status)).catch(() => undefined);
     this.units.ended(name, exit);
   }
@@ -162,7 +162,7 @@ export class Systemd {
     if (!this.units.has(name)) return;
     const type = this.#asked.get(name);
     this.units.jobQueued(name, id, type);
-    // Queued by somebody else, or for another unit's sake. When it is over before it can be asked for, that is told.
+    // A job that we did not request. If it is over before its type can be asked for, report it as over.
     if (type === undefined)
       this.#link.property(path, `${SYSTEMD}.Job`, 'JobType').then(
         (found) => this.units.jobType(name, id, String(found)),
@@ -180,13 +180,13 @@ export class Systemd {
 
 const CLD_EXITED = 1;
 
-/** systemd's Result, with the code (see waitid(2)) and status of the main process; the code is 0 when there was none. */
+/** Combines systemd's Result with code (see waitid(2)) and status of the main process; the code is 0 without one. */
 function exitOf(result: unknown, code: unknown, status: unknown): UnitExit {
   if (Number(code) === 0) return { result: String(result) };
   return { result: String(result), [Number(code) === CLD_EXITED ? 'status' : 'signal']: Number(status) };
 }
 
-/** Results of jobs that nobody has to hear of. */
+/** Job results that are not logged. */
 const QUIET: ReadonlySet<string> = new Set(['done', 'canceled', 'skipped']);
 
 function jobIdOf(path: string): number {

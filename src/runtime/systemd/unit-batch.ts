@@ -8,17 +8,17 @@ import type { UnitRecords } from './unit-records.ts';
 type NewUnit = RuntimeBatch['load'][number];
 
 /**
- * Carries one batch out: stops, unlinks, writes, links, and at most one daemon-reload for all of it. That makes systemd
- * read every unit of the machine anew, which takes it 80 ms and more: units it has never heard of do without.
+ * Carries one batch out: stops, unlinks, writes, links, with at most one daemon-reload. A reload makes systemd read
+ * every unit of the machine, which takes 80 ms and more; units that it has never heard of need none.
  */
 export class UnitBatch {
   readonly #systemd: Systemd;
   readonly #records: UnitRecords;
   readonly #signal: AbortSignal;
-  /** Why units of the batch were not unloaded or loaded. */
+  /** The reason for each unit that was not unloaded or loaded. */
   readonly refused = new Map<string, string>();
 
-  /** `signal` ends the waiting for units that take their time to stop. */
+  /** `signal` ends the wait for units that are slow to stop. */
   constructor(systemd: Systemd, records: UnitRecords, signal: AbortSignal) {
     this.#systemd = systemd;
     this.#records = records;
@@ -42,20 +42,22 @@ export class UnitBatch {
     this.#records.finish();
   }
 
-  /** True when systemd has read, or will find by other units, what is to be loaded: only a reload tells it of changes. */
+  /**
+   * True when systemd has read these units, or will find them through others: then only a reload tells it of changes.
+   */
   async #isKnown(news: readonly NewUnit[]): Promise<boolean> {
     if (news.some(({ text }) => hasInstall(parseUnitFile(text).options))) return true;
     return this.#systemd.knowsAny(news.map(({ name }) => name));
   }
 
-  /** Lets systemd read these files, which it does for units it does not know; false when it has not found them all. */
+  /** Makes systemd read files of units that it does not know; returns false when it has not found all of them. */
   async #isRead(names: readonly string[]): Promise<boolean> {
     const { units } = this.#systemd;
     await this.#systemd.readUnits(names);
     return !names.some((name) => units.get(name)?.state.load === 'not-found');
   }
 
-  /** Stops what runs, all side by side, and waits for it. What goes on running is refused. */
+  /** Stops running units in parallel and waits for them. A unit that goes on running is refused. */
   async #stop(names: readonly string[]): Promise<void> {
     const { units } = this.#systemd;
     const up = names.filter((name) => !isOver(units.get(name)!.state) || units.get(name)!.job !== undefined);
@@ -68,7 +70,7 @@ export class UnitBatch {
     }
   }
 
-  /** True when systemd has forgotten them by itself, as it does with units that have stopped and that none other names. */
+  /** Returns true when systemd has forgotten them by itself, as it does with stopped units that no other unit names. */
   async #unload(names: readonly string[]): Promise<boolean> {
     if (names.length === 0) return true;
     const { units } = this.#systemd;
@@ -83,14 +85,14 @@ export class UnitBatch {
     return !wereEnabled && !(await this.#systemd.knowsAny(names));
   }
 
-  /** Writes, links and enables; returns what is in place. */
+  /** Writes, links and enables; returns the units that are in place. */
   async #load(coming: readonly NewUnit[]): Promise<readonly string[]> {
     const files = new Map<string, NewUnit>();
     for (const unit of coming) if (this.#write(unit)) files.set(unit.name, unit);
     try {
       await this.#place(files);
     } catch (error) {
-      // systemd is away: nothing must look loaded that it has never heard of.
+      // systemd is away: remove the files, so that no unit looks loaded that systemd has never read.
       for (const name of files.keys()) this.#records.remove(name);
       throw error;
     }
@@ -112,7 +114,7 @@ export class UnitBatch {
     return false;
   }
 
-  /** Links and enables `files`, and takes out of them what systemd refuses. */
+  /** Links and enables `files` and removes those that systemd refuses. */
   async #place(files: Map<string, NewUnit>): Promise<void> {
     const bad = new Set<string>();
     const note = (name: string) => bad.add(name);
@@ -134,7 +136,7 @@ export class UnitBatch {
     }
   }
 
-  /** One call for all; when systemd refuses that, one for each finds out whom it means. */
+  /** Calls once for all units; if systemd refuses, once for each, to find out which unit it refuses. */
   async #together(
     names: readonly string[],
     call: (names: readonly string[]) => Promise<void>,
@@ -149,7 +151,7 @@ export class UnitBatch {
     }
   }
 
-  /** One call for each; a refusal of systemd's is noted as the unit's, unless its code is one of `ignored`. */
+  /** Calls once for each unit and records refusals, except errors with a code in `ignored`. */
   async #each(
     names: readonly string[],
     call: (name: string) => Promise<void>,
@@ -170,12 +172,12 @@ export class UnitBatch {
   }
 }
 
-/** Throws what says nothing of the unit: systemd is away, say. */
+/** Rethrows errors that do not concern the unit, such as an absent systemd. */
 export function throwUnlessRefusal(error: unknown): void {
   if (!isFlotillaError(error) || error.code === 'unavailable' || error.code === 'internal') throw error;
 }
 
-/** Such a file is not only linked but enabled. */
+/** True for a file with an [Install] section, which is enabled as well as linked. */
 export function hasInstall(options: readonly UnitOption[]): boolean {
   return options.some(({ section }) => section === 'Install');
 }

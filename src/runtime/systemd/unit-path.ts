@@ -1,6 +1,6 @@
 const UNITS = '/org/freedesktop/systemd1/unit/';
 
-/** The unit whose D-Bus object this is: its path holds every byte but letters and digits as `_` and two hex digits. */
+/** Returns the unit of a D-Bus object path, in which every byte but letters and digits is `_` and two hex digits. */
 export function unitOfPath(path: string): string {
   const bytes = path.slice(UNITS.length).replaceAll(/_([0-9a-f]{2})/g, '%$1');
   try {

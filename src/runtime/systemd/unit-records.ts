@@ -2,23 +2,23 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import path from 'node:path';
 import { hashUnit, parseUnitFile, unitNameProblem } from '../../unitfile/index.ts';
 
-/** What has to be known of a unit beyond its file, kept beside it. */
+/** The facts about a unit that its file does not contain, kept beside it. */
 export interface UnitRecord {
   readonly hash: string;
   readonly launched: boolean;
 }
 
 interface StoredRecord extends UnitRecord {
-  /** Identity of the file as it was written: another one says that somebody has changed it. */
+  /** Hash of the file as we wrote it; another one means that somebody has changed the file. */
   readonly fileHash: string;
-  /** The boot in which it was linked: links are gone after the next. */
+  /** The boot in which it was linked; the next boot removes links. */
   readonly boot: string;
 }
 
 const RECORDS = '.flotilla';
 const UNFINISHED = '.unfinished';
 
-/** The unit files of this machine in the units directory, and a record for each in a hidden directory of it. */
+/** The unit files of this machine, and a record for each in a hidden subdirectory. */
 export class UnitRecords {
   readonly #directory: string;
   readonly #boot: string;
@@ -33,12 +33,15 @@ export class UnitRecords {
     return path.join(this.#directory, name);
   }
 
-  /** What stands in a unit's file, '' when it is not there. */
+  /** Returns the text of a unit's file, '' when it does not exist. */
   textOf(name: string): string {
     return readIfThere(this.fileOf(name));
   }
 
-  /** The units an earlier fleetd of this boot has left. Files without a record are not ours and are let be. */
+  /**
+   * Lists the units that an earlier fleetd of this boot has left. Files without a record are not ours and stay
+   * untouched.
+   */
   read(): ReadonlyMap<string, UnitRecord> {
     const found = new Map<string, UnitRecord>();
     for (const name of readdirSync(path.join(this.#directory, RECORDS))) {
@@ -55,7 +58,7 @@ export class UnitRecords {
     return found;
   }
 
-  /** Puts a unit's file in place, all of it or nothing. */
+  /** Replaces a unit's file atomically. */
   write(name: string, hash: string, text: string): void {
     this.#replace(this.fileOf(name), text);
     this.#writeRecord(name, { hash, launched: false, fileHash: fileHashOf(text), boot: this.#boot });
@@ -71,12 +74,12 @@ export class UnitRecords {
     rmSync(this.#recordOf(name), { force: true });
   }
 
-  /** True from `begin` to `finish`, also for a fleetd that comes after one which was killed between them. */
+  /** True between `begin` and `finish`, also for the fleetd after one that was killed between them. */
   get unfinished(): boolean {
     return readIfThere(path.join(this.#directory, RECORDS, UNFINISHED)) !== '';
   }
 
-  /** Files and links are about to change, and systemd has to be told to read them. */
+  /** Marks that files and links are about to change and systemd must read them. */
   begin(): void {
     writeFileSync(path.join(this.#directory, RECORDS, UNFINISHED), 'daemon-reload\n');
   }

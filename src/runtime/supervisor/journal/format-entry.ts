@@ -1,6 +1,6 @@
 import type { LogEntry } from './record.ts';
 
-/** What the lines of a log say beside their own words. */
+/** The facts that formatted lines contain besides the message. */
 export interface LogFacts {
   readonly unit: string;
   readonly hostname: string;
@@ -27,10 +27,10 @@ const FORMATS: Readonly<Record<string, Format>> = {
   'json-pretty': (entry, facts) => JSON.stringify(fieldsOf(entry, facts), undefined, '\t'),
 };
 
-/** The values of journalctl's --output that are known here. */
+/** The supported values of journalctl's --output. */
 export const LOG_FORMATS: readonly string[] = Object.keys(FORMATS);
 
-/** One entry as journalctl prints it, or undefined for an unknown format. */
+/** Formats one entry as journalctl does; returns undefined for an unknown format. */
 export function formatEntry(entry: LogEntry, format: string, facts: LogFacts): string | undefined {
   return Object.hasOwn(FORMATS, format) ? FORMATS[format]!(entry, facts) : undefined;
 }
@@ -85,7 +85,7 @@ function two(value: number): string {
 
 const ANSI = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))/g;
 
-/** As journalctl without --all: colours go, tabs become blanks, what cannot be printed is told by its size. */
+/** Prints like journalctl without --all: removes colours, replaces tabs, and gives only the size of binary data. */
 function printable(message: Buffer): string {
   const text = decodeUtf8(message)?.replace(ANSI, '').replaceAll('\t', '        ');
   if (text === undefined || /[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(text))

@@ -73,7 +73,7 @@ test('lines come out whole, however the bytes come in', () => {
       const lines = new LineBuffer((payload) => payloads.push(Buffer.concat(payload)));
       for (let at = 0, turn = 0; at < bytes.length; turn++) {
         const size = sizes[turn % sizes.length]!;
-        // The reader uses its buffer again.
+        // The reader reuses its buffer.
         const chunk = Buffer.from(bytes.subarray(at, at + size));
         lines.push(chunk);
         chunk.fill(0);

@@ -4,12 +4,12 @@ const NEWLINE = 10;
 const MIN_HELD_BYTES = 1024;
 
 /**
- * Turns a stream of bytes into payloads of whole lines, in pieces that are valid during the call only; holds back at
- * most one line that has not ended. Makes no garbage worth mentioning, however much comes in.
+ * Cuts a byte stream into payloads of whole lines, whose pieces are valid during the call only. Holds at most one
+ * unfinished line, and allocates next to nothing however much comes in.
  */
 export class LineBuffer {
   readonly #emit: (payload: readonly Buffer[]) => void;
-  /** The line that has not ended stands at the beginning. */
+  /** The unfinished line stands at the beginning. */
   #held = Buffer.alloc(0);
   #heldBytes = 0;
 
@@ -17,19 +17,19 @@ export class LineBuffer {
     this.#emit = emit;
   }
 
-  /** `bytes` may be reused by the caller afterwards. */
+  /** The caller may reuse `bytes` afterwards. */
   push(bytes: Buffer): void {
     const newline = bytes.lastIndexOf(NEWLINE);
     if (newline !== -1) this.#release(bytes.subarray(0, newline));
     this.#hold(bytes.subarray(newline + 1));
   }
 
-  /** The last line, which no newline ended. */
+  /** Passes on the last line if no newline ended it. */
   end(): void {
     if (this.#heldBytes > 0) this.#release(Buffer.alloc(0));
   }
 
-  /** Gives out what is held together with what follows it. */
+  /** Passes on the held bytes together with `rest`. */
   #release(rest: Buffer): void {
     this.#emit(this.#heldBytes === 0 ? [rest] : [this.#held.subarray(0, this.#heldBytes), rest]);
     this.#heldBytes = 0;

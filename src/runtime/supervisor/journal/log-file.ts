@@ -3,7 +3,9 @@ import { decodeRecord, type LogRecord, TRAILER_BYTES, trailerLength } from './re
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** The record that ends at `end`, with the place it begins at; undefined at the file's begin or where none ends. */
+/**
+ * Returns the record that ends at `end`, with its offset; undefined at the beginning of the file or where none ends.
+ */
 export function recordBefore(
   fd: number,
   end: number,
@@ -15,7 +17,7 @@ export function recordBefore(
   return found === undefined ? undefined : { record: found.record, start: end - total };
 }
 
-/** The whole records from `from` on, as far as they are written; each with the place behind it. */
+/** Yields the complete records from `from` on, each with the offset behind it. */
 export function* recordsFrom(
   fd: number,
   from: number,
@@ -30,13 +32,13 @@ export function* recordsFrom(
     }
     at += used;
     if (used > 0) continue;
-    // Either the end, or a record larger than what was read.
+    // Either the end of the file, or a record larger than the chunk.
     if (bytes.length < size || size > 64 * CHUNK_BYTES) return;
     size *= 4;
   }
 }
 
-/** How many bytes of a log file are whole records; less than its size after a write was cut short. */
+/** Returns the length of the complete records; less than the file's size after an interrupted write. */
 export function soundLength(fd: number, size: number): number {
   if (size === 0 || recordBefore(fd, size) !== undefined) return size;
   let sound = 0;

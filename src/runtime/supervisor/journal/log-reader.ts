@@ -5,15 +5,15 @@ import { CURRENT_LOG, PREVIOUS_LOG } from './log-writer.ts';
 import { countEntries, entriesOf, type LogEntry } from './record.ts';
 
 export interface ReadLogOptions {
-  /** How many of the newest lines. */
+  /** The number of newest lines to begin with. */
   readonly lines: number;
   readonly follow: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * The newest lines of a unit's log, oldest first, then new ones as they are written when following. Reads the files
- * themselves, in whatever process: neither memory nor time of the supervisor goes into it.
+ * Yields the newest lines of a unit's log, oldest first, then new ones as they are written, when following. Reads the
+ * files in the calling process, so that it costs the supervisor neither memory nor time.
  */
 export async function* readLog(directory: string, options: ReadLogOptions): AsyncGenerator<LogEntry> {
   const watcher = options.follow ? watchDirectory(directory, options.signal) : undefined;
@@ -38,19 +38,19 @@ interface OpenFile {
   readonly inode: number;
 }
 
-/** Where reading stands: the file, which stays open also when it was put aside, and the place in it. */
+/** The reading position: an offset in a file, which stays open even after it was rotated. */
 interface Cursor {
   file: OpenFile | undefined;
   at: number;
 }
 
-/** Both files, oldest first, each open. */
+/** Opens both files, oldest first. */
 function openFiles(directory: string): OpenFile[] {
   for (;;) {
     const current = openFile(join(directory, CURRENT_LOG));
     const previous = openFile(join(directory, PREVIOUS_LOG));
     const files = [previous, current].filter((file) => file !== undefined);
-    // They are the same when the file was put aside in between.
+    // Both are the same file when it was rotated between the two calls.
     if (current === undefined || previous === undefined || current.inode !== previous.inode) return files;
     for (const file of files) closeSync(file.fd);
   }
@@ -65,7 +65,7 @@ function openFile(path: string): OpenFile | undefined {
   }
 }
 
-/** The newest lines of the files; the last file is left to the cursor, the others are closed. */
+/** Yields the newest lines of the files. The last file stays open for the cursor, the others are closed. */
 function* newest(files: readonly OpenFile[], lines: number, cursor: Cursor): Generator<LogEntry> {
   cursor.file = files.at(-1);
   const [first, start, skip] = findStart(files, lines);
@@ -85,7 +85,10 @@ function* newest(files: readonly OpenFile[], lines: number, cursor: Cursor): Gen
   }
 }
 
-/** Walks back from the end until there are enough lines: the file, the place in it, and the lines too many there. */
+/**
+ * Walks back from the end until there are enough lines; returns the file, the offset in it, and the lines to skip
+ * there.
+ */
 function findStart(files: readonly OpenFile[], lines: number): readonly [file: number, place: number, skip: number] {
   let count = 0;
   for (let index = files.length - 1; index >= 0; index--) {
@@ -101,9 +104,9 @@ function findStart(files: readonly OpenFile[], lines: number): readonly [file: n
   return [0, 0, 0];
 }
 
-/** The entries written since, or undefined when there are none; moves on to the next file when there is one. */
+/** Returns the entries written since, undefined when there are none; moves on to the next file if there is one. */
 function advance(directory: string, cursor: Cursor): LogEntry[] | undefined {
-  // Looked up before reading: what is written between the two belongs to the file that is found.
+  // Look for the next file before reading: lines written in between belong to the file that is found.
   const next = nextFile(directory, cursor);
   if (cursor.file !== undefined) {
     const entries: LogEntry[] = [];
@@ -124,7 +127,7 @@ function advance(directory: string, cursor: Cursor): LogEntry[] | undefined {
   return [];
 }
 
-/** The file that follows the cursor's; undefined while it is the newest. */
+/** Opens the file behind the cursor's; returns undefined while that is the newest. */
 function nextFile(directory: string, cursor: Cursor): OpenFile | undefined {
   const current = join(directory, CURRENT_LOG);
   if (inodeOf(current) === cursor.file?.inode) return undefined;
@@ -149,7 +152,7 @@ function watchDirectory(directory: string, signal: AbortSignal) {
   watcher.on('error', notify);
   signal.addEventListener('abort', notify, { once: true });
   return {
-    /** Resolves after anything changed since the last call, or when the signal aborts. */
+    /** Resolves when the directory has changed since the last call, or the signal aborts. */
     async changed(): Promise<void> {
       if (!pending) await new Promise<void>((resolve) => (wake = resolve));
       pending = false;

@@ -5,19 +5,19 @@ import { mayHold } from '../held-files.ts';
 import { soundLength } from './log-file.ts';
 import { countEntries, encodeRecord, type LogStream, totalLength } from './record.ts';
 
-/** The file written to, and the one before it. */
+/** The file in use, and the rotated one. */
 export const CURRENT_LOG = 'current';
 export const PREVIOUS_LOG = 'previous';
 
 export interface LogWriterOptions {
   readonly clock: Clock;
-  /** Size at which the file is put aside; two of them are kept. */
+  /** The size at which the file is rotated; two files are kept. */
   readonly maxFileBytes: number;
 }
 
 /**
- * Writes one unit's log. Never throws and never waits: when the disk is full, lines are dropped and counted, and the
- * number stands in the log as soon as there is room again.
+ * Writes one unit's log. Never throws or waits: on a full disk lines are dropped and counted, and the log states the
+ * number as soon as there is room again.
  */
 export class LogWriter {
   readonly #directory: string;
@@ -33,12 +33,12 @@ export class LogWriter {
     this.#options = options;
   }
 
-  /** `payload` holds one or more lines, without the last newline; whole or in pieces. */
+  /** `payload` holds one or more lines without the final newline, in one or several pieces. */
   append(stream: LogStream, pid: number, identifier: string, payload: Buffer | readonly Buffer[]): void {
     const pieces = Buffer.isBuffer(payload) ? [payload] : payload;
     const record = { time: this.#options.clock.now(), stream, pid, identifier };
     try {
-      // In one piece with what follows: a note alone might just fit, again and again.
+      // Write the note together with the record: alone, it might just fit, again and again.
       this.#write([...(this.#lost > 0 ? this.#noteOfLoss() : []), ...encodeRecord(record, pieces)]);
       this.#lost = 0;
     } catch (error) {
@@ -48,7 +48,7 @@ export class LogWriter {
     if (this.#closed || (this.#fd !== undefined && !mayHold(this.#fd))) this.#closeFile();
   }
 
-  /** Keeps no file open from now on; what a process writes that outlives its unit is still taken. */
+  /** Keeps no file open from now on; output of a process that outlives its unit is still written. */
   close(): void {
     this.#closed = true;
     this.#closeFile();

@@ -1,9 +1,9 @@
-/** Which way a line came: the shared stream of the unit, its own stderr, or the supervisor's own words. */
+/** The stream of a line: the unit's shared output, its own stderr, or the supervisor's messages. */
 export type LogStream = 'stdout' | 'stderr' | 'supervisor';
 
 /**
- * A log file is a row of records: a header line, the payload (whole lines, without the last newline) and a trailer
- * with the record's length, so that it can be read from its end. What one read brought is one record with one time:
+ * A log file is a sequence of records: a header line, the payload (whole lines without the final newline) and a trailer
+ * with the record's length, by which the file can be read backwards. Bytes of one read become one record with one time:
  * a unit that prints a gigabyte costs a few thousand records, not a hundred million.
  */
 export interface LogRecord {
@@ -34,7 +34,7 @@ const HEADER = /^(\d+) ([oes]) (\d+) (\d+) ([^\n]*)\n/;
 const LETTER: Readonly<Record<LogStream, string>> = { stdout: 'o', stderr: 'e', supervisor: 's' };
 const STREAM: Readonly<Record<string, LogStream>> = { o: 'stdout', e: 'stderr', s: 'supervisor' };
 
-/** A record in pieces for one write; the payload's pieces are taken as they are. */
+/** Encodes a record in pieces for one write, without copying the payload. */
 export function encodeRecord(record: Omit<LogRecord, 'payload'>, payload: readonly Buffer[]): readonly Buffer[] {
   const identifier = record.identifier.replace(/[\n\0]/g, ' ').slice(0, 100);
   const bytes = totalLength(payload);
@@ -47,7 +47,7 @@ export function totalLength(pieces: readonly Buffer[]): number {
   return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
-/** The record that begins at `at`, with the bytes it takes; undefined when there is no whole one. */
+/** Decodes the record at `at` and returns it with its length; undefined for an incomplete one. */
 export function decodeRecord(
   bytes: Buffer,
   at = 0,
@@ -78,19 +78,19 @@ export function decodeRecord(
   };
 }
 
-/** The length a trailer at `at` tells of its record; undefined when none stands there. */
+/** Reads the record's length from a trailer at `at`; undefined when there is no trailer. */
 export function trailerLength(bytes: Buffer, at: number): number | undefined {
   const text = bytes.toString('latin1', at, at + TRAILER_BYTES);
   return /^\n[0-9a-f]{8}\n$/.test(text) ? Number.parseInt(text.slice(1, 9), 16) : undefined;
 }
 
-/** The lines of a record, overlong ones cut. */
+/** Splits a record into lines; overlong ones are cut. */
 export function entriesOf(record: LogRecord): LogEntry[] {
   const { time, stream, pid, identifier, payload } = record;
   return linesOf(payload).map((message) => ({ time, stream, pid, identifier, message }));
 }
 
-/** How many entries `entriesOf` gives. */
+/** Returns the number of entries that `entriesOf` would give. */
 export function countEntries(record: LogRecord): number {
   let count = 0;
   forEachLine(record.payload, () => count++);

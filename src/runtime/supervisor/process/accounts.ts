@@ -8,7 +8,7 @@ export interface Account {
   readonly shell: string;
 }
 
-/** A user of this computer by name or number; a number without an entry is a user all the same. */
+/** Finds a user by name or number; a number without an entry in /etc/passwd is valid too. */
 export function findUser(user: string): Account | undefined {
   for (const [name, , uid, gid, , home, shell] of readTable('/etc/passwd')) {
     if (name !== user && uid !== user) continue;
@@ -18,14 +18,14 @@ export function findUser(user: string): Account | undefined {
   return { name: user, uid: Number(user), gid: Number(user), home: '/', shell: '/bin/sh' };
 }
 
-/** A group's number, by name or number. */
+/** Finds a group's number by name or number. */
 export function findGroup(group: string): number | undefined {
   if (/^\d+$/.test(group)) return Number(group);
   const found = readTable('/etc/group').find(([name]) => name === group);
   return found === undefined ? undefined : Number(found[2]);
 }
 
-/** The groups that list the user as a member. */
+/** Lists the groups of which the user is a member in /etc/group. */
 export function groupsOf(user: string): readonly number[] {
   return readTable('/etc/group').flatMap(([, , gid, members]) =>
     members?.split(',').includes(user) ? [Number(gid)] : [],

@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 import type { ProcessGroup, ProcessGroups } from './process-group.ts';
 
 /**
- * The control group (v2) that holds everything of one state directory: a child group for each unit, and one for the
- * supervisor process itself, so that one write kills the whole machine.
+ * The control group (v2) of one state directory: a child group for each unit, and one for the supervisor itself, so
+ * that one write kills the whole machine.
  */
 export class CgroupTree implements ProcessGroups {
   readonly kind = 'cgroup';
@@ -19,7 +19,7 @@ export class CgroupTree implements ProcessGroups {
     return new UnitCgroup(join(this.#path, cgroupName(unit)));
   }
 
-  /** Moves a process out of the way of whatever group its starter stands in. */
+  /** Moves a process out of the group of the process that started it. */
   adoptSupervisor(pid: number): void {
     const path = join(this.#path, SUPERVISOR_GROUP);
     mkdirSync(path, { recursive: true });
@@ -27,7 +27,7 @@ export class CgroupTree implements ProcessGroups {
   }
 }
 
-/** Leaves an empty tree behind and takes it away; what still has members stays. */
+/** Removes an empty tree; groups with members stay. */
 export function leaveCgroupTree(directory: string): void {
   const path = cgroupPathOf(directory);
   if (path === undefined || !existsSync(path)) return;
@@ -39,7 +39,7 @@ export function leaveCgroupTree(directory: string): void {
   removeCgroup(path);
 }
 
-// A unit's name always holds a dot, so this is nobody's.
+// A unit's name always contains a dot, so that no unit has this one.
 const SUPERVISOR_GROUP = 'supervisor';
 
 class UnitCgroup implements ProcessGroup {
@@ -74,7 +74,7 @@ class UnitCgroup implements ProcessGroup {
   }
 }
 
-/** Pids in a group and the groups below it, which containers and shells of a unit may have made. */
+/** Lists the pids in a group and in the groups below it, which containers and shells of a unit may have made. */
 function readMembers(path: string): number[] {
   try {
     const own = readFileSync(join(path, 'cgroup.procs'), 'latin1').split('\n').filter(Boolean).map(Number);
@@ -99,7 +99,7 @@ function killCgroup(path: string): boolean {
   }
 }
 
-/** False while somebody is in it, if only on the way out. */
+/** Returns false while the group has members, even exiting ones. */
 function removeCgroup(path: string): boolean {
   try {
     for (const child of childGroups(path)) removeCgroup(child);
@@ -110,7 +110,7 @@ function removeCgroup(path: string): boolean {
   }
 }
 
-/** Where the control group of a state directory is or would be; undefined when no cgroup2 hierarchy is mounted. */
+/** Returns the path of a state directory's control group, which need not exist; undefined without a cgroup2 mount. */
 export function cgroupPathOf(directory: string): string | undefined {
   const mount = cgroup2Mount();
   if (mount === undefined) return undefined;
@@ -118,7 +118,9 @@ export function cgroupPathOf(directory: string): string | undefined {
   return join(mount, `flotilla-${unique}`);
 }
 
-/** Units of a state directory with processes in their control groups; one with a long name as its file is called. */
+/**
+ * Lists the units of a state directory whose control groups have processes. A long name is shortened as its file is.
+ */
 export function populatedCgroups(directory: string): readonly string[] {
   const path = cgroupPathOf(directory);
   if (path === undefined || !existsSync(path)) return [];
@@ -126,7 +128,7 @@ export function populatedCgroups(directory: string): readonly string[] {
   return groups.filter((group) => readMembers(group).length > 0).map((group) => basename(group));
 }
 
-/** The control groups of a state directory, or undefined when this process may not make any. */
+/** Opens the control groups of a state directory; undefined when this process may not create any. */
 export function openCgroupTree(directory: string): CgroupTree | undefined {
   const path = cgroupPathOf(directory);
   if (path === undefined) return undefined;
@@ -140,7 +142,7 @@ export function openCgroupTree(directory: string): CgroupTree | undefined {
   }
 }
 
-/** SIGKILLs everything in a state directory's control group, the supervisor too; answers whom it found there. */
+/** Sends SIGKILL to all processes in a state directory's control group, the supervisor too; returns their pids. */
 export function killCgroupTree(path: string): readonly number[] {
   if (!existsSync(path)) return [];
   const members = readMembers(path);
@@ -154,7 +156,7 @@ function killQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone already.
+    // The group is gone already.
   }
 }
 

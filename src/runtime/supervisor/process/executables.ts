@@ -1,9 +1,9 @@
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 
-/** The search path of systemd for bare names, and every unit's $PATH unless it sets its own. */
+/** systemd's search path for bare names, and every unit's $PATH unless it sets its own. */
 export const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The program's absolute path, or the reason why it cannot be run, in the kernel's words. */
+/** Finds the absolute path of a program; otherwise returns the reason, in the kernel's words, why it cannot be run. */
 export function findExecutable(program: string): { readonly path: string } | { readonly problem: string } {
   if (program.includes('/')) {
     const problem = executableProblem(program);
@@ -28,7 +28,7 @@ function executableProblem(path: string): string | undefined {
   return formatProblem(path);
 }
 
-/** A shell would run a file that is neither a binary nor a script as a script of its own; the kernel does not. */
+/** A shell would run any text file as a shell script; the kernel refuses it (ENOEXEC). */
 function formatProblem(path: string): string | undefined {
   const head = readHead(path);
   if (head === undefined || head.subarray(0, 4).toString('latin1') === '\x7fELF') return undefined;
@@ -43,7 +43,7 @@ function formatProblem(path: string): string | undefined {
   }
 }
 
-/** Undefined when the file may be run but not read. */
+/** Returns undefined when the file is executable but not readable. */
 function readHead(path: string): Buffer | undefined {
   let fd: number;
   try {

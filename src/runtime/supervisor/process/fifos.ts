@@ -5,22 +5,21 @@ import { join } from 'node:path';
 import { mayHold } from '../held-files.ts';
 
 const BATCH = 32;
-/** What is read at the end of a process before its exit is reported; more comes afterwards. */
+/** Bytes read after the end of a process before its exit is reported; the rest follows later. */
 const MAX_DRAIN_BYTES = 1 << 20;
 
 /**
- * FIFOs through which units' output reaches the log. A named pipe, not an anonymous one, and open for reading and
- * writing on the unit's side: it outlives this process without the writer ever getting SIGPIPE or EPIPE, and the next
- * supervisor opens it again by its name.
+ * FIFOs that carry units' output to the log. A named pipe, open for reading and writing on the unit's side, outlives
+ * this process without SIGPIPE or EPIPE for the writer, and the next supervisor opens it again by name.
  */
 export class Fifos {
   readonly #directory: string;
   readonly #free: string[] = [];
   #next = 0;
-  // Whoever reads takes all it needs before it returns, so all pipes share one buffer.
+  // Shared by all pipes: a reader takes all it needs before it returns.
   readonly #buffer = Buffer.allocUnsafe(64 * 1024);
 
-  /** `used` are the names that units still write to. */
+  /** `used` are the names of FIFOs that units still write to. */
   constructor(directory: string, used: ReadonlySet<string>) {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -30,25 +29,25 @@ export class Fifos {
     }
   }
 
-  /** A FIFO that nobody uses. Throws when none can be made. */
+  /** Returns the name of an unused FIFO. Throws when none can be made. */
   take(): string {
     if (this.#free.length === 0) this.#make();
     return this.#free.pop()!;
   }
 
-  /** Undoes `take` for a FIFO that nobody wrote to. */
+  /** Returns a FIFO that no process has written to. */
   giveBack(name: string): void {
     this.#free.push(name);
   }
 
-  /** Descriptor for the writing process; the caller closes it once that runs. */
+  /** Opens a descriptor for the writing process; the caller closes it once that process runs. */
   openWriter(name: string): number {
     return openSync(join(this.#directory, name), constants.O_RDWR);
   }
 
   /**
-   * Descriptor for `read`. Open it before the writer ends: what nobody has open forgets what was written to it. Throws when
-   * this process has too few left.
+   * Opens a descriptor for `read`. Open it before the writer ends: a FIFO that no process has open loses its contents.
+   * Throws when this process has too few descriptors left.
    */
   openReader(name: string): number {
     const fd = openSync(join(this.#directory, name), constants.O_RDONLY | constants.O_NONBLOCK);
@@ -57,7 +56,7 @@ export class Fifos {
     throw new Error('the supervisor has too few file descriptors (see ulimit -n)');
   }
 
-  /** Reads until the last writer is gone; the FIFO is free again after `ended`. */
+  /** Reads until the last writer has closed; the FIFO is unused again after `ended`. */
   read(name: string, fd: number, sink: FifoSink): FifoReader {
     return new FifoReader(fd, this.#buffer, {
       data: sink.data,
@@ -68,7 +67,7 @@ export class Fifos {
     });
   }
 
-  /** Node has no mkfifo; one call makes many. */
+  /** Makes many at once by mkfifo(1), since Node has no such call. */
   #make(): void {
     const names = Array.from({ length: BATCH }, () => String(this.#next++));
     const { status, stderr, error } = spawnSync('mkfifo', ['-m', '600', ...names], { cwd: this.#directory });
@@ -78,7 +77,7 @@ export class Fifos {
 }
 
 export interface FifoSink {
-  /** The bytes are valid only during the call. */
+  /** `bytes` are valid only during the call. */
   data(bytes: Buffer): void;
   ended(): void;
 }
@@ -107,9 +106,9 @@ export class FifoReader {
     this.#socket.resume();
   }
 
-  /** Takes what has been written so far, so that it stands in the log before the writer's end. */
+  /** Reads the bytes written so far, so that they stand in the log before the message about the writer's end. */
   drain(): void {
-    // Once the socket is destroyed its descriptor may be somebody else's, whose lines would go astray.
+    // Once the socket is destroyed its descriptor number may belong to another file.
     for (let total = 0; !this.#socket.destroyed && total < MAX_DRAIN_BYTES; ) {
       let length: number;
       try {

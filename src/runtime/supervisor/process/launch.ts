@@ -5,7 +5,7 @@ import { EXIT_STATUS, type ExecContext, type ExecStep, type ResourceLimit } from
 import { type Account, findGroup, findUser, groupsOf } from './accounts.ts';
 import { findExecutable } from './executables.ts';
 
-/** Why a program could not be run, as systemd says it: the step that failed and the reason. */
+/** A program could not be run: the failed step and the reason, in systemd's words. */
 export class LaunchFailure extends Error {
   readonly step: ExecStep;
   constructor(step: ExecStep, message: string) {
@@ -15,7 +15,7 @@ export class LaunchFailure extends Error {
 }
 
 export interface LaunchPlan {
-  /** What the process is called before it runs the program, as systemd does: `(sleep)`. */
+  /** The name of the process until it executes the program, as in systemd: `(sleep)`. */
   readonly title: string;
   readonly script: string;
   readonly argv: readonly string[];
@@ -26,16 +26,16 @@ export interface LaunchRequest {
   readonly path: string;
   readonly args: readonly string[];
   readonly argv0: string | undefined;
-  /** User= and Group= do not apply. */
+  /** True when User= and Group= do not apply. */
   readonly privileged: boolean;
   readonly context: ExecContext;
-  /** The control group's cgroup.procs. */
+  /** Path of the control group's cgroup.procs. */
   readonly entry: string | undefined;
-  /** Whether the unit sets $PWD itself. */
+  /** True when the unit sets $PWD itself. */
   readonly keepPwd: boolean;
 }
 
-/** Works out how to start a program. Throws LaunchFailure when it is known beforehand that it cannot be run. */
+/** Plans the start of a program. Throws LaunchFailure when it is certain that it cannot be run. */
 export function planLaunch(request: LaunchRequest): LaunchPlan {
   const { context } = request;
   const user = context.user === undefined ? undefined : userOf(context.user);
@@ -51,14 +51,14 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
   };
 }
 
-/** A plan for what cannot be run: it ends at once with the step's status, so that failing takes the usual way. */
+/** Plans a process that ends at once with the status of the failed step, so that a failure takes the usual course. */
 export function planFailure(step: ExecStep, entry: string | undefined): LaunchPlan {
   return { title: '(failed)', script: `${enterGroup(entry)}exit ${EXIT_STATUS[step]}`, argv: [], directory: '/' };
 }
 
 /**
- * Starts a planned program in a session of its own. The shell in between prepares what Node cannot, in the process
- * itself, and then becomes the program: the pid stays, and not one instruction of the unit runs outside its group.
+ * Starts a planned program in a session of its own. A shell in between does what Node cannot, in the process itself,
+ * and then execs the program: the pid stays, and no instruction of the unit runs outside of its group.
  */
 export function launch(
   plan: LaunchPlan,
@@ -82,7 +82,7 @@ function trampoline({ entry, context, keepPwd }: LaunchRequest): string {
   if (oomScoreAdjust !== undefined)
     lines.push(orFail(`echo ${oomScoreAdjust} >/proc/self/oom_score_adj`, 'OOM_ADJUST'));
   if (umask !== undefined) lines.push(`umask ${umask.toString(8)};`);
-  // Node raises its own limit to the hard one; a unit starts with systemd's default.
+  // Node raises its own limit of open files to the hard one; a unit starts with systemd's default.
   if (!limits.some((limit) => limit.letter === 'n')) lines.push(setLimit(DEFAULT_NOFILE));
   for (const limit of limits) lines.push(setLimit(limit));
   if (context.ignoreSigpipe) lines.push(`trap '' PIPE;`);
@@ -95,7 +95,7 @@ function enterGroup(entry: string | undefined): string {
   return entry === undefined ? '' : orFail(`echo 0 >${quote(entry)}`, 'CGROUP');
 }
 
-/** As systemd: what is beyond the hard limit of an unprivileged supervisor comes down to that. */
+/** As in systemd, a value above the hard limit of an unprivileged supervisor is lowered to that. */
 function setLimit({ letter, soft, hard }: ResourceLimit): string {
   if (hard === '') return `ulimit -S -${letter} ${soft} 2>/dev/null;`;
   const wanted = finite(letter, hard);
@@ -103,7 +103,7 @@ function setLimit({ letter, soft, hard }: ResourceLimit): string {
   return soft === hard ? both : both + orFail(`ulimit -S -${letter} ${finite(letter, soft)}`, 'LIMITS');
 }
 
-/** There is no such thing as infinitely many open files. */
+/** RLIMIT_NOFILE has no infinity: the kernel's maximum stands for it. */
 function finite(letter: string, value: string): string {
   return letter === 'n' && value === 'unlimited' ? readFileSync('/proc/sys/fs/nr_open', 'utf8').trim() : value;
 }
@@ -136,7 +136,7 @@ function niceness({ nice }: ExecContext): readonly string[] {
   return [helper('nice', 'NICE'), '-n', String(nice - getPriority())];
 }
 
-/** Drops from root to the unit's user and groups, by setpriv(1). */
+/** Changes from root to the unit's user and groups by setpriv(1). */
 function privileges({ context, privileged }: LaunchRequest, user: Account | undefined): readonly string[] {
   const options = privileged ? [] : identity(context, user);
   if (context.noNewPrivileges) options.push('--no-new-privs');
@@ -174,7 +174,7 @@ function groupOf(name: string): number {
   return gid;
 }
 
-/** The shell's exec cannot give a program another name. */
+/** Sets argv[0] by another program, since the shell's exec cannot. */
 function withArgv0(path: string, argv0: string | undefined): readonly string[] {
   if (argv0 === undefined || argv0 === path) return [path];
   const perl = findExecutable('perl');

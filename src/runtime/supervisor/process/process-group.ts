@@ -1,20 +1,22 @@
 import type { ProcessId } from './procfs.ts';
 
-/** All processes of one unit, however far they forked away. */
+/** All processes of one unit, however far they have forked away. */
 export interface ProcessGroup {
-  /** Shown as the unit's control group, where there is one. */
+  /** The unit's control group as shown to users, if it has one. */
   readonly cgroup?: string;
-  /** File to which a process writes 0 to become a member; without one, members are found by descent. */
+  /** The file to which a process writes 0 to join; absent: members are found by descent. */
   readonly entry?: string;
-  /** Living members (no zombies). `known` are processes which belong to the unit for certain. */
+  /** Lists live members (no zombies). `known` are processes that certainly belong to the unit. */
   members(known: readonly ProcessId[]): readonly number[];
-  /** A process has ended: calls `then` soon, when `members` sees what is left. Ends that come together share a look. */
+  /**
+   * Calls `then` soon after a process has ended, when `members` shows the rest. Ends that come together share one look.
+   */
   afterEnd(then: () => void): void;
-  /** SIGKILLs all members at once where the kernel can; false when they have to be killed one by one. */
+  /** Sends SIGKILL to all members at once, if the kernel can; returns false when they must be killed one by one. */
   killAll(): boolean;
   /** Prepares for the first process of a new run, which carries this INVOCATION_ID. */
   open(invocationId: string): void;
-  /** Forgets the group; to be called when it is empty. */
+  /** Removes the group, which must be empty. */
   remove(): void;
 }
 

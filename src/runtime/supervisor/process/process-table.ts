@@ -1,9 +1,9 @@
 import { isZombie, listPids, type ProcessStat, readEnvironment, readStat } from './procfs.ts';
 
-/** INVOCATION_ID by process: one is asked for its environment once in its life. */
+/** INVOCATION_ID by process; the environment of each process is read once. */
 export type InvocationCache = Map<string, string>;
 
-/** All living processes at one moment but this one, looked up by their ties. */
+/** All live processes at one moment, except this one, indexed by their relations. */
 export class ProcessTable {
   readonly #byPid = new Map<number, ProcessStat>();
   readonly #byParent = new Map<number, ProcessStat[]>();
@@ -25,8 +25,8 @@ export class ProcessTable {
   }
 
   /**
-   * Processes of a unit: those tracked so far (pid → start time), whoever carries one of its invocation ids, and all
-   * their descendants and companions of session and process group.
+   * Lists the processes of a unit: those tracked so far (pid → start time), those with one of its invocation ids, and
+   * all their descendants and companions in session and process group.
    */
   members(tracked: ReadonlyMap<number, number>, invocations: ReadonlySet<string>): readonly ProcessStat[] {
     const found = new Map<number, ProcessStat>();
@@ -51,7 +51,7 @@ export class ProcessTable {
     const table = new Map<string, ProcessStat[]>();
     const asked = new Map<string, string>();
     for (const stat of this.#byPid.values()) {
-      // Kernel threads have none, and our own children are tracked.
+      // Kernel threads have no environment, and our own children are tracked.
       if (stat.pid === KTHREADD || stat.ppid === KTHREADD || stat.ppid === process.pid) continue;
       const key = `${stat.pid} ${stat.startTime}`;
       const invocation = this.#cache.get(key) ?? readEnvironment(stat.pid).get('INVOCATION_ID') ?? '';

@@ -9,7 +9,7 @@ export function listPids(): number[] {
     .filter((pid) => pid > 0);
 }
 
-/** The command line with its arguments joined by blanks, `[name]` when it has none. */
+/** Returns the command line, arguments joined by blanks; `[name]` when it is empty. */
 export function readCommandLine(pid: number): string | undefined {
   try {
     const text = trimEnd(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '\0').replaceAll('\0', ' ');
@@ -19,7 +19,7 @@ export function readCommandLine(pid: number): string | undefined {
   }
 }
 
-/** The environment a process was started with; empty when it may not be read. */
+/** Returns the initial environment of a process; empty when it is not readable. */
 export function readEnvironment(pid: number): ReadonlyMap<string, string> {
   try {
     const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
@@ -34,14 +34,14 @@ export function readBootId(): string {
 }
 
 /**
- * Names the time between two boots of this computer or container: whatever runs now was started in it. A container
- * that starts again keeps the kernel's boot id but gets another first process.
+ * Identifies this boot of the computer or container: all running processes were started in it. A restarted container
+ * keeps the kernel's boot id but gets another first process.
  */
 export function readBootMark(): string {
   return `${readBootId()} ${readStat(1)?.startTime ?? 0}`;
 }
 
-/** Sends a signal; false when there is no such process (any more) or it may not be signalled. */
+/** Sends a signal; returns false when the process does not exist (any more) or may not be signalled. */
 export function sendSignal(pid: number, signal: number): boolean {
   try {
     process.kill(pid, signal);

@@ -3,14 +3,13 @@ import type { ProcessGroup, ProcessGroups } from './process-group.ts';
 import { type InvocationCache, ProcessTable } from './process-table.ts';
 import { isRunning, type ProcessId } from './procfs.ts';
 
-/** How old a look at /proc may be at least, if nothing has ended since: units that wait for their end share one. */
+/** The age, in milliseconds, up to which a reading of /proc is shared if no process has ended since. */
 const MIN_AGE_MS = 20;
 
 /**
- * Process groups where no control group may be made. A unit's processes are those it is known to have started, their
- * descendants, whoever shares a session or process group with one of them, and whoever carries the INVOCATION_ID of
- * the unit's run. What escapes: a process that leaves its session, outlives its parents unseen and wipes its
- * environment, all at once.
+ * Process groups for machines without control groups. A unit's processes are those that it is known to have started,
+ * their descendants, all in the same session or process group, and all with the INVOCATION_ID of the unit's run. A
+ * process escapes only if it leaves its session, outlives its parents unseen and clears its environment, all at once.
  */
 export class ProcessTracking implements ProcessGroups {
   readonly kind = 'tracking';
@@ -33,7 +32,10 @@ export class ProcessTracking implements ProcessGroups {
     return this.#clock.monotonic();
   }
 
-  /** Calls `then` together with all others that came in meanwhile: long enough that looks cost a part of the time only. */
+  /**
+   * Calls `then` together with all others that arrive meanwhile; waits so long that readings take a fraction of the
+   * time only.
+   */
   batch(then: () => void): void {
     if (this.#batch.push(then) > 1) return;
     this.#clock.after(Math.max(1, 2 * (this.#done - this.#begun)), () => {
@@ -43,9 +45,9 @@ export class ProcessTracking implements ProcessGroups {
     });
   }
 
-  /** All processes as they were at some time after `since`. */
+  /** Returns all processes as they were at some moment after `since`. */
   look(since: number): ProcessTable {
-    // The dearer a look is, the longer it has to serve.
+    // The longer a reading takes, the longer it is shared.
     const maxAgeMs = Math.max(MIN_AGE_MS, 4 * (this.#done - this.#begun));
     if (this.#table !== undefined && this.#begun > since && this.now() - this.#done < maxAgeMs) return this.#table;
     this.#begun = this.now();
@@ -79,7 +81,7 @@ class TrackedGroup implements ProcessGroup {
   members(known: readonly ProcessId[]): readonly number[] {
     for (const { pid, startTime } of known) this.#tracked.set(pid, startTime);
     if (this.#tracked.size === 0 && this.#invocations.size === 0) return [];
-    // Who ended since the look was taken is nobody to be signalled: the pid may be another's by now.
+    // Leave out processes that have ended since: their pid may belong to another process by now.
     const found = this.#tracking.look(this.#since).members(this.#tracked, this.#invocations).filter(isRunning);
     this.#tracked = new Map(found.map((stat) => [stat.pid, stat.startTime]));
     return found.map((stat) => stat.pid);

@@ -1,4 +1,4 @@
-/** What each directive of [Unit] does that the supervisor carries out, in a line for docs/reference/unit-files.md. */
+/** One line for each directive of [Unit] that the supervisor carries out, for docs/reference/unit-files.md. */
 export const UNIT_LINES = {
   Requires:
     'Starts these units too; this unit fails when one of them fails to start, and stops when one of them is stopped.',
@@ -24,7 +24,7 @@ export const UNIT_LINES = {
   StartLimitBurst: 'How many starts are allowed in that time, before the unit fails.',
 } as const;
 
-/** The same of [Service]. */
+/** One line for each directive of [Service] that the supervisor carries out. */
 export const SERVICE_LINES = {
   ExecStartPre: 'Commands that run before ExecStart=; one that fails ends the start.',
   ExecStart: 'The command that the service is; with Type=oneshot several.',

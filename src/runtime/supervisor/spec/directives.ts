@@ -7,7 +7,7 @@ import { UnknownSpecifier } from './specifiers.ts';
 import { DEPENDENCIES, type Dependency, EXEC_PHASES, type Output } from './unit-spec.ts';
 import { parseBoolean, parseSignal, parseTimeSpanMs } from './values.ts';
 
-/** Reads one directive into the draft. Throws a RangeError that says what is wrong with the value. */
+/** Reads one directive into the draft. Throws a RangeError with the reason for an invalid value. */
 export type Directive = (draft: UnitDraft, value: string) => void;
 
 const dependency =
@@ -55,7 +55,7 @@ function startLimitBurst(draft: UnitDraft, value: string): void {
   draft.startLimit.burst = integer(value, 0, 0xffffffff);
 }
 
-/** Limits as ulimit(1) of the shell sets them: its letter and the bytes of its unit. */
+/** Limits by directive: the letter of the shell's ulimit and the bytes of its unit. */
 const LIMITS = {
   LimitCPU: ['t', 1],
   LimitFSIZE: ['f', 512],
@@ -81,7 +81,7 @@ export const SERVICE_DIRECTIVES: Readonly<Record<keyof typeof SERVICE_LINES, Dir
     draft.exec[phase].push(...commands);
     if (ignored !== undefined) draft.notes.push(`${phase}= ignores ${ignored}`);
   }),
-  // Idle differs from simple only in when it begins to write to a console.
+  // idle differs from simple only in when it begins to write to a console.
   Type: (draft, value) => {
     draft.service.type =
       value === 'idle' ? 'simple' : oneOf(value, ['simple', 'exec', 'oneshot', 'forking', 'notify'] as const);
@@ -112,7 +112,7 @@ export const SERVICE_DIRECTIVES: Readonly<Record<keyof typeof SERVICE_LINES, Dir
   RuntimeMaxSec: (draft, value) => {
     draft.service.runtimeMaxMs = timeoutMs(value);
   },
-  // Kept for files of the days when these stood in [Service].
+  // Accepted in [Service], where it stood before systemd 230.
   StartLimitInterval: startLimitInterval,
   StartLimitIntervalSec: startLimitInterval,
   StartLimitBurst: startLimitBurst,
@@ -164,7 +164,7 @@ export const SERVICE_DIRECTIVES: Readonly<Record<keyof typeof SERVICE_LINES, Dir
     draft.context.unsetEnvironment =
       value === '' ? [] : [...draft.context.unsetEnvironment, ...wordsOf(value).map(draft.expand)];
   },
-  // What the manager's own environment holds is no business of its units here: there is nothing to pass on.
+  // Passes nothing, and says so: the supervisor's own environment is no concern of its units.
   PassEnvironment: (draft, value) => {
     if (value !== '') draft.notes.push(`PassEnvironment=${value} passes nothing: the supervisor has no such variables`);
   },
@@ -205,7 +205,7 @@ export const SERVICE_DIRECTIVES: Readonly<Record<keyof typeof SERVICE_LINES, Dir
   },
   StandardOutput: (draft, value) => {
     draft.context.stdout = output(draft.expand(value || 'journal'));
-    // There is no input to inherit but /dev/null.
+    // The only input to inherit is /dev/null.
     if (draft.context.stdout.to === 'inherit') draft.context.stdout = { to: 'null' };
   },
   StandardError: (draft, value) => {
@@ -218,7 +218,10 @@ export const SERVICE_DIRECTIVES: Readonly<Record<keyof typeof SERVICE_LINES, Dir
   ...limitDirectives(),
 };
 
-/** The text with its specifiers expanded; none, and a note, where systemd ignores it for a specifier that is none. */
+/**
+ * Returns the text with its specifiers expanded; for an unknown specifier an empty list and a note, as systemd ignores
+ * it.
+ */
 function unlessUnknown(draft: UnitDraft, text: string): readonly string[] {
   try {
     return [draft.expand(text)];
@@ -239,7 +242,7 @@ function limitDirectives(): Readonly<Record<keyof typeof LIMITS, Directive>> {
   });
 }
 
-/** A table with a row for each name. */
+/** Makes a table with a row for each name. */
 function tableOf<K extends string>(names: readonly K[], row: (name: K) => Directive): Readonly<Record<K, Directive>> {
   return Object.fromEntries(names.map((name) => [name, row(name)])) as Record<K, Directive>;
 }
@@ -274,7 +277,7 @@ function exitSet(before: ExitSet, value: string): ExitSet {
 function output(value: string): Output {
   const [kind, path] = [value.split(':')[0]!, value.slice(value.indexOf(':') + 1)];
   if (kind === 'null' || kind === 'inherit' || kind === 'journal') return { to: kind };
-  // There is one log per unit here, whatever it is called; nothing is copied to a console.
+  // Each unit has one log; nothing is copied to a console.
   if (kind === 'syslog' || kind === 'kmsg') return { to: 'journal' };
   if (kind === 'file' || kind === 'append' || kind === 'truncate') {
     if (!path.startsWith('/')) throw new RangeError(`takes an absolute path after "${kind}:"`);
@@ -283,7 +286,7 @@ function output(value: string): Output {
   throw new RangeError(`"${value}" needs systemd`);
 }
 
-/** 0 switches a timeout off, as "infinity" does. */
+/** 0 disables a timeout, as "infinity" does. */
 function timeoutMs(value: string): number {
   return timeSpan(value) || Number.POSITIVE_INFINITY;
 }

@@ -16,7 +16,7 @@ import { parseSignal } from './values.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A unit while its file is read, with systemd's defaults in all that no line has set yet. */
+/** A unit whose file is being read, with systemd's defaults for everything not set yet. */
 export interface UnitDraft {
   readonly expand: ExpandSpecifiers;
   readonly notes: string[];
@@ -24,7 +24,7 @@ export interface UnitDraft {
   readonly unit: Mutable<Omit<UnitSpec, 'dependencies' | 'notes' | 'service' | 'startLimit'>>;
   readonly startLimit: { intervalMs: number; burst: number };
   readonly service: Mutable<Omit<ServiceSpec, 'exec' | 'kill' | 'context' | 'timeoutStartMs'>> & {
-    /** Unset until the type is known, which decides the default. */
+    /** Undefined until the type is known, which decides the default. */
     timeoutStartMs: number | undefined;
   };
   readonly exec: Record<ExecPhase, ExecCommand[]>;
@@ -87,14 +87,14 @@ export function newDraft(name: string, expand: ExpandSpecifiers): UnitDraft {
   };
 }
 
-/** The finished unit. Throws a RangeError when its parts do not go together. */
+/** Returns the finished unit. Throws a RangeError when its parts contradict each other. */
 export function finishDraft(draft: UnitDraft): UnitSpec {
   const dependencies = draft.unit.kind === 'target' ? targetDependencies(draft) : draft.dependencies;
   const spec = { ...draft.unit, dependencies, startLimit: draft.startLimit, notes: draft.notes };
   return draft.unit.kind === 'target' ? spec : { ...spec, service: finishService(draft) };
 }
 
-/** A target is reached after what it pulls in, unless that is ordered otherwise; systemd.target(5). */
+/** A target comes after the units that it pulls in, unless they are ordered otherwise; systemd.target(5). */
 function targetDependencies(draft: UnitDraft): UnitDraft['dependencies'] {
   const { dependencies } = draft;
   if (!draft.unit.defaultDependencies) return dependencies;
@@ -109,7 +109,7 @@ function finishService(draft: UnitDraft): ServiceSpec {
   checkService(draft);
   return {
     ...service,
-    // A oneshot is work of unknown length.
+    // A oneshot has no limit by default: its work may take any time.
     timeoutStartMs:
       service.timeoutStartMs ?? (service.type === 'oneshot' ? Number.POSITIVE_INFINITY : DEFAULT_TIMEOUT_MS),
     exec,

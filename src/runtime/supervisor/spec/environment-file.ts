@@ -1,6 +1,6 @@
 import { trimEnd } from '../../../lib/index.ts';
 
-/** Where in a file the reader is, as in parse_env_file() of systemd: each character leads from one state to another. */
+/** States of the parser, as in systemd's parse_env_file(): each character leads from one to another. */
 type State =
   | 'before-name'
   | 'name'
@@ -15,18 +15,18 @@ type State =
 
 const BLANKS = ' \t\n\r';
 const NEWLINES = '\n\r';
-/** What a backslash within double quotes takes its meaning from; before anything else it stays. */
+/** Characters that a backslash escapes within double quotes; before any other it stays. */
 const UNESCAPED = '"\\`$';
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** An assignment that a unit's process may be given; others are left out, as systemd does, with a note. */
+/** True for an assignment that a process can get; systemd leaves others out with a note. */
 export function isAssignment(name: string, value: string): boolean {
   return NAME.test(name) && !value.includes('\0');
 }
 
 /**
- * Reads an environment file as systemd 252 does: one NAME=value a line; quotes open at a value's start or right behind a
- * closing quote, and hold newlines; a backslash joins lines. Assignments of what is no name are left out.
+ * Parses an environment file as systemd 252 does: one NAME=value per line; quotes open at the start of a value or right
+ * behind a closing quote and may contain newlines; a backslash joins lines. Lines with an invalid name are left out.
  */
 export function parseEnvironmentFile(text: string): readonly (readonly [string, string])[] {
   const reader = new EnvironmentFileReader();
@@ -40,7 +40,7 @@ class EnvironmentFileReader {
   #state: State = 'before-name';
   #name = '';
   #value = '';
-  /** As much of the value as blanks at its end do not belong to; undefined while it ends in none. */
+  /** Length of the value without blanks at its end; undefined while it does not end in blanks. */
   #kept: number | undefined;
 
   take(char: string): void {

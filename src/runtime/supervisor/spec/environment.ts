@@ -1,7 +1,7 @@
 import { isAssignment } from './environment-file.ts';
 import { readWords } from './words.ts';
 
-/** The assignments of one Environment= value, in order, and the words that are none. */
+/** Returns the assignments of one Environment= value in order, and the words that are no assignments. */
 export function parseEnvironment(words: readonly string[]): {
   readonly assignments: readonly (readonly [string, string])[];
   readonly invalid: readonly string[];
@@ -18,8 +18,8 @@ export function parseEnvironment(words: readonly string[]): {
 }
 
 /**
- * Words of a directive's value with quotes and escapes undone. At the first one that is wrong (a quote that is not
- * closed, an unknown escape) systemd passes over the rest of the line.
+ * Splits a directive's value into words and resolves quotes and escapes. At the first invalid word (an open quote, an
+ * unknown escape) systemd ignores the rest of the line.
  */
 export function wordsOf(value: string): readonly string[] {
   return readWords(value, 'strict').words.map(({ text }) => text);

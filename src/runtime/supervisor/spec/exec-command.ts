@@ -1,9 +1,9 @@
 import { type ExpandSpecifiers, UnknownSpecifier } from './specifiers.ts';
 import { readWords, type Word } from './words.ts';
 
-/** One command of an Exec line. Variables are still to be expanded: their values are known only when it runs. */
+/** One command of an Exec line. Variables are unexpanded: their values are known only when it runs. */
 export interface ExecCommand {
-  /** Absolute path, or a bare name to look for in the fixed search path. */
+  /** Absolute path, or a bare name for the fixed search path. */
   readonly path: string;
   /** argv without argv[0]. */
   readonly args: readonly string[];
@@ -17,18 +17,18 @@ export interface ExecCommand {
   readonly privileged: boolean;
 }
 
-/** The commands of one Exec line, and what of it is passed over, with the reason. */
+/** The commands of one Exec line, and its ignored parts with the reason. */
 export interface ExecLine {
   readonly commands: readonly ExecCommand[];
   readonly ignored?: string;
 }
 
-/** Says what is wrong with a command; systemd passes over a command like that when it begins with `-`. */
+/** An invalid command; systemd ignores it if it begins with `-`. */
 class WrongCommand extends RangeError {}
 
 /**
- * Reads one Exec line (`;` separates commands) as systemd does: a command that is wrong makes the unit wrong, or, when it
- * begins with `-` or its first word has an open quote, ends the line before it. Throws a RangeError with what is wrong.
+ * Parses one Exec line (`;` separates commands) as systemd does. An invalid command makes the unit invalid; if it
+ * begins with `-`, or its first word has an open quote, the line ends before it. Throws a RangeError with the reason.
  */
 export function parseExecLine(line: string, expand: ExpandSpecifiers): ExecLine {
   const { words, complete } = readWords(line, 'lenient');
@@ -62,7 +62,7 @@ function parseCommand(words: readonly Word[], expand: ExpandSpecifiers): ExecCom
   const prefix = prefixOf(first!);
   const path = expand(first!.text.slice(prefix.length));
   if (path === '') throw new WrongCommand(`names no program: ${first!.raw}`);
-  // string_is_safe() of systemd.
+  // As systemd's string_is_safe().
   if (/[\x00-\x1f\x7f"'\\]/.test(path))
     throw new WrongCommand(`has special characters in a program's name: ${first!.raw}`);
   if (path.includes('/') && !path.startsWith('/')) {
@@ -82,14 +82,14 @@ function parseCommand(words: readonly Word[], expand: ExpandSpecifiers): ExecCom
   };
 }
 
-/** The command as status shows it. */
+/** Formats the command as status shows it. */
 export function commandText(command: ExecCommand): string {
   return [command.argv0 ?? command.path, ...command.args].join(' ');
 }
 
 /**
- * argv as the process gets it, argv[0] first, with variables expanded as systemd does: `${NAME}` anywhere in a word as it
- * is, `$NAME` as a whole word split at blanks into none or more words, `$$` is a dollar; unset variables are empty.
+ * Returns the argv of the process, argv[0] first, with variables expanded as in systemd: `${NAME}` anywhere in a word
+ * unsplit, `$NAME` as a whole word split at blanks, `$$` is a dollar; unset variables are empty.
  */
 export function expandArgv(command: ExecCommand, environment: Readonly<Record<string, string>>): readonly string[] {
   const argv = [command.argv0 ?? command.path, ...command.args];
@@ -98,15 +98,15 @@ export function expandArgv(command: ExecCommand, environment: Readonly<Record<st
 
 function expandWord(word: string, environment: Readonly<Record<string, string>>): readonly string[] {
   if (/^\$(?![${])/.test(word)) {
-    // As systemd: a word that begins with a bare dollar is a variable as a whole, and nothing when there is none.
+    // As in systemd, a word that begins with a single dollar is a variable as a whole, and disappears when it is unset.
     return readWords(variable(environment, word.slice(1)), 'bare').words.map(({ text }) => text);
   }
   return [expandWithin(word, environment)];
 }
 
 /**
- * replace_env() of systemd: braces hold everything up to `}`, name or not; with a colon among it, or not closed, it is
- * no variable and stays as written. Behind a dollar that begins nothing, the next character is passed over.
+ * As systemd's replace_env(): braces contain everything up to `}`, name or not; with a colon inside, or unclosed, they
+ * stay as written. Behind a dollar that begins nothing the next character is skipped.
  */
 function expandWithin(word: string, environment: Readonly<Record<string, string>>): string {
   return word.replace(/\$(?:\{([^}:]*)(\}|:|$)|.|$)/gs, (all, name: string | undefined, end: string | undefined) => {

@@ -1,12 +1,12 @@
 import { parseSignal, signalName } from './values.ts';
 
-/** How a process ended. `unknown` is an adopted process whose parent was not there to be told. */
+/** The end of a process. `unknown`: an adopted process, whose exit status went to another parent. */
 export type ProcessExit =
   | { readonly code: 'exited'; readonly status: number }
   | { readonly code: 'killed'; readonly status: number }
   | { readonly code: 'unknown'; readonly status: 0 };
 
-/** Exit statuses and signals, as in SuccessExitStatus= and its kin. */
+/** A set of exit statuses and signals, as in SuccessExitStatus=. */
 export interface ExitSet {
   readonly statuses: readonly number[];
   readonly signals: readonly number[];
@@ -14,7 +14,7 @@ export interface ExitSet {
 
 export const NO_EXITS: ExitSet = { statuses: [], signals: [] };
 
-/** The statuses with which systemd reports that it could not even run a program; systemd.exec(5). */
+/** The statuses by which systemd reports that a program could not be run; systemd.exec(5). */
 export const EXIT_STATUS = {
   CHDIR: 200,
   NICE: 201,
@@ -55,14 +55,14 @@ for (const [first, names] of [
   });
 }
 
-/** The `code=exited, status=1/FAILURE` part of systemd's messages. */
+/** Formats the part `code=exited, status=1/FAILURE` of systemd's messages. */
 export function describeExit(exit: ProcessExit): string {
   if (exit.code === 'unknown') return 'code=unknown, status=n/a';
   const name = exit.code === 'exited' ? (NAME_OF_STATUS.get(exit.status) ?? 'n/a') : signalName(exit.status);
   return `code=${exit.code}, status=${exit.status}/${name}`;
 }
 
-/** One word of an exit set: a number, a status name or a signal name. Undefined when it is none of them. */
+/** Parses one word of an exit set: a number, a status name or a signal name. Returns undefined for anything else. */
 export function parseExitWord(
   word: string,
 ): { readonly kind: 'status' | 'signal'; readonly value: number } | undefined {
@@ -80,11 +80,13 @@ export function inExitSet(set: ExitSet, exit: ProcessExit): boolean {
 
 const CLEAN_SIGNALS: readonly number[] = ['HUP', 'INT', 'TERM', 'PIPE'].map((name) => parseSignal(name)!);
 
-/** Whether an exit counts as success: a daemon may also end by one of the polite signals, a command may not. */
+/**
+ * True when an exit counts as success. SIGHUP, SIGINT, SIGTERM and SIGPIPE are success for a daemon, not for a command.
+ */
 export function isCleanExit(exit: ProcessExit, kind: 'daemon' | 'command', success: ExitSet = NO_EXITS): boolean {
   if (exit.code === 'exited' && exit.status === 0) return true;
   if (exit.code === 'killed' && kind === 'daemon' && CLEAN_SIGNALS.includes(exit.status)) return true;
-  // Whoever ends unseen: a command is meant to end, a daemon is not.
+  // An unobserved end: success for a command, which is expected to end, but not for a daemon.
   if (exit.code === 'unknown') return kind === 'command';
   return inExitSet(success, exit);
 }

@@ -7,9 +7,8 @@ import type { UnitSpec } from './unit-spec.ts';
 import { judgeDirective } from './unsupported.ts';
 
 /**
- * Reads a unit file for the supervisor. The answer is the unit, or the sentence why this file is refused: it is no
- * valid file, or it asks for something that needs systemd. Nothing a file asks for is dropped silently: what is
- * ignored as systemd ignores it stands in the unit's notes.
+ * Reads a unit file for the supervisor. Returns the unit, or the reason for refusing the file: it is invalid, or needs
+ * systemd. Nothing in a file is dropped silently: directives that systemd would ignore are listed in the unit's notes.
  */
 export function readUnit(name: string, text: string, facts: SpecifierFacts): UnitSpec | string {
   const problem = nameProblem(name);
@@ -63,7 +62,7 @@ function directiveOf(draft: UnitDraft, section: string, name: string): Directive
 
 function judge(draft: UnitDraft, option: UnitOption, where: string): void {
   const { section, name, value } = option;
-  // What [Install] asks for happens at boot, which comes from the cluster here; X- is for other readers.
+  // [Install] takes effect at boot, where the cluster decides what is started; X- sections belong to other programs.
   if (section === 'Install' || section.startsWith('X-')) return;
   if (section !== 'Unit' && (section !== 'Service' || draft.unit.kind !== 'service')) {
     draft.notes.push(`Unknown section '${section}', ignoring ${where}`);

@@ -11,7 +11,7 @@ import { readWords } from './words.ts';
 const same = (text: string) => text;
 const FACTS = { machineId: 'm1', bootId: 'b1', hostname: 'host.example', runtimeDirectory: '/run' };
 
-/** The words of an Exec line; undefined when a quote is not closed. */
+/** Returns the words of an Exec line; undefined when a quote is not closed. */
 function splitWords(line: string): readonly string[] | undefined {
   const { words, complete } = readWords(line, 'lenient');
   return complete ? words.map(({ text }) => text) : undefined;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { arch, homedir, hostname as osHostname, release, userInfo } from 'node:os';
 import { parseUnitName } from '../../../unitfile/index.ts';
 
-/** What specifiers speak of besides the unit's own name. */
+/** The values of specifiers that do not derive from the unit's name. */
 export interface SpecifierFacts {
   readonly machineId: string;
   readonly bootId: string;
@@ -10,19 +10,19 @@ export interface SpecifierFacts {
   readonly runtimeDirectory: string;
 }
 
-/** Specifiers of systemd which nothing here stands for. */
+/** Specifiers of systemd without a value here. */
 const NEEDS_SYSTEMD = 'ABcdDMorRwWyY';
 
-/** Says that there is no such specifier, which systemd does not run a command with. */
+/** An unknown specifier; systemd does not run a command that contains one. */
 export class UnknownSpecifier extends RangeError {}
 
 /**
- * Expands %-specifiers for one unit; a `%` before anything but a letter or digit stays. Throws a RangeError for those of
- * systemd alone, and for letters that are none.
+ * Expands %-specifiers for one unit; `%` before anything but a letter or digit stays. Throws a RangeError for
+ * specifiers that need systemd and for unknown letters.
  */
 export type ExpandSpecifiers = (text: string) => string;
 
-/** Specifiers of systemd.unit(5) as the system manager expands them, for the unit called `name`. */
+/** Makes the function that expands the specifiers of systemd.unit(5) for unit `name` as the system manager does. */
 export function specifiersOf(name: string, facts: SpecifierFacts): ExpandSpecifiers {
   const values = tableOf(name, facts);
   return (text) =>
@@ -75,7 +75,7 @@ function tableOf(name: string, facts: SpecifierFacts): Readonly<Record<string, (
   };
 }
 
-/** A user without an entry in /etc/passwd, as in many containers, has a number all the same. */
+/** Returns `otherwise` for a user without an entry in /etc/passwd, as in many containers. */
 function orElse(otherwise: string, read: () => string): string {
   try {
     return read();
@@ -91,7 +91,7 @@ function groupName(gid: number): string {
   return line?.split(':')[0] ?? String(gid);
 }
 
-/** Undoes `systemd-escape`: `-` is `/`, `\x2d` is `-`. */
+/** Reverses `systemd-escape`: `-` becomes `/`, `\x2d` becomes `-`. */
 export function unescapeUnitName(text: string): string {
   const bytes = text.replace(/\\x([0-9a-fA-F]{2})|-/g, (all, hex: string | undefined) =>
     hex === undefined ? '/' : String.fromCharCode(Number.parseInt(hex, 16)) || all,

@@ -15,7 +15,7 @@ export const EXEC_PHASES = [
 ] as const;
 export type ExecPhase = (typeof EXEC_PHASES)[number];
 
-/** Names of other units; those that are not held here are passed over when they are needed. */
+/** Directives that name other units; names that are not held here are ignored when they are needed. */
 export const DEPENDENCIES = [
   'Requires',
   'Requisite',
@@ -30,12 +30,12 @@ export const DEPENDENCIES = [
 ] as const;
 export type Dependency = (typeof DEPENDENCIES)[number];
 
-/** Where a stream goes: to the unit's log, away, where stdout goes, or to a file. */
+/** The destination of a stream: the unit's log, nothing, the destination of stdout, or a file. */
 export type Output =
   | { readonly to: 'journal' | 'null' | 'inherit' }
   | { readonly to: 'file' | 'append' | 'truncate'; readonly path: string };
 
-/** A unit file as the supervisor understands it: specifiers expanded, defaults filled in, times in milliseconds. */
+/** A parsed unit: specifiers expanded, defaults filled in, times in milliseconds. */
 export interface UnitSpec {
   readonly name: string;
   readonly kind: 'service' | 'target';
@@ -47,7 +47,7 @@ export interface UnitSpec {
   readonly refuseManualStart: boolean;
   readonly startLimit: { readonly intervalMs: number; readonly burst: number };
   readonly jobTimeoutMs: number;
-  /** What the user should know of this file, one sentence each: it goes to the unit's log when it is loaded. */
+  /** Notes on this file for the user, one sentence each; written to the unit's log when it is loaded. */
   readonly notes: readonly string[];
   /** Absent for a target. */
   readonly service?: ServiceSpec;
@@ -63,7 +63,7 @@ export interface ServiceSpec {
   readonly successExit: ExitSet;
   readonly restartPreventExit: ExitSet;
   readonly restartForceExit: ExitSet;
-  /** Infinity is no limit, here and in the other times. */
+  /** Infinity means no limit, here and in the other times. */
   readonly timeoutStartMs: number;
   readonly timeoutStopMs: number;
   readonly runtimeMaxMs: number;
@@ -81,12 +81,12 @@ export interface KillSpec {
   readonly sendSighup: boolean;
 }
 
-/** What a process of the unit finds when it starts. */
+/** The surroundings of a unit's processes. */
 export interface ExecContext {
   readonly environment: readonly (readonly [string, string])[];
   readonly environmentFiles: readonly { readonly path: string; readonly optional: boolean }[];
   readonly unsetEnvironment: readonly string[];
-  /** `~` is the home of the unit's user. */
+  /** `~` means the home of the unit's user. */
   readonly workingDirectory?: { readonly path: string; readonly optional: boolean };
   readonly user?: string;
   readonly group?: string;

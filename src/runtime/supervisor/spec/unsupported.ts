@@ -2,8 +2,8 @@ import { rowOf } from '../../../lib/index.ts';
 import { parseBoolean } from './values.ts';
 
 /**
- * Directives of systemd that change what a unit does and that only systemd can honour. A unit which sets one of them
- * to anything but its default is refused: running it without would be running something else than was asked for.
+ * Directives that change what a unit does and that only systemd can carry out. A unit that sets one of them to anything
+ * but its default is refused: without it, the unit would be another one.
  */
 const NEEDS_SYSTEMD: Readonly<Record<string, string>> = {
   Unit: `Upholds PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom PropagateReloadFrom PropagatesStopTo
@@ -41,8 +41,8 @@ const NEEDS_SYSTEMD: Readonly<Record<string, string>> = {
 };
 
 /**
- * Directives which may be left out without the unit doing anything else: accounting, hints, what concerns terminals or
- * the journal's metadata, clean-up after the unit is forgotten.
+ * Directives that can be left out without changing what the unit does: accounting, hints, terminals, the journal's
+ * metadata, clean-up after the unit is forgotten.
  */
 const HARMLESS: Readonly<Record<string, string>> = {
   Unit: `SourcePath AllowIsolate IgnoreOnIsolate CollectMode`,
@@ -60,7 +60,7 @@ function setsOf(table: Readonly<Record<string, string>>): ReadonlyMap<string, Re
   return new Map(Object.entries(table).map(([section, names]) => [section, new Set(names.trim().split(/\s+/))]));
 }
 
-/** What to do with a directive the supervisor has no code for. */
+/** Decides about a directive without code in the supervisor. */
 export function judgeDirective(section: string, name: string, value: string): 'needs-systemd' | 'harmless' | 'unknown' {
   if (name.startsWith('X-') || IGNORED.get(section)?.has(name)) return 'harmless';
   if (!isKnown(section, name)) return 'unknown';
@@ -68,7 +68,7 @@ export function judgeDirective(section: string, name: string, value: string): 'n
 }
 
 function isKnown(section: string, name: string): boolean {
-  // Conditions and assertions are many and new ones come with every systemd.
+  // By pattern, since each release of systemd adds conditions and assertions.
   return (section === 'Unit' && /^(Condition|Assert)[A-Z]/.test(name)) || NEEDS.get(section)?.has(name) === true;
 }
 
@@ -92,13 +92,13 @@ const DEFAULTS: Readonly<Record<string, readonly string[]>> = {
 const TAKE_BOOLEANS =
   /^(Private|Protect|Restrict|Lock|Memory(Deny|KSM)|DynamicUser|RemoveIPC|NonBlocking|StopWhen|RefuseManual|CPUSchedulingReset|RootDirectoryStart|PermissionsStart|MountAPIVFS|Delegate$|RootEphemeral)/;
 
-/** True when the value asks for nothing beyond what happens without the directive. */
+/** True when the value equals the behaviour without the directive. */
 function isDefault(name: string, value: string): boolean {
   if (value === '') return true;
   if (rowOf(DEFAULTS, name)?.includes(value)) return true;
   if (/(Action)$/.test(name)) return value === 'none';
   if (/(Max|High|Limit|MaxSec|Sec)$/.test(name)) return value === 'infinity';
-  // A subtree may always be delegated: here nobody else meddles with a unit's cgroup.
+  // A unit's control group is always delegated: nothing else writes to it.
   if (name === 'Delegate') return true;
   return TAKE_BOOLEANS.test(name) && parseBoolean(value) === false;
 }

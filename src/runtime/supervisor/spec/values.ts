@@ -33,12 +33,12 @@ const SPAN_UNITS_MS: Readonly<Record<string, number>> = {
   years: 31_557_600_000,
 };
 
-/** A time span as systemd.time(7) writes it, in milliseconds: `5`, `1min 30s`, `500ms`, `infinity`. */
+/** Parses a time span of systemd.time(7) to milliseconds: `5`, `1min 30s`, `500ms`, `infinity`. */
 export function parseTimeSpanMs(text: string): number | undefined {
   const trimmed = text.trim();
   if (trimmed === 'infinity') return Number.POSITIVE_INFINITY;
   if (trimmed === '') return undefined;
-  // One part after the other: a pattern for all of them would try every way to cut a run of digits into parts.
+  // One part at a time: a pattern for the whole text would try every way to split a run of digits.
   const part = /\s*(\d+(?:\.\d*)?)\s*([A-Za-zµ]*)/y;
   let total = 0;
   while (part.lastIndex < trimmed.length) {
@@ -50,7 +50,7 @@ export function parseTimeSpanMs(text: string): number | undefined {
   return total;
 }
 
-/** systemd's booleans: 1/yes/y/true/t/on and 0/no/n/false/f/off. */
+/** Parses systemd's booleans: 1/yes/y/true/t/on and 0/no/n/false/f/off. */
 export function parseBoolean(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
   if (['1', 'yes', 'y', 'true', 't', 'on'].includes(word)) return true;
@@ -61,7 +61,7 @@ export function parseBoolean(text: string): boolean | undefined {
 const FIRST_REALTIME_SIGNAL = 34;
 const LAST_SIGNAL = 64;
 
-/** A signal by name (with or without SIG), number or RTMIN+n, as its number. */
+/** Parses a signal (name with or without SIG, number, or RTMIN+n); returns its number. */
 export function parseSignal(text: string): number | undefined {
   const word = text.trim().toUpperCase().replace(/^SIG/, '');
   if (/^\d+$/.test(word)) return within(Number(word));
@@ -75,7 +75,7 @@ function within(signal: number): number | undefined {
   return signal >= 1 && signal <= LAST_SIGNAL ? signal : undefined;
 }
 
-/** A signal's name without SIG, as systemd prints it (`TERM`, `RTMIN+1`). */
+/** Returns a signal's name without SIG, as systemd prints it (`TERM`, `RTMIN+1`). */
 export function signalName(signal: number): string {
   for (const [name, number] of Object.entries(constants.signals)) {
     if (number === signal && name !== 'SIGIOT' && name !== 'SIGPOLL' && name !== 'SIGUNUSED') return name.slice(3);

@@ -1,13 +1,13 @@
-/** One word of a line split as systemd does; `raw` is what was written, quotes and backslashes included. */
+/** One word of a line split as in systemd; `raw` is its text with quotes and backslashes. */
 export interface Word {
   readonly text: string;
   readonly raw: string;
 }
 
 /**
- * What becomes of backslashes, as the callers of extract_first_word() in systemd choose it. `strict`: C escapes are
- * undone, and an unknown one is wrong. `lenient`: an unknown one stays as written (Exec lines). `bare`: a backslash is
- * dropped and what follows is taken as it is, also at an open quote (values of variables).
+ * The treatment of backslashes, as callers of systemd's extract_first_word() choose it. `strict`: C escapes are
+ * resolved, unknown ones are errors. `lenient`: unknown ones stay (Exec lines). `bare`: a backslash is dropped and the
+ * next character kept, also behind an open quote (values of variables).
  */
 export type Escapes = 'strict' | 'lenient' | 'bare';
 
@@ -29,7 +29,7 @@ const BLANKS = ' \t\n\r';
 const BARE_RUN = /[^ \t\n\r"'\\]+/y;
 const QUOTED_RUN: Readonly<Record<string, RegExp>> = { '"': /[^"\\]+/y, "'": /[^'\\]+/y };
 
-/** The words up to the end or to the first one that is wrong; `complete` says which. */
+/** Returns the words up to the end or to the first invalid one; `complete` says which. */
 export function readWords(
   line: string,
   escapes: Escapes,
@@ -73,7 +73,7 @@ function readWord(line: string, start: number, escapes: Escapes): ReadWord | und
       at++;
     } else if (quote === undefined && BLANKS.includes(char)) break;
     else {
-      // Whole runs at once keep surrogate pairs together.
+      // Take whole runs, which keeps surrogate pairs together.
       const run = runFrom(line, at, quote === undefined ? BARE_RUN : QUOTED_RUN[quote]!);
       bytes.push(Buffer.from(run));
       at += run.length;
@@ -92,7 +92,7 @@ interface Undone {
   readonly end: number;
 }
 
-/** What a backslash before `at` stands for; undefined when it makes its word wrong. */
+/** Resolves an escape behind the backslash before `at`; returns undefined when the escape makes its word invalid. */
 function readBackslash(
   line: string,
   at: number,
