@@ -1,10 +1,13 @@
 /** Runs test files with node:test, one process each, and tells what happened in a form that people and CI can read. */
 import type { AssertionError } from 'node:assert';
-import { globSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { globSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { run } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { kill, TestProcesses } from './leftovers.ts';
 
 /** The clone this script belongs to. */
 export const root: string = path.resolve(import.meta.dirname, '..');
@@ -24,8 +27,14 @@ export interface RunTestsOptions {
   readonly strict: boolean;
 }
 
+/** Each test file, and each daemon that it starts from source, loads the same hundreds of modules: Node keeps them compiled. */
+const COMPILE_CACHE = path.join(root, 'dist/compile-cache');
 /** No test file may take longer: one that hangs must not hold everything up until somebody looks. */
 const FILE_LIMIT_MS = 240_000;
+/** How often to look which processes a running test file has. */
+const LOOK_EVERY_MS = 500;
+/** How long the output of a test file may stay open when all its processes have ended. */
+const OUTPUT_LIMIT_MS = 5000;
 /** Of one failure, as many lines are printed. */
 const FAILURE_LINES = 120;
 
@@ -49,6 +58,9 @@ interface TestSummary {
 interface FileResult {
   passed: number;
   ms: number;
+  holdsTests: boolean;
+  /** The end of what it printed. */
+  output: string;
   readonly failures: { readonly name: string; readonly error: unknown }[];
   readonly skips: { readonly name: string; readonly reason: string }[];
 }
@@ -68,72 +80,75 @@ function rank(file: string): number {
 
 /** Runs the files and prints one line for each, every failure, and every skip with its reason. */
 export async function runTests(files: readonly string[], options: RunTestsOptions): Promise<Tally> {
-  const results = new Map<string, FileResult>(
-    files.map((file) => [file, { passed: 0, ms: 0, failures: [], skips: [] }]),
-  );
-  // Tests that several files share are reported under the file that defines them, which is none of those that run.
-  const resultOf = (event: TestEvent) => {
-    const file = path.relative(root, event.file ?? event.name);
-    if (!results.has(file)) results.set(file, { passed: 0, ms: 0, failures: [], skips: [] });
-    return results.get(file)!;
+  const processes = new TestProcesses();
+  const results = new Map<string, FileResult>();
+  const waiting = files.values();
+  const lane = async () => {
+    for (const file of waiting) {
+      const result = await runFile(file, processes, options);
+      results.set(file, result);
+      printFile(file, result);
+    }
   };
-  const holdsTests = new Set<string>();
-  const output = new Map<string, string>();
-  const unprinted = new Set(files);
-  const print = (file: string): void => {
-    if (unprinted.delete(file)) printFile(file, results.get(file)!, output.get(path.join(root, file)) ?? '');
-    output.delete(path.join(root, file));
-  };
+  await Promise.all(Array.from({ length: Math.max(2, os.availableParallelism()) }, lane));
+  return summarize(results, options);
+}
+
+async function runFile(file: string, processes: TestProcesses, { name }: RunTestsOptions): Promise<FileResult> {
+  const result: FileResult = { passed: 0, ms: 0, holdsTests: false, output: '', failures: [], skips: [] };
   const stream = run({
-    files: files.map((file) => path.join(root, file)),
+    files: [path.join(root, file)],
     cwd: root,
-    concurrency: Math.max(2, os.availableParallelism()),
-    ...(options.name === undefined ? {} : { testNamePatterns: [options.name] }),
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...processes.environmentFor(file) },
+    ...(name === undefined ? {} : { testNamePatterns: [name] }),
   });
-  stream.on('test:pass', (event: TestEvent) => record(event, resultOf(event)));
-  stream.on('test:fail', (event: TestEvent) => record(event, resultOf(event)));
+  stream.on('test:pass', (event: TestEvent) => record(event, result));
+  stream.on('test:fail', (event: TestEvent) => record(event, result));
   for (const kind of ['test:stderr', 'test:stdout'] as const)
-    stream.on(kind, ({ file, message }: { file: string; message: string }) =>
-      output.set(file, `${output.get(file) ?? ''}${message}`.slice(-20_000)),
-    );
-  stream.on('test:summary', ({ file, duration_ms, counts }: TestSummary) => {
-    if (file === undefined) return;
-    const relative = path.relative(root, file);
-    if (counts.tests > 0) holdsTests.add(relative);
-    results.get(relative)!.ms = duration_ms;
-    print(relative);
+    stream.on(kind, ({ message }: { message: string }) => {
+      result.output = `${result.output}${message}`.slice(-20_000);
+    });
+  stream.on('test:summary', (summary: TestSummary) => {
+    if (summary.file === undefined) return;
+    result.holdsTests = summary.counts.tests > 0;
+    result.ms = summary.duration_ms;
   });
-  const stopWatching = killSlowChildren((pid) =>
-    console.log(`✘ process ${pid} took longer than ${FILE_LIMIT_MS / 1000} s and was killed`),
-  );
   stream.resume();
-  await new Promise((resolve, reject) => stream.on('close', resolve).on('error', reject));
-  stopWatching();
-  // A file that crashed, hung or held no test ends without a summary.
-  for (const file of [...unprinted]) print(file);
-  for (const [file, result] of results) if (!files.includes(file)) printFile(file, result, '');
-  const empty = options.name === undefined ? files.filter((file) => !holdsTests.has(file)) : [];
-  return summarize(results, empty, options);
+  const closed = once(stream, 'close').then(() => true);
+  await fileEnd(file, processes, closed, () => result.ms > 0);
+  const left = (await processes.end(file)).map((process) => `${file} left ${process}`);
+  if (!(await Promise.race([closed, sleep(OUTPUT_LIMIT_MS, false, { ref: false })])))
+    left.push(`${file} left a process that nothing shows to be of it, and that holds its output open`);
+  if (left.length > 0) result.failures.push({ name: 'leaves no process behind', error: left.join('\n') });
+  return result;
 }
 
 /**
- * Kills test files that do not end: node:test limits tests, but not a file whose tests are over and which is held by
- * something that was left open. Answers the function that ends this.
+ * Waits until a test file has ended. The stream of node:test closes then, unless a leftover of the file holds its output, so
+ * that the file is also over when its own process is gone. node:test limits tests, but not a file whose tests are over and
+ * which something left open holds: at the limit the file is killed.
  */
-function killSlowChildren(onKill: (pid: number) => void): () => void {
-  let seenAt = new Map<number, number>();
-  const look = () => {
-    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').match(/\d+/g) ?? [];
-    // Only those that are there now: the kernel gives the numbers of the others away again.
-    seenAt = new Map(children.map(Number).map((pid) => [pid, seenAt.get(pid) ?? performance.now()]));
-    for (const [pid, since] of seenAt) {
-      if (performance.now() - since < FILE_LIMIT_MS) continue;
-      onKill(pid);
-      process.kill(pid, 'SIGKILL');
+async function fileEnd(
+  file: string,
+  processes: TestProcesses,
+  closed: Promise<unknown>,
+  testsOver: () => boolean,
+): Promise<void> {
+  const limit = performance.now() + FILE_LIMIT_MS;
+  let over = false;
+  const end = closed.finally(() => (over = true));
+  while (!over) {
+    processes.look();
+    const all = processes.of(file);
+    const own = all.find(({ ppid }) => ppid === process.pid);
+    if (own === undefined && (all.length > 0 || testsOver())) return;
+    if (performance.now() > limit) {
+      console.log(`✘ ${file} took longer than ${FILE_LIMIT_MS / 1000} s and was killed`);
+      if (own !== undefined) kill(own.pid);
+      return;
     }
-  };
-  const timer = setInterval(look, 1000);
-  return () => clearInterval(timer);
+    await Promise.race([end, sleep(LOOK_EVERY_MS)]);
+  }
 }
 
 function record(event: TestEvent, result: FileResult): void {
@@ -152,7 +167,7 @@ function record(event: TestEvent, result: FileResult): void {
   }
 }
 
-function printFile(file: string, { passed, ms, failures, skips }: FileResult, output: string): void {
+function printFile(file: string, { passed, ms, failures, skips, output }: FileResult): void {
   const mark = failures.length > 0 ? '✘' : '✔';
   const skipped = skips.length > 0 ? `, ${skips.length} skipped` : '';
   console.log(`${mark} ${file}  ${passed} passed${skipped}  ${(ms / 1000).toFixed(1)} s`);
@@ -182,11 +197,7 @@ function indent(text: string): string {
   return text.trimEnd().replace(/^/gm, '      ');
 }
 
-function summarize(
-  results: ReadonlyMap<string, FileResult>,
-  empty: readonly string[],
-  { strict }: RunTestsOptions,
-): Tally {
+function summarize(results: ReadonlyMap<string, FileResult>, { strict, name }: RunTestsOptions): Tally {
   let passed = 0;
   let failed = 0;
   const reasons: string[] = [];
@@ -198,10 +209,8 @@ function summarize(
       if (strict) failed++;
       else reasons.push(reason);
     }
-  }
-  for (const file of empty) {
-    const { failures, skips } = results.get(file)!;
-    if (failures.length + skips.length > 0) continue;
+    const empty = !result.holdsTests && result.failures.length + result.skips.length === 0;
+    if (!empty || name !== undefined) continue;
     console.log(`✘ ${file}: ran no test`);
     failed++;
   }
