@@ -35,8 +35,8 @@ let m2: TestMachine;
 
 before(async () => {
   shared = await openTestCluster();
-  m1 = await openMachine(ID1);
-  m2 = await openMachine(ID2);
+  m1 = await openMachine(ID1, 1000);
+  m2 = await openMachine(ID2, 600_000);
 });
 after(async () => {
   await m1.close();
@@ -44,8 +44,8 @@ after(async () => {
   await shared.close();
 });
 
-/** A machine with its own supervisor, whose API the other reaches over TCP. */
-async function openMachine(id: string): Promise<TestMachine> {
+/** A machine with its own supervisor, whose API the other reaches over TCP; it waits that long for others. */
+async function openMachine(id: string, peerTimeoutMs: number): Promise<TestMachine> {
   const directory = join(shared.directory, id);
   const script = `
     import { runSupervisor } from ${JSON.stringify(import.meta.resolve('../runtime/supervisor/index.ts'))};
@@ -54,7 +54,7 @@ async function openMachine(id: string): Promise<TestMachine> {
   const spawn = { command: process.execPath, args: ['--input-type=module', '-e', script] };
   const parts = { clock: systemClock, random: systemRandom, log: silentLog };
   const runtime = await openSupervisor({ directory, spawn, machineId: id, ...parts });
-  const api = await openTestApi({ on: shared, machineId: id, runtime, peerTimeoutMs: 1000 });
+  const api = await openTestApi({ on: shared, machineId: id, runtime, peerTimeoutMs });
   const joined = await joinMachine(shared.cluster, id, { endpoint: api.url, address: `10.0.0.${id[0]}` });
   const close = async () => {
     await api.close();
@@ -133,18 +133,26 @@ test('a global unit has a status from every machine, also when one of them does 
   );
 
   // A machine that is there but does not answer: its endpoint takes connections and says nothing.
-  const silent = createServer().listen(0, '127.0.0.1');
+  const sockets = new Set<Socket>();
+  const silent = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   const m3 = await joinMachine(shared.cluster, ID3, { endpoint });
   await place(shared.cluster, m1.joined, [{ unit: 'global.service', hash: 'x', machine: ID3 }]);
+  let isPatientOver = false;
+  const patient = ask(m2.url + path).finally(() => {
+    isPatientOver = true;
+  });
   const partly = await ask(m1.url + path);
+  assert.equal(isPatientOver, false);
   assert.deepEqual(
     partly.json.reports.map(({ error }: { error?: string }) => error !== undefined),
     [false, false, true],
   );
   assert.match(partly.json.reports[2].error, /did not answer in time/);
   silent.close();
+  for (const socket of sockets) socket.destroy();
+  assert.doesNotMatch((await patient).json.reports[2].error, /in time/);
   await m3.lease.revoke();
   const gone = await ask(m1.url + path);
   assert.match(gone.json.reports[2].error, /is not in the cluster at the moment/);

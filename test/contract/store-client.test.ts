@@ -9,6 +9,22 @@ import { connectTo, eventually, Relay, SERVER_KINDS, startEmbedded, type TestSer
 
 const unavailable = { code: 'unavailable' };
 
+/** A request that has ten minutes: others, begun later, must have been refused while it still waits. */
+function patientRequest(endpoint: string): { stillWaits(): Promise<void> } {
+  const store = connectTo(endpoint, { requestTimeoutMs: 600_000 });
+  const refused = store.revision().then(
+    () => assert.fail('it was served'),
+    (error: Error) => error.message,
+  );
+  return {
+    async stillWaits() {
+      assert.equal(await Promise.race([refused, Promise.resolve('waits')]), 'waits');
+      await store.close();
+      await refused;
+    },
+  };
+}
+
 for (const { name, skip, start } of SERVER_KINDS) {
   describe(`Client of ${name}: connections`, { skip, concurrency: true }, () => {
     let server: TestServer;
@@ -35,7 +51,9 @@ for (const { name, skip, start } of SERVER_KINDS) {
       const store = connectTo(relay.endpoint, { requestTimeoutMs: 3000 });
       await store.revision();
       relay.silence();
+      const patient = patientRequest(relay.endpoint);
       await assert.rejects(store.commit([], [{ put: 'unknown', value: '1' }]), unavailable);
+      await patient.stillWaits();
       relay.speak();
       assert.ok((await store.revision()) > 0);
       await store.close();
@@ -104,7 +122,9 @@ describe('Client of no store', () => {
     const server = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
     await eventually(() => assert.ok(server.listening));
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const patient = patientRequest(endpoint);
     assert.match(await refusal(connectTo(endpoint, { requestTimeoutMs: 300 })), /store/);
+    await patient.stillWaits();
     for (const socket of sockets) socket.destroy();
     server.close();
   });

@@ -51,12 +51,16 @@ test('a directory is kept over restarts, with its revisions, leases and history'
   const startedAt = clock.monotonic();
   const second = await start();
   const store = connectTo(second.endpoint);
+  // It ends two seconds after the lease from before, which has its full time again and no more.
+  const later = await store.grantLease(5000);
   assert.equal(await store.revision(), revision + 1);
   assert.equal((await store.get('k'))?.value, '2');
   assert.equal((await store.list(prefixRange('k'), { revision })).entries[0]?.value, '1');
   const events = store.watch(prefixRange('k'), revision - 1, AbortSignal.timeout(20_000))[Symbol.asyncIterator]();
   assert.equal((await events.next()).value.events.length, 2);
+  assert.equal((await store.commit([], [{ put: 'later', value: '', lease: later }])).ok, true);
   assert.equal((await events.next()).value.events[0].type, 'delete');
+  assert.ok(await store.get('later'));
   const livedMs = clock.monotonic() - startedAt;
   assert.ok(livedMs >= 3000, `after the restart the lease lived ${livedMs} ms of 3000`);
   await store.close();

@@ -122,33 +122,55 @@ test('a transaction reads and compares a limited number of keys, and its respons
 test('a transaction that fails takes nobody else’s with it', async () => {
   const other = new GrpcClient(server.endpoint);
   await other.ping();
-  const bad = { success: [{ put: { key: Buffer.from('x') } }, { range: { ...range('k', 0, 5), sortTarget: 9 } }] };
-  const [failed, ...good] = await Promise.all([
-    txn(bad),
+  const bad = (how: object) => ({
+    success: [{ put: { key: Buffer.from('x') } }, { range: { ...range('k', 0, 5), sortTarget: 9, ...how } }],
+  });
+  const [failed, counted, ...good] = await Promise.all([
+    txn(bad({})),
+    txn(bad({ countOnly: true })),
     ...Array.from({ length: 20 }, (_, i) =>
       txn({ success: [{ put: { key: key('good', i) } }] }, i % 2 ? other : client),
     ),
   ]);
-  assert.deepEqual([failed.status, failed.sentence], [3, 'etcdserver: invalid sort option']);
+  for (const { status, sentence } of [failed, counted])
+    assert.deepEqual([status, sentence], [3, 'etcdserver: invalid sort option']);
   assert.deepEqual(new Set(good.map(({ status }) => status)), new Set([0]));
   other.close();
 });
 
-test('others are served while a large range is read, which is of one revision', async () => {
+test('others are served while a large range is read', async () => {
+  const other = new GrpcClient(server.endpoint);
+  await other.ping();
+  const past = await revisionNow();
+  await txn({ success: [{ put: { key: key('k', 1) } }] });
+  // Only counted, so that the response takes no time: what is served meanwhile is served while the range is read.
+  for (const how of [{ sortOrder: 2 }, { minModRevision: 1 }, { revision: past }]) {
+    let isRead = false;
+    const request = RangeRequest.encode({ ...range('k', 0, KEYS), ...how, countOnly: true });
+    const reading = client.call(METHODS.range, request).finally(() => {
+      isRead = true;
+    });
+    let served = 0;
+    for (; !isRead; served++) await other.call(METHODS.range, RangeRequest.encode({ key: key('k', 1) }));
+    assert.equal(RangeResponse.decode((await reading).body).count, KEYS);
+    assert.ok(served > 5, `${JSON.stringify(how)}: ${served} served`);
+  }
+  other.close();
+});
+
+test('a large range is of one revision, whatever is written while it is read', async () => {
   const other = new GrpcClient(server.endpoint);
   await other.ping();
   const past = await revisionNow();
   for (const how of [{}, { keysOnly: true }, { sortOrder: 2 }, { minModRevision: 1 }, { revision: past }]) {
     let isRead = false;
-    const reading = client.call(METHODS.range, RangeRequest.encode({ ...range('k', 0, KEYS), ...how }));
-    void reading.then(() => {
+    const request = RangeRequest.encode({ ...range('k', 0, KEYS), ...how });
+    const reading = client.call(METHODS.range, request).finally(() => {
       isRead = true;
     });
-    const put = PutRequest.encode({ key: key('k', 7), value: Buffer.from(JSON.stringify(how)) });
-    const putting = other.call(METHODS.put, put);
-    assert.equal((await other.call(METHODS.range, RangeRequest.encode({ key: key('k', 1) }))).status, 0);
-    assert.equal(isRead, false, `${JSON.stringify(how)} was read in one go`);
-    assert.equal((await putting).status, 0);
+    // The last key is read last.
+    const put = PutRequest.encode({ key: key('k', KEYS - 1), value: Buffer.from(JSON.stringify(how)) });
+    while (!isRead) assert.equal((await other.call(METHODS.put, put)).status, 0);
     const response = EncodedRangeResponse.decode((await reading).body);
     const kvs = RangeResponse.decode(EncodedRangeResponse.encode(response)).kvs;
     assert.equal(response.count, KEYS);
@@ -172,8 +194,10 @@ test('the end of a lease removes all of its keys, however many', async () => {
   const id = 77n;
   assert.equal((await client.call(METHODS.leaseGrant, LeaseGrantRequest.encode({ id, ttl: 600 }))).status, 0);
   await fill('l', LIMIT + 200, { lease: id });
+  const before = await revisionNow();
   assert.equal((await client.call(METHODS.leaseRevoke, LeaseRevokeRequest.encode({ id }))).status, 0);
   assert.equal(await count('l'), 0);
+  assert.equal((await revisionNow()) - before, 2, 'no revision deletes more than one request may');
   assert.equal((await client.call(METHODS.leaseRevoke, LeaseRevokeRequest.encode({ id }))).status, 5);
 });
 
@@ -203,7 +227,7 @@ test('a stream has a limited number of watches; those are told of everything, an
   assert.match(refused.cancelReason, /^the stream has 1000 watches, no more fit/);
   const upTo = new Map<number, number>();
   let from = 0;
-  await heard(() => {
+  const all = heard(() => {
     for (const { watchId, events } of told.slice(from)) {
       const revisions = events.map(({ kv }) => kv!.modRevision);
       assert.ok(
@@ -215,5 +239,12 @@ test('a stream has a limited number of watches; those are told of everything, an
     from = told.length;
     return upTo.size === 1000 && [...upTo.values()].every((revision) => revision >= last);
   });
+  let areFed = false;
+  void all.then(() => {
+    areFed = true;
+  });
+  let served = 0;
+  for (; !areFed; served++) await client.call(METHODS.range, RangeRequest.encode({ key: key('k', 1) }));
+  assert.ok(served > 100, `${served} served`);
   watching.close();
 });
