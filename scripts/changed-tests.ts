@@ -19,6 +19,7 @@ const EVERYTHING: ReadonlySet<string> = new Set([
   'package-lock.json',
   'tsconfig.json',
   '.npmrc',
+  'scripts/leftovers.ts',
   'scripts/run-tests.ts',
   'scripts/test.ts',
   'scripts/run.sh',
