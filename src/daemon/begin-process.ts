@@ -1,10 +1,10 @@
 /**
- * The first thing that every process of ours does: takes its name and the signals that must not end it. Imported before all
- * else, since a signal that comes earlier has the kernel's or Node's own effect.
+ * The first step of each of our processes: sets its name and takes the signals that must not end it. Imported before
+ * all else, since until then a signal has its default effect in the kernel or in Node.
  */
 import { writeFileSync } from 'node:fs';
 
-/** What ps, top and systemd show; the kernel keeps 15 characters. `pidof fleetd` finds the daemon alone. */
+/** Names as ps, top and systemd show them; the kernel keeps 15 characters. `pidof fleetd` finds the daemon alone. */
 const NAMES: Readonly<Record<string, string>> = {
   store: 'fleetd-store',
   supervisor: 'fleetd-units',
@@ -12,9 +12,9 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * `systemctl kill` reaches every process of the service, so each has to stand what is meant for one of them. SIGUSR1 without
- * a listener makes Node open its inspector, through which any user of this computer runs code as this one: flags of Node see
- * to it that none opens before we listen (see bin/fleetd).
+ * `systemctl kill` signals every process of the service, so that each must survive signals meant for another. Without a
+ * listener SIGUSR1 makes Node open its inspector, through which any user of this computer could run code as this one;
+ * flags of Node prevent that until the listener is there (see bin/fleetd).
  */
 const HARMLESS: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'];
 
@@ -26,10 +26,10 @@ function begin(role: string): void {
     process.exit(1);
   }
   try {
-    // Not process.title, which overwrites the arguments too: by them a lab finds what it has started.
+    // Not process.title, which also overwrites the arguments, by which a lab finds its processes.
     writeFileSync('/proc/self/comm', NAMES[role] ?? 'fleetd');
   } catch {
-    // Without /proc there is nobody to read the name either.
+    // Without /proc no program could read the name either.
   }
 }
 

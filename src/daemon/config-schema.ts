@@ -7,16 +7,16 @@ import { parseDuration } from '../lib/index.ts';
 export interface Setting<T> {
   readonly default: T;
   readonly description: string;
-  /** What a value looks like, in a few words. */
+  /** The form of a value, in a few words. */
   readonly type: string;
   readonly parse: (text: string) => T;
-  /** A value as a person writes it into the file, which `parse` reads back. */
+  /** Formats a value for the configuration file, such that `parse` reads it back. */
   write(value: T): string;
-  /** What is passed over in a value that is taken all the same, if anything, in words. */
+  /** Returns in words which parts of an accepted value are ignored, if any. */
   readonly passedOver?: (text: string) => string | undefined;
   /** Accepted for old configuration files, without effect. */
   readonly ignored?: boolean;
-  /** Empty is a value too; elsewhere an empty variable in the environment is as good as none, as in fleet. */
+  /** The empty value is valid; for other settings an empty environment variable counts as unset, as in fleet. */
   readonly mayBeEmpty?: boolean;
 }
 
@@ -116,12 +116,12 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS;
 export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K]['default'] };
 
-/** What a running fleetd can take over from a changed configuration. */
+/** Selects the settings that a running fleetd can change. */
 export function reloadable({ metadata, public_ip, node_name }: Config): Partial<Config> {
   return { metadata, public_ip, node_name };
 }
 
-/** Settings that differ and that only a new fleetd would follow. */
+/** Lists the changed settings that take effect only when fleetd is restarted. */
 export function changedForLater(before: Config, after: Config): SettingName[] {
   const now = Object.keys(reloadable(after));
   const names = Object.keys(SETTINGS) as SettingName[];
@@ -155,7 +155,7 @@ function flag(value: boolean, description: string, ignored = false): Setting<boo
   return { default: value, description, type: 'true or false', parse, write: String, ignored };
 }
 
-/** One of a few words, the first of them unless set. */
+/** One of a few words; the default is the first. */
 function choice<const T extends readonly [string, ...string[]]>(words: T, description: string): Setting<T[number]> {
   const parse = (input: string): T[number] => {
     if (words.includes(input)) return input;
@@ -175,7 +175,7 @@ function list(value: readonly string[], description: string): Setting<readonly s
   return { default: value, description, type: 'list', parse, write: (given) => given.join(',') };
 }
 
-/** As fleet has it, one pair that is none is no reason not to start. */
+/** As in fleet, a malformed pair does not keep fleetd from starting. */
 function metadata(description: string): Setting<Readonly<Record<string, string>>> {
   const items = (input: string) => input.split(',').map((item) => item.trim());
   const isPair = (item: string) => item.indexOf('=') > 0;
@@ -195,7 +195,7 @@ function metadata(description: string): Setting<Readonly<Record<string, string>>
   return { default: {}, description, type: 'key=value pairs', parse, write, passedOver };
 }
 
-/** Go durations: 30s, 1m30s, 500ms; a bare number is taken as seconds. In milliseconds. */
+/** Go durations: 30s, 1m30s, 500ms; a bare number is seconds. Returns milliseconds. */
 function duration(value: number, description: string): Setting<number> {
   const parse = (input: string) => {
     const ms = parseDuration(input);
@@ -210,7 +210,7 @@ function durationText(ms: number): string {
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 
-/** The value without one pair of 'single' or "double" quotes around it. */
+/** Removes one pair of 'single' or "double" quotes around the value. */
 export function unquote(value: string): string {
   const match = /^(['"])(.*)\1$/s.exec(value);
   return match ? match[2]! : value;

@@ -6,15 +6,15 @@ export const DEFAULT_CONFIG_FILE = '/etc/fleet/fleet.conf';
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Sentences to log: settings without effect, unknown keys, what is passed over. */
+  /** Sentences to log: settings without effect, unknown keys, ignored parts of values. */
   readonly notices: readonly string[];
-  /** Settings that are known, and have no effect any more. */
+  /** Known settings that have no effect any more. */
   readonly ignored: readonly string[];
 }
 
 /**
- * The settings of `file` (or of the default file when that exists), each overridden by FLEET_<UPPER> of `env`. A value
- * that cannot be read, or a named file that is missing, is a FlotillaError that says where.
+ * Reads the settings of `file` (or of the default file if it exists), each overridden by FLEET_<UPPER> of `env`. Throws
+ * a FlotillaError that names the place for an invalid value, or for a named file that does not exist.
  */
 export function loadConfig(file: string | undefined, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
   const path = file ?? DEFAULT_CONFIG_FILE;
@@ -79,7 +79,7 @@ function* parseConfigText(text: string, path: string): Generator<{ key: string; 
   }
 }
 
-/** What is wrong with a setting, in a sentence; undefined when fleetd takes it. */
+/** Returns what is wrong with a setting as a sentence; undefined when fleetd accepts it. */
 export function settingProblem(name: string, value: string): string | undefined {
   if (!Object.hasOwn(SETTINGS, name)) return `fleetd has no setting ${name}: fleetd --help lists those there are`;
   try {

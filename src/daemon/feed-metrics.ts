@@ -3,7 +3,9 @@ import type { EngineObserver } from '../engine/index.ts';
 import type { Clock } from '../lib/index.ts';
 import type { Store } from '../store/index.ts';
 
-/** Turns the engine's terms and rounds into fleet's engine figures; `onTerm` hears whether this machine leads. */
+/**
+ * Translates the engine's terms and rounds into fleet's engine metrics; `onTerm` is told whether this machine leads.
+ */
 export function observeEngine(metrics: Metrics, onTerm: (leading: boolean) => void): EngineObserver {
   const figures = fleetMetrics(metrics);
   return {

@@ -12,7 +12,7 @@ const GUARD = path.resolve(import.meta.dirname, '../../bin/fleetd-guard');
 const home = mkdtempSync(path.join(tmpdir(), 'flotilla-guard-'));
 after(() => rmSync(home, { recursive: true }));
 
-/** A guard whose systemctl only writes down what it is told. */
+/** A guard whose systemctl records its arguments only. */
 class Guarded {
   readonly #promise = path.join(mkdtempSync(path.join(home, 'g')), 'stop-promise');
   readonly #told = `${this.#promise}.told`;
@@ -62,7 +62,7 @@ test('what fleetd starts again, having renewed its promise in time, is not kille
   const guarded = new Guarded(100, 2500);
   await guarded.until(1);
   guarded.promise(4500, 60_000);
-  // The guard has nothing to do before its turn comes again, behind the end of the old promise.
+  // The guard acts again only behind the end of the old promise.
   await guarded.until(2);
   assert.deepEqual(guarded.told, [STOP, STOP]);
   await guarded.end();

@@ -4,7 +4,7 @@ import { SETTINGS, type Setting } from './config-schema.ts';
 const WIDTH = 80;
 const NAME_WIDTH = 26;
 
-/** What `fleetd --help` prints. */
+/** Returns the text of `fleetd --help`. */
 export function helpText(): string {
   return [
     `fleetd ${VERSION}: the daemon of one machine of a Flotilla cluster`,

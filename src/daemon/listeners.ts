@@ -2,9 +2,9 @@ import { isIPv6 } from 'node:net';
 import type { Listener } from '../api/index.ts';
 import { FlotillaError, type HostPort, parseHostPort } from '../lib/index.ts';
 
-/** systemd passes its sockets from this file descriptor on (sd_listen_fds(3)). */
+/** systemd passes sockets from this file descriptor on (sd_listen_fds(3)). */
 const FIRST_PASSED_FD = 3;
-/** Where fleetctl looks for the API of its machine. */
+/** The socket at which fleetctl expects its machine's API. */
 const DEFAULT_LISTENER: Listener = { path: '/var/run/fleet.sock', mode: 0o660 };
 
 export interface ListenersOptions {
@@ -14,7 +14,7 @@ export interface ListenersOptions {
   readonly pid: number;
 }
 
-/** Sockets passed by systemd and those configured; the default one when there are none. */
+/** Lists the sockets passed by systemd and the configured ones; the default one when there are none. */
 export function listenersOf({ configured, env, pid }: ListenersOptions): readonly Listener[] {
   const passed = env['LISTEN_PID'] === String(pid) ? Number(env['LISTEN_FDS'] ?? 0) : 0;
   const fds = Array.from({ length: passed }, (_, index) => ({ fd: FIRST_PASSED_FD + index }));
@@ -26,14 +26,14 @@ function parseListener(text: string): Listener {
   return text.startsWith('/') ? { path: text, mode: 0o660 } : parseTcpAddress('listen', text, 'neither a path nor');
 }
 
-/** `HOST:PORT`, all addresses without a host; throws FlotillaError `usage` that names the setting. */
+/** Parses `HOST:PORT` or `:PORT` (all addresses); throws FlotillaError `usage` that names the setting. */
 export function parseTcpAddress(setting: string, text: string, not = 'not'): HostPort {
   const address = parseHostPort(text);
   if (!address) throw new FlotillaError('usage', `${setting}: ${JSON.stringify(text)} is ${not} ADDRESS:PORT`);
   return address;
 }
 
-/** The TCP addresses of the API, which asks for no password, that other computers may reach. */
+/** Lists the TCP addresses of the API that other computers may reach. The API asks for no password. */
 export function openToNetwork(addresses: readonly string[]): readonly string[] {
   const tcp = addresses.filter((address) => address.startsWith('http://'));
   return tcp
@@ -42,8 +42,8 @@ export function openToNetwork(addresses: readonly string[]): readonly string[] {
 }
 
 /**
- * Where other machines reach the API, of the addresses on which it answers: the first TCP one. One that stands for all
- * addresses of this machine is told by the machine's own.
+ * Returns the endpoint at which other machines reach the API: its first TCP address. A wildcard address is replaced by
+ * the machine's own.
  */
 export function tcpEndpoint(addresses: readonly string[], machineAddress: string): string | undefined {
   for (const address of addresses) {

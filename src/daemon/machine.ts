@@ -7,12 +7,14 @@ import type { Config } from './config-schema.ts';
 const MACHINE_ID_FILE = '/etc/machine-id';
 const LOOK_UP_MS = 1000;
 
-/** The id this machine would have if fleetd started now, right or not: configured, or the one systemd gave it. */
+/**
+ * Returns the id, valid or not, that this machine would have if fleetd started now: the configured one, or systemd's.
+ */
 export function machineIdNow(config: Config): string {
   return config.machine_id || readIfThere(MACHINE_ID_FILE).trim();
 }
 
-/** The id of this machine; a FlotillaError when it has none. */
+/** Returns the id of this machine; throws a FlotillaError when it has none. */
 export function machineId(config: Config): string {
   const id = machineIdNow(config);
   if (/^[0-9a-f]{32}$/.test(id)) return id;
@@ -27,11 +29,11 @@ export interface DescribeMachineOptions {
   readonly config: Config;
   readonly id: string;
   readonly version: string;
-  /** Where its API answers others, given its address. */
+  /** Returns the API's endpoint for the machine's address. */
   readonly endpoint: (address: string) => string | undefined;
 }
 
-/** The machine as it is now. */
+/** Describes the machine as it is now. */
 export function describeMachine({ config, id, version, endpoint: endpointAt }: DescribeMachineOptions): Machine {
   const address = config.public_ip || defaultAddress();
   const endpoint = endpointAt(address);
@@ -47,8 +49,8 @@ export function describeMachine({ config, id, version, endpoint: endpointAt }: D
 }
 
 /**
- * The same, looked up once a second at most: the kernel takes a millisecond to tell its interfaces, and whoever describes
- * services asks whenever a unit changes.
+ * Caches `machine` for a second: the kernel needs a millisecond to list its interfaces, and services are described
+ * whenever a unit changes.
  */
 export function lookUpRarely(machine: () => Machine, clock: Clock): () => Machine {
   let known = machine();
@@ -66,7 +68,7 @@ export function bootId(): string {
   return readIfThere('/proc/sys/kernel/random/boot_id').trim();
 }
 
-/** First global IPv4 address of the interface that holds the default route, else of any interface. */
+/** Returns the first global IPv4 address of the default route's interface, else of any interface. */
 function defaultAddress(): string {
   const route = readIfThere('/proc/net/route')
     .split('\n')

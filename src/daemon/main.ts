@@ -22,7 +22,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const role = rowOf(ROLES, argv[0]);
   if (role) return role(argv.slice(1));
   const { values } = parseArgs({
-    // fleet took long flags with one dash as well, and the version without any.
+    // fleet accepted long flags with a single dash, and `version` without any.
     args: argv[0] === 'version' ? ['--version'] : argv.map((arg) => arg.replace(/^-(?=[a-z]{2})/, '--')),
     options: {
       config: { type: 'string' },
@@ -45,14 +45,14 @@ async function runDaemon(file: string | undefined): Promise<void> {
   log.info('Starting fleetd', { version: VERSION, pid: process.pid });
   const { env, pid, execPath, argv } = process;
   const notifier = openServiceNotifier({ env, pid, clock: systemClock, log });
-  // Not with the flags that Node was given for fleetd (see bin/fleetd): a router is the faster for more memory.
+  // Without the flags that bin/fleetd gives Node for fleetd: a router is faster with more memory.
   const self = { command: execPath, args: ['--disable-sigusr1', argv[1]!] };
-  // systemd starts it again; what it holds of the old id is another machine's.
+  // systemd starts it again; everything it holds under the old id belongs to another machine.
   const onAnotherId = () => fail(new FlotillaError('conflict', 'this machine has another id now: start fleetd again'));
   const leaving = new AbortController();
   const options = { config, env, pid, self, log, notifier, leaving: leaving.signal, onAnotherId };
   const starting = startFleetd(options);
-  // From the first moment on: a signal that came earlier would end the process, and with it nothing in good order.
+  // Before anything else: an earlier signal would end the process without a clean stop.
   obeySignals({ file, starting, leaving, notifier, log });
   await starting;
   notifier.ready();
@@ -71,7 +71,7 @@ interface Signalled {
 }
 
 function obeySignals({ file, starting, leaving, notifier, log }: Signalled): void {
-  // That it could not start is told by whoever started it.
+  // A failed start is reported by the caller of startFleetd.
   const whenStarted = (act: (fleetd: Fleetd) => void) => void starting.then(act, () => {});
   const reload = (fleetd: Fleetd) => {
     log.info('Reloading configuration');
@@ -104,7 +104,7 @@ function obeySignals({ file, starting, leaving, notifier, log }: Signalled): voi
 }
 
 function openLog(verbosity: number): Log {
-  // The journal stamps lines itself.
+  // The journal adds the time itself.
   const stamp = process.env['JOURNAL_STREAM'] ? () => '' : () => `${new Date(systemClock.now()).toISOString()} `;
   return createLog((line) => process.stderr.write(`${stamp()}${line}\n`), verbosity > 0 ? 'debug' : 'info');
 }
@@ -113,14 +113,14 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** What Node says of a flag, as one sentence that says where to look. */
+/** Rewrites Node's complaint about a flag as one sentence that says where to look. */
 function flagMistake(message: string): string {
   const [first] = message.split('\n');
   const sentence = first!.replace(/\. (To specify|This command|Did you).*$/, '').replace(/\.$/, '');
   return `${sentence[0]!.toLowerCase()}${sentence.slice(1)}: fleetd --help shows how it is used`;
 }
 
-/** A user's mistake is one sentence; anything else is a bug and shows where. */
+/** Prints a user's mistake as one sentence; any other error is a bug and prints its stack. */
 function fail(error: unknown): never {
   const usage = error instanceof FlotillaError || (error as NodeJS.ErrnoException)?.code?.startsWith('ERR_PARSE_ARGS');
   const mistake = usage && !(error instanceof FlotillaError) ? flagMistake(messageOf(error)) : messageOf(error);
@@ -128,6 +128,6 @@ function fail(error: unknown): never {
   process.exit(1);
 }
 
-// A log that cannot be written, because its disk is full or its reader has gone, must not end what it tells of.
+// A log that cannot be written, because its disk is full or its reader has gone, must not end the process.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 main(process.argv.slice(2)).catch(fail);

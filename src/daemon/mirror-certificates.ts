@@ -6,7 +6,7 @@ import { isCertificateName } from '../router/index.ts';
 
 export interface MirrorCertificatesOptions {
   readonly cluster: Cluster;
-  /** Made when it is not there; holds nothing else. */
+  /** Created when it does not exist; must hold nothing else. */
   readonly directory: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -15,8 +15,8 @@ export interface MirrorCertificatesOptions {
 }
 
 /**
- * Keeps a directory as the store's certificates are, each in a file NAME.pem that nobody but its owner can read, until the
- * signal aborts. While the store is not reached the files stay as they were. The directory is there when this returns.
+ * Mirrors the store's certificates into a directory, each in a file NAME.pem with mode 0600, until the signal aborts.
+ * While the store is unreachable the files stay. The directory exists when this returns.
  */
 export function mirrorCertificates({ cluster, directory, ...options }: MirrorCertificatesOptions): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -31,12 +31,12 @@ export function mirrorCertificates({ cluster, directory, ...options }: MirrorCer
   });
 }
 
-/** Removes what a mirror has left there. */
+/** Deletes the files of an earlier mirror. */
 export function forgetCertificates(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Writes only what differs, each file in one step, so that whoever watches the directory is not woken for nothing. */
+/** Writes only differences, each file atomically, so that watchers of the directory are not woken needlessly. */
 function writeAll(directory: string, certificates: ReadonlyMap<string, string>): void {
   const named = [...certificates].filter(([name]) => isCertificateName(name));
   const wanted = new Map(named.map(([name, pem]) => [`${name}.pem`, pem]));
@@ -44,7 +44,7 @@ function writeAll(directory: string, certificates: ReadonlyMap<string, string>):
   for (const [file, pem] of wanted) {
     const place = join(directory, file);
     if (contentOf(place) === pem) continue;
-    // What begins with a dot is passed over by all who read certificates.
+    // Programs that read certificates ignore names that begin with a dot.
     const aside = join(directory, `.${file}`);
     writeFileSync(aside, pem, { mode: 0o600 });
     renameSync(aside, place);

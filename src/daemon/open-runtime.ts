@@ -11,17 +11,17 @@ export interface OpenRuntimeOptions {
   readonly machineId: string;
   readonly state: StateDirectory;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** How to start this program again in another role. */
+  /** The command that starts this program in another role. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
   readonly log: Log;
-  /** Called whenever the supervisor process ended by itself and is started again. */
+  /** Called when the supervisor process ended by itself and is started again. */
   readonly onRestart: () => void;
 }
 
-/** There where systemd is a machine's first process, and nowhere else (see sd_booted(3)). */
+/** Exists exactly where systemd is the machine's first process (sd_booted(3)). */
 const SYSTEMD_IS_HERE = '/run/systemd/system';
 
-/** What runs the units of this machine, by its `runtime` setting. */
+/** Opens the runtime selected by the `runtime` setting. */
 export async function openRuntime(options: OpenRuntimeOptions): Promise<UnitRuntime> {
   const runtime = runtimeOf(options.config);
   options.log.info('Opening the runtime of units', { runtime });

@@ -19,7 +19,7 @@ export interface ServicesOptions {
   readonly presence: Presence;
   readonly runtime: UnitRuntime;
   readonly machine: () => Machine;
-  /** Where registrations of third parties are kept. */
+  /** The file that keeps registrations of third parties. */
   readonly file: string;
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -30,18 +30,18 @@ export interface ServicesOptions {
 }
 
 export interface Services {
-  /** What this machine offers. */
+  /** The services that this machine offers. */
   readonly local: LocalServices;
   /**
-   * Takes this machine's services out of the catalog and waits until nobody should send them anything. Call after the
-   * signal has been aborted.
+   * Takes this machine's services out of the catalog and waits until clients have stopped using them. Call after the
+   * signal has aborted.
    */
   leave(): Promise<void>;
 }
 
 const MAX_WITHDRAWAL_MS = 1000;
 
-/** This machine's part in the catalog: finds out what it offers and publishes it. */
+/** Opens this machine's part in the catalog: its sources, their checks and the publisher. */
 export function openServices(options: ServicesOptions): Services {
   const { cluster, runtime, machine, clock, config } = options;
   const units = new UnitServices({ cluster, runtime, address: () => machine().address });

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { systemClock as clock, FlotillaError, type Log } from '../lib/index.ts';
 import { runRouter, type ToRouter } from '../router/index.ts';
 
-/** `fleetd router --dir DIR`: started by fleetd, which tells it over the channel between them what to do. */
+/** `fleetd router --dir DIR`: started by fleetd, which controls it over Node's IPC channel. */
 export async function runRouterRole(args: readonly string[], log: Log): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: { dir: { type: 'string' } } });
   if (!values.dir || process.send === undefined)

@@ -21,7 +21,7 @@ export interface ServeCatalogOptions {
   readonly store: Store;
   readonly catalog: Catalog;
   readonly local: LocalServices;
-  /** Id of this machine. */
+  /** The id of this machine. */
   readonly machine: string;
   readonly pages: RefuseForeignPages;
   readonly admitPeer: AdmitPeer | undefined;
@@ -32,14 +32,14 @@ export interface ServeCatalogOptions {
 }
 
 export interface ServedCatalog {
-  /** Where Consul's API and DNS answer at present. */
+  /** The addresses of Consul's API and of DNS at present. */
   addresses(): { readonly consul: readonly string[]; readonly dns: readonly string[] };
-  /** Says whether this machine leads: the leader looks after sessions and locks. */
+  /** Reports whether this machine leads: the leader looks after sessions and locks. */
   lead(leads: boolean): void;
   close(): Promise<void>;
 }
 
-/** Lets everybody on this machine ask where services answer: by Consul's HTTP API and by DNS. */
+/** Serves the catalog to this machine: by Consul's HTTP API and by DNS. */
 export async function serveCatalog(options: ServeCatalogOptions): Promise<ServedCatalog> {
   const { config, cluster, catalog, clock, random, log, signal } = options;
   const { datacenter } = config;
@@ -62,7 +62,7 @@ export async function serveCatalog(options: ServeCatalogOptions): Promise<Served
   };
 }
 
-/** Who leads, from a view that is opened when somebody first asks. */
+/** Returns a function that finds the leader, from a view opened on the first call. */
 function leaderOf(cluster: Cluster, signal: AbortSignal): () => Promise<string | undefined> {
   let view: Promise<View> | undefined;
   return async () => {

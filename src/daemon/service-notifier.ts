@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
 import { type Clock, type Log, messageOf, microsecondsOfBoot } from '../lib/index.ts';
 
-/** What fleetd tells the service manager that started it (sd_notify(3)); nothing where there is none. */
+/** Notifies the service manager that started fleetd (sd_notify(3)); does nothing where there is none. */
 export interface ServiceNotifier {
-  /** The API answers, or answers again after a reload. */
+  /** The API responds, at the start or after a reload. */
   ready(): void;
   /** One line for `systemctl status`. */
   status(line: string): void;
   reloading(): void;
-  /** Resolves when it has been told. */
+  /** Resolves when the notification has been sent. */
   stopping(): Promise<void>;
 }
 
@@ -19,19 +19,19 @@ export interface ServiceNotifierOptions {
   readonly log: Log;
 }
 
-/** Telling must not take longer: systemd-notify waits until systemd has read it. */
+/** Limit for one notification: systemd-notify waits until systemd has read it. */
 const TELL_LIMIT_MS = 10_000;
 
 /**
- * The service manager of NOTIFY_SOCKET. While the process is watched (WATCHDOG_USEC) it is told twice in that time that
- * this process's event loop still turns.
+ * Opens the service manager of NOTIFY_SOCKET. Where it watches the process (WATCHDOG_USEC), it is notified twice in
+ * that time that the event loop still turns.
  */
 export function openServiceNotifier({ env, pid, clock, log }: ServiceNotifierOptions): ServiceNotifier {
   const socket = env['NOTIFY_SOCKET'];
   if (!socket) return SILENT;
   let told: Promise<void> = Promise.resolve();
   const tell = (...lines: readonly string[]): Promise<void> => {
-    // One after the other: RELOADING=1 and READY=1 mean something else the other way round.
+    // One after the other, because the order of RELOADING=1 and READY=1 matters.
     told = told.then(() => runSystemdNotify(lines, socket, env['PATH'])).catch((error) => failed(error));
     return told;
   };
@@ -56,14 +56,14 @@ export function openServiceNotifier({ env, pid, clock, log }: ServiceNotifierOpt
 
 const SILENT: ServiceNotifier = { ready() {}, status() {}, reloading() {}, async stopping() {} };
 
-/** How long systemd waits for a sign of life of this process; 0 when it does not watch it. */
+/** Returns the milliseconds within which systemd expects a sign of life; 0 when it does not watch this process. */
 function watchdogMs(env: ServiceNotifierOptions['env'], pid: number): number {
   const watched = env['WATCHDOG_PID'];
   if (watched !== undefined && watched !== String(pid)) return 0;
   return Number(env['WATCHDOG_USEC'] ?? 0) / 1000 || 0;
 }
 
-/** Node has no datagram sockets of the unix kind; systemd brings a program that has (docs/adr/0010-systemd-is-told-by-its-own-program.md). */
+/** Node has no unix datagram sockets; systemd-notify has them (docs/adr/0010-systemd-is-told-by-its-own-program.md). */
 function runSystemdNotify(lines: readonly string[], socket: string, searchPath = '/usr/bin:/bin'): Promise<void> {
   return new Promise((resolve, reject) => {
     const env = { PATH: searchPath, NOTIFY_SOCKET: socket };

@@ -4,11 +4,14 @@ import type { ServiceNotifier } from './service-notifier.ts';
 export interface ServiceStatusOptions {
   readonly notifier: ServiceNotifier;
   readonly etcdServers: readonly string[];
-  /** Aborts when fleetd stops, of which the service manager is told otherwise. */
+  /** Aborts when fleetd stops; the service manager then has another status. */
   readonly signal: AbortSignal;
 }
 
-/** The line that `systemctl status` shows: where this fleetd stands, what it had to start again, what to be warned of. */
+/**
+ * Composes the line that `systemctl status` shows: where fleetd stands, which processes it restarted, what to beware
+ * of.
+ */
 export class ServiceStatus {
   readonly #options: ServiceStatusOptions;
   readonly #restarts = new Map<string, number>();
@@ -20,12 +23,12 @@ export class ServiceStatus {
     this.#options = options;
   }
 
-  /** How often each process of this fleetd ended by itself and was started again. */
+  /** The number of restarts of each process that ended by itself. */
   get restarts(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#restarts);
   }
 
-  /** Returns what counts one restart of `process` with each call. */
+  /** Returns a function that counts one restart of `process` per call. */
   restartOf(process: string): () => void {
     return () => {
       this.#restarts.set(process, (this.#restarts.get(process) ?? 0) + 1);

@@ -12,27 +12,27 @@ export interface StartRouterOptions {
   readonly directory: string;
   readonly cluster: Cluster;
   readonly signal: AbortSignal;
-  /** From then on no router process is started: fleetd has been asked to stop. */
+  /** After it aborts no router process is started: fleetd was asked to stop. */
   readonly leaving: AbortSignal;
   readonly onRestart: () => void;
   readonly catalog: Catalog;
-  /** How to start this program again in another role. */
+  /** The command that starts this program in another role. */
   readonly self: { readonly command: string; readonly args: readonly string[] };
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** A packet that is lost is sent again after a second; whoever takes longer is not there. */
+/** A lost SYN is repeated after one second; a backend that needs longer than this is considered absent. */
 const CONNECT_TIMEOUT_MS = 1500;
 const CLIENT_TIMEOUT_MS = 60_000;
 const MAX_FAILURES = 3;
 const REST_MS = 60_000;
 
-/** The value of `router_certificates` by which they come from the store. */
+/** The value of `router_certificates` that takes them from the store. */
 const STORE = 'store';
 
-/** The router of this machine by its settings; undefined where it is off. */
+/** Starts the machine's router as configured; returns undefined when it is off. */
 export function startRouter({ config, self, directory, leaving, ...rest }: StartRouterOptions): Router | undefined {
   const { router: plane } = config;
   const certificates = certificatesDirectory(config, { ...rest, directory: join(directory, 'certificates') });
@@ -59,7 +59,7 @@ export function startRouter({ config, self, directory, leaving, ...rest }: Start
   return router;
 }
 
-/** Where the router reads certificates. Those of the store are kept here only where they are needed. */
+/** Returns the router's directory of certificates. Those of the store are mirrored only if they are used. */
 function certificatesDirectory(config: Config, mirror: MirrorCertificatesOptions): string {
   const isNeeded = config.router !== 'off' && config.router_listen_tls.length > 0;
   if (config.router_certificates === STORE && isNeeded) mirrorCertificates(mirror);

@@ -50,7 +50,7 @@ describe('on a disk that is full', { skip: process.getuid!() !== 0 && 'needs roo
     execFileSync('umount', [full]);
     rmSync(full, { recursive: true });
   });
-  /** Leaves no room for another byte. */
+  /** Fills the file system to the last byte. */
   const fill = () => assert.throws(() => writeFileSync(path.join(full, 'filler'), Buffer.alloc(1 << 16)), /ENOSPC/);
   const many = Array.from({ length: 500 }, (_, index) => `many-${index}.service`);
 

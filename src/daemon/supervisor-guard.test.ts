@@ -18,10 +18,10 @@ const SOON_MS = 4000;
 /** Longer than any test. */
 const NEVER_MS = 1_000_000;
 const YIELDS = service('Restart=always\nExecStart=/bin/sleep 1000');
-/** A unit that takes no notice of being told to stop. */
+/** A unit that ignores the signal to stop. */
 const STUBBORN = service('TimeoutStopSec=900\nKillSignal=SIGCONT\nExecStart=/bin/sleep 1000');
 
-/** A supervisor whose fleetd, this process, has made a promise and stopped neither unit. */
+/** A supervisor whose fleetd, played by this process, has made a promise and stopped neither unit. */
 class Promised {
   readonly directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'supervisor-')));
   readonly file = `${this.directory}.promise`;
@@ -68,7 +68,7 @@ class Promised {
     writeFileSync(this.file, `${formatPromiseLine({ boot, stopAtMs, guardAtMs, endMs, units })}\n`);
   }
 
-  /** Fleetd is gone, and nobody else talks to the supervisor. */
+  /** fleetd is gone, and no other process talks to the supervisor. */
   async leave(): Promise<void> {
     await this.#runtime?.close();
     this.#runtime = undefined;
@@ -112,7 +112,7 @@ test('a promise of an earlier boot is none', async (t) => {
   const a = await mainPid(promised.runtime, 'a.service');
   promised.promise(['a.service'], 0, 0, 'another-boot');
   process.kill(supervisor, 'SIGKILL');
-  // The next one looks at the promise before it responds.
+  // The next supervisor reads the promise before it responds.
   await until('the next one runs', () => promised.supervisor !== supervisor);
   const { launched, state } = (await promised.runtime.units()).find(({ name }) => name === 'a.service')!;
   assert.deepEqual([launched, state.active, isAlive(a)], [true, 'active', true]);

@@ -5,8 +5,8 @@ import { commandName } from './command-name.ts';
 import type { LabIo } from './lab-io.ts';
 
 /**
- * Throws FlotillaError `usage` where root would change another user's lab: what root writes there its user could not change any
- * more. The sentence has the command for it.
+ * Throws FlotillaError `usage` when root would change another user's lab, since that user could not change root's files
+ * any more. The sentence contains the command to use.
  */
 export function assertOwnLab(lab: string, args: readonly string[], env: LabIo['env']): void {
   const uid = statSync(lab, { throwIfNoEntry: false })?.uid ?? 0;
@@ -17,12 +17,12 @@ export function assertOwnLab(lab: string, args: readonly string[], env: LabIo['e
   throw new FlotillaError('usage', `the lab in ${lab} belongs to ${user}, not to root: ${command}`);
 }
 
-/** Users may be known by more than /etc/passwd. sudo takes a number behind `#`. */
+/** Users may come from other sources than /etc/passwd. sudo accepts a number behind `#`. */
 function userName(uid: number): string {
   return spawnSync('id', ['-nu', String(uid)], { encoding: 'utf8' }).stdout?.trim() || `#${uid}`;
 }
 
-/** As a shell takes it. */
+/** Quotes the word for a shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

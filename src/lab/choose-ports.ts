@@ -5,16 +5,16 @@ import type { LabMachine, LabState } from './lab-state.ts';
 import { freePort } from './ports.ts';
 import { settingsOf } from './settings.ts';
 
-/** Something every machine offers on the same port. */
+/** A service that every machine offers on the same port. */
 interface Offer {
   readonly name: 'routerPort' | 'routerTlsPort' | 'consulPort' | 'dnsPort';
-  /** The setting of fleetd that says where; the lab chooses no port for a machine that was given it. */
+  /** The setting of fleetd for its address; the lab chooses no port for a machine with that setting. */
   readonly setting: string;
-  /** Tried in this order. */
+  /** Preferred ports, in order. */
   readonly wanted: readonly number[];
-  /** With --port-base, the port behind the base. */
+  /** The offset from --port-base. */
   readonly offset: number;
-  /** What is done there, to begin a sentence. */
+  /** The beginning of the sentence that names the port. */
   readonly what: string;
 }
 
@@ -25,19 +25,19 @@ const OFFERS: readonly Offer[] = [
   { name: 'routerTlsPort', setting: 'router_listen_tls', wanted: [443, 8443], offset: 5, what: 'HTTPS is routed' },
 ];
 
-/** How many ports, from its base on, a lab may take. */
+/** The number of ports, from its base on, that a lab may use. */
 export const PORTS_OF_LAB = 6;
 const STORE_PORT = 49_152;
 
-/** Where the lab's store should answer. */
+/** Returns the preferred port of the lab's store. */
 export function storePort({ portBase }: LabState): number {
   return portBase === undefined ? STORE_PORT : portBase + 1;
 }
 
 /**
- * Gives machines that are about to start ports that are free at all their addresses: those of the machines that run, so
- * that all have the same; else the wanted ones; else those they had before; else any. Says so where it is not the first
- * wanted one, or not the one from before.
+ * Gives machines that are about to start ports that are free at all their addresses: those of running machines, so that
+ * all have the same; else the preferred ones; else their previous ones; else any. Prints a line when a port is not the
+ * first preferred or not the previous one.
  */
 export async function choosePorts(state: LabState, machines: readonly LabMachine[], io: LabIo): Promise<void> {
   const others = state.machines.filter((machine) => machine.state === 'up' && !machines.includes(machine));
@@ -51,7 +51,7 @@ async function chooseFor(offer: Offer, state: LabState, starting: readonly LabMa
   const { name, setting, offset, what } = offer;
   const isGiven = (machine: LabMachine) => settingsOf(state, machine).has(setting);
   for (const machine of starting.filter(isGiven)) delete machine[name];
-  // One whose fleetd alone was killed routes on, and keeps its port.
+  // A machine whose fleetd alone was killed goes on routing, and keeps its port.
   const routesOn = ({ directory }: LabMachine) =>
     setting.startsWith('router_') && isRouted(machinePaths.router(directory));
   const machines = starting.filter((machine) => !isGiven(machine) && !routesOn(machine));
@@ -84,7 +84,7 @@ async function choose(
   return port;
 }
 
-/** Says where something is when that is not where it should be, or not where it was. */
+/** Prints a line when a port is not the preferred or not the previous one. */
 export function tell(
   port: number,
   wanted: number,

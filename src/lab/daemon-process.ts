@@ -5,16 +5,16 @@ import path from 'node:path';
 import { systemClock as clock, FlotillaError, readStat } from '../lib/index.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
 
-/** fleetd beside this program: the bundle when this is the bundle, the source when this is the source. */
+/** The fleetd beside this program: the bundle for a bundle, the source for source. */
 const FLEETD: string = import.meta.filename.endsWith('.cjs')
   ? path.join(import.meta.dirname, 'fleetd.cjs')
   : path.join(import.meta.dirname, '../daemon/main.ts');
 
-/** The flags of Node that bin/fleetd gives, where the reason for each stands. */
+/** The flags that bin/fleetd gives Node; it states the reasons. */
 const nodeFlags = (args: readonly string[]): readonly string[] =>
   args[0] === 'store' ? ['--disable-sigusr1'] : ['--inspect-port=192.0.2.1:9229', '--max-semi-space-size=2'];
 
-/** What daemons inherit: settings of the person's shell for fleet or npm must not leak into a machine. */
+/** Variables that daemons inherit: the user's settings for fleet or npm must not leak into a machine. */
 const INHERITED: readonly string[] = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
 export interface Daemon extends ProcessIdentity {
@@ -23,14 +23,14 @@ export interface Daemon extends ProcessIdentity {
 }
 
 /**
- * Starts fleetd with these arguments as a process of its own that outlives this one. Its output goes to `log`; the log
- * of the run before stands beside it as `log`.1.
+ * Starts fleetd with these arguments as a process that outlives this one. Its output goes to `log`; the previous log is
+ * kept as `log`.1.
  */
 export async function spawnDaemon(
   args: readonly string[],
   log: string,
   env: NodeJS.ProcessEnv,
-  /** A command that runs another one, which is added to it. */
+  /** A command to which the daemon's command is appended, and which runs it. */
   keeper: readonly string[] = [],
 ): Promise<Daemon> {
   keepPrevious(log);
@@ -57,7 +57,10 @@ export async function spawnDaemon(
   return { ...identity, ended: ended.signal };
 }
 
-/** What was wrong, in words that follow the daemon's name; undefined once it, or what it keeps, has written its process id to the file. */
+/**
+ * Waits until the daemon, or the program that it keeps, has written its process id to the file. Returns undefined, or
+ * the failure in words that follow the daemon's name.
+ */
 export async function waitUntilReady(file: string, daemon: Daemon, withinMs: number): Promise<string | undefined> {
   const deadline = clock.monotonic() + withinMs;
   while (!isReady(file, daemon)) {
@@ -77,7 +80,7 @@ function isReady(file: string, daemon: Daemon): boolean {
   }
 }
 
-/** Waits until the process has ended; false when `withinMs` were not enough. */
+/** Waits for the end of a process; returns false when it takes longer than `withinMs`. */
 export async function hasEnded(target: ProcessIdentity | undefined, withinMs: number): Promise<boolean> {
   const deadline = clock.monotonic() + withinMs;
   while (isAlive(target)) {
@@ -87,7 +90,7 @@ export async function hasEnded(target: ProcessIdentity | undefined, withinMs: nu
   return true;
 }
 
-/** Ends a process at once. */
+/** Kills a process. */
 export async function killProcess(target: ProcessIdentity | undefined): Promise<void> {
   signalProcess(target, 'SIGKILL');
   if (!(await hasEnded(target, 10_000)))
@@ -97,7 +100,7 @@ export async function killProcess(target: ProcessIdentity | undefined): Promise<
     );
 }
 
-/** The last lines of a log file, for a person to see why something did not start. */
+/** Returns the last lines of a log file, which show why a start failed. */
 export function lastLines(log: string, count = 10): string {
   try {
     const lines = readFileSync(log, 'utf8').trimEnd().split('\n');

@@ -9,10 +9,10 @@ import { isRunning, type LabState, writeLab } from './lab-state.ts';
 import { stopStore } from './lab-store.ts';
 import { killStrays } from './stray-processes.ts';
 
-/** Stops units, machines and store cleanly. What they hold on disk stays for the next `up`. */
+/** Stops units, machines and store cleanly. Their files stay for the next `up`. */
 export async function stopLab(lab: string, state: LabState, io: LabIo): Promise<void> {
   if (isRunning(state)) io.out('Stopping the units and the machines…\n');
-  // All at once, so that no machine takes over the units of one that stopped before it.
+  // In parallel, so that no machine takes over the units of another that stops.
   const forced = await Promise.all(
     state.machines.map(async (machine) => ((await stopMachine(machine)) ? [] : [machine])),
   );
@@ -23,7 +23,7 @@ export async function stopLab(lab: string, state: LabState, io: LabIo): Promise<
   writeLab(lab, state);
 }
 
-/** Ends everything of the lab at once, like a power cut. */
+/** Kills all processes of the lab at once, like a power cut. */
 export async function dropLab(lab: string, state: LabState): Promise<void> {
   await Promise.all(state.machines.map((machine) => cutPower(machine)));
   await stopStore(state);
@@ -33,8 +33,8 @@ export async function dropLab(lab: string, state: LabState): Promise<void> {
 }
 
 /**
- * Ends whatever runs from this directory, whether or not lab.json knows of it: who started it may have been killed
- * before it could write that down, or the directory deleted. Answers how many processes those were.
+ * Kills the processes of this directory, whether or not lab.json names them: the command that started them may have
+ * been killed before it wrote them down, or the directory deleted. Returns their number.
  */
 export async function killUnrecorded(lab: string): Promise<number> {
   const count = await killStrays(lab);
@@ -44,8 +44,8 @@ export async function killUnrecorded(lab: string): Promise<number> {
 }
 
 /**
- * Ends whatever still runs from this directory and deletes the lab's files, without needing its lab.json. Only what a
- * lab makes is deleted.
+ * Kills the processes of this directory and deletes the lab's files, without reading lab.json. Deletes only files that
+ * a lab makes.
  */
 export async function wipeLab(lab: string): Promise<void> {
   await killUnrecorded(lab);
@@ -55,7 +55,7 @@ export async function wipeLab(lab: string): Promise<void> {
     rmSync(path.join(lab, name), { recursive: true, force: true });
 }
 
-/** Removes the lab's directory if nothing of anybody else is in it. */
+/** Removes the lab's directory if no other files are in it. */
 export function removeIfEmpty(lab: string): void {
   try {
     rmdirSync(lab);

@@ -1,17 +1,17 @@
 import { systemClock as clock } from '../lib/index.ts';
 
-/** npm passes Ctrl-C on to a program that the terminal has told already: that is one press, not two. */
+/** npm forwards a Ctrl-C that the terminal has sent to this program already: count both as one. */
 const SAME_PRESS_MS = 800;
 
-/** Ctrl-C, or whatever else asks this program to end. */
+/** Requests to end: Ctrl-C and signals. */
 export interface Interrupts {
-  /** Aborts at the first. */
+  /** Aborts at the first request. */
   readonly first: AbortSignal;
-  /** Aborts when the person asks again. */
+  /** Aborts at the second request. */
   readonly again: AbortSignal;
 }
 
-/** From now on this program ends by itself after an interrupt, not by the signal. */
+/** Takes over the signals: from now on this program stops by itself instead of being ended by them. */
 export function takeInterrupts(): Interrupts {
   const first = new AbortController();
   const again = new AbortController();
@@ -22,7 +22,7 @@ export function takeInterrupts(): Interrupts {
     else if (clock.monotonic() - firstAt > SAME_PRESS_MS) again.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // fleetctl itself ends at once at these; here there is something to be stopped first.
+    // fleetctl ends at once on these signals; a lab must be stopped first.
     process.removeAllListeners(signal);
     process.on(signal, onSignal);
   }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-/** What the lab keeps below its directory. Names are short because the path of a unix socket may be. */
+/** Paths in the lab's directory. They are short because the path of a unix socket must be. */
 export const labPaths = {
   state: (lab: string): string => path.join(lab, 'lab.json'),
   lock: (lab: string): string => path.join(lab, 'lab.lock'),
@@ -10,7 +10,7 @@ export const labPaths = {
   machine: (lab: string, number: number): string => path.join(lab, `m${number}`),
 } as const;
 
-/** What a machine keeps below its own directory. */
+/** Paths in a machine's directory. */
 export const machinePaths = {
   config: (machine: string): string => path.join(machine, 'fleet.conf'),
   log: (machine: string): string => path.join(machine, 'fleetd.log'),
@@ -22,5 +22,5 @@ export const machinePaths = {
   supervisor: (machine: string): string => path.join(machine, 'state', 'supervisor'),
 } as const;
 
-/** Names of everything the lab may have made in its directory, for `lab down --wipe`. */
+/** Matches the names of everything that a lab makes in its directory, for `lab down --wipe`. */
 export const LAB_NAMES: RegExp = /^(lab\.json(\.new)?|lab\.lock.*|store|store\.(ready|log(\.1)?)|m\d+)$/;

@@ -1,4 +1,4 @@
-/** What the lab's commands may touch of the process they run in. */
+/** The parts of its process that the lab's commands use. */
 export interface LabIo {
   /** Results and progress. */
   out(text: string): void;

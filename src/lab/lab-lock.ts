@@ -7,8 +7,8 @@ import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
 const WAIT_MS = 90_000;
 
 /**
- * Runs `work` while no other lab command changes this lab; waits for one that does. A lock left by a process that was
- * killed is taken over. On a full disk, which has no room for a lock, `makesRoom` lets the work go on without.
+ * Runs `work` while no other command changes this lab; waits for a running one. Takes over the lock of a killed
+ * process. On a full disk, which has no room for a lock, `makesRoom` permits the work without one.
  */
 export async function withLabLock<T>(
   lab: string,
@@ -43,7 +43,7 @@ async function take(file: string, own: string, io: LabIo): Promise<void> {
     assertFile(file);
     const holder = readHolder(file);
     if (!holder || !isAlive(holder)) {
-      // Moved aside first: of two that find it stale only one moves it.
+      // Move it aside first: of two processes that find it stale only one succeeds.
       tryRename(file, `${own}.stale`);
       rmSync(`${own}.stale`, { force: true });
       continue;
@@ -86,7 +86,7 @@ function readHolder(file: string): ProcessIdentity | null | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity | null;
   } catch {
-    // Gone meanwhile, or never finished: nobody holds it.
+    // The lock is gone meanwhile or was never complete: it has no holder.
     return undefined;
   }
 }

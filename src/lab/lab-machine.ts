@@ -16,8 +16,8 @@ const ROUTED_TIMEOUT_MS = 5000;
 const STOP_TIMEOUT_MS = 70_000;
 
 /**
- * Starts a machine's fleetd; resolves once it has joined the cluster and its router listens, if it can. `save` is called as
- * soon as its pid is known.
+ * Starts a machine's fleetd; resolves when it has joined the cluster and its router listens, if it can. Calls `save` as
+ * soon as the pid is known.
  */
 export async function startMachine(machine: LabMachine, state: LabState, io: LabIo, save: () => void): Promise<void> {
   const { directory } = machine;
@@ -36,7 +36,7 @@ export async function startMachine(machine: LabMachine, state: LabState, io: Lab
   throw new FlotillaError('unavailable', `machine ${machine.number} ${failure}; the end of ${log}:\n${lastLines(log)}`);
 }
 
-/** A router that cannot start says why in fleetd's log, and is tried again there. */
+/** A router that cannot start logs the reason in fleetd's log and is retried there. */
 async function waitUntilRouted({ directory }: LabMachine): Promise<void> {
   const deadline = clock.monotonic() + ROUTED_TIMEOUT_MS;
   while (!isRouted(machinePaths.router(directory)) && clock.monotonic() < deadline) await clock.sleep(10);
@@ -49,7 +49,7 @@ function prepareDirectory(machine: LabMachine, state: LabState): void {
     removeFile(machinePaths.ready(directory));
     writeFileSync(machinePaths.config(directory), fleetConf(machine, state));
   } catch (error) {
-    // The other machines need not suffer from what stands in the way of this one.
+    // An obstacle of this machine must not keep the others from starting.
     if (!isInTheWay(error)) throw error;
     const what = `machine ${number} cannot use ${directory} (${systemReason(error)})`;
     throw new FlotillaError('damaged', `${what}: move away what is there; the machine makes anew what it needs`);
@@ -64,12 +64,12 @@ function removeFile(file: string): void {
   }
 }
 
-/** A file where a directory should be, or the other way round. */
+/** True for a file in the place of a directory and the reverse. */
 function isInTheWay(error: unknown): boolean {
   return ['EEXIST', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-/** The machine's configuration as fleetd reads it. */
+/** Returns the machine's configuration file. */
 function fleetConf(machine: LabMachine, state: LabState): string {
   const listening = (setting: string, port: number | undefined) =>
     port === undefined ? [] : [`${setting}=${machine.address}:${port}`];
@@ -98,7 +98,7 @@ function fleetConf(machine: LabMachine, state: LabState): string {
   ].join('\n');
 }
 
-/** Power loss: fleetd, the supervisor and all processes of units end at once, and memory is gone. */
+/** Simulates a loss of power: fleetd, the supervisor and all processes of units end at once, and memory is lost. */
 export async function cutPower(machine: LabMachine): Promise<void> {
   await killDaemon(machine);
   killRouter(machinePaths.router(machine.directory));
@@ -109,7 +109,7 @@ export async function cutPower(machine: LabMachine): Promise<void> {
   machine.state = 'dead';
 }
 
-/** Ends fleetd at once; the machine's units live on. */
+/** Kills fleetd; the machine's units go on. */
 export async function killDaemon(machine: LabMachine): Promise<void> {
   await killProcess(machine);
   machine.pid = 0;
@@ -117,7 +117,7 @@ export async function killDaemon(machine: LabMachine): Promise<void> {
   machine.state = 'daemon-dead';
 }
 
-/** Stops fleetd cleanly with its units, then everything that may be left. False when it had to be forced. */
+/** Stops fleetd cleanly with its units, then kills what is left. Returns false when it had to be forced. */
 export async function stopMachine(machine: LabMachine): Promise<boolean> {
   signalProcess(machine, 'SIGTERM');
   const clean = await hasEnded(machine, STOP_TIMEOUT_MS);

@@ -4,7 +4,7 @@ import { LAB_NAMES, labPaths } from './lab-directory.ts';
 import { bootId, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { runningStore } from './store-keeper.ts';
 
-/** `dead`: without power. `daemon-dead`: fleetd does not run, the machine's units may. */
+/** `dead`: without power. `daemon-dead`: fleetd does not run, but the machine's units may. */
 export type MachineState = 'up' | 'daemon-dead' | 'dead';
 
 export interface LabMachine {
@@ -12,57 +12,57 @@ export interface LabMachine {
   readonly id: string;
   readonly address: string;
   endpoint: string;
-  /** The TCP port of its router; absent until it was first started. */
+  /** The TCP port of its router; absent until its first start. */
   routerPort?: number;
-  /** The same of HTTPS. */
+  /** The port of its router for HTTPS. */
   routerTlsPort?: number;
-  /** The same of Consul's API and of DNS. */
+  /** The ports of Consul's API and of DNS. */
   consulPort?: number;
   dnsPort?: number;
-  /** Absent where the path would be too long for a socket. */
+  /** Absent when the path would be too long for a socket. */
   socket?: string;
   readonly directory: string;
-  /** Given to this machine alone, kept until it is given anew. */
+  /** Metadata of this machine alone, until it is set again. */
   metadata?: Readonly<Record<string, string>>;
   settings?: Readonly<Record<string, string>>;
   state: MachineState;
-  /** Of fleetd; 0 while it does not run. */
+  /** The pid of fleetd; 0 while it does not run. */
   pid: number;
   startTime: number;
 }
 
-/** `lab.json`: written by the lab's commands only, read by fleetctl to find a machine to talk to. */
+/** `lab.json`: written by the lab's commands only, read by fleetctl to find a machine. */
 export interface LabState {
   readonly version: 1;
-  /** The boot of this computer in which the processes below ran. */
+  /** The boot in which the processes below ran. */
   bootId: string;
-  /** The TCP port wished for every machine's API; `endpoint` of a machine says which one it got. */
+  /** The preferred TCP port of every machine's API; a machine's `endpoint` names the one it got. */
   port: number;
-  /** The first of the ports wished for everything, where one was named. */
+  /** The value of --port-base, if given. */
   portBase?: number;
   agentTtl: string;
-  /** Where its keys begin: no machine of another lab, whose store has gone, is at home in this one's. */
+  /** The prefix of its keys: no machine of another lab, whose store has gone, can join this one's. */
   keyPrefix?: string;
-  /** Of all machines. */
+  /** Metadata of all machines. */
   metadata?: Readonly<Record<string, string>>;
-  /** Further settings of fleetd, by name, of all machines. */
+  /** Further settings of fleetd, by name, for all machines. */
   settings?: Readonly<Record<string, string>>;
-  /** Stopped on purpose, not by a power cut. */
+  /** True when it was stopped deliberately. */
   stopped?: true;
-  /** Who is starting the lab right now; left behind when that process was killed half-way. */
+  /** The process that is starting the lab; left behind when it was killed half-way. */
   starting?: ProcessIdentity;
-  /** `keeper` starts it again when it ends by itself. */
+  /** `keeper` restarts the store when it ends by itself. */
   store: { endpoint: string; pid: number; startTime: number; keeper?: ProcessIdentity };
   machines: LabMachine[];
 }
 
 const VERSION = 1;
-/** What to do about a lab that cannot be mended. */
+/** The advice for a lab that cannot be repaired. */
 export const WIPE_HINT: string = '`fleetctl lab down --wipe` throws this lab away, so that `lab up` starts a new one';
 
 /**
- * The lab as it is: what lab.json says, corrected by which processes really run. Undefined when there is no lab.
- * Throws FlotillaError `damaged` when the file cannot be trusted.
+ * Reads lab.json and corrects it by the processes that really run. Returns undefined when there is no lab. Throws
+ * FlotillaError `damaged` when the file cannot be trusted.
  */
 export function readLab(lab: string): LabState | undefined {
   const file = labPaths.state(lab);
@@ -78,7 +78,7 @@ export function readLab(lab: string): LabState | undefined {
   return state;
 }
 
-/** Replaces lab.json whole: whoever reads it meanwhile sees the old one or the new one. */
+/** Replaces lab.json atomically: a concurrent reader sees the old or the new one. */
 export function writeLab(lab: string, state: LabState): void {
   const file = labPaths.state(lab);
   mkdirSync(lab, { recursive: true, mode: 0o700 });
@@ -93,7 +93,7 @@ export function isRunning(state: LabState): boolean {
   );
 }
 
-/** The computer itself was started anew: nothing recorded before that can run. */
+/** After a new boot no recorded process can run. */
 function forgetProcesses(state: LabState): void {
   for (const target of [state.store, ...state.machines]) Object.assign(target, { pid: 0, startTime: 0 });
   for (const machine of state.machines) machine.state = 'dead';
@@ -122,7 +122,7 @@ function parseState(text: string, file: string): LabState {
   return value as LabState;
 }
 
-/** What is wrong with the value, in a few words. */
+/** Returns what is wrong with the value, in a few words. */
 function firstWrong(value: Partial<LabState>): string | undefined {
   if (typeof value !== 'object' || value === null || value.version !== VERSION) return 'no version';
   if (typeof value.port !== 'number' || typeof value.agentTtl !== 'string') return 'no port or agentTtl';
@@ -142,7 +142,7 @@ function isMachine(value: unknown): value is LabMachine {
   );
 }
 
-/** What a lab has left in its directory besides lab.json. */
+/** Lists what a lab has left in its directory besides lab.json. */
 function leftovers(lab: string): string[] {
   if (!existsSync(lab)) return [];
   return readdirSync(lab).filter((name) => LAB_NAMES.test(name) && !name.startsWith('lab.'));

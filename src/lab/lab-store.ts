@@ -13,17 +13,17 @@ const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 10_000;
 
-/** Starts the lab's store, at the endpoint recorded in the state unless that is taken; resolves once it serves. */
+/** Starts the lab's store, at the recorded endpoint unless that is taken; resolves when it serves. */
 export async function startStore(lab: string, state: LabState, io: LabIo): Promise<void> {
   if (isKept(state)) return;
-  // A keeper whose store does not come up is no help, nor is a store that nobody would start again.
+  // A keeper without a serving store is useless, and so is a store without a keeper.
   await stopStore(state);
   const before = Number(new URL(state.store.endpoint).port);
   const wanted = storePort(state);
-  // Machines that run look for it where it was.
+  // Running machines look for the store at its old endpoint.
   const isExpected = state.machines.some((machine) => machine.state === 'up');
   const chosen = await freePort([HOST], isExpected ? [before, wanted] : [wanted, before]);
-  // A new lab's state names a port at which no store has ever been.
+  // The state of a new lab names a port at which no store has been yet.
   const hadStore = existsSync(labPaths.store(lab));
   tell(chosen, wanted, { before: hadStore ? before : undefined, what: 'The store answers', io });
   await startOnPort(HOST, chosen, (port) => startStoreAt(port, lab, state, io));
@@ -51,12 +51,12 @@ async function startStoreAt(port: number, lab: string, state: LabState, io: LabI
   throw new FlotillaError('unavailable', `the store ${failure}; the end of ${log}:\n${lastLines(log)}`);
 }
 
-/** The store runs, and is started again should it end. */
+/** True when the store runs under a keeper. */
 export function isKept({ store }: LabState): boolean {
   return isAlive(store) && isAlive(store.keeper);
 }
 
-/** Machines start after the store: where they have left something, an empty store is not a new one. */
+/** Throws when the store is empty although machines, which start after the store, have left files. */
 function assertNothingLost(directory: string, { machines }: LabState): void {
   const isEmpty = !existsSync(directory) || readdirSync(directory).length === 0;
   if (!isEmpty || !machines.some((machine) => existsSync(machinePaths.state(machine.directory)))) return;
@@ -64,7 +64,7 @@ function assertNothingLost(directory: string, { machines }: LabState): void {
   throw new FlotillaError('damaged', message);
 }
 
-/** Stops the store cleanly, and at once if it does not answer. */
+/** Stops the store cleanly; kills it when it does not respond. */
 export async function stopStore(state: LabState): Promise<void> {
   const { store } = state;
   signalProcess(isAlive(store.keeper) ? store.keeper : store, 'SIGTERM');
@@ -72,7 +72,7 @@ export async function stopStore(state: LabState): Promise<void> {
   await killStore(state);
 }
 
-/** Ends the store at once, with its keeper. */
+/** Kills the store and its keeper. */
 export async function killStore(state: LabState): Promise<void> {
   for (const one of [...killKept(state.store.keeper), state.store]) await killProcess(one);
   delete state.store.keeper;

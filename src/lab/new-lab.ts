@@ -4,13 +4,13 @@ import { labPaths, machinePaths } from './lab-directory.ts';
 import type { LabMachine, LabState } from './lab-state.ts';
 import { bootId } from './process-identity.ts';
 
-/** Where a lab's store answers unless that port is taken. */
+/** The preferred endpoint of a lab's store. */
 const STORE_ENDPOINT = 'http://127.0.0.1:49152';
 
-/** sun_path holds 108 bytes with the closing zero. */
+/** sun_path holds 108 bytes including the final zero. */
 const MAX_SOCKET_PATH = 107;
 
-/** A lab without machines, none of it running. */
+/** Makes the state of a lab without machines, none of it running. */
 export function newLab(port: number, agentTtl: string): LabState {
   return {
     version: 1,
@@ -23,7 +23,7 @@ export function newLab(port: number, agentTtl: string): LabState {
   };
 }
 
-/** Adds machines, dead still, until there are `wanted`. */
+/** Adds machines, not yet started, until there are `wanted`. */
 export function addMachines(lab: string, state: LabState, wanted: number): void {
   while (state.machines.length < wanted) state.machines.push(newMachine(lab, state.machines.length + 1, state.port));
 }

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { systemClock as clock, systemRandom as random } from '../lib/index.ts';
 
-/** True when nobody listens on that address and port. */
+/** True when no process listens on that address and port. */
 async function isFree(host: string, port: number): Promise<boolean> {
   const server = await listen({ host, port, exclusive: true });
   if (server === undefined) return false;
@@ -9,7 +9,7 @@ async function isFree(host: string, port: number): Promise<boolean> {
   return true;
 }
 
-/** The first of `wanted` that is free on all the hosts, else another port that is. */
+/** Returns the first of `wanted` that is free on all hosts, else any other free port. */
 export async function freePort(hosts: readonly string[], wanted: readonly number[]): Promise<number> {
   for (const port of wanted) if (await isFreeOnAll(hosts, port)) return port;
   for (;;) {
@@ -22,7 +22,7 @@ async function isFreeOnAll(hosts: readonly string[], port: number): Promise<bool
   return (await Promise.all(hosts.map((host) => isFree(host, port)))).every(Boolean);
 }
 
-/** Below those that Linux gives to outgoing connections, which come and go. */
+/** Draws a port below Linux's ephemeral ports, which come and go. */
 function anyPort(): number {
   return 16_384 + Math.floor(random.float() * 16_384);
 }
@@ -30,8 +30,8 @@ function anyPort(): number {
 const ATTEMPTS = 3;
 
 /**
- * Starts something that is to listen on `port` at a host. A port that was free may be somebody else's by the time it is
- * wanted, another lab's for one: when `start` fails and that is so, it is called again with another port.
+ * Starts a process that is to listen on `port` of a host. A free port may be taken by the time it is bound, for example
+ * by another lab: when `start` fails for that reason, it is called again with another port.
  */
 export async function startOnPort(host: string, port: number, start: (port: number) => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -44,14 +44,14 @@ export async function startOnPort(host: string, port: number, start: (port: numb
   }
 }
 
-/** Abstract: it goes with the process that listens there, and is of one network namespace, as ports are. */
+/** An abstract socket: it ends with its process and belongs to one network namespace, as ports do. */
 const CHOOSING = '\0flotilla-lab-ports';
 const CHOOSING_WAIT_MS = 60_000;
 
 /**
- * Runs `work`, which chooses ports and has somebody listen on them, while no other lab on this computer does the same: two
- * that start at once would choose the same ones, and their routers, made to share an address with whoever comes after
- * them, would share it with each other.
+ * Runs `work`, which chooses ports and binds them, while no other lab of this computer does the same. Two that start at
+ * once would choose the same ports, and their routers, made to share an address with their successor, would share it
+ * with each other.
  */
 export async function whileChoosingPorts<T>(work: () => Promise<T>): Promise<T> {
   const deadline = clock.monotonic() + CHOOSING_WAIT_MS;
@@ -67,7 +67,7 @@ export async function whileChoosingPorts<T>(work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** Undefined when somebody else has the address. */
+/** Returns undefined when another process has the address. */
 function listen(at: net.ListenOptions): Promise<net.Server | undefined> {
   const server = net.createServer();
   return new Promise((resolve) => {

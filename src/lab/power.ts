@@ -8,7 +8,7 @@ import { isKept, killStore, startStore } from './lab-store.ts';
 import { startOnPort, whileChoosingPorts } from './ports.ts';
 import { signalProcess } from './process-identity.ts';
 
-/** The machines that are meant, each by its number, its name (m1), its address or the beginning of its id. */
+/** Finds machines by number, name (m1), address or the beginning of their id. */
 export function pickMachines(state: LabState, names: readonly string[]): LabMachine[] {
   return names.map((name) => {
     const found = /^\d{1,4}$/.test(name)
@@ -25,7 +25,7 @@ export function pickMachines(state: LabState, names: readonly string[]): LabMach
   });
 }
 
-/** `lab kill N…`: these machines lose their power, or only their fleetd. */
+/** `lab kill N…`: cuts the power of these machines, or kills only their fleetd. */
 export async function kill(
   lab: string,
   state: LabState,
@@ -44,7 +44,7 @@ export async function kill(
     );
 }
 
-/** `lab outage`: everything loses its power at the same moment. */
+/** `lab outage`: cuts all power at the same moment. */
 export async function outage(lab: string, state: LabState, io: LabIo): Promise<void> {
   for (const target of state.machines) signalProcess(target, 'SIGKILL');
   await killStore(state);
@@ -56,7 +56,9 @@ export async function outage(lab: string, state: LabState, io: LabIo): Promise<v
   );
 }
 
-/** Starts the machines that are not up, side by side, and the store first if need be. False when one did not start. */
+/**
+ * Starts the machines that are not up in parallel, after the store if need be. Returns false when one did not start.
+ */
 export async function powerOn(
   lab: string,
   state: LabState,
@@ -76,7 +78,7 @@ export async function powerOn(
   });
 }
 
-/** Side by side. False when one did not start. */
+/** Starts machines in parallel. Returns false when one did not start. */
 async function startMachines(
   state: LabState,
   machines: readonly LabMachine[],
@@ -103,7 +105,7 @@ async function startMachines(
   return results.every(Boolean);
 }
 
-/** `3 machines`. */
+/** Formats `3 machines`. */
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,32 +1,32 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { isZombie, readStat } from '../lib/index.ts';
 
-/** A process and no other: a pid is reused, a pid with its start time is not. */
+/** Identifies one process: a pid is reused, a pid with its start time is not. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Clock ticks after boot (field 22 of /proc/PID/stat). */
   readonly startTime: number;
 }
 
-/** A running process and who started it. */
+/** A running process and its parent. */
 interface Running extends ProcessIdentity {
   readonly parent: number;
 }
 
-/** A running process, or undefined when there is none (a zombie counts as none). */
+/** Returns a running process; undefined when there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {
   const running = readProcess(pid);
   return running && { pid, startTime: running.startTime };
 }
 
-/** All running processes. */
+/** Lists all running processes. */
 export function allProcesses(): Running[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => readProcess(Number(name)) ?? []);
 }
 
-/** The words a process was started with; none when it has ended. */
+/** Returns the arguments of a process; none when it has ended. */
 export function argumentsOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
@@ -40,7 +40,7 @@ function readProcess(pid: number): Running | undefined {
   return stat === undefined || isZombie(stat) ? undefined : { pid, parent: stat.ppid, startTime: stat.startTime };
 }
 
-/** False also for what a damaged file holds in the place of a process. */
+/** False for anything that a damaged file holds in the place of a process. */
 export function isAlive(target: ProcessIdentity | null | undefined): boolean {
   return target?.pid !== undefined && target.pid > 0 && identify(target.pid)?.startTime === target.startTime;
 }

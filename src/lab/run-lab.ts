@@ -38,7 +38,7 @@ const OPTIONS = {
 interface VerbEntry {
   readonly run: Verb;
   readonly options: readonly (keyof typeof OPTIONS)[];
-  /** How many machines may be named. */
+  /** The number of machine names that the command accepts. */
   readonly names: 'none' | 'some' | 'any';
 }
 
@@ -56,7 +56,7 @@ const VERBS: Readonly<Record<string, VerbEntry>> = {
   down: { run: runDown, options: ['wipe'], names: 'none' },
 };
 
-/** What the person can do about a disk that refuses. */
+/** Advice by the system's error code for a disk that refuses a write. */
 const DISK_ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full, make room and try again',
   EDQUOT: 'your share of the disk is used up, make room and try again',
@@ -66,7 +66,7 @@ const DISK_ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'it belongs to somebody else, choose another place with FLOTILLA_LAB',
 };
 
-/** `fleetctl lab ARGUMENTS`; answers the exit status. A user's mistake is one sentence on stderr. */
+/** Runs `fleetctl lab ARGUMENTS`; returns the exit status. A user's mistake is one sentence on stderr. */
 export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
   try {
     return await dispatch(argv, io);
@@ -120,7 +120,7 @@ async function runUp(lab: string, { values }: Arguments, io: LabIo): Promise<num
   const port = number(values['port'], '--port', 1, 65_535);
   const portBase = number(values['port-base'], '--port-base', 1, 65_536 - PORTS_OF_LAB);
   const written = values['agent-ttl'] as string | undefined;
-  // Seconds without a unit, as everywhere in fleetctl.
+  // A number without a unit means seconds, as everywhere in fleetctl.
   const agentTtl = written !== undefined && /^\d+(\.\d+)?$/.test(written) ? `${written}s` : written;
   if (agentTtl !== undefined && !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(agentTtl))
     throw new FlotillaError('usage', `--agent-ttl: ${agentTtl} is not a duration like 5s`);
@@ -206,7 +206,7 @@ async function stopAll(lab: string, io: LabIo): Promise<void> {
   );
 }
 
-/** Runs `work` on the lab's state while nobody else changes it. */
+/** Runs `work` on the lab's state while no other command changes it. */
 async function changing(lab: string, io: LabIo, work: (state: LabState) => Promise<number>): Promise<number> {
   theLab(lab);
   return await withLabLock(lab, io, () => work(theLab(lab)));

@@ -2,16 +2,16 @@ import { settingProblem } from '../daemon/index.ts';
 import { FlotillaError } from '../lib/index.ts';
 import type { LabMachine, LabState } from './lab-state.ts';
 
-/** What a person said of one machine of the lab, or of all: metadata for units to choose by, and settings of fleetd. */
+/** A value given for one machine of the lab or for all: metadata, or a setting of fleetd. */
 export interface Given {
-  /** Of this machine; of all when absent. */
+  /** The machine's number; absent: all machines. */
   readonly machine?: number;
   readonly key: string;
-  /** Empty: taken back. */
+  /** Empty: removes the value. */
   readonly value: string;
 }
 
-/** Without these a lab's machines would not find each other; what to use in their place, where there is something. */
+/** Settings that a lab needs for itself, with what to use instead, if anything. */
 const OWN: ReadonlyMap<string, string> = new Map([
   ['etcd_servers', ''],
   ['etcd_key_prefix', ''],
@@ -24,19 +24,19 @@ const OWN: ReadonlyMap<string, string> = new Map([
   ['metadata', '--metadata'],
 ]);
 
-/** `--metadata region=eu,disk=ssd`, for all machines. */
+/** Reads `--metadata region=eu,disk=ssd`, for all machines. */
 export function readMetadata(text: string): Given[] {
   return text.split(',').map((pair) => readPair('--metadata', pair.trim()));
 }
 
-/** `--machine 2:region=us,disk=hdd`: metadata of one machine. */
+/** Reads `--machine 2:region=us,disk=hdd`: metadata of one machine. */
 export function readMachineMetadata(text: string): Given[] {
   const [, number = '', pairs = ''] = /^(\d{1,3}):(.*)$/s.exec(text) ?? [];
   if (number === '') throw usage(`--machine: ${text} is not NUMBER:KEY=VALUE, as in 2:region=us`);
   return pairs.split(',').map((pair) => ({ ...readPair('--machine', pair.trim()), machine: Number(number) }));
 }
 
-/** `--set drain_time=5s`, or of one machine `--set 1:dns_listen=127.0.0.1:5353`. */
+/** Reads `--set drain_time=5s`, or for one machine `--set 1:dns_listen=127.0.0.1:5353`. */
 export function readSetting(text: string): Given {
   const [, number, pair = ''] = /^(?:(\d{1,3}):)?(.*)$/s.exec(text)!;
   const { key, value } = readPair('--set', pair);
@@ -60,7 +60,7 @@ export interface GivenSettings {
   readonly settings: readonly Given[];
 }
 
-/** Keeps what was given in the lab's state. Throws for a machine that the lab does not have. */
+/** Stores the given values in the lab's state. Throws for a machine that the lab does not have. */
 export function keepSettings(state: LabState, given: GivenSettings): void {
   for (const kind of ['metadata', 'settings'] as const) {
     for (const { machine: number, key, value } of given[kind]) {
@@ -73,12 +73,12 @@ export function keepSettings(state: LabState, given: GivenSettings): void {
   }
 }
 
-/** Settings of a machine's fleetd that were given, its own before those of all. */
+/** Returns the given settings of a machine's fleetd; its own take precedence over those of all. */
 export function settingsOf(state: LabState, machine: LabMachine): ReadonlyMap<string, string> {
   return new Map(Object.entries({ ...state.settings, ...machine.settings }));
 }
 
-/** `region=eu,disk=ssd` for fleet.conf; empty without any. */
+/** Formats `region=eu,disk=ssd` for fleet.conf; empty without metadata. */
 export function metadataOf(state: LabState, machine: LabMachine): string {
   return Object.entries({ ...state.metadata, ...machine.metadata })
     .map(([key, value]) => `${key}=${value}`)

@@ -26,16 +26,16 @@ export interface LabStatus {
   readonly directory: string;
   readonly store: {
     readonly endpoint: string;
-    /** `starting`: it ended by itself and is started again. */
+    /** `starting`: it ended by itself and is being restarted. */
     readonly state: 'up' | 'starting' | 'dead';
     readonly pid?: number;
-    /** How often it was started again since the lab was. */
+    /** The number of restarts since the lab was started. */
     readonly restarts: number;
   };
   readonly machines: readonly MachineStatus[];
 }
 
-/** The lab as it is now; asks a living machine who leads. */
+/** Describes the lab as it is now; asks a live machine who leads. */
 export async function labStatus(lab: string, state: LabState): Promise<LabStatus> {
   const storeUp = isAlive(state.store);
   const leader = storeUp ? await findLeader(state) : undefined;
@@ -55,7 +55,7 @@ export async function labStatus(lab: string, state: LabState): Promise<LabStatus
   };
 }
 
-/** The id of the machine that leads, as the first machine to answer tells it. */
+/** Returns the id of the machine that leads, as stated by the first machine that responds. */
 async function findLeader(state: LabState): Promise<string | undefined> {
   const living = state.machines.filter((machine) => machine.state === 'up');
   for (const { endpoint } of living) {
@@ -65,7 +65,10 @@ async function findLeader(state: LabState): Promise<string | undefined> {
   return undefined;
 }
 
-/** The event stream opens with what there is and then says who leads; one unit that is not there keeps that short. */
+/**
+ * Reads the leader from the event stream, which begins with the units asked for: naming one that does not exist keeps
+ * that part short.
+ */
 function askForLeader(endpoint: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const request = http.get(`${endpoint}/fleet/v1/events?unit=none.service`, { timeout: 1000 }, (response) => {
@@ -83,7 +86,7 @@ function askForLeader(endpoint: string): Promise<string | undefined> {
   });
 }
 
-/** One line per machine. */
+/** Prints one line per machine. */
 export function printStatus({ directory, store, machines }: LabStatus, io: LabIo): void {
   const rows = [
     ['NUMBER', 'MACHINE', 'ADDRESS', 'STATE', 'API', 'LEADER'],
@@ -114,7 +117,7 @@ export function printStatus({ directory, store, machines }: LabStatus, io: LabIo
   if (hint !== undefined) io.out(`${hint}\n`);
 }
 
-/** Where services can be reached and asked for. */
+/** Prints the addresses at which services can be reached and looked up. */
 function printOffers(machines: readonly MachineStatus[], io: LabIo): void {
   const up = machines.filter(({ state }) => state === 'up');
   const at = (port: (machine: MachineStatus) => number | undefined, show: (address: string, port: number) => string) =>
@@ -136,7 +139,7 @@ function printOffers(machines: readonly MachineStatus[], io: LabIo): void {
   for (const [what, places] of Object.entries(offers)) if (places.length > 0) io.out(`${what}: ${places.join(', ')}\n`);
 }
 
-/** How to go on when not everything is up. */
+/** Returns the command to go on with when not everything is up. */
 function whatToDo({ store, machines }: LabStatus, fleetctl: string): string | undefined {
   const off = machines.filter(({ state }) => state !== 'up');
   if (store.state === 'dead' && off.length === machines.length)

@@ -10,8 +10,9 @@ import {
 } from './process-identity.ts';
 
 /**
- * Runs the store for as long as the lab runs, and again when it ends by itself, later each time it does so soon: for `sh -c`,
- * with the file by which the store says that it serves, and the command. What has never served is the starter's to explain.
+ * A script for `sh -c` that runs the store for as long as the lab runs and restarts it when it ends by itself, with
+ * growing delays while it ends soon. Arguments: the file by which the store says that it serves, and the command. A
+ * store that has never served is not restarted; the command that started it reports the reason.
  */
 export const KEEPER = `
 printf fleetd-keeper >/proc/$$/comm
@@ -37,7 +38,7 @@ while :; do
   delay=$((delay < 8 ? delay * 2 + 1 : 15))
 done`;
 
-/** How often the store was started again since the lab was started, by its log. */
+/** Counts restarts of the store since the lab was started, from its log. */
 export function countRestarts(lab: string): number {
   try {
     return readFileSync(labPaths.storeLog(lab), 'utf8').split(' WARN The store ended and is started again ').length - 1;
@@ -46,7 +47,7 @@ export function countRestarts(lab: string): number {
   }
 }
 
-/** The store of a lab that serves at the moment, be it that its keeper is gone; undefined while there is none. */
+/** Returns the lab's serving store, even if its keeper is gone; undefined when none serves. */
 export function runningStore(lab: string): ProcessIdentity | undefined {
   const ready = labPaths.storeReady(lab);
   try {
@@ -57,10 +58,10 @@ export function runningStore(lab: string): ProcessIdentity | undefined {
   }
 }
 
-/** Kills the keeper and what it runs; answers who that was. */
+/** Kills the keeper and its store; returns the processes. */
 export function killKept(keeper: ProcessIdentity | undefined): readonly ProcessIdentity[] {
   if (!isAlive(keeper)) return [];
-  // Stopped first, so that it starts nothing meanwhile.
+  // Stop the keeper first, so that it restarts nothing meanwhile.
   signalProcess(keeper, 'SIGSTOP');
   const kept = [keeper!, ...allProcesses().filter(({ parent }) => parent === keeper!.pid)];
   for (const one of kept) signalProcess(one, 'SIGKILL');

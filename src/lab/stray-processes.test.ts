@@ -5,17 +5,17 @@ import { killStrays, strayProcesses } from './stray-processes.ts';
 
 const started: ChildProcess[] = [];
 after(() => {
-  // With their children, which would hold this process by its pipes.
+  // Kill their children too, which would hold this process by its pipes.
   for (const child of started) {
     try {
       process.kill(-child.pid!, 'SIGKILL');
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
 });
 
-/** A shell that is told these arguments, does nothing with them, and has a child. */
+/** Starts a shell that has these arguments, ignores them, and has a child. */
 async function pretend(...args: string[]): Promise<number> {
   const child = spawn('/bin/sh', ['-c', 'sleep 1000 & echo; wait', 'fleetd', ...args], {
     detached: true,
@@ -54,7 +54,7 @@ test('they are ended with what one of them starts in the place of another, on on
   const lab = `/nowhere/lab-${process.pid}`;
   const router = ['--dir', `${lab}/m3/state/router`];
   const first = await pretend('router', ...router);
-  // Starts another one 5 ms after the first has gone.
+  // Starts another process 5 ms after the first has ended.
   const script = 'echo; while kill -0 "$0"; do sleep 0.005; done; sh -c "sleep 1000; :" "$@" & wait';
   const fleetd = spawn('/bin/sh', ['-c', script, String(first), ...router, '--config', `${lab}/m3/fleet.conf`], {
     detached: true,

@@ -2,7 +2,7 @@ import { rowOf } from '../lib/index.ts';
 import { killProcess } from './daemon-process.ts';
 import { allProcesses, argumentsOf, type ProcessIdentity, signalProcess } from './process-identity.ts';
 
-/** How fleetd in each of its roles is told where it lives. */
+/** The flag that names a process's directory, by role of fleetd. */
 const OF_A_LAB: Readonly<Record<string, RegExp>> = {
   '--data-dir': /^\/store$/,
   '--config': /^\/m\d+\/fleet\.conf$/,
@@ -10,8 +10,8 @@ const OF_A_LAB: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * The daemons that were started for this lab directory, or for what is `under` a part of it, whether or not lab.json knows
- * of them, and everything they have started. Also finds those whose directory has been deleted under them.
+ * Finds the daemons that were started for this lab directory, or for its part `under`, and their descendants, whether
+ * or not lab.json names them. Finds those as well whose directory has been deleted.
  */
 export function strayProcesses(lab: string, under: string = lab): ProcessIdentity[] {
   const running = allProcesses();
@@ -23,7 +23,7 @@ export function strayProcesses(lab: string, under: string = lab): ProcessIdentit
   return running.filter(({ pid }) => found.has(pid) && pid !== process.pid);
 }
 
-/** Ends them all at once, and whatever one of them has started meanwhile in the place of another. Answers how many those were. */
+/** Kills them at once, and processes that one of them has started meanwhile as a replacement. Returns their number. */
 export async function killStrays(lab: string, under: string = lab): Promise<number> {
   let count = 0;
   for (;;) {
@@ -35,7 +35,7 @@ export async function killStrays(lab: string, under: string = lab): Promise<numb
   }
 }
 
-/** True when a flag of fleetd is followed by one of the lab's own paths. */
+/** True when a flag of fleetd is followed by one of the lab's paths. */
 function belongsTo(lab: string, under: string, args: readonly string[]): boolean {
   return args.some((path, index) => {
     const pattern = rowOf(OF_A_LAB, args[index - 1]);

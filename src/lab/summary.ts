@@ -3,7 +3,7 @@ import type { LabIo } from './lab-io.ts';
 import { count } from './power.ts';
 import { type LabStatus, printStatus } from './status.ts';
 
-/** The lab's machines and what to try next. */
+/** Prints the lab's machines and what to try next. */
 export function printSummary(status: LabStatus, tookMs: number, detached: boolean, io: LabIo): void {
   const up = status.machines.filter((machine) => machine.state === 'up').length;
   io.out(`\nThe lab is up: ${count(up, 'machine')}, after ${(tookMs / 1000).toFixed(1)} s\n\n`);

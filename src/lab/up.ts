@@ -13,7 +13,7 @@ import { labStatus, printStatus } from './status.ts';
 import { printSummary } from './summary.ts';
 
 export interface UpOptions {
-  /** How many; when absent as many as before, three in a new lab. */
+  /** The number of machines; absent: as many as before, three in a new lab. */
   readonly machines?: number;
   readonly detach: boolean;
   readonly port?: number;
@@ -30,7 +30,7 @@ const LOOK_AGAIN_MS = 500;
 
 type Outcome = 'started' | 'partly' | 'failed' | 'already' | 'interrupted';
 
-/** `lab up`: starts what does not run, shows it, and stays in front until Ctrl-C unless detached. */
+/** `lab up`: starts what does not run, prints it, and stays in the foreground until Ctrl-C unless detached. */
 export async function up(lab: string, options: UpOptions, io: LabIo): Promise<number> {
   const startedAtMs = clock.monotonic();
   const interrupts = takeInterrupts();
@@ -74,7 +74,7 @@ async function start(lab: string, options: UpOptions, interrupts: Interrupts, io
   return await startUnlessInterrupted(lab, state, machines, interrupts, io);
 }
 
-/** A machine reads its settings when it starts: those of a running lab would be passed over in silence. */
+/** Throws for new settings of a running lab, which its machines would only read at their next start. */
 function assertNothingNew(state: LabState, { port, portBase, agentTtl, given }: UpOptions): void {
   const changed = [
     ...(port !== undefined && port !== state.port ? ['--port'] : []),
@@ -89,7 +89,7 @@ function assertNothingNew(state: LabState, { port, portBase, agentTtl, given }: 
   throw new FlotillaError('conflict', `the lab runs, and ${flags} can change only at its start: lab down, then lab up`);
 }
 
-/** A new lab; what an earlier one left running when its directory was deleted is ended first. */
+/** Begins a new lab, after killing processes of an earlier one whose directory was deleted. */
 async function beginLab(lab: string, { port, portBase, agentTtl }: UpOptions, io: LabIo): Promise<LabState> {
   if ((await killUnrecorded(lab)) > 0) io.out('Ended what a deleted lab had left running here.\n');
   return newLab(port ?? portBase ?? DEFAULT_PORT, agentTtl ?? DEFAULT_AGENT_TTL);
@@ -123,13 +123,13 @@ async function startUnlessInterrupted(
   }
   if (first.aborted) io.out('\nInterrupted: taking back what was started…\n');
   await dropLab(lab, state);
-  // What was being started meanwhile has noticed by now, or has just appeared.
+  // Processes that were being started have noticed the signal by now, or have just appeared.
   await starting.catch(() => {});
   await dropLab(lab, state);
   return first.aborted ? 'interrupted' : 'failed';
 }
 
-/** Tells what happens to the lab until it is stopped, here by Ctrl-C or elsewhere by `lab down`. */
+/** Prints changes of the lab until it is stopped, here by Ctrl-C or elsewhere by `lab down`. */
 async function stayInFront(lab: string, initial: LabState, interrupts: Interrupts, io: LabIo): Promise<void> {
   const shown = new Map(initial.machines.map(({ number, state }) => [number, state]));
   for (;;) {
