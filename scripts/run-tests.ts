@@ -65,15 +65,24 @@ interface FileResult {
   readonly skips: { readonly name: string; readonly reason: string }[];
 }
 
-/** Test files below the given folders, the slow end-to-end ones first so that they do not run alone at the end. */
+/**
+ * Test files below the given folders. The slow ones come first so that none of them runs alone at the end, those that mostly
+ * wait for machines in turn with those that keep the processor busy.
+ */
 export function findTests(folders: readonly string[]): string[] {
   const patterns = folders.flatMap((at) => (at.endsWith('.ts') ? [at] : [path.join(at, '**/*.test.ts')]));
   const files = globSync(patterns, { cwd: root, exclude: (name) => name === 'node_modules' });
-  return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+  const ranked = Map.groupBy(files.sort(), rank);
+  const [machines = [], endToEnd = []] = [ranked.get(0), ranked.get(1)];
+  const slow = Array.from({ length: Math.max(machines.length, endToEnd.length) }, (_, at) => [
+    machines[at],
+    endToEnd[at],
+  ]);
+  return [...slow.flat().filter((file) => file !== undefined), ...[2, 3, 4].flatMap((at) => ranked.get(at) ?? [])];
 }
 
 function rank(file: string): number {
-  const order = ['test/e2e/', 'test/', 'src/'];
+  const order = ['test/machines/', 'test/e2e/', 'test/', 'src/'];
   const at = order.findIndex((prefix) => file.startsWith(prefix));
   return at < 0 ? order.length : at;
 }
@@ -82,15 +91,17 @@ function rank(file: string): number {
 export async function runTests(files: readonly string[], options: RunTestsOptions): Promise<Tally> {
   const processes = new TestProcesses();
   const results = new Map<string, FileResult>();
-  const waiting = files.values();
-  const lane = async () => {
-    for (const file of waiting) {
+  const waiting = [...files];
+  const lane = async (take: () => string | undefined) => {
+    for (let file = take(); file !== undefined; file = take()) {
       const result = await runFile(file, processes, options);
       results.set(file, result);
       printFile(file, result);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(2, os.availableParallelism()) }, lane));
+  const forward = Array.from({ length: os.availableParallelism() }, () => lane(() => waiting.shift()));
+  // Slow tests wait much of their time, which one more lane fills with the short ones.
+  await Promise.all([...forward, lane(() => waiting.pop())]);
   return summarize(results, options);
 }
 
