@@ -5,7 +5,15 @@ import { after, before, describe, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
 import { freePort } from '../../src/lib/test-free-port.ts';
 import { openEtcdStore, prefixRange, type Store } from '../../src/store/index.ts';
-import { connectTo, eventually, Relay, SERVER_KINDS, startEmbedded, type TestServer } from './store-servers.ts';
+import {
+  connectTo,
+  endAfter,
+  eventually,
+  Relay,
+  SERVER_KINDS,
+  startEmbedded,
+  type TestServer,
+} from './store-servers.ts';
 
 const unavailable = { code: 'unavailable' };
 
@@ -33,22 +41,23 @@ for (const { name, skip, start } of SERVER_KINDS) {
     });
     after(() => server?.stop());
 
-    test('goes to the next endpoint when one does not answer', async () => {
+    test('goes to the next endpoint when one does not answer', async (t) => {
       const relay = await Relay.to(server.port);
       const dead = `http://127.0.0.1:${await freePort()}`;
       const endpoints = [dead, relay.endpoint, server.endpoint];
       const store = openEtcdStore({ endpoints, clock, random, log: silentLog, requestTimeoutMs: 15_000 });
+      endAfter(t, store, relay);
       assert.equal((await store.commit([], [{ put: 'failover', value: '1' }])).ok, true);
       relay.cut();
       assert.equal((await store.get('failover'))?.value, '1');
       await relay.stop();
       assert.equal((await store.get('failover'))?.value, '1');
-      await store.close();
     });
 
-    test('says that a commit is of unknown outcome when no answer comes, and recovers', async () => {
+    test('says that a commit is of unknown outcome when no answer comes, and recovers', async (t) => {
       const relay = await Relay.to(server.port);
       const store = connectTo(relay.endpoint, { requestTimeoutMs: 3000 });
+      endAfter(t, store, relay);
       await store.revision();
       relay.silence();
       const patient = patientRequest(relay.endpoint);
@@ -56,13 +65,12 @@ for (const { name, skip, start } of SERVER_KINDS) {
       await patient.stillWaits();
       relay.speak();
       assert.ok((await store.revision()) > 0);
-      await store.close();
-      await relay.stop();
     });
 
-    test('does not repeat a commit whose connection broke, but repeats a read', async () => {
+    test('does not repeat a commit whose connection broke, but repeats a read', async (t) => {
       const relay = await Relay.to(server.port);
       const store = connectTo(relay.endpoint);
+      endAfter(t, store, relay);
       for (let i = 0; i < 10; i++) {
         await store.revision();
         relay.silence();
@@ -74,19 +82,16 @@ for (const { name, skip, start } of SERVER_KINDS) {
         await assert.rejects(commit, unavailable);
         await read;
       }
-      await store.close();
-      await relay.stop();
     });
 
-    test('rides through a restart of the store', async () => {
+    test('rides through a restart of the store', async (t) => {
       const other = await start();
       const store = connectTo(other.endpoint);
+      endAfter(t, store, other);
       const { revision } = await store.commit([], [{ put: 'restart', value: '1' }]);
       const restarted = other.restart();
       assert.equal((await eventually(() => store.get('restart')))?.modRevision, revision);
       await restarted;
-      await store.close();
-      await other.stop();
     });
   });
 }
@@ -94,12 +99,14 @@ for (const { name, skip, start } of SERVER_KINDS) {
 describe('Client of no store', () => {
   /** Asks; returns the message of its refusal. */
   async function refusal(store: Store): Promise<string> {
-    const error = await store.revision().then(
-      () => assert.fail('it answered'),
-      (problem: Error) => problem,
-    );
-    await store.close();
-    return error.message;
+    try {
+      await store.revision();
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      await store.close();
+    }
+    return assert.fail('it answered');
   }
 
   test('says that there is nothing at the endpoint without using up its time', async () => {
@@ -108,25 +115,26 @@ describe('Client of no store', () => {
     assert.match(message, new RegExp(`cannot reach the store at http://127.0.0.1:${port}: connect ECONNREFUSED`));
   });
 
-  test('says what answers when it is no store', async () => {
+  test('says what answers when it is no store', async (t) => {
     const server = createHttpServer().listen(0, '127.0.0.1');
+    t.after(() => server.close().closeAllConnections());
     await eventually(() => assert.ok(server.listening));
     const message = await refusal(connectTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
     assert.match(message, /store/);
-    server.close();
-    server.closeAllConnections();
   });
 
-  test('does not wait for ever for one that says nothing', async () => {
+  test('does not wait for ever for one that says nothing', async (t) => {
     const sockets = new Set<Socket>();
     const server = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
+    t.after(() => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    });
     await eventually(() => assert.ok(server.listening));
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const patient = patientRequest(endpoint);
     assert.match(await refusal(connectTo(endpoint, { requestTimeoutMs: 300 })), /store/);
     await patient.stillWaits();
-    for (const socket of sockets) socket.destroy();
-    server.close();
   });
 
   test('needs an endpoint, and a good one', async () => {
@@ -134,10 +142,11 @@ describe('Client of no store', () => {
     assert.throws(() => connectTo('127.0.0.1:2379'), { code: 'usage', message: /127.0.0.1:2379.*http:\/\/HOST:PORT/ });
   });
 
-  test('refuses everything once closed, and closing ends what waits', async () => {
+  test('refuses everything once closed, and closing ends what waits', async (t) => {
     const server = await startEmbedded();
     const relay = await Relay.to(server.port);
     const store = connectTo(relay.endpoint);
+    endAfter(t, store, relay, server);
     await store.revision();
     const watch = store.watch(prefixRange('x'), 1, new AbortController().signal)[Symbol.asyncIterator]();
     relay.silence();
@@ -147,7 +156,5 @@ describe('Client of no store', () => {
     await pending;
     assert.equal((await watch.next()).done, true);
     await assert.rejects(store.get('k'), { code: 'unavailable', message: /closed/ });
-    await relay.stop();
-    await server.stop();
   });
 });

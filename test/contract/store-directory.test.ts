@@ -14,7 +14,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
 import { type EmbeddedStore, startEmbeddedStore } from '../../src/store/embedded/index.ts';
-import { prefixRange, type Write } from '../../src/store/index.ts';
+import { prefixRange, type Store, type Write } from '../../src/store/index.ts';
 import { startChild, tryStartChild } from './store-child.ts';
 import { connectTo } from './store-servers.ts';
 
@@ -24,15 +24,33 @@ const file = (name: string): string => path.join(directory, name);
 beforeEach(() => {
   directory = mkdtempSync(path.join(tmpdir(), 'flotilla-directory-'));
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.close();
+  rmSync(directory, { recursive: true, force: true });
+});
 
-const start = (): Promise<EmbeddedStore> =>
-  startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log: silentLog });
+/** What a test that fails would leave open. */
+const open: { close(): Promise<void> }[] = [];
+
+async function start(): Promise<EmbeddedStore> {
+  const store = await startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log: silentLog });
+  let closed: Promise<void> | undefined;
+  const close = () => (closed ??= store.close());
+  open.push({ close });
+  return { ...store, close };
+}
+
+/** A client of that store, closed after the test. */
+function connect({ endpoint }: { readonly endpoint: string }): Store {
+  const store = connectTo(endpoint);
+  open.unshift(store);
+  return store;
+}
 
 /** Starts a store, commits each of these, and stops it. */
 async function filled(commits: readonly (readonly Write[])[]): Promise<void> {
   const embedded = await start();
-  const store = connectTo(embedded.endpoint);
+  const store = connect(embedded);
   for (const writes of commits) await store.commit([], writes);
   await store.close();
   await embedded.close();
@@ -42,7 +60,7 @@ const refusal = (why: RegExp) => ({ code: 'damaged', message: why });
 
 test('a directory is kept over restarts, with its revisions, leases and history', async () => {
   const first = await start();
-  const before = connectTo(first.endpoint);
+  const before = connect(first);
   const lease = await before.lease(3000);
   const { revision } = await before.commit([], [{ put: 'k', value: '1', lease: lease.id }]);
   await before.commit([], [{ put: 'k', value: '2', lease: lease.id }]);
@@ -50,7 +68,7 @@ test('a directory is kept over restarts, with its revisions, leases and history'
   await first.close();
   const startedAt = clock.monotonic();
   const second = await start();
-  const store = connectTo(second.endpoint);
+  const store = connect(second);
   // It ends two seconds after the lease from before, which has its full time again and no more.
   const later = await store.grantLease(5000);
   assert.equal(await store.revision(), revision + 1);
@@ -144,7 +162,7 @@ test('a data file that is cut off anywhere is refused, and no process dies of it
       continue;
     }
     // Nothing but free pages was cut away.
-    const store = connectTo(started.endpoint);
+    const store = connect(started);
     assert.equal((await store.list(prefixRange('k'))).entries.length, commits.length);
     await store.close();
     await started.kill();
@@ -166,7 +184,7 @@ test('a data file with a garbled page is refused, unless the page is a free one'
       refused++;
       continue;
     }
-    const store = connectTo(embedded.endpoint);
+    const store = connect(embedded);
     assert.equal((await store.list(prefixRange('k'))).entries.length, commits.length);
     await store.close();
     await embedded.close();
@@ -176,7 +194,7 @@ test('a data file with a garbled page is refused, unless the page is a free one'
 
 test('big values put and deleted in one batch do not make the file look cut off', async () => {
   const embedded = await start();
-  const store = connectTo(embedded.endpoint);
+  const store = connect(embedded);
   const big = (key: string) => store.commit([], [{ put: key, value: 'x'.repeat(1_000_000) }]);
   for (let i = 0; i < 5; i++) {
     await Promise.all([big('a'), store.commit([], [{ delete: 'a' }]), big('b'), store.commit([], [{ delete: 'b' }])]);
@@ -191,7 +209,7 @@ test('a creation that was cut short is begun again', async () => {
   writeFileSync(file('data.mdb'), 'half');
   await filled([[{ put: 'k', value: '1' }]]);
   const again = await start();
-  const store = connectTo(again.endpoint);
+  const store = connect(again);
   assert.equal((await store.get('k'))?.value, '1');
   await store.close();
   await again.close();

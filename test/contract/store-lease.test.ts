@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { systemClock as clock } from '../../src/lib/index.ts';
 import { type Lease, prefixRange, type Store } from '../../src/store/index.ts';
-import { connectTo, eventually, Relay, SERVER_KINDS, type TestServer } from './store-servers.ts';
+import { connectTo, endAfter, eventually, Relay, SERVER_KINDS, type TestServer } from './store-servers.ts';
 
 /** Resolves with the monotonic time at which the lease says it is lost. */
 function whenLost(lease: Lease): Promise<number> {
@@ -66,9 +66,10 @@ for (const { name, skip, start } of SERVER_KINDS) {
       assert.fail('the keys did not vanish');
     });
 
-    test('a lease that cannot be kept alive is lost in time, and before the store ends it', async () => {
+    test('a lease that cannot be kept alive is lost in time, and before the store ends it', async (t) => {
       const relay = await Relay.to(server.port);
       const far = connectTo(relay.endpoint);
+      endAfter(t, far, relay);
       const lease = await far.lease(3000);
       await far.commit([], [{ put: 'silent', value: '', lease: lease.id }]);
       await clock.sleep(1500);
@@ -80,13 +81,12 @@ for (const { name, skip, start } of SERVER_KINDS) {
       });
       assert.ok((await lostAt) >= lease.deadline());
       assert.ok((await lostAt) <= (await goneAt), 'the store was faster');
-      await far.close();
-      await relay.stop();
     });
 
-    test('broken connections do not cost a lease', async () => {
+    test('broken connections do not cost a lease', async (t) => {
       const relay = await Relay.to(server.port);
       const far = connectTo(relay.endpoint);
+      endAfter(t, far, relay);
       const lease = await far.lease(2000);
       for (let i = 0; i < 25; i++) {
         await clock.sleep(200);
@@ -94,8 +94,6 @@ for (const { name, skip, start } of SERVER_KINDS) {
       }
       assert.equal(lease.lost.aborted, false);
       await lease.revoke();
-      await far.close();
-      await relay.stop();
     });
 
     test('revoking ends a lease at once, for its keys and for all who hold it', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { openCluster } from '../../src/cluster/index.ts';
 import { systemClock as clock, silentLog as log, systemRandom as random } from '../../src/lib/index.ts';
 import { NO_NEEDS, type Unit } from '../../src/model/index.ts';
@@ -13,7 +13,6 @@ import { eventually } from './store-servers.ts';
 const home = mkdtempSync(path.join(tmpdir(), 'flotilla-restored-'));
 const directory = path.join(home, 'store');
 const backup = path.join(home, 'backup');
-after(() => rmSync(home, { recursive: true }));
 
 const serve = (port: number): Promise<EmbeddedStore> =>
   startEmbeddedStore({ directory, host: '127.0.0.1', port, clock, random, log });
@@ -22,12 +21,18 @@ function unit(name: string): Unit {
   return { name, hash: name, desired: 'launched', needs: NO_NEEDS };
 }
 
-test('after the store was restored from a backup nobody goes by what it knew later', { timeout: 60_000 }, async () => {
+test('after the store was restored from a backup nobody goes by what it knew later', { timeout: 60_000 }, async (t) => {
   let server = await serve(0);
   const { port, endpoint } = server;
   const store = openEtcdStore({ endpoints: [endpoint], clock, random, log });
   const cluster = openCluster({ store, prefix: '/restored/', clock, random, log });
   const closing = new AbortController();
+  t.after(async () => {
+    closing.abort();
+    await store.close();
+    await server.close();
+    rmSync(home, { recursive: true });
+  });
   assert.ok(await cluster.putUnit(unit('kept.service'), 'text', undefined));
   assert.ok(await cluster.putUnit(unit('brought-back.service'), 'text', undefined));
   const lease = await cluster.lease(60_000);
@@ -56,7 +61,4 @@ test('after the store was restored from a backup nobody goes by what it knew lat
   assert.ok((await view.sync()).units.has('new.service'));
   const again = await cluster.resumeLease(lease.id);
   assert.equal(again?.lost.aborted, false);
-  closing.abort();
-  await store.close();
-  await server.close();
 });

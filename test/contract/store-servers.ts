@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { TestContext } from 'node:test';
 import { systemClock as clock, isFlotillaError, systemRandom as random, silentLog } from '../../src/lib/index.ts';
 import { freePort } from '../../src/lib/test-free-port.ts';
 import { type EmbeddedStoreOptions, startEmbeddedStore } from '../../src/store/embedded/index.ts';
@@ -120,6 +121,16 @@ export function hasProgram(name: string): boolean {
   }
 }
 
+/** Ends these after the test, however it goes, in this order: what is left open would keep the whole file from ending. */
+export function endAfter(
+  test: TestContext,
+  ...things: readonly ({ stop(): Promise<void> } | { close(): Promise<void> })[]
+): void {
+  test.after(async () => {
+    for (const thing of things) await ('stop' in thing ? thing.stop() : thing.close());
+  });
+}
+
 export function connectTo(endpoint: string, options: Partial<EtcdStoreOptions> = {}): Store {
   return openEtcdStore({ endpoints: [endpoint], clock, random, log: silentLog, ...options });
 }
@@ -189,6 +200,7 @@ export class Relay {
   }
 
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     this.#server.close();
     this.cut();
     await once(this.#server, 'close');

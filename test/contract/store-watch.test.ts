@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { systemClock as clock, isFlotillaError } from '../../src/lib/index.ts';
 import { prefixRange, type Range, type Store, type WatchBatch, type WatchEvent } from '../../src/store/index.ts';
-import { compact, connectTo, eventually, Relay, SERVER_KINDS, type TestServer } from './store-servers.ts';
+import { compact, connectTo, endAfter, eventually, Relay, SERVER_KINDS, type TestServer } from './store-servers.ts';
 
 const revisionOf = (event: WatchEvent): number => (event.type === 'put' ? event.entry.modRevision : event.modRevision);
 const keyOf = (event: WatchEvent): string => (event.type === 'put' ? event.entry.key : event.key);
@@ -150,9 +150,10 @@ for (const { name, skip, start } of SERVER_KINDS) {
       return watch.events.filter((event) => revisionOf(event) <= to);
     }
 
-    test('loses nothing and repeats nothing over many broken connections', async () => {
+    test('loses nothing and repeats nothing over many broken connections', async (t) => {
       const relay = await Relay.to(server.port);
       const far = connectTo(relay.endpoint);
+      endAfter(t, far, relay);
       const first = await put('start', '');
       const backlog: number[] = [];
       for (let i = 0; i < 300; i++) backlog.push(await put(`b${i % 5}`, 'x'.repeat(2000)));
@@ -167,8 +168,6 @@ for (const { name, skip, start } of SERVER_KINDS) {
       checkOrder(watch.batches);
       assert.deepEqual(watch.events.map(revisionOf), backlog);
       await watch.stop();
-      await far.close();
-      await relay.stop();
     });
 
     test('goes on after the store was away', async () => {
@@ -209,11 +208,12 @@ for (const { name, skip, start } of SERVER_KINDS) {
       await watch.stop();
     });
 
-    test('says when the revisions it needs are gone', async () => {
+    test('says when the revisions it needs are gone', async (t) => {
       const first = await put('a', '1');
       for (let i = 0; i < 5; i++) await put('a', String(i));
       const relay = await Relay.to(server.port);
       const far = connectTo(relay.endpoint);
+      endAfter(t, far, relay);
       const broken = new Collector(far, prefixRange(prefix), first + 1);
       await eventually(() => assert.equal(broken.events.length, 4));
       relay.silence();
@@ -227,8 +227,6 @@ for (const { name, skip, start } of SERVER_KINDS) {
       relay.cut();
       assert.ok(isFlotillaError(await broken.done, 'compacted'));
       assert.equal(broken.events.length, 4);
-      await far.close();
-      await relay.stop();
     });
 
     test('ends with its signal and with its store', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isFlotillaError } from '../../src/lib/index.ts';
 import { MAX_COMMIT_WRITES, prefixRange, type Store, type Write } from '../../src/store/index.ts';
-import { compact, connectTo, SERVER_KINDS, type TestServer } from './store-servers.ts';
+import { compact, connectTo, endAfter, SERVER_KINDS, type TestServer } from './store-servers.ts';
 
 /** A number of puts under a prefix, in commits as large as allowed. */
 async function fill(store: Store, prefix: string, count: number): Promise<number> {
@@ -143,14 +143,14 @@ for (const { name, skip, start } of SERVER_KINDS) {
       assert.deepEqual(await store.getMany([]), []);
     });
 
-    test('revision tells of every commit that was acknowledged before, by whomever', async () => {
+    test('revision tells of every commit that was acknowledged before, by whomever', async (t) => {
       const other = connectTo(server.endpoint);
+      endAfter(t, other);
       for (let i = 0; i < 20; i++) {
         const { revision } = await other.commit([], [{ put: 'revision', value: String(i) }]);
         assert.equal(await store.revision(), revision);
         assert.equal((await store.get('revision'))?.value, String(i));
       }
-      await other.close();
     });
 
     test('a commit is done when all its conditions hold, else nothing of it', async () => {
@@ -262,8 +262,9 @@ for (const { name, skip, start } of SERVER_KINDS) {
       await assert.rejects(compact(server.endpoint, last.revision), isCompacted);
     });
 
-    test('a prefix keeps clusters that share a store apart', async () => {
+    test('a prefix keeps clusters that share a store apart', async (t) => {
       const [one, two] = ['/one/', '/two/'].map((keyPrefix) => connectTo(server.endpoint, { keyPrefix }));
+      endAfter(t, one!, two!);
       await one!.commit([{ key: 'k', createRevision: 0 }], [{ put: 'k', value: '1' }]);
       assert.equal((await two!.commit([{ key: 'k', createRevision: 0 }], [{ put: 'k', value: '2' }])).ok, true);
       assert.equal((await one!.get('k'))?.value, '1');
@@ -273,7 +274,6 @@ for (const { name, skip, start } of SERVER_KINDS) {
         ['k'],
       );
       assert.equal((await store.get('/two/k'))?.value, '2');
-      await Promise.all([one!.close(), two!.close()]);
     });
   });
 }

@@ -2,30 +2,33 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { systemClock as clock } from '../../lib/index.ts';
 import { connect } from './connection.ts';
 import { serveGrpc } from './server.ts';
 import { GrpcError, STATUS } from './status.ts';
 
-const serve = () =>
-  serveGrpc(
+async function serve(t: TestContext) {
+  const server = await serveGrpc(
     { unary: {}, streams: {} },
     { host: '127.0.0.1', port: 0, maxRequestBytes: 1000, onBug: (_path, error) => assert.fail(String(error)) },
   );
+  t.after(() => server.close());
+  return server;
+}
 
-test('a server ends though somebody holds on to it who neither speaks nor listens', { timeout: 10_000 }, async () => {
-  const server = await serve();
+test('a server ends though somebody holds on to it who neither speaks nor listens', { timeout: 10_000 }, async (t) => {
+  const server = await serve(t);
   const silent = net.connect(server.port, '127.0.0.1').pause();
+  t.after(() => silent.destroy());
   await once(silent, 'connect');
   const connection = await connect({ endpoint: `http://127.0.0.1:${server.port}`, clock, timeoutMs: 1000 });
+  t.after(() => connection.destroy());
   await server.close();
-  silent.destroy();
-  connection.destroy();
 });
 
-test('a connection that comes about just when it is given up is refused like any other', async () => {
-  const server = await serve();
+test('a connection that comes about just when it is given up is refused like any other', async (t) => {
+  const server = await serve(t);
   const endpoint = `http://127.0.0.1:${server.port}`;
   const outcomes = new Set<string>();
   for (let round = 0; round < 300; round++) {
@@ -41,11 +44,10 @@ test('a connection that comes about just when it is given up is refused like any
     });
     await Promise.all(attempts);
   }
-  await server.close();
   assert.deepEqual([...outcomes].sort(), ['connected', 'refused']);
 });
 
-test('what answers in words of its own is refused, and harms nobody', async () => {
+test('what answers in words of its own is refused, and harms nobody', async (t) => {
   const answers: readonly [number, string][] = [
     [502, '<html>Bad gateway</html>'],
     [200, 'hello'],
@@ -56,15 +58,15 @@ test('what answers in words of its own is refused, and harms nobody', async () =
       stream.end(body);
     });
     server.listen(0, '127.0.0.1');
+    t.after(() => void server.close());
     await once(server, 'listening');
     const endpoint = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
     const connection = await connect({ endpoint, clock, timeoutMs: 1000 });
+    t.after(() => connection.destroy());
     await assert.rejects(connection.unary('/x', {}, Buffer.from('y'), 5000), GrpcError);
     const ended = await new Promise<GrpcError | undefined>((resolve) => {
       connection.stream('/x', {}, { message: () => assert.fail('no message was sent'), ended: resolve });
     });
     assert.ok(ended instanceof GrpcError, String(ended));
-    connection.destroy();
-    server.close();
   }
 });
