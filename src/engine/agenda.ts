@@ -1,17 +1,20 @@
 import type { ClusterState } from './cluster-state.ts';
 import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
+import type { Fact } from './filter.ts';
+import { isWokenBy } from './filters.ts';
 import { isReplaceRelated } from './preemption.ts';
 
 /** For a global unit: the machines to look at, or undefined for all of them. */
 export type Scope = ReadonlySet<MachineEntry> | undefined;
+
+export type Woken = ReadonlyMap<Fact, ReadonlySet<MachineEntry> | undefined>;
 
 /** What has to be looked at again, since something changed that may matter to it. */
 export class Agenda {
   readonly #state: ClusterState;
   readonly #dirty = new Map<UnitEntry, Set<MachineEntry> | undefined>();
   #disturbed = new Set<UnitEntry>();
-  #woken = new Set<MachineEntry>();
-  #rivalsWoken = false;
+  #woken = new Map<Fact, Set<MachineEntry> | undefined>();
 
   constructor(state: ClusterState) {
     this.#state = state;
@@ -71,30 +74,24 @@ export class Agenda {
   /** A unit has left a machine: whoever follows it has to leave, and there is room for what it was in the way of. */
   left(unit: UnitEntry, machine: MachineEntry): void {
     for (const follower of this.#state.followers(unit.name)) this.mark(follower);
-    if (machine.machine) this.wake(machine);
-    if (isReplaceRelated(unit)) this.wakeRivals();
+    if (machine.machine) this.wake('unitLeft', machine);
+    if (isReplaceRelated(unit)) this.wake('replacingChanged');
   }
 
-  /** The machine may take what it could not take before. */
-  wake(machine: MachineEntry): void {
-    this.#woken.add(machine);
-    for (const unit of this.#state.globals) {
-      if (unit.conflicts.length > 0 || unit.matches.size > 0) this.mark(unit, machine);
-    }
+  /** Global units and pending ones which the fact concerns are to be tried again: on the machine, or (undefined) on all. */
+  wake(fact: Fact, machine?: MachineEntry): void {
+    const machines = this.#woken.get(fact);
+    if (!machine) this.#woken.set(fact, undefined);
+    else if (machines) machines.add(machine);
+    else if (!this.#woken.has(fact)) this.#woken.set(fact, new Set([machine]));
+    for (const unit of this.#state.globals) if (isWokenBy(unit, fact)) this.mark(unit, machine);
   }
 
-  /** Units that waited because of a Replaces= may have a place now. */
-  wakeRivals(): void {
-    this.#rivalsWoken = true;
-  }
-
-  /** What was woken since the last call. */
-  takeWoken(): { machines: MachineEntry[]; rivals: boolean } {
-    const machines = [...this.#woken].filter(({ machine }) => machine);
-    const rivals = this.#rivalsWoken;
-    this.#woken = new Set();
-    this.#rivalsWoken = false;
-    return { machines, rivals };
+  /** The facts since the last call, each with the machines where it can matter, or undefined for all of them. */
+  takeWoken(): Woken {
+    const woken = this.#woken;
+    this.#woken = new Map();
+    return woken;
   }
 }
 

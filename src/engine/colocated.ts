@@ -1,7 +1,8 @@
 import { byLoad, type MachineEntry, type UnitEntry } from './entries.ts';
-import { conflictBetween, reasonAgainst, replaces } from './filters.ts';
+import { conflictBetween } from './filters/conflicts.ts';
+import { reasonAgainst } from './filters.ts';
 import type { Placer, PlacerContext } from './placer.ts';
-import { rivalOf, rivalReason } from './preemption.ts';
+import { replaces, rivalOf, rivalReason } from './preemption.ts';
 
 /** Reconciles units that name each other in MachineOf=: all on one machine, or none of them anywhere. */
 export function reconcileColocated(members: readonly UnitEntry[], context: PlacerContext, placer: Placer): void {

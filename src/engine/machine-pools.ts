@@ -1,5 +1,6 @@
 import type { Needs } from '../model/index.ts';
 import { byId, type MachineEntry } from './entries.ts';
+import { lackingKey } from './filters/metadata.ts';
 
 /** A machine with the load by which a pool has sorted it, which may lag behind the machine's own. */
 interface Item {
@@ -22,13 +23,13 @@ class Pool {
   rebuild(machines: Iterable<MachineEntry>): void {
     this.items.clear();
     for (const machine of machines) {
-      if (qualifies(this.metadata, machine)) this.items.set(machine, { machine, load: machine.units.size });
+      if (this.#qualifies(machine)) this.items.set(machine, { machine, load: machine.units.size });
     }
     this.order = [...this.items.values()].sort(compareItems);
   }
 
   add(machine: MachineEntry): void {
-    if (this.items.has(machine) || !qualifies(this.metadata, machine)) return;
+    if (this.items.has(machine) || !this.#qualifies(machine)) return;
     const item = { machine, load: machine.units.size };
     this.items.set(machine, item);
     this.order.splice(this.#position(item), 0, item);
@@ -47,6 +48,10 @@ class Pool {
     this.order.splice(this.#position(item), 1);
     item.load = machine.units.size;
     this.order.splice(this.#position(item), 0, item);
+  }
+
+  #qualifies({ machine }: MachineEntry): boolean {
+    return machine !== undefined && lackingKey(this.metadata, machine) === undefined;
   }
 
   #position(item: Item): number {
@@ -127,16 +132,6 @@ export function poolKey(metadata: Needs['metadata']): string {
   const keys = Object.keys(metadata);
   if (keys.length === 0) return '';
   return JSON.stringify(keys.sort().map((key) => [key, [...metadata[key]!].sort()]));
-}
-
-/** True when the machine has, for every key, one of its values. */
-function qualifies(metadata: Needs['metadata'], { machine }: MachineEntry): boolean {
-  if (!machine) return false;
-  for (const key in metadata) {
-    const value = Object.hasOwn(machine.metadata, key) ? machine.metadata[key] : undefined;
-    if (value === undefined || !metadata[key]!.includes(value)) return false;
-  }
-  return true;
 }
 
 function compareItems(a: Item, b: Item): number {

@@ -1,5 +1,5 @@
 import { byName, type UnitEntry } from './entries.ts';
-import { isReplaceRelated } from './preemption.ts';
+import { classKey } from './filters.ts';
 
 /** Pending units which no filter can tell apart: when one of them finds no machine, none does. */
 export class PendingClass {
@@ -54,11 +54,11 @@ export class PendingUnits {
 
   add(unit: UnitEntry): void {
     this.remove(unit);
-    const solo = isSolo(unit);
-    const key = solo ? `=${unit.name}` : classKey(unit);
+    const common = classKey(unit);
+    const key = common ?? `=${unit.name}`;
     let group = this.#classes.get(key);
     if (!group) {
-      group = new PendingClass(key, solo);
+      group = new PendingClass(key, common === undefined);
       this.#classes.set(key, group);
     }
     group.add(unit);
@@ -75,23 +75,8 @@ export class PendingUnits {
 
   /** True when a unit just like this one waits already, so that there is no machine for this one either. */
   hasLike(unit: UnitEntry): boolean {
-    return this.#classes.size > 0 && !isSolo(unit) && this.#classes.has(classKey(unit));
+    if (this.#classes.size === 0) return false;
+    const key = classKey(unit);
+    return key !== undefined && this.#classes.has(key);
   }
-}
-
-function isSolo(unit: UnitEntry): boolean {
-  return unit.needs.machineOf.length > 0 || isReplaceRelated(unit);
-}
-
-function classKey({ needs, conflicts, matches, poolKey }: UnitEntry): string {
-  const held = conflicts.length === 0 ? '' : ids(conflicts);
-  const matching = matches.size === 0 ? '' : ids(matches);
-  return `${needs.machineId ?? ''}|${held}|${matching}|${poolKey}`;
-}
-
-function ids(globs: Iterable<{ readonly id: number }>): string {
-  return [...globs]
-    .map((glob) => glob.id)
-    .sort((a, b) => a - b)
-    .join();
 }

@@ -4,7 +4,8 @@ import type { Agenda, Scope } from './agenda.ts';
 import type { ClusterState } from './cluster-state.ts';
 import type { DecisionList } from './decision-list.ts';
 import { byId, byLoad, byName, type MachineEntry, type UnitEntry } from './entries.ts';
-import { reasonAgainst, type Trial } from './filters.ts';
+import type { Trial } from './filter.ts';
+import { reasonAgainst } from './filters.ts';
 import type { PendingUnits } from './pending-units.ts';
 import { mayMove, replacedBy, rivalOf, rivalReason } from './preemption.ts';
 

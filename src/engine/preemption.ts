@@ -1,11 +1,36 @@
 import type { ClusterState } from './cluster-state.ts';
-import { byName, type UnitEntry } from './entries.ts';
-import { isPreemptedBy, replaces } from './filters.ts';
+import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
 
 /** True when Replaces= of this unit or of another plays a part in where it goes. */
 export function isReplaceRelated(unit: UnitEntry): boolean {
   if (unit.replaces.length > 0) return true;
   for (const glob of unit.matches) if (glob.replaceHolders.size > 0) return true;
+  return false;
+}
+
+/** True when the first one's Replaces= means the other. Global units run everywhere and cannot be moved elsewhere. */
+export function replaces(unit: UnitEntry, other: UnitEntry): boolean {
+  if (unit === other || unit.needs.global || other.needs.global) return false;
+  for (const glob of unit.replaces) if (other.matches.has(glob)) return true;
+  return false;
+}
+
+/**
+ * Of two placed units that cannot be together, whether the first has to go: the one that is not meant to run, else the one
+ * whose file changed, else the global one, else the later by name. So exactly one of two has to.
+ */
+export function isPreemptedBy(unit: UnitEntry, other: UnitEntry, machine?: MachineEntry): boolean {
+  if (unit.wanted !== other.wanted) return other.wanted;
+  const changed = hasChanged(unit, machine);
+  if (changed !== hasChanged(other, machine)) return changed;
+  if (unit.needs.global !== other.needs.global) return unit.needs.global;
+  return unit.name > other.name;
+}
+
+/** True while the placement (there, or anywhere) is still that of an earlier file. */
+function hasChanged({ unit, placements }: UnitEntry, machine?: MachineEntry): boolean {
+  if (machine) return placements.get(machine)?.hash !== unit?.hash;
+  for (const placement of placements.values()) if (placement.hash !== unit?.hash) return true;
   return false;
 }
 

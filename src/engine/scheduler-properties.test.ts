@@ -1,33 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { matchesGlob, type Needs, NO_NEEDS, type Unit } from '../model/index.ts';
+import type { Unit } from '../model/index.ts';
 import { type Decision, scheduleOnce } from './schedule-once.ts';
 import { TestCluster } from './test-cluster.ts';
-
-const MACHINES = ['a1', 'a2', 'b1', 'b2'];
-const UNITS = ['a.service', 'b.service', 'c.service', 'd.service', 'e@1.service', 'e@2.service', 'f@1.service'];
-const GLOBS = ['a.service', 'e@*.service', '[a-c].service', 'f@?.service', '*', 'e@1.service', 'd.service'];
-
-const some = (values: readonly string[], maxLength = 2) =>
-  fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength });
-const metadata = fc.record({ zone: some(['x', 'y']), disk: some(['ssd', 'hdd']) }, { requiredKeys: [] });
-
-/** Only what a unit file may hold: the API refuses the rest. */
-const needs: fc.Arbitrary<Partial<Needs>> = fc.oneof(
-  fc.constant({}),
-  fc.record({ metadata }),
-  fc.record({ machineId: fc.constantFrom('a1', 'b', 'a', 'c'), metadata }),
-  fc.record({ machineOf: some(UNITS), metadata }),
-  fc.record({ machineOf: some(UNITS, 1), conflicts: some(GLOBS, 1) }),
-  fc.record({ machineOf: some(UNITS, 1), replaces: some(GLOBS, 1) }),
-  fc.record({ conflicts: some(GLOBS), metadata }),
-  fc.record({ replaces: some(GLOBS), metadata }),
-  fc.record({ global: fc.constant(true), metadata, conflicts: fc.oneof(fc.constant([]), some(GLOBS, 1)) }),
-);
-
-const isAllowed = ({ machineOf = [], conflicts = [], replaces = [] }: Partial<Needs>) =>
-  !machineOf.some((name) => [...conflicts, ...replaces].some((glob) => matchesGlob(glob, name)));
+import {
+  arbitraryMachine,
+  arbitraryNeeds,
+  FILTER_NAMES,
+  FILTER_TESTS,
+  MACHINES,
+  UNITS,
+  violations,
+} from './test-filters.ts';
 
 type Op = (cluster: TestCluster) => void;
 const desired = fc.constantFrom<Unit['desired']>('launched', 'launched', 'loaded', 'inactive');
@@ -35,7 +20,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc
-      .tuple(fc.constantFrom(...UNITS), needs.filter(isAllowed), desired)
+      .tuple(fc.constantFrom(...UNITS), arbitraryNeeds, desired)
       .map(([name, wanted, state]) =>
         named(`unit ${name} ${JSON.stringify(wanted)} ${state}`, (c) => c.unit(name, wanted, state)),
       ),
@@ -53,11 +38,8 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .tuple(
-        fc.constantFrom(...MACHINES),
-        fc.record({ zone: fc.constantFrom('x', 'y'), disk: fc.constantFrom('ssd', 'hdd') }),
-      )
-      .map(([id, values]) => named(`machine ${id} ${JSON.stringify(values)}`, (c) => c.machine(id, values))),
+      .tuple(fc.constantFrom(...MACHINES), arbitraryMachine)
+      .map(([id, record]) => named(`machine ${id} ${JSON.stringify(record)}`, (c) => c.machine(id, {}, record))),
   },
   { weight: 2, arbitrary: fc.constantFrom(...MACHINES).map((id) => named(`kill ${id}`, (c) => c.kill(id))) },
   {
@@ -94,6 +76,21 @@ test('whatever happens, schedules are safe after every group, complete, and sett
     }),
     { numRuns: 2000 },
   );
+});
+
+test('the generated clusters put every rule to the test', () => {
+  const unseen = new Set(FILTER_NAMES);
+  for (const ops of fc.sample(fc.array(op, { minLength: 10, maxLength: 20 }), { numRuns: 200, seed: 1 })) {
+    const cluster = new TestCluster();
+    for (const change of ops) change(cluster);
+    cluster.run();
+    for (const unit of cluster.units.values()) {
+      for (const id of MACHINES) {
+        for (const name of unseen) if (FILTER_TESTS[name].violations(unit, id, cluster).length > 0) unseen.delete(name);
+      }
+    }
+  }
+  assert.deepEqual([...unseen], [], 'no unit was ever refused by these rules: let their generators say more');
 });
 
 test('the order in which a new leader reads the cluster does not matter', () => {
@@ -141,40 +138,6 @@ function commitSafely(cluster: TestCluster, group: readonly Decision[]): void {
     if (!cluster.units.get(unit)!.needs.global) assert.equal(elsewhere, 0, `${unit} is in two places`);
     assert.deepEqual(violations(cluster, unit, machine), []);
   }
-}
-
-/** Everything that is wrong with the unit being there, worked out without any of the scheduler's own parts. */
-function violations(cluster: TestCluster, name: string, id: string): string[] {
-  const found: string[] = [];
-  const unit = cluster.units.get(name);
-  if (!unit || unit.desired === 'inactive') return [`${name} is not to run`];
-  const { metadata: wanted, machineId, machineOf, global } = unit.needs;
-  const machine = cluster.machines.get(id);
-  if (!machine && !cluster.awaited.has(id)) found.push(`${id} is gone`);
-  for (const [key, values] of Object.entries(wanted)) {
-    if (machine && !values.includes(machine.metadata[key] ?? ''))
-      found.push(`${name} wants ${key}=${values}, not ${id}`);
-  }
-  if (machineId !== undefined && !id.startsWith(machineId)) found.push(`${name} wants ${machineId}, not ${id}`);
-  for (const base of machineOf) {
-    if (!cluster.placements.get(base)?.has(id)) found.push(`${name} on ${id} is not with ${base}`);
-  }
-  for (const [other, byMachine] of cluster.placements) {
-    if (other === name || !byMachine.has(id)) continue;
-    const otherNeeds = cluster.units.get(other)?.needs ?? NO_NEEDS;
-    if (matchesAny(unit.needs.conflicts, other) || matchesAny(otherNeeds.conflicts, name)) {
-      found.push(`${name} and ${other} conflict on ${id}`);
-    }
-    if (global || otherNeeds.global) continue;
-    if (matchesAny(unit.needs.replaces, other) || matchesAny(otherNeeds.replaces, name)) {
-      found.push(`${name} and ${other} replace on ${id}`);
-    }
-  }
-  return found;
-}
-
-function matchesAny(globs: readonly string[], name: string): boolean {
-  return globs.some((glob) => matchesGlob(glob, name));
 }
 
 function checkSettled(cluster: TestCluster, pending: readonly string[]): void {

@@ -335,6 +335,18 @@ describe('Replaces', () => {
     assert.deepEqual(Object.keys(c.where()), ['b.service']);
   });
 
+  test('places a unit on its own machine as soon as the other that replaces it stops', () => {
+    const c = new TestCluster();
+    c.machine('m1');
+    c.machine('m2', { disk: 'ssd' });
+    c.unit('a.service', { replaces: ['b.service'] });
+    c.unit('b.service', { replaces: ['a.service'], metadata: { disk: ['ssd'] } });
+    c.run();
+    assert.deepEqual(c.where(), { 'a.service': 'm1' });
+    c.unit('a.service', { replaces: ['b.service'] }, 'inactive');
+    assert.deepEqual(told(c.run()), ['a.service -m1', 'b.service +m2']);
+  });
+
   test('does not chase round a circle', () => {
     const c = cluster('m1', 'm2');
     c.unit('a.service', { replaces: ['b.service'] });

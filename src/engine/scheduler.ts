@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import type { Change } from '../cluster/index.ts';
 import type { Machine, Placement, Unit } from '../model/index.ts';
-import { Agenda } from './agenda.ts';
+import { Agenda, type Woken } from './agenda.ts';
 import { ClusterState } from './cluster-state.ts';
 import { obstacleAmong, reasonAgainstAll, reconcileColocated } from './colocated.ts';
 import { Colocation } from './colocation.ts';
 import { type Decision, DecisionList } from './decision-list.ts';
 import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
-import { reasonAgainst } from './filters.ts';
+import { isWokenBy, reasonAgainst } from './filters.ts';
 import { type PendingClass, PendingUnits } from './pending-units.ts';
 import { NOBODY, Placer } from './placer.ts';
-import { isReplaceRelated, rivalOf, rivalReason } from './preemption.ts';
+import { isReplaceRelated, replaces, rivalOf, rivalReason } from './preemption.ts';
 
 /** A unit that is to run and that no machine can take. */
 export interface PendingUnit {
@@ -84,24 +85,8 @@ export class Scheduler {
     const before = entry.machine;
     this.#state.setMachine(entry, machine);
     for (const unit of entry.units) this.#agenda.mark(unit, entry);
-    if (machine) {
-      if (!before || !sameMetadata(before.metadata, machine.metadata)) this.#arrived(entry);
-    } else {
-      this.#retryPrefixesOf(id);
-    }
-  }
-
-  #arrived(machine: MachineEntry): void {
-    this.#agenda.wake(machine);
-    for (const unit of this.#state.globals) this.#agenda.mark(unit, machine);
-  }
-
-  /** What waits because its MachineID= is the beginning of several ids may have become unique. */
-  #retryPrefixesOf(id: string): void {
-    for (const pending of this.#pending.classes) {
-      const prefix = pending.first()?.needs.machineId;
-      if (prefix !== undefined && id.startsWith(prefix)) for (const unit of pending.units) this.#agenda.mark(unit);
-    }
+    if (!machine) this.#agenda.wake('machineGone');
+    else if (!isDeepStrictEqual(before, machine)) this.#agenda.wake('machineCame', entry);
   }
 
   /**
@@ -110,7 +95,7 @@ export class Scheduler {
    */
   awaitMachine(id: string): void {
     this.#state.setMachine(this.#state.machineEntry(id), undefined, true);
-    this.#retryPrefixesOf(id);
+    this.#agenda.wake('machineGone');
   }
 
   /** The store says that the unit is (or, undefined, is not) placed on the machine. */
@@ -190,11 +175,9 @@ export class Scheduler {
       return reasonAgainstAll(members, machine, { placer, ignored: new Set(members), preempts: new Set() });
     }
     const [unit] = members;
-    const replaced = [...machine.units].filter(
-      (other) => unit !== other && unit!.replaces.some((glob) => other.matches.has(glob)),
-    );
-    const ignored = unit!.placements.has(machine) ? NOBODY : new Set(replaced.filter((other) => !other.needs.global));
-    return reasonAgainst(unit!, placer.trial(machine, { holding: unit!.placements.has(machine), ignored }));
+    const holding = unit!.placements.has(machine);
+    const ignored = holding ? NOBODY : new Set(replacedOn(machine, unit!));
+    return reasonAgainst(unit!, placer.trial(machine, { holding, ignored }));
   }
 
   #takeInUnits(): void {
@@ -214,9 +197,9 @@ export class Scheduler {
     const followed = entry.needs.machineOf.length > 0;
     const changed = this.#state.setUnit(entry, unit);
     const follows = entry.needs.machineOf.length > 0 || followed;
-    if ((changed || !unit) && (follows || related || isReplaceRelated(entry))) this.#agenda.wakeRivals();
+    if ((changed || !unit) && (follows || related || isReplaceRelated(entry))) this.#agenda.wake('replacingChanged');
     // Like a machine that changed: even a global unit that no glob matches any more may come now.
-    if (changed) for (const machine of entry.placements.keys()) this.#arrived(machine);
+    if (changed) for (const machine of entry.placements.keys()) this.#agenda.wake('machineCame', machine);
     this.#agenda.mark(entry);
   }
 
@@ -266,33 +249,26 @@ export class Scheduler {
 
   /** Tries pending units on what has changed; true when there was something to try. */
   #retryPending(): boolean {
-    const { machines, rivals } = this.#agenda.takeWoken();
-    if (machines.length === 0 && !rivals) return false;
-    const hopeful: PendingClass[] = [];
+    const woken = this.#agenda.takeWoken();
+    if (woken.size === 0) return false;
+    const machinesOf = machinesByFacts(woken);
+    const hopeful: { readonly pending: PendingClass; readonly among: readonly MachineEntry[] | undefined }[] = [];
     for (const pending of this.#pending.classes) {
       const unit = pending.first()!;
-      if (pending.solo) {
-        if ((rivals && mayRival(unit)) || machines.some((machine) => this.#mayFollow(unit, machine))) {
-          this.#agenda.mark(unit);
-        }
-      } else if (machines.length > MANY_MACHINES || machines.some((machine) => this.#fits(unit, machine))) {
-        hopeful.push(pending);
-      }
+      const among = machinesOf(unit);
+      if (among && !among.some((machine) => this.#mayFit(unit, machine))) continue;
+      if (pending.solo) this.#agenda.mark(unit);
+      else hopeful.push({ pending, among });
     }
-    hopeful.sort((a, b) => byName(a.first()!, b.first()!));
-    const among = machines.length > MANY_MACHINES ? undefined : machines;
-    for (const pending of hopeful) this.#placeAll(pending, among);
+    hopeful.sort((a, b) => byName(a.pending.first()!, b.pending.first()!));
+    for (const { pending, among } of hopeful) this.#placeAll(pending, among);
     return true;
   }
 
-  #fits(unit: UnitEntry, machine: MachineEntry): boolean {
-    return reasonAgainst(unit, this.#placer.trial(machine, {})) === undefined;
-  }
-
   /** Cheap, since a great many may follow a unit which is nowhere: whether looking at it closely makes sense. */
-  #mayFollow(unit: UnitEntry, machine: MachineEntry): boolean {
-    if (this.#colocation.of(unit).length > 1) return true;
-    return unit.needs.machineOf.every((name) => this.#state.units.get(name)?.placements.has(machine) ?? false);
+  #mayFit(unit: UnitEntry, machine: MachineEntry): boolean {
+    const members = this.#colocation.of(unit);
+    return members.length > 1 || this.#reasonAgainst(members, machine) === undefined;
   }
 
   /** Places units of a class, first by name, until one of them finds no machine. */
@@ -320,12 +296,24 @@ class LazyPendingUnit implements PendingUnit {
   }
 }
 
-/** Cheap: false only for units whose waiting has nothing to do with who may take over from whom. */
-function mayRival({ replaces, needs }: UnitEntry): boolean {
-  return replaces.length > 0 || needs.machineOf.length === 0;
+/** Returns, for a unit, the machines where what has changed may have made room for it; undefined for all of them. */
+function machinesByFacts(woken: Woken): (unit: UnitEntry) => readonly MachineEntry[] | undefined {
+  const known = new Map<string, readonly MachineEntry[] | undefined>();
+  return (unit) => {
+    const facts = [...woken.keys()].filter((fact) => isWokenBy(unit, fact));
+    const key = facts.join();
+    if (!known.has(key)) {
+      const everywhere = facts.some((fact) => woken.get(fact) === undefined);
+      const machines = new Set(facts.flatMap((fact) => [...(woken.get(fact) ?? [])]));
+      const present = [...machines].filter(({ machine }) => machine);
+      known.set(key, everywhere || present.length > MANY_MACHINES ? undefined : present);
+    }
+    return known.get(key);
+  };
 }
 
-function sameMetadata(a: Machine['metadata'], b: Machine['metadata']): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
+/** Units on the machine that make room for the unit when it arrives there. */
+function replacedOn(machine: MachineEntry, unit: UnitEntry): UnitEntry[] {
+  if (unit.replaces.length === 0) return [];
+  return [...machine.units].filter((other) => replaces(unit, other));
 }

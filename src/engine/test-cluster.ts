@@ -32,13 +32,14 @@ export class TestCluster implements ScheduleView {
     this.scheduler.setUnit(name, undefined);
   }
 
-  machine(id: string, metadata: Readonly<Record<string, string>> = {}): void {
+  machine(id: string, metadata: Machine['metadata'] = {}, record: Partial<Machine> = {}): void {
     const machine = {
       id,
       address: '127.0.0.1',
       metadata,
       resources: { cores: 1, memoryBytes: 2 ** 30 },
       version: '1',
+      ...record,
     };
     this.awaited.delete(id);
     this.machines.set(id, machine);
