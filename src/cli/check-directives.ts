@@ -5,14 +5,15 @@ import { DIRECTIVES } from './unit-directives.ts';
 const SECTIONS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries(DIRECTIVES).map(([section, names]) => [section, new Set(names.split(/\s+/))]),
 );
-/** Enough for the mistakes of a person; a file of something else altogether is not to fill the screen. */
+/** Enough for a person's mistakes, without filling the screen for a file of another kind. */
 const WARNINGS_AT_MOST = 20;
-/** No directive is half as long; comparing letters takes its time. */
+/** No directive is half as long, and comparing letters takes time. */
 const LONGEST_NAME = 80;
 
 /**
- * Warns of sections and keys that systemd 252 does not know, each once, with the known one that was most likely meant. Never
- * an error: a machine may have a newer systemd. Names that begin with `X-` are other programs', as for systemd.
+ * Warns of sections and keys that systemd 252 does not know, once for each, with the known name that was most likely
+ * meant. Never an error, since a machine may have a newer systemd. Names with `X-` belong to other programs, as in
+ * systemd.
  */
 export function checkDirectives(name: string, options: readonly UnitOption[], lines: readonly number[]): UnitProblem[] {
   const own = sectionsOf(name);
@@ -26,7 +27,7 @@ export function checkDirectives(name: string, options: readonly UnitOption[], li
   return [...problems.values()];
 }
 
-/** The sections that systemd reads of a unit of this kind: `.service` has [Service]. */
+/** Returns the sections that systemd reads in a unit of this type: `.service` has [Service]. */
 function sectionsOf(name: string): readonly string[] {
   const suffix = name.slice(name.lastIndexOf('.') + 1);
   const own = suffix.charAt(0).toUpperCase() + suffix.slice(1);
@@ -50,6 +51,6 @@ function complaint({ section, name }: UnitOption, own: readonly string[]): strin
 
 function likely(word: string, known: readonly string[]): string | undefined {
   if (word.length > LONGEST_NAME) return undefined;
-  // The wrong letter case is the most frequent mistake, and by letters not always the nearest.
+  // Wrong case is the most frequent mistake, and by edit distance not always the nearest.
   return known.find((one) => one.toLowerCase() === word.toLowerCase()) ?? nearest(word, known);
 }

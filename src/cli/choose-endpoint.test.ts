@@ -42,7 +42,7 @@ test('the endpoint that was named is taken; of several the first, and it says so
   });
 });
 
-// Where a fleetd runs by itself, it is what an unnamed endpoint means, and there is nothing to choose.
+// On a computer with a fleetd of its own, that is the default endpoint and nothing is left to choose.
 const ownFleetd = existsSync('/var/run/fleet.sock');
 
 test('without one, the machines of a lab that runs here, the dead last', {

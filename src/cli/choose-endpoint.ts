@@ -6,8 +6,8 @@ import { DEFAULT_ENDPOINT } from './global-flags.ts';
 import type { Io } from './io.ts';
 
 /**
- * The endpoints to try, in order. The one the user named; else, with --tunnel, the default one there; else this machine's
- * own fleetd; else the machines of the lab that runs on this computer; else the default, which then is not there.
+ * Returns the endpoints to try, in order: the one the user named; else, with --tunnel, the default one there; else this
+ * machine's own fleetd; else the machines of this computer's lab; else the default, which then does not exist.
  */
 export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
   if (flags.has('endpoint')) {
@@ -19,7 +19,7 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
     return [parseEndpoint(first!)];
   }
   const own = parseEndpoint(DEFAULT_ENDPOINT);
-  // At the tunnel's other end, that is: what runs on this computer is not meant.
+  // With a tunnel, the default socket is the one at its other end.
   if (flags.text('tunnel') !== '') return [own];
   if (own.kind === 'unix' && existsSync(own.path)) return [own];
   const lab = labEndpoints(io.env);
@@ -28,7 +28,7 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
 
 type LabMachines = readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
 
-/** Sockets and TCP endpoints of the lab's machines, running ones first; empty when there is no lab. */
+/** Returns sockets and TCP endpoints of the lab's machines, running ones first; empty when there is no lab. */
 export function labEndpoints(env: Io['env']): Endpoint[] {
   let machines: LabMachines | undefined;
   try {
@@ -38,7 +38,7 @@ export function labEndpoints(env: Io['env']): Endpoint[] {
   } catch {
     return [];
   }
-  // A lab file that cannot be understood is the lab command's business; here it is as good as none.
+  // A damaged lab.json is reported by `fleetctl lab`; here it counts as none.
   if (!isList(machines)) return [];
   const isUp = ({ state }: LabMachines[number]) => state === undefined || state === 'up';
   const ordered = [...machines.filter(isUp), ...machines.filter((machine) => !isUp(machine))];

@@ -6,27 +6,27 @@ export interface Subcommand {
   readonly name: string;
   readonly usage: string;
   readonly about: string;
-  /** Its arguments are machines of the lab. */
+  /** True when its arguments are machines of the lab. */
   readonly ofLab?: true;
-  /** Names of those of the command's flags that it takes. */
+  /** Names of the command's flags that it accepts. */
   readonly flags: readonly string[];
   readonly examples: readonly { readonly line: string; readonly about: string }[];
 }
 
-/** A command as data: dispatch, help and completion are made from the table of these. */
+/** A command as data; dispatch, help and completion derive from the table of commands. */
 export interface CommandSpec {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** The arguments, as `fleetctl NAME …` takes them. */
+  /** The arguments, as shown behind `fleetctl NAME`. */
   readonly usage: string;
-  /** What `help NAME` says beyond the summary. */
+  /** The text of `help NAME` behind the summary. */
   readonly about?: string;
   readonly examples: readonly { readonly line: string; readonly about: string }[];
   readonly flags: readonly FlagSpec[];
-  /** What its first argument may be, each with help of its own. */
+  /** The values of its first argument, each with its own help. */
   readonly subcommands?: readonly Subcommand[];
-  /** What completion offers for arguments. */
+  /** The kind of arguments that completion offers. */
   readonly arguments:
     | 'none'
     | 'units'
@@ -36,15 +36,15 @@ export interface CommandSpec {
     | 'services'
     | 'commands'
     | readonly string[];
-  /** Left out of the list of commands. */
+  /** Not in the list of commands. */
   readonly hidden?: boolean;
-  /** Everything behind the command's name is passed on untouched. */
+  /** Everything behind the command's name is passed on unparsed. */
   readonly raw?: boolean;
   /**
-   * Its last arguments are a command line for somebody else, flags included: what follows the first word behind `after`
-   * words of its own, or behind none when one of the flags `unless` stands in their place.
+   * Its last arguments are another program's command line, flags included. It begins behind the first word that follows
+   * `after` words, or behind the first word when one of the flags in `unless` is given.
    */
   readonly foreign?: { readonly after: number; readonly unless: readonly string[] };
-  /** Answers the exit status. Rejects with a FlotillaError for what a user can do something about. */
+  /** Returns the exit status. Rejects with a FlotillaError for failures that the user can act on. */
   run(context: Context): Promise<number>;
 }

@@ -25,7 +25,7 @@ import { version } from './commands/version.ts';
 import { wait } from './commands/wait.ts';
 import { why } from './commands/why.ts';
 
-/** Every command, in the order in which help lists them. */
+/** All commands, in the order of the help text. */
 export const COMMANDS: readonly CommandSpec[] = [
   cat,
   completion,
@@ -55,7 +55,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   fdForward,
 ];
 
-/** Those that fleet did not have: what once was short for one of fleet's still is, though one of these begins alike. */
+/**
+ * Commands that fleet did not have. An abbreviation that was unique in fleet keeps its meaning, even if one of these
+ * has the same beginning.
+ */
 export const BEYOND_FLEET: ReadonlySet<CommandSpec> = new Set([
   completion,
   events,

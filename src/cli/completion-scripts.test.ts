@@ -10,7 +10,7 @@ import { bashCompletion, fishCompletion, zshCompletion } from './completion-scri
 const directory = mkdtempSync(join(tmpdir(), 'flotilla-completion-'));
 after(() => rmSync(directory, { recursive: true }));
 
-// Stands where the real one is found: completion has to call it by its name, with these arguments, and say nothing.
+// Takes the place of fleetctl in PATH: completion must call it by name with these arguments, and print nothing.
 writeFileSync(
   join(directory, 'fleetctl'),
   `#!/bin/sh
@@ -30,7 +30,7 @@ function has(shell: string): boolean {
   return spawnSync(shell, ['-c', 'true']).status === 0;
 }
 
-/** What bash offers behind these words. */
+/** Returns what bash offers behind these words. */
 function complete(...words: string[]): string[] {
   const script = `${bashCompletion()}
 COMP_WORDS=(fleetctl "$@"); COMP_CWORD=$#; _fleetctl; printf '%s\\n' "\${COMPREPLY[@]}"`;

@@ -3,14 +3,14 @@ import { COMMANDS } from './commands.ts';
 import type { FlagSpec } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 
-// Asked on each press of the tab key: nobody waits longer for a completion, nor wants to read why there is none.
+// Runs on each press of the tab key: hence the short timeout and no errors.
 const UNITS = 'fleetctl --request-timeout=1 list-unit-files --no-legend --fields=unit 2>/dev/null';
 
-// By name and by id; one without a name is shown with a dash.
+// Machines by name and by id; the list shows a dash for a machine without a name.
 const MACHINES =
   "fleetctl --request-timeout=1 list-machines --no-legend --full --fields=hostname,machine 2>/dev/null | tr -s '\\t' '\\n' | grep -vx -e -";
 
-// Nothing is started for it, and a lab that does not run has machines too.
+// `lab status` starts nothing, and lists machines of a stopped lab too.
 const LAB_MACHINES = "fleetctl lab status 2>/dev/null | grep -o '^[0-9][0-9]*'";
 
 const SERVICES = 'fleetctl --request-timeout=1 services --no-legend 2>/dev/null | cut -f1';
@@ -27,7 +27,7 @@ function longNames(flags: readonly FlagSpec[]): string {
     .join(' ');
 }
 
-/** How bash completes the value of each flag for which something is offered: the same name may mean another in each command. */
+/** Returns bash's cases for flags with values, by command: one name may mean different flags in two commands. */
 function bashValues(): string[] {
   const owned = SHOWN.flatMap((command) => command.flags.map((flag) => [command.name, flag] as const));
   const globals = GLOBAL_FLAGS.map((flag) => ['*', flag] as const);
@@ -47,7 +47,7 @@ function bashReply({ choices, offers, value }: FlagSpec): string {
   return value === 'FILE' ? 'COMPREPLY=($(compgen -f -- "$cur"))' : ':';
 }
 
-/** The subcommands whose arguments are machines of a lab. */
+/** Returns the subcommands whose arguments are machines of a lab. */
 function ofLab({ subcommands = [] }: CommandSpec): string[] {
   return subcommands.filter((part) => part.ofLab).map(({ name }) => name);
 }
@@ -81,7 +81,7 @@ function bashArguments(command: CommandSpec): string {
   }
 }
 
-/** A script for bash's `complete`. */
+/** Returns the script for bash's `complete`. */
 export function bashCompletion(): string {
   const cases = SHOWN.map((command) => {
     const flags = longNames(command.flags);
@@ -119,7 +119,7 @@ complete -F _fleetctl fleetctl
 `;
 }
 
-/** A script for zsh's completion system. */
+/** Returns the script for zsh's completion system. */
 export function zshCompletion(): string {
   const commands = SHOWN.map((command) => `    ${zshQuote(`${command.name}:${command.summary}`)}`);
   const cases = SHOWN.map((command) => {
@@ -170,7 +170,7 @@ if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _fleetctl "$@"; else compde
 `;
 }
 
-/** Written long, and with its letter where it has one. */
+/** Formats a flag in its long form and, if it has one, its short form. */
 function zshFlag(flag: FlagSpec): string {
   const about = flag.about.replace(/[[\]:]/g, ' ');
   const value = flag.kind === 'bool' ? '' : `:${(flag.value ?? 'value').replaceAll(':', ' ')}:${zshOffers(flag)}`;
@@ -212,7 +212,7 @@ function zshQuote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** A script for fish's `complete`. */
+/** Returns the script for fish's `complete`. */
 export function fishCompletion(): string {
   const lines = ['# fish completion for fleetctl: fleetctl completion fish | source', 'complete -c fleetctl -f'];
   for (const flag of shownFlags(GLOBAL_FLAGS)) lines.push(fishFlag(flag, ''));

@@ -4,7 +4,7 @@ import { chooseEndpoints } from './choose-endpoint.ts';
 import type { Flags } from './flags.ts';
 import type { Io } from './io.ts';
 
-/** The client which the global flags ask for. Nothing is connected yet but the tunnel, when there is to be one. */
+/** Makes the client that the global flags select. Connects only the tunnel, if there is one. */
 export async function connect(flags: Flags, io: Io): Promise<FleetClient> {
   if (flags.text('driver').toUpperCase() !== 'API') {
     const driver = flags.text('driver');

@@ -3,27 +3,27 @@ import type { Clock } from '../lib/index.ts';
 import type { Flags } from './flags.ts';
 import type { ShownIo } from './io.ts';
 
-/** What a command gets to run with. */
+/** The surroundings of a running command. */
 export interface Context {
   readonly flags: Flags;
   readonly args: readonly string[];
   readonly io: ShownIo;
   readonly clock: Clock;
-  /** The client of the API which the flags choose; loaded and made on the first call. */
+  /** Returns the client of the API that the flags select; loaded on the first call. */
   client(): Promise<FleetClient>;
 }
 
-/** One line of result. */
+/** Prints a line of the result. */
 export function say(context: Context, line: string): void {
   context.io.out(`${line}\n`);
 }
 
-/** One line of warning or error. */
+/** Prints a warning or error. */
 export function warn(context: Context, line: string): void {
   context.io.err(`${line}\n`);
 }
 
-/** A value for programs: two-space JSON and a newline. */
+/** Prints a value as two-space JSON and a newline. */
 export function sayJson(context: Context, value: unknown): void {
   context.io.out(`${JSON.stringify(value, undefined, 2)}\n`);
 }

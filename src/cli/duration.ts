@@ -1,6 +1,9 @@
 import { FlotillaError, parseGoDuration } from '../lib/index.ts';
 
-/** Milliseconds of a Go duration (`30s`, `1m30s`, `500ms`) or of seconds without a unit (`5`); throws a `usage` error for anything else. */
+/**
+ * Parses a Go duration (`30s`, `1m30s`, `500ms`) or a number of seconds (`5`) to milliseconds; throws a `usage` error
+ * for anything else.
+ */
 export function parseDurationFlag(text: string): number {
   const ms = /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : parseGoDuration(text);
   if (ms === undefined)
@@ -11,7 +14,7 @@ export function parseDurationFlag(text: string): number {
   return ms;
 }
 
-/** A duration as Go writes it: 5m0s, 1m30s, 2.5s, 500ms. */
+/** Formats a duration as Go does: 5m0s, 1m30s, 2.5s, 500ms. */
 export function formatDuration(ms: number): string {
   if (ms > 0 && ms < 1000) return `${Math.round(ms)}ms`;
   const seconds = Math.round(ms) / 1000;

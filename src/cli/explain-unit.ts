@@ -2,10 +2,10 @@ import type { ApiWhy, FleetClient } from '../client/index.ts';
 import { messageOf } from '../lib/index.ts';
 import { machineIdLegend } from './legend.ts';
 
-/** Why a unit is not placed: one clause, and what each machine has against it. */
+/** The reasons why a unit is not placed: one clause, and each machine's reason. */
 export interface Obstacles {
   readonly clause: string;
-  /** `85c0c595...: reason`; a reason that several machines share is said once. */
+  /** `85c0c595...: reason`; machines with the same reason share a line. */
   readonly reasons: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export async function askObstacles(client: FleetClient, name: string): Promise<O
   }
 }
 
-/** Picks from the API's answer what is worth a few lines. */
+/** Selects the few lines worth printing from the API's response. */
 export function obstacles(why: ApiWhy): Obstacles {
   const machines = new Map<string, string[]>();
   for (const { machineID, reason } of why.machines) {
@@ -33,18 +33,20 @@ export function obstacles(why: ApiWhy): Obstacles {
   return { clause: clause || 'no machine has taken it', reasons };
 }
 
-/** ` (Result: exit-code, status=203/EXEC)` from the unit's status on that machine; empty when it cannot be had. */
+/**
+ * Returns ` (Result: exit-code, status=203/EXEC)` from the unit's status on that machine; empty when it is unavailable.
+ */
 export async function describeFailure(client: FleetClient, name: string, machineID: string): Promise<string> {
   try {
     const { reports } = await client.status(name, { machine: machineID, lines: 0 });
     return failureFacts(reports[0]?.text ?? '');
   } catch {
-    // The failure itself is reported in any case; its detail is one command away.
+    // The failure is reported in any case; `fleetctl status` shows its details.
     return '';
   }
 }
 
-/** What `systemctl status` text says of the failure. */
+/** Extracts the failure from the text of `systemctl status`. */
 export function failureFacts(text: string): string {
   const result = /Active: failed \(Result: ([^)]+)\)/.exec(text)?.[1];
   const exit = [...text.matchAll(/\(code=[a-z]+, (status=[^)]+)\)/g)]

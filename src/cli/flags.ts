@@ -2,40 +2,40 @@ import { FlotillaError } from '../lib/index.ts';
 import { parseDurationFlag } from './duration.ts';
 import { nearest } from './nearest.ts';
 
-/** A flag as data: parsing, help and completion are made from it. */
+/** A flag as data; parsing, help and completion derive from it. */
 export interface FlagSpec {
   readonly name: string;
   /** One letter, written with one dash. */
   readonly short?: string;
   readonly kind: 'bool' | 'text' | 'count' | 'duration';
-  /** A duration that must not be 0. */
+  /** True for a duration that must not be 0. */
   readonly positive?: boolean;
-  /** What help shows in place of the value. */
+  /** The placeholder for the value in help. */
   readonly value?: string;
   readonly default?: string;
   readonly about: string;
-  /** The values there are, for checking and completion. */
+  /** The valid values, for checking and completion. */
   readonly choices?: readonly string[];
-  /** What completion offers for a value: some of these with commas, or machines. */
+  /** Values that completion offers: a comma-separated choice of these, or machines. */
   readonly offers?: readonly string[] | 'machines';
-  /** Accepted for old scripts and not shown; sets the flag named here, or nothing. */
+  /** Accepted for old scripts and not shown; sets the flag named here, or none. */
   readonly deprecated?: { readonly insteadUse?: string };
 }
 
-/** A flag as it was written, its value not yet checked. */
+/** A flag as written, with an unchecked value. */
 export interface WrittenFlag {
   readonly written: string;
   readonly value: string;
 }
 
-/** A command line taken apart: words are in order and free of flags; `rest` stood behind `--`. */
+/** A parsed command line: words in order without flags; `rest` stood behind `--`. */
 export interface ParsedLine {
   readonly words: readonly string[];
   readonly rest: readonly string[];
   readonly found: readonly WrittenFlag[];
 }
 
-/** Flags with their values; asking for a flag which the command does not have is a bug. */
+/** Flags with their values. Asking for a flag that the command does not have is a bug. */
 export class Flags {
   readonly #values: ReadonlyMap<string, string>;
   readonly #specs: ReadonlyMap<string, FlagSpec>;
@@ -53,12 +53,12 @@ export class Flags {
     return this.#read(name) ?? '';
   }
 
-  /** A whole number from 0. */
+  /** Returns a non-negative integer. */
   count(name: string): number {
     return Number(this.#read(name) ?? 0);
   }
 
-  /** Milliseconds of a `duration` flag. */
+  /** Returns the milliseconds of a `duration` flag. */
   ms(name: string): number {
     return parseDurationFlag(this.#read(name) ?? '0');
   }
@@ -68,7 +68,7 @@ export class Flags {
     return this.#specs.has(name);
   }
 
-  /** True when the user gave it, on the command line or in the environment. */
+  /** True when the flag was given, on the command line or in the environment. */
   has(name: string): boolean {
     return this.#values.has(name);
   }
@@ -81,9 +81,9 @@ export class Flags {
 }
 
 /**
- * Takes a command line apart with every flag that any command knows. One dash or two, `--flag value` or `--flag=value`,
- * before or behind the words; `--` ends the flags. `isRaw(words, found)` is asked at each word: when true, everything
- * behind it is left alone. Throws `usage` errors.
+ * Splits a command line by the flags of all commands: one dash or two, `--flag value` or `--flag=value`, before or
+ * behind the words; `--` ends the flags. `isRaw(words, found)` is called at each word; when it returns true, everything
+ * behind the word stays unparsed. Throws `usage` errors.
  */
 export function splitLine(
   argv: readonly string[],
@@ -117,10 +117,15 @@ export function splitLine(
   return { words, rest: [], found };
 }
 
-/** Never taken from the environment: FLEETCTL_VERSION there is the version that an image or a script installed. */
+/**
+ * Never read from the environment: images and install scripts set FLEETCTL_VERSION to the version that they install.
+ */
 const ONLY_WRITTEN: ReadonlySet<string> = new Set(['version', 'help']);
 
-/** The values of `specs` among what was found and, for `environment`, in FLEETCTL_*; other flags are refused. */
+/**
+ * Returns the values of `specs` from the command line and, for flags in `environment`, from FLEETCTL_*. Throws a
+ * `usage` error for other flags.
+ */
 export function resolveFlags(
   found: readonly WrittenFlag[],
   own: readonly FlagSpec[],
@@ -136,7 +141,7 @@ export function resolveFlags(
     if (value) values.set(targetOf(spec), checkValue(spec, variable, value));
   }
   for (const { written, value } of found) {
-    // The same letter may belong to another flag in another command, so that it is looked up again among these.
+    // A letter may mean different flags in two commands: look it up among this command's.
     const spec = specs.find((one) => one.name === written || one.short === written);
     if (!spec) throw unknownFlag(dashed(written), written, specs, options.command);
     values.set(targetOf(spec), checkValue(spec, dashed(written), value));

@@ -4,18 +4,18 @@ import { FlotillaError } from '../lib/index.ts';
 export interface FollowOptions {
   readonly client: FleetClient;
   readonly names: readonly string[];
-  /** The services that the units declare are told of as well. */
+  /** True to include the services that the units declare. */
   readonly services?: boolean;
 }
 
 /**
- * The units of one command as the API's event stream tells of them. `ready` resolves once they are all known as they
- * were at the start; after that `onChange` hears of every change. Never polls.
+ * Follows the units of one command by the API's event stream. `ready` resolves when the initial state of all is known;
+ * then `onChange` is called for every change. Never polls.
  */
 export class Follow {
   readonly units = new Map<string, ApiUnitSummary | null>();
   readonly ready: Promise<void>;
-  /** Rejects when nothing more will be heard, or when `onChange` throws; never resolves. */
+  /** Rejects when no more events will come, or when `onChange` throws; never resolves. */
   readonly broken: Promise<never>;
   onChange: (name: string) => void = () => {};
   readonly #abort = new AbortController();
@@ -25,11 +25,11 @@ export class Follow {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.broken = this.#run(options, resolve).then(() => new Promise<never>(() => {}));
     this.ready = Promise.race([promise, this.broken]);
-    // Whoever never asks must not be told through an unhandled rejection.
+    // A caller that never awaits them must not cause an unhandled rejection.
     for (const told of [this.broken, this.ready]) told.catch(() => {});
   }
 
-  /** Why there is no news now, when the stream was cut and is not back yet. */
+  /** The reason for the present lack of events when the stream was interrupted and is not back yet. */
   get cut(): FlotillaError | undefined {
     return this.#cut;
   }
@@ -59,7 +59,7 @@ export class Follow {
         this.#set(event.name, event.unit);
         continue;
       }
-      // Whatever a whole snapshot did not name is not there.
+      // A unit that a complete snapshot does not contain does not exist.
       for (const name of names) if (snapshot && !snapshot.has(name)) this.#set(name, null);
       snapshot = undefined;
       ready();

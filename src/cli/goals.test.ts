@@ -76,9 +76,9 @@ test('how an earlier start ended is not taken for the end of the one that was or
   assert.equal(kindOf({ active: 'failed', sub: 'failed', start: 41 }), 'waiting');
   assert.equal(kindOf({ active: 'inactive', sub: 'dead', start: 41 }), 'waiting');
   assert.equal(kindOf({ active: 'failed', sub: 'failed', start: 57 }), 'failed');
-  // It was never stopped: nobody had seen that it should be.
+  // It was never stopped, since no machine saw the order in time.
   assert.equal(kindOf({ start: 41 }), 'reached');
-  // A fleetd of an older version does not say of which start it speaks.
+  // An older fleetd does not number starts.
   assert.equal(kindOf({ active: 'failed', sub: 'failed' }), 'failed');
 });
 

@@ -1,28 +1,28 @@
 import type { ApiPlacement, ApiState, ApiUnitService, ApiUnitSummary } from '../client/index.ts';
 import { machineLegend } from './legend.ts';
 
-/** What a command waits for a unit to be. */
+/** The state that a command waits for. */
 export interface Goal {
   readonly state: ApiState;
-  /** The file it must run; any when absent. */
+  /** Hash of the file that must run; absent: any. */
   readonly hash?: string;
-  /** The start of which the unit's status spoke before this was ordered; how that one ended says nothing of the next. */
+  /** The number of the last start before the order; the outcome of that start says nothing about the next. */
   readonly before?: number | undefined;
-  /** Asked of every machine that the unit is on; there is nothing to print then. */
+  /** True to ask every machine of the unit; nothing is printed then. */
   readonly global?: boolean;
 }
 
-/** What was seen of one unit since the wait for it began. */
+/** The observations of one unit since the wait for it began. */
 export interface Memory {
-  /** The unit was seen as it was ordered, so that whatever differs later is somebody else's doing. */
+  /** True when the unit was seen as ordered, so that a later difference is another client's doing. */
   ordered: boolean;
-  /** It was reported as being restarted after a failure. */
+  /** True when a restart after a failure was reported. */
   restarting: boolean;
 }
 
 /**
- * How far a unit is. `reached`: it has the fleet state; done when `ready`, or when nothing else is heard of it for
- * `holdMs`. `unwell`: it runs, and waits for these services. `placed`: a machine has been chosen.
+ * A unit's progress. `reached`: it has the ordered state; done when `ready`, or when nothing else is heard of it for
+ * `holdMs`. `unwell`: it runs and waits for these services. `placed`: a machine has been chosen.
  */
 export type Verdict =
   | { readonly kind: 'waiting'; readonly placed: boolean }
@@ -39,12 +39,12 @@ export function newMemory(): Memory {
   return { ordered: false, restarting: false };
 }
 
-/** Of which start a unit's status speaks, where that is known. */
+/** Returns the number of the start that a unit's status describes, if known. */
 export function startOf(unit: ApiUnitSummary | undefined): number | undefined {
   return unit?.placements[0]?.status?.start;
 }
 
-/** Judges a unit against what was ordered; `memory` is updated. */
+/** Judges a unit by its goal; updates `memory`. */
 export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, memory: Memory): Verdict {
   const asOrdered = unit !== null && unit.desiredState === goal.state && (!goal.hash || unit.hash === goal.hash);
   if (!asOrdered) {
@@ -58,7 +58,7 @@ export function judge(name: string, goal: Goal, unit: ApiUnitSummary | null, mem
   return goal.state === 'inactive' ? judgeInactive(name, unit) : judgePlaced(goal, goal.state, unit, memory);
 }
 
-/** What is to be said of a unit that is there no more. */
+/** Returns the verdict on a unit that does not exist any more. */
 export function judgeGone(name: string): Extract<Verdict, { kind: 'failed' }> {
   return { kind: 'failed', because: `unit ${name} was destroyed while this command waited for it` };
 }
@@ -91,7 +91,7 @@ function judgePlaced(goal: Goal, state: 'loaded' | 'launched', unit: ApiUnitSumm
     const because = `unit ${unit.name} could not be started on ${where}${noteOf(status)}`;
     return { kind: 'failed', because, machineID: placement.machineID };
   }
-  // A unit with RunOnce=true that has run is loaded again, which may be all that was seen of its start.
+  // A unit with RunOnce=true that has run is loaded again, which may be the only visible trace of its start.
   const hasRun = unit.ran !== undefined && status.start !== undefined && status.start !== goal.before;
   if (state === 'launched' && status.state === 'loaded' && hasRun)
     return { kind: 'reached', line: `Unit ${unit.name} ${state} on ${where}`, ready: true };
@@ -117,31 +117,31 @@ function judgeLaunched(line: string, { status, services = [] }: Started, memory:
     return { kind: 'reached', line, ready: false, holdMs: ACTIVE_HOLD_MS };
   }
   if (status.sub === 'auto-restart') memory.restarting = true;
-  // A machine calls a unit launched once its start job is over or shows: one that is inactive has run and ended.
+  // A machine reports a unit as launched when its start job is over or visible; an inactive one has run and ended.
   return { kind: 'reached', line, ready: status.active === 'inactive' };
 }
 
 function judgeLoaded(line: string, active: string): Verdict {
   const stopped = active === 'inactive' || active === 'failed';
-  // A unit may be loaded and running: a socket or a dependency started it. One that is being stopped is still on its way.
+  // A loaded unit may run, started by a socket or a dependency; while it is being stopped it is not done.
   return { kind: 'reached', line, ready: stopped, ...(active === 'active' ? { holdMs: LOADED_HOLD_MS } : {}) };
 }
 
-// A unit of Type=simple counts as active from the fork on; a program that cannot even be executed shows within this.
+// A unit of Type=simple is active from the fork on; a program that cannot be executed fails within this time.
 const ACTIVE_HOLD_MS = 30;
-// A stopped unit that a socket or a dependency keeps running shows as active for longer than this.
+// A stopped unit that a socket or a dependency keeps running stays active for longer than this.
 const LOADED_HOLD_MS = 400;
 
-/** What `fleetctl wait --for` can wait for. */
+/** The values of `fleetctl wait --for`. */
 export const CONDITIONS = ['active', 'loaded', 'inactive', 'gone'] as const;
 export type WaitCondition = (typeof CONDITIONS)[number];
 
-/** True when the unit, global or not, is now as the condition says; null is a unit that does not exist. */
+/** True when the unit meets the condition now, on all its machines; null is a unit that does not exist. */
 export function meets(condition: WaitCondition, unit: ApiUnitSummary | null): boolean {
   if (condition === 'gone' || unit === null) return condition === 'gone' && unit === null;
   const statuses = unit.placements.map((placement) => placement.status);
   if (condition === 'inactive') {
-    // One that shall run and has not begun yet is about to; whoever waits for its end must not be told that it is over.
+    // A unit that is to run and has no status yet is about to start; its end must not be reported.
     if (unit.desiredState === 'launched' && statuses.length === 0) return false;
     const begins = unit.desiredState === 'launched' ? [] : [undefined];
     return statuses.every((status) => [...begins, 'inactive', 'failed'].includes(status?.active));

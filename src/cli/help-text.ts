@@ -4,7 +4,7 @@ import { COMMANDS } from './commands.ts';
 import type { FlagSpec } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 
-/** What `fleetctl` alone prints. */
+/** Returns the output of `fleetctl` alone. */
 export function globalHelp(): string {
   const commands = COMMANDS.filter((command) => !command.hidden);
   return [
@@ -25,7 +25,7 @@ Run "fleetctl help <command>" for more on one command.
   ].join('\n');
 }
 
-/** What `fleetctl help COMMAND` and `fleetctl COMMAND --help` print, or with a subcommand the same of that alone. */
+/** Returns the output of `fleetctl help COMMAND` and `fleetctl COMMAND --help`, or of the subcommand `part` alone. */
 export function helpOf(command: CommandSpec, part?: string): string {
   const subcommand = command.subcommands?.find(({ name }) => name === part);
   return subcommand ? subcommandHelp(command, subcommand) : commandHelp(command);
@@ -99,7 +99,7 @@ function section(title: string, lines: readonly string[]): string {
 const WIDTH = 72;
 const LEFT_AT_MOST = 30;
 
-/** Two columns; a left cell that is long stands on a line of its own. */
+/** Formats two columns; a long left cell stands on a line of its own. */
 function aligned(rows: readonly (readonly [string, string])[]): string[] {
   const lefts = rows.map(([left]) => left.length);
   const width = Math.max(0, ...lefts.filter((length) => length <= LEFT_AT_MOST));
@@ -112,7 +112,7 @@ function aligned(rows: readonly (readonly [string, string])[]): string[] {
   });
 }
 
-/** Prose is broken anew, paragraph by paragraph; a line that has two columns stays a line. */
+/** Wraps prose paragraph by paragraph; lines with two columns stay. */
 function paragraphs(text: string): string[] {
   const lines: { text: string; left: number }[] = [];
   for (const line of text.split('\n')) {

@@ -1,23 +1,23 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { FlotillaError, shownText, systemReason } from '../lib/index.ts';
 
-/** What a command may touch of the process it runs in. */
+/** The parts of its process that a command uses. */
 export interface Io {
-  /** Results. */
+  /** Prints results. */
   out(text: string): void;
-  /** Warnings, errors and progress. */
+  /** Prints warnings, errors and progress. */
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   inIsTerminal(): boolean;
   outIsTerminal(): boolean;
-  /** How wide that terminal is, where that is known. */
+  /** The width of that terminal, if known. */
   columns?(): number | undefined;
   errIsTerminal(): boolean;
 }
 
-/** What commands print to: nothing that comes from outside reaches a terminal as more than text. */
+/** The output of commands; untrusted text reaches a terminal as plain text only. */
 export interface ShownIo extends Io {
-  /** For bytes that are the result itself, and for fleetctl's own colours around text that was made fit to be shown. */
+  /** For bytes that are themselves the result, and for fleetctl's own colours around escaped text. */
   readonly raw: Io;
 }
 
@@ -30,17 +30,17 @@ export function shownIo(raw: Io): ShownIo {
   };
 }
 
-/** Thrown by `out` when whoever read our output has gone; the command ends quietly. */
+/** Thrown by `out` when the reader of our output has gone; the command ends quietly. */
 export class OutputClosed extends Error {}
 
-/** The process's own streams, written synchronously, so that nothing is lost on exit and nothing is loaded for it. */
+/** The process's own streams, written synchronously: nothing is lost on exit, and no module is loaded for it. */
 export const processIo: Io = {
   out: (text) => writeAll(1, text),
   err: (text) => {
     try {
       writeAll(2, text);
     } catch {
-      // Nobody can be told that nobody can be told.
+      // stderr itself cannot be written: there is no place to report that.
     }
   },
   env: process.env,
@@ -62,7 +62,7 @@ function writeAll(fd: number, text: string): void {
       if (code !== 'EAGAIN') {
         throw new FlotillaError('unavailable', `cannot write the output: ${systemReason(error)}`, {}, error);
       }
-      // A pipe which somebody made non-blocking is full: give its reader a moment.
+      // A non-blocking pipe is full: give its reader a moment.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
@@ -70,7 +70,7 @@ function writeAll(fd: number, text: string): void {
 
 function isTerminal(fd: number): boolean {
   try {
-    // Asking for the file's type first spares loading node:tty when output goes to a pipe or a file.
+    // Checking the file type first spares loading node:tty when the output is a pipe or a file.
     return (
       fstatSync(fd).isCharacterDevice() &&
       (process.getBuiltinModule('node:tty') as typeof import('node:tty')).isatty(fd)

@@ -95,7 +95,7 @@ test('no table is wider than a terminal of 80 columns, and a pipe gets all of it
   assert.ok((await lab.run('list-units -o wide', { terminal: true })).out.includes(name));
 });
 
-/** As a terminal counts them, whose tabs stand at every eighth column. */
+/** Counts columns as a terminal does, with tab stops at every eighth. */
 function columnsOf(text: string): number {
   return text.split('\t').reduce((at, cell, i) => (i === 0 ? 0 : Math.floor(at / 8) * 8 + 8) + [...cell].length, 0);
 }
@@ -122,7 +122,7 @@ test('a power cut is told as one, at the time at which the leader saw it', async
     const events = (await lab.ok('events -n 1000 -o json --machine m2')).trim().split('\n');
     const event = events.map((text) => JSON.parse(text)).find(({ kind }) => kind === 'machine-lost');
     if (event) lost = event;
-    // Between the end of the lease and the leader's note nobody knows the time yet.
+    // Between the end of the lease and the leader's note the time is unknown.
     return event?.atMs !== undefined;
   });
   assert.equal(typeof lost['atMs'], 'number');

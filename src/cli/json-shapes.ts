@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** What commands print with `-o json`: the source of docs/reference/json-schema.json, which tests hold against them. */
+/**
+ * The shapes that commands print with `-o json`: the source of docs/reference/json-schema.json, which tests compare
+ * with real output.
+ */
 
 const state = z.enum(['inactive', 'loaded', 'launched']);
 const machine = z.strictObject({
@@ -129,7 +132,7 @@ const instance = z.looseObject({
 });
 const service = z.strictObject({ name: z.string(), instances: z.array(instance) });
 
-/** By command; `services NAME` prints one of the elements of `services`. */
+/** By command; `services NAME` prints one element of `services`. */
 export const JSON_SHAPES = {
   version: z.strictObject({ version: z.string() }),
   'list-machines': machines,
@@ -147,7 +150,10 @@ export const JSON_SHAPES = {
   ),
 } as const satisfies Record<string, z.ZodType>;
 
-/** All of them as one JSON schema. The shapes are strict for our tests; users' schema lets later versions add fields. */
+/**
+ * Returns all shapes as one JSON schema. They are strict for our tests; the published schema allows later versions to
+ * add fields.
+ */
 export function jsonSchemaText(): string {
   const commands = Object.entries(JSON_SHAPES).map(([name, shape]) => [
     name,

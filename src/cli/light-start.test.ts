@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const FLEETCTL = path.join(import.meta.dirname, '../../bin/fleetctl');
-/** Parts of Node that take milliseconds to load, which commands that need no network do not have to spend. */
+/** Modules of Node that take milliseconds to load, which commands without network must not load. */
 const HEAVY = ['net', 'http', 'http2', 'tls', 'dns', 'stream', 'stream/promises', 'fs/promises', 'readline', 'crypto'];
 
 test('commands that only print load no part of Node that they do not use', (t) => {

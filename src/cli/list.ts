@@ -3,10 +3,10 @@ import type { Context } from './context.ts';
 import { nearest } from './nearest.ts';
 import { fitTable, formatTable } from './table.ts';
 
-/** A column of a list: how it shows one row. */
+/** The columns of a list: each formats its cell of a row. */
 export type Columns<Row> = Readonly<Record<string, (row: Row, full: boolean) => string>>;
 
-/** The columns asked for with --fields, checked; without it all of `wide` for -o wide. */
+/** Returns the checked columns of --fields; without it, all of `wide` for -o wide. */
 export function chosenFields<Row>(context: Context, columns: Columns<Row>, wide?: readonly string[]): string[] {
   if (wide && !context.flags.has('fields') && context.flags.text('output') === 'wide') return [...wide];
   const text = context.flags.text('fields');
@@ -28,7 +28,7 @@ export function chosenFields<Row>(context: Context, columns: Columns<Row>, wide?
   return fields;
 }
 
-/** Prints the rows with the headings unless --no-legend; states are coloured on a terminal. */
+/** Prints the rows, with headings unless --no-legend; states are coloured on a terminal. */
 export function printList<Row>(
   context: Context,
   rows: readonly Row[],
@@ -46,7 +46,7 @@ export function printList<Row>(
   );
 }
 
-/** Prints cells under their headings, or without them for --no-legend. */
+/** Prints cells under their headings, or without headings for --no-legend. */
 export function printRows(
   context: Context,
   headings: readonly string[],
@@ -65,7 +65,7 @@ export function printRows(
 
 const USUAL_COLUMNS = 80;
 
-/** Lines fit the terminal, unless all was asked for; what goes to a program or a file is always whole. */
+/** Shortens lines to the terminal's width unless --full; output to a program or file is always complete. */
 function fitted(context: Context, rows: readonly (readonly string[])[]): readonly (readonly string[])[] {
   const shown = rows.map((row) => row.map(shownCell));
   const { flags, io } = context;

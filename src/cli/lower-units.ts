@@ -8,8 +8,8 @@ import { unitNames } from './unit-sources.ts';
 import { waitForGoals, waitingTime } from './wait-for-goals.ts';
 
 /**
- * The units of the arguments as the cluster has them, in order. Those it does not have are named on stderr; when it has
- * none of them the message is the original's.
+ * Returns the cluster's units for the arguments, in order. Names unknown ones on stderr; when all are unknown, with
+ * fleet's message.
  */
 export async function findUnits(context: Context, client: FleetClient): Promise<ApiUnitSummary[]> {
   const names = unitNames(await unitArguments(context, client));
@@ -23,12 +23,12 @@ export async function findUnits(context: Context, client: FleetClient): Promise<
 export interface LowerOrder {
   readonly verb: 'stop' | 'unload';
   readonly state: 'loaded' | 'inactive';
-  /** `stopped`, for the closing message. */
+  /** `stopped`, for the final message. */
   readonly done: string;
   readonly units: readonly ApiUnitSummary[];
 }
 
-/** What stop and unload have in common: lower the desired state of units, and wait until they are there. */
+/** The common part of stop and unload: lowers the desired state of units and waits until they have it. */
 export async function lowerUnits(context: Context, client: FleetClient, order: LowerOrder): Promise<number> {
   const startedMs = context.clock.monotonic();
   const local = order.units.filter((unit) => !unit.global).map((unit) => unit.name);

@@ -1,6 +1,6 @@
 import { isFlotillaError } from '../lib/index.ts';
 
-/** Runs `each` over the items, `limit` at a time; answers results in order. Rejects with the first failure. */
+/** Runs `each` over the items, `limit` at a time; returns the results in order. Rejects with the first failure. */
 export async function mapLimit<Item, Result>(
   items: readonly Item[],
   limit: number,
@@ -18,7 +18,7 @@ export async function mapLimit<Item, Result>(
   return results;
 }
 
-/** The message of an error that is about one item alone; one that would meet all the others too is thrown again. */
+/** Returns the message of an error that concerns one item alone; rethrows an error that would affect all others too. */
 export function messageOfItem(error: unknown): string {
   if (!isFlotillaError(error) || error.code === 'unavailable' || error.code === 'timeout') throw error;
   return error.message;

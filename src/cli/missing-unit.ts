@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { cliUnitName } from '../unitfile/index.ts';
 import { nearest } from './nearest.ts';
 
-/** What to do when an argument is neither a file nor a unit of the cluster, whose names are `known`. */
+/** Returns advice for an argument that is neither a file nor one of the cluster's units, `known`. */
 export function explainMissing(arg: string, known: readonly string[]): string {
   const name = cliUnitName(arg);
   if (isDirectory(arg)) return `${arg} is a directory; name the unit files in it, as in ${arg.replace(/\/$/, '')}/*`;
@@ -18,7 +18,7 @@ export function explainMissing(arg: string, known: readonly string[]): string {
   return `${file}name a unit file, or a unit that fleetctl list-unit-files shows`;
 }
 
-/** The unit whose name is near; the type, which most names share, counts only where it is what was mistyped. */
+/** Finds the unit with a similar name; the suffix, which most names share, counts only if it is the mistyped part. */
 function nearestUnit(arg: string, units: readonly string[]): string | undefined {
   const name = cliUnitName(arg);
   const base = basename(arg);
@@ -37,7 +37,7 @@ function unitFilesIn(folder: string): string[] {
   try {
     return readdirSync(folder).filter((file) => cliUnitName(file) === file);
   } catch {
-    // A directory that may not be read suggests nothing.
+    // An unreadable directory has no suggestions.
     return [];
   }
 }

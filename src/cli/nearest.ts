@@ -1,7 +1,7 @@
-/** The candidate a mistyped word most likely meant, or undefined when none is near. */
+/** Returns the candidate that a mistyped word most likely meant; undefined when none is similar. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
-  // A third of the letters may be wrong; more would be guessing.
+  // A third of the letters may be wrong; beyond that it would be guessing.
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate);
@@ -13,7 +13,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best ?? candidates.find((candidate) => word.length > 2 && candidate.includes(word));
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that make `a` into `b`. */
+/** Counts the insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -7,10 +7,10 @@ import { unitArguments } from './unit-arguments.ts';
 import { type SourcedUnit, sourceUnits, unitNames } from './unit-sources.ts';
 import { type Order, waitForGoals, waitingTime } from './wait-for-goals.ts';
 
-// Enough to keep a server busy over one connection each; more only queue up there.
+// One connection per request: 32 keep a server busy, more would only queue.
 export const REQUESTS_IN_FLIGHT = 32;
 
-/** What start and load have in common: find the units, order them, and wait until they are there. */
+/** The common part of start and load: finds the units, orders them, and waits until they have the state. */
 export async function orderUnits(
   context: Context,
   order: {
@@ -24,7 +24,7 @@ export async function orderUnits(
   const client = await context.client();
   const args = await unitArguments(context, client);
   const waits = !context.flags.bool('no-block');
-  // Opened before anything is ordered, so that it is there when the answers come, and costs no time of its own.
+  // Open the stream before ordering anything, so that it is ready when the responses come and costs no extra time.
   const services = order.state === 'launched' && !context.flags.bool('no-wait-healthy');
   const follow = waits ? new Follow({ client, names: unitNames(args), services }) : undefined;
   try {
@@ -50,13 +50,16 @@ export async function orderUnits(
   }
 }
 
-/** A unit that was to be launched already is not started again: how its last start ended is what there is to know. */
+/** A unit that was already to be launched is not started again: the outcome of its last start is what counts. */
 function goalOf({ hash, existing, file }: SourcedUnit, state: 'loaded' | 'launched'): Goal {
   const starts = file !== undefined || existing?.desiredState !== state || existing.ran !== undefined;
   return { state, ...(hash ? { hash } : {}), before: starts ? startOf(existing) : undefined };
 }
 
-/** Replaces templates in the cluster, and says so: only their instances were named. False when one was refused. */
+/**
+ * Replaces templates in the cluster and says so, since the user named only their instances. Returns false when one was
+ * refused.
+ */
 export async function sendTemplates(
   context: Context,
   client: FleetClient,
@@ -74,7 +77,7 @@ export async function sendTemplates(
   return true;
 }
 
-/** Puts what has to be put; answers the names of the units that were refused, each of which was reported. */
+/** Sends the changed units; returns the names of the refused ones, each of which has been reported. */
 async function send(
   context: Context,
   client: FleetClient,
@@ -99,7 +102,7 @@ async function send(
   return failed;
 }
 
-/** What a command without arguments says, as it always did: nothing to do is no failure. */
+/** Prints fleet's message for a command without arguments, which is no failure. */
 export function noUnits(context: Context): number {
   warn(context, 'No units given');
   return 0;

@@ -1,10 +1,10 @@
-/** Commands that have a second name here, which docker's and kubectl's users type. */
+/** Alternative names of commands, as users of docker and kubectl type them. */
 export const ALIASES: ReadonlyMap<string, string> = new Map([
   ['logs', 'journal'],
   ['ps', 'list-units'],
 ]);
 
-/** What commands of docker, nomad, kubectl, systemctl and journalctl are called here, arguments included. */
+/** fleetctl's counterparts, with arguments, of commands of docker, nomad, kubectl, systemctl and journalctl. */
 const OURS: ReadonlyMap<string, string> = new Map([
   ...same('start', ['run', 'enable', 'apply', 'up', 'deploy', 'launch']),
   ...same('submit', ['create', 'add', 'link', 'push', 'register', 'daemon-reload']),
@@ -30,7 +30,7 @@ function same(ours: string, words: readonly string[]): (readonly [string, string
   return words.map((word) => [word, ours] as const);
 }
 
-/** The command here that does what another program's command of that name does, if there is one. */
+/** Returns fleetctl's counterpart of another program's command, if there is one. */
 export function ourWord(word: string): string | undefined {
   return OURS.get(word.toLowerCase());
 }

@@ -5,8 +5,9 @@ const DAY = /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d))?)?$/;
 const CLOCK = /^(\d\d):(\d\d)(?::(\d\d))?$/;
 
 /**
- * A time as journalctl's --since takes it, in milliseconds since 1970: `10m` (ago), `14:30`, `2026-11-28 14:30`, `today`,
- * `yesterday`, `now`, `@` and seconds since 1970, or RFC 3339. Without a zone it is the user's. Throws a `usage` error.
+ * Parses a time as journalctl's --since does, to milliseconds since 1970: `10m` (ago), `14:30`, `2026-11-28 14:30`,
+ * `today`, `yesterday`, `now`, `@` and seconds since 1970, or RFC 3339. Without a zone it is the user's. Throws a
+ * `usage` error.
  */
 export function pointInTime(flag: string, text: string, nowMs: number): number {
   const ms = parse(text.trim(), nowMs);
@@ -38,7 +39,7 @@ function parse(text: string, nowMs: number): number | undefined {
   return ago === undefined || /^\d+$/.test(text) ? undefined : nowMs - ago;
 }
 
-/** Returns undefined for a day or a time of day that there is not. */
+/** Returns undefined for a day or time of day that does not exist. */
 function localTime([year, month, day, hours, minutes, seconds]: readonly number[]): number | undefined {
   const date = new Date(year!, month! - 1, day!, hours!, minutes!, seconds!);
   return date.getMonth() === month! - 1 && date.getDate() === day && hours! < 24 && minutes! < 60 && seconds! < 60

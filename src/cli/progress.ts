@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 
-/** A line on a terminal that says how many of many units are done; nothing for one unit, or when nobody watches. */
+/** A terminal line that counts the finished units; prints nothing for a single unit, or without a terminal. */
 export class Progress {
   readonly #context: Context;
   readonly #total: number;
@@ -21,7 +21,7 @@ export class Progress {
     this.#context.io.raw.err(`\r\x1b[K${line}`);
   }
 
-  /** Makes room for an ordinary line. */
+  /** Clears the line, for ordinary output. */
   clear(): void {
     if (this.#onScreen === '') return;
     this.#onScreen = '';

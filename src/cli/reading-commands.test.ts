@@ -212,7 +212,7 @@ test('events', async () => {
     out += chunk;
   });
   lab.write('evt.service', TALKER);
-  // Submitted anew until the stream, which takes its time to begin, has seen it.
+  // Submit again until the stream, which needs time to begin, has seen it.
   await until('the event is printed', async () => {
     await lab.ok('submit ~/evt.service');
     await lab.ok('destroy evt');

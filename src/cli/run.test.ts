@@ -151,7 +151,7 @@ test('no units given is said, and no failure', async () => {
 test('a command may be shortened while it stays the only one', async () => {
   const long = await run(`--endpoint ${GONE} list-machines`);
   assert.deepEqual(await run(`--endpoint ${GONE} list-m`), long);
-  // As in fleet, which has neither resolve nor completion.
+  // As in fleet, which has neither `resolve` nor `completion`.
   for (const [short, command] of [
     ['res', 'restart'],
     ['c', 'cat'],

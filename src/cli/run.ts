@@ -8,13 +8,13 @@ import { type Io, OutputClosed, type ShownIo, shownIo } from './io.ts';
 import { nearest } from './nearest.ts';
 import { ALIASES, ourWord } from './other-words.ts';
 
-/** Runs one command line, without the program's name, and answers the exit status. */
+/** Runs one command line, without the program's name; returns the exit status. */
 export async function runFleetctl(argv: readonly string[], raw: Io): Promise<number> {
   const io = shownIo(raw);
   try {
     return await dispatch(argv, io);
   } catch (error) {
-    // The reader of our output has all it wanted.
+    // The reader of our output has closed it: no failure.
     if (error instanceof OutputClosed) return 0;
     if (!isFlotillaError(error)) throw error;
     io.err(`${wantsJson(argv) ? jsonError(error) : explain(error)}\n`);
@@ -22,18 +22,18 @@ export async function runFleetctl(argv: readonly string[], raw: Io): Promise<num
   }
 }
 
-/** True when the line asks for `-o json` as an option of ours, even when something else on it is wrong. */
+/** True when the line asks for `-o json` as an option of ours, even if another part of it is wrong. */
 function wantsJson(argv: readonly string[]): boolean {
   try {
     const { found } = splitLine(argv, allFlags(), isForeignFrom);
     return found.some(({ written, value }) => (written === 'output' || written === 'o') && value === 'json');
   } catch {
-    // The line cannot be taken apart, so that nobody knows what it asks for.
+    // A line that cannot be parsed asks for nothing in particular.
     return false;
   }
 }
 
-/** One line for programs, in which the code stays the same from version to version. */
+/** Formats an error as one line of JSON; its code stays the same in later versions. */
 function jsonError(error: FlotillaError): string {
   return JSON.stringify({ error: { code: error.code, message: explain(error) } });
 }
@@ -60,7 +60,7 @@ async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
   }
   return command.run(contextOf(args, io, flags));
 
-  /** Of all that stands on the line only how it shall be printed. */
+  /** Reads only the output format from the line. */
   function resolveVersion(): Flags {
     const own = line.found.filter(({ written }) => written === 'output' || written === 'o');
     const { flags } = findCommand('version');
@@ -71,20 +71,20 @@ async function dispatch(argv: readonly string[], io: ShownIo): Promise<number> {
   }
 
   function resolve(command: string, own: CommandSpec['flags']): Flags {
-    // Help and version work whatever else stands on the line or in the environment.
+    // Help and version work whatever else is on the line or in the environment.
     if (command === 'help' || command === 'version') return resolveFlags([], own, GLOBAL_FLAGS, { command, env: {} });
     return resolveFlags(line.found, own, GLOBAL_FLAGS, { command, env: io.env });
   }
 }
 
-/** The flags that a command takes, or those that its subcommand takes, with the name to refuse others by. */
+/** Returns the flags of a command or its subcommand, and the name for messages that refuse others. */
 function flagsOf(command: CommandSpec, word: string | undefined): [name: string, flags: CommandSpec['flags']] {
   const part = command.subcommands?.find(({ name }) => name === word);
   if (part === undefined) return [command.name, command.flags];
   return [`${command.name} ${part.name}`, command.flags.filter(({ name }) => part.flags.includes(name))];
 }
 
-/** True when what follows these words is not for us to understand. */
+/** True when the rest of the line belongs to another program. */
 function isForeignFrom(words: readonly string[], found: readonly WrittenFlag[]): boolean {
   const command = COMMANDS.find(({ name }) => name === words[0]);
   if (!command?.foreign) return command?.raw === true;
@@ -93,7 +93,10 @@ function isForeignFrom(words: readonly string[], found: readonly WrittenFlag[]):
   return words.length > 1 + own;
 }
 
-/** The command of that name, or the only one whose name begins so, if need be of fleet's; throws a `usage` error otherwise. */
+/**
+ * Returns the command of that name, or the only one (if need be, of fleet's) with that beginning; throws a `usage`
+ * error otherwise.
+ */
 export function findCommand(word: string): CommandSpec {
   const exact = COMMANDS.find((command) => command.name === (ALIASES.get(word) ?? word));
   if (exact) return exact;
@@ -128,7 +131,7 @@ function contextOf(args: readonly string[], io: ShownIo, flags: Flags): Context 
   };
 }
 
-/** Adds to an error what the user can do about it, where the error itself cannot know. */
+/** Adds advice that the place of the error cannot know. */
 function explain(error: FlotillaError): string {
   const endpoint = error.facts['endpoint'];
   if ((error.code !== 'unavailable' && error.code !== 'timeout') || typeof endpoint !== 'string') return error.message;

@@ -1,6 +1,6 @@
 import type { FlagSpec } from './flags.ts';
 
-/** Flags that mean the same in several commands. */
+/** Flags with the same meaning in several commands. */
 
 export const FULL: FlagSpec = { name: 'full', short: 'l', kind: 'bool', about: 'Do not shorten ids and hashes' };
 
@@ -16,7 +16,7 @@ export const OUTPUT: FlagSpec = {
   about: 'table, or json for programs',
 };
 
-/** The `-o` of a list that has more columns than it usually shows. */
+/** The `-o` of a list with more columns than it shows by default. */
 export const LIST_OUTPUT: FlagSpec = {
   ...OUTPUT,
   choices: ['table', 'wide', 'json'],
@@ -78,7 +78,7 @@ export const SSH_PORT: FlagSpec = {
 
 export const WAITING: readonly FlagSpec[] = [NO_BLOCK, BLOCK_ATTEMPTS, TIMEOUT];
 
-/** The `--fields` of a list command. */
+/** Makes the `--fields` flag of a list command. */
 export function fieldsFlag(defaults: string, fields: readonly string[]): FlagSpec {
   return {
     name: 'fields',

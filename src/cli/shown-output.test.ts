@@ -9,11 +9,11 @@ import { after, before, describe, test } from 'node:test';
 import { COMMANDS } from './commands.ts';
 import { runFleetctl } from './run.ts';
 
-/** Sets the title, clears the screen, goes back, and turns letters around. */
+/** Sets the title, clears the screen, moves the cursor, and reverses the order of letters. */
 const EVIL = '\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e\x7f';
 const SHOWN = '\\u001b]0;owned\\u0007\\u001b[2J\\u000d\\u009b31m\\u202e\\u007f';
 const HIDDEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
-/** What fleetctl itself draws with: colours of cells, and its line of progress. */
+/** fleetctl's own control sequences: colours of cells, and the progress line. */
 const OWN = /\x1b\[\d+m|\r\x1b\[K/g;
 
 const ID = '0123456789abcdef0123456789abcdef';
@@ -45,7 +45,9 @@ const service = {
 };
 const happened = { type: 'happened', revision: 2, atMs: 1, subject: 'unit', name: EVIL, sentence: EVIL };
 const streamed = [happened, { type: 'ready', revision: 3, machines: 1 }];
-/** What a hostile server says, by the path without its prefix; everything else is an error with a hostile message. */
+/**
+ * A hostile server's responses by path without the prefix; every other request gets an error with a hostile message.
+ */
 const ANSWERS: Readonly<Record<string, unknown>> = {
   '/summaries': { units: [summary] },
   '/units/a.service': { name: 'a.service', options: [{ section: 'Unit', name: 'Description', value: EVIL }] },
@@ -64,7 +66,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   '/events': streamed.map((event) => `id: 3\ndata: ${JSON.stringify(event)}\n\n`).join(''),
 };
 
-/** The lines to try of each command; none of those that print only fleetctl's own words, or hand the terminal over. */
+/** The lines to try for each command, except commands that print only fleetctl's own text or hand the terminal over. */
 const LINES: Readonly<Record<string, readonly string[]>> = {
   cat: ['cat b'],
   completion: [],
@@ -143,11 +145,11 @@ describe('what comes from outside reaches a terminal as text', () => {
     for (const terminal of [true, false])
       test(`${JSON.stringify(line)} ${terminal ? 'on a terminal' : 'in a pipe'}`, async () => {
         const text = await run(line, terminal);
-        // For programs, the journal and the router's file are what they are.
+        // Programs get the journal and the router's file unchanged.
         if (!terminal && /^(journal a|router render)/.test(line)) return assert.ok(text.includes(EVIL), text);
         assert.doesNotMatch(text.replace(OWN, ''), HIDDEN);
-        // Letters are compared as on screen: JSON and names in quotes write some controls in a shorter form.
-        // Long cells are shortened in the middle, to fit the terminal.
+        // Compare what the screen shows: JSON and quoted names write some controls in a shorter form, and long cells
+        // are shortened in the middle.
         assert.match(text.replaceAll('\\\\', '\\'), /\\u00(?:1b\]0;owned|…)/);
         if (/^why a$/.test(line)) assert.ok(text.includes(SHOWN), text);
       });

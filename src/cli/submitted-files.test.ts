@@ -32,7 +32,7 @@ test('the machine runs the options alone', async () => {
   const folder = lab.env['FLOTILLA_LAB']!;
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
   const named = files.filter(({ name }) => name === 'dos.service');
-  // Beside it stands the supervisor's record of the unit, in JSON.
+  // The supervisor's JSON record of the unit stands beside it.
   const texts = named.map((file) => readFileSync(join(file.parentPath, file.name), 'utf8'));
   assert.deepEqual(
     texts.filter((text) => !text.startsWith('{')),

@@ -61,7 +61,7 @@ test('splitting at tabs gives the cells back, and every column starts at one sto
   );
 });
 
-/** The screen columns behind each run of tabs. */
+/** Returns the screen columns behind each run of tabs. */
 function startsOfCells(line: string): number[] {
   let column = 0;
   const starts = [0];
@@ -72,7 +72,7 @@ function startsOfCells(line: string): number[] {
   return starts;
 }
 
-/** As a terminal shows it, whose tabs stand at every eighth column. */
+/** Counts columns as a terminal does, with tab stops at every eighth. */
 function widest(text: string): number {
   const widths = text
     .split('\n')

@@ -3,8 +3,9 @@ import { shownCell } from '../lib/index.ts';
 const TAB_WIDTH = 8;
 
 /**
- * Rows as text with columns aligned by tabs, exactly as Go's text/tabwriter does it with tab width 8 and padding 1:
- * one or more tabs between cells, none behind the last. Cells become text fit to be shown first. `paint` may wrap a cell in colours; it does not count as width.
+ * Formats rows with columns aligned by tabs, exactly as Go's text/tabwriter does with tab width 8 and padding 1: one or
+ * more tabs between cells, none behind the last. Escapes the cells first. `paint` may wrap a cell in colours, which
+ * have no width.
  */
 export function formatTable(
   written: readonly (readonly string[])[],
@@ -30,13 +31,13 @@ export function formatTable(
   return text;
 }
 
-/** What takes the place of what is left out. */
+/** Stands for the part of a cell that is left out. */
 const GAP = '…';
 const SHORTEST = 8;
 
 /**
- * The rows with their longest cells shortened in the middle, the widest columns first, so that `formatTable` makes lines of
- * at most `width` of them. The first row is kept whole when it holds the headings. Too many columns stay too wide.
+ * Shortens the longest cells in the middle, widest columns first, so that `formatTable` makes lines of at most `width`.
+ * The first row stays complete when it is the headings. With too many columns lines stay too wide.
  */
 export function fitTable(rows: readonly (readonly string[])[], width: number): readonly (readonly string[])[] {
   const limits = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));

@@ -1,4 +1,4 @@
-/** What the tests of commands share: a real lab in a directory of its own, and fleetctl run against it. */
+/** Shared by the tests of commands: a real lab in a directory of its own, and fleetctl to run against it. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { freePort } from '../lib/test-free-port.ts';
 import { runFleetctl } from './run.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
-/** Shorter than the limit of a test file, so that a test says which command waited in vain and its lab is closed. */
+/** Shorter than the limit of a test file, so that a test names the command that waited in vain and closes its lab. */
 const LIMIT_S = 60;
 const WAITING = /^(?:--endpoint \S+ )?(?:start|stop|load|unload|restart|destroy|wait) /;
 
@@ -31,7 +31,7 @@ export class TestLab {
   readonly env: Record<string, string> = { FLOTILLA_LAB: join(this.#folder, 'lab') };
   machines: readonly LabMachine[] = [];
 
-  /** Starts the machines; `close` it afterwards. */
+  /** Starts a lab of so many machines; call `close` afterwards. */
   static async start(machines: number): Promise<TestLab> {
     const lab = new TestLab();
     const port = String(await freePort());
@@ -42,19 +42,19 @@ export class TestLab {
     }
     const state = JSON.parse(readFileSync(join(lab.env['FLOTILLA_LAB']!, 'lab.json'), 'utf8'));
     lab.machines = state.machines;
-    // Named, so that a fleetd of this computer's own is not asked instead.
+    // Set explicitly, so that a fleetd of this computer is not asked instead.
     lab.env['FLEETCTL_ENDPOINT'] = `unix://${lab.machines[0]!.socket}`;
     return lab;
   }
 
-  /** Writes a unit file and answers its path. */
+  /** Writes a unit file and returns its path. */
   write(name: string, text: string): string {
     const path = join(this.#folder, name);
     writeFileSync(path, text);
     return path;
   }
 
-  /** Runs a command line within this process; words are split at blanks, and `~/` is the folder of `write`. */
+  /** Runs a command line in this process; words are split at blanks, and `~/` is the folder of `write`. */
   async run(line: string, options: { readonly terminal?: boolean } = {}): Promise<CommandResult> {
     const ran = { out: '', err: '' };
     const argv = line.split(' ').map((word) => word.replace(/^~\//, `${this.#folder}/`));
@@ -74,10 +74,10 @@ export class TestLab {
     return { status, ...ran, err: ran.err.replaceAll(`${this.#folder}/`, '~/') };
   }
 
-  /** Runs a command that has to succeed without a word on stderr; answers its stdout. */
+  /** Runs a command that must succeed with an empty stderr; returns its stdout. */
   async ok(line: string): Promise<string> {
     const { status, out, err } = await this.run(line);
-    // What start says while a unit is not placed, or its checks have not passed, depends on how busy the computer is.
+    // start's notes about units that are not placed or healthy yet depend on how busy the computer is.
     const complaints = err.replace(
       /^Unit \S+ (?:runs and is waiting for its checks: |is waiting: .*; still trying).*\n/gm,
       '',
@@ -86,13 +86,13 @@ export class TestLab {
     throw new Error(`fleetctl ${line} ended with ${status}:\n${out}${err}${this.#logs()}`);
   }
 
-  /** The end of each machine's log, for the message of a failed test. */
+  /** Returns the end of each machine's log, for the message of a failed test. */
   #logs(): string {
     const files = this.machines.map(({ number }) => join(this.env['FLOTILLA_LAB']!, `m${number}`, 'fleetd.log'));
     return files.map((file) => `--- ${file}\n${tail(file)}\n`).join('');
   }
 
-  /** The program itself, as a process. */
+  /** Starts the program itself as a process. */
   spawn(...args: string[]): ChildProcess {
     return spawn(process.execPath, [MAIN, ...args], {
       env: { ...process.env, ...this.env },
@@ -105,7 +105,7 @@ export class TestLab {
     return this.begin(...args).ended;
   }
 
-  /** Runs the program; `ran` grows while it does. */
+  /** Runs the program; `ran` grows meanwhile. */
   begin(...args: string[]): { readonly ran: { out: string; err: string }; readonly ended: Promise<CommandResult> } {
     const child = this.spawn(...args);
     const ran = { out: '', err: '' };
@@ -127,7 +127,7 @@ export class TestLab {
     return `${id.slice(0, 8)}.../${address}`;
   }
 
-  /** The text with every machine's legend replaced by MACHINE. */
+  /** Replaces every machine's legend by MACHINE. */
   anonymous(text: string): string {
     return this.machines.reduce((rest, _, i) => rest.replaceAll(this.legend(i), 'MACHINE'), text);
   }

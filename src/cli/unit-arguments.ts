@@ -5,12 +5,12 @@ import { isGlob, isTemplateName, matchesGlob } from '../model/index.ts';
 import { cliUnitName } from '../unitfile/index.ts';
 import { type Context, warn } from './context.ts';
 
-/** True when the argument is a pattern of unit names: no unit's name holds one of these characters. */
+/** True for a pattern of unit names: no name contains one of these characters. */
 export function isUnitPattern(arg: string): boolean {
   return /[*?[]/.test(arg);
 }
 
-/** True when the argument, a name or a pattern, `.service` left out or not, means that unit. */
+/** True when the argument, a name or a pattern with or without `.service`, means that unit. */
 export function meansUnit(arg: string, name: string): boolean {
   const last = arg.slice(arg.lastIndexOf('/') + 1);
   if (!isUnitPattern(last)) return cliUnitName(last) === name;
@@ -18,8 +18,8 @@ export function meansUnit(arg: string, name: string): boolean {
 }
 
 /**
- * The arguments, with each pattern replaced by the cluster's units that it matches, in the directory that it names; says
- * on stderr how many those are. Only asks the cluster when there is a pattern. `templates`: a pattern matches these too.
+ * Returns the arguments, each pattern replaced by the cluster's units that match it, in the pattern's directory; prints
+ * their number on stderr. Asks the cluster only when there is a pattern. `templates`: patterns match templates too.
  * Throws when a pattern matches nothing.
  */
 export async function unitArguments(
@@ -51,7 +51,10 @@ function assertPattern(arg: string): void {
   if (!isGlob(arg)) throw new FlotillaError('usage', `${arg} is no pattern: close its [ ], and order its ranges`);
 }
 
-/** The rows whose units the arguments mean, all without arguments. Throws when an argument means none of them. */
+/**
+ * Selects the rows whose units the arguments mean; all rows without arguments. Throws when an argument means none of
+ * them.
+ */
 export function selectUnits<Row extends { readonly name: string }>(
   args: readonly string[],
   rows: readonly Row[],

@@ -52,7 +52,7 @@ test('from a file to a running unit and back, with the lines fleet prints', asyn
 });
 
 test('a unit that fails when it is stopped starts again, and the old failure is not told of the new start', async () => {
-  // No clean end: only four signals are.
+  // Not a clean end: only four signals are.
   lab.write(
     'sore.service',
     '[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\nKillSignal=SIGUSR1\n',
@@ -160,7 +160,7 @@ test('a global unit is triggered and not waited for', async () => {
   assert.equal(await lab.ok('start ~/g.service'), 'Triggered global unit g.service start\n');
   const everywhere = lab.machines.map(({ id }) => id).sort();
   assert.match(await lab.ok('wait g'), /^Unit g\.service active on [^,]+, [^,]+, [^,]+\n$/);
-  // What was destroyed before may be on its way out.
+  // A unit destroyed before may still be on its way out.
   const listed = JSON.parse(await lab.ok('list-units -o json')) as { name: string; machineID: string }[];
   const placed = listed.filter(({ name }) => name === 'g.service');
   assert.deepEqual(placed.map(({ machineID }) => machineID).sort(), everywhere);
@@ -211,7 +211,7 @@ test('a unit that no machine takes is explained within a second, and given up in
 });
 
 test('a unit that fails is an error which names machine, result and the next command', async () => {
-  // Of another type it would be active for a moment, which may be when fleetctl looks.
+  // With another type it would be active for a moment, which fleetctl might see.
   lab.write('bad.service', '[Service]\nType=exec\nExecStart=/nowhere/program\n');
   const { status, out, err } = await lab.run('start --timeout 20s ~/bad.service');
   assert.equal(status, 1);

@@ -20,24 +20,24 @@ import { checkDirectives } from './check-directives.ts';
 import { type Context, say, warn } from './context.ts';
 import { explainMissing } from './missing-unit.ts';
 
-/** A unit's options, and its file as written where that differs from them serialised. */
+/** A unit's options, and its file as written if that differs from the serialised options. */
 export type UnitFile = Pick<ApiUnit, 'options' | 'submitted'>;
 
-/** A unit a command works on: what the cluster has of it, and what has to be sent. */
+/** A unit that a command works on: its state in the cluster and the file to send. */
 export interface SourcedUnit {
   readonly name: string;
-  /** As the cluster has it; undefined when it has to be created. */
+  /** The unit in the cluster; undefined when it must be created. */
   readonly existing: ApiUnitSummary | undefined;
-  /** What to send, when it is to be created or replaced. */
+  /** The file to send when it is created or replaced. */
   readonly file: UnitFile | undefined;
-  /** Of the text that the unit will have; absent for a new unit, of which there is no other text. */
+  /** Hash of the text that the unit will have; absent for a new unit, which has no other text. */
   readonly hash: string | undefined;
   readonly global: boolean;
-  /** --replace was asked for in a state in which the command may not replace it; this has been said. */
+  /** True when --replace was given but the unit's state forbids it, which has been reported. */
   readonly refused?: boolean;
 }
 
-/** What a command has to send: units, and the templates to replace before them. */
+/** Everything that a command sends: units, and templates to replace before them. */
 export interface Sources {
   readonly units: readonly SourcedUnit[];
   readonly templates: readonly SourcedUnit[];
@@ -46,31 +46,31 @@ export interface Sources {
 export interface SourceOptions {
   /** Names or paths. */
   readonly args: readonly string[];
-  /** What the units shall be. */
+  /** The state to order. */
   readonly state: ApiState;
   readonly replace: boolean;
   /** States in which this command may replace a unit. */
   readonly replaceable: readonly ApiState[];
 }
 
-/** A file that is no unit file at all is wrong on every line. */
+/** A file of another kind has problems on every line. */
 const PROBLEMS_AT_MOST = 20;
 
-/** A unit file found on disk. */
+/** A unit file on disk. */
 interface LocalFile extends UnitFile {
   readonly path: string;
   readonly lines: readonly number[];
   readonly warnings: readonly UnitProblem[];
 }
 
-/** Unit names of the arguments, each once, in order. */
+/** Returns the unit names of the arguments in order, without repetition. */
 export function unitNames(args: readonly string[]): string[] {
   return [...new Set(args.map(cliUnitName))];
 }
 
 /**
- * Finds each unit: in the cluster, in a local file, in the template in the cluster, in the template beside the path.
- * Everything is found and checked before anything is sent; problems in files are printed with file and line.
+ * Finds each unit: in the cluster, in a local file, in the cluster's template, in the template beside the path. Checks
+ * everything before anything is sent; prints problems with file and line.
  */
 export async function sourceUnits(context: Context, client: FleetClient, options: SourceOptions): Promise<Sources> {
   const wanted = new Map<string, { readonly arg: string; readonly path: string }>();
@@ -100,7 +100,7 @@ class Finder {
   readonly #registry: ReadonlyMap<string, ApiUnitSummary>;
   readonly #options: SourceOptions;
   readonly #templates = new Map<string, Promise<UnitFile>>();
-  /** Templates of the cluster that differ from the local file which an instance was asked to be replaced by. */
+  /** Templates of the cluster that differ from the local file by which an instance is to be replaced. */
   readonly replacedTemplates = new Map<string, SourcedUnit>();
 
   constructor(
@@ -156,7 +156,7 @@ class Finder {
     throw creating(`unable to find Unit(${name}) in Registry or on filesystem${nor}: ${advice}`);
   }
 
-  /** The local file, else the cluster's template, else the local template. */
+  /** Returns the local file, else the cluster's template, else the local template. */
   async #newFile(name: string, path: string): Promise<UnitFile | undefined> {
     const file = readLocal(path);
     if (file) return this.#checked(name, file);
@@ -176,14 +176,14 @@ class Finder {
     return local && this.#checked(name, local);
   }
 
-  /** The local file of the template stands for both: else the next instance would be made of the old one. */
+  /** The local template replaces the cluster's too: otherwise the next instance would be made from the old one. */
   #replacedTemplate(registered: ApiUnitSummary, file: UnitFile): UnitFile {
     const { name } = registered;
     if (hashUnit(file.options) !== registered.hash) this.replacedTemplates.set(name, sourced(name, file, registered));
     return file;
   }
 
-  /** The cluster's template; fetched once for all its instances. */
+  /** Fetches the cluster's template once for all its instances. */
   #template(name: string): Promise<UnitFile> {
     let file = this.#templates.get(name);
     if (!file) {
@@ -250,7 +250,7 @@ function readLocal(path: string): LocalFile | undefined {
   } catch (error) {
     throw creating(`failed getting Unit from file ${path}: ${systemReason(error)}`);
   }
-  // Read as text, such bytes would turn into others.
+  // Decoding would replace invalid bytes by others.
   if (!isUtf8(bytes)) throw creating(`${place(path, { line: lineOutsideUtf8(bytes), message: 'not text in UTF-8' })}`);
   const text = bytes.toString();
   const { options, lines, problems } = parseUnitFile(text);
@@ -260,7 +260,7 @@ function readLocal(path: string): LocalFile | undefined {
   return { path, options, ...submitted, lines, warnings: problems };
 }
 
-/** The first line, from 1, that is no UTF-8. */
+/** Returns the first line, from 1, that is not valid UTF-8. */
 function lineOutsideUtf8(bytes: Buffer): number {
   let line = 1;
   for (let start = 0; ; line++) {
@@ -270,7 +270,7 @@ function lineOutsideUtf8(bytes: Buffer): number {
   }
 }
 
-/** Prints warnings; throws when there are errors, all of them in the message. */
+/** Prints warnings; throws one error with all errors. */
 function report(context: Context, path: string, problems: readonly UnitProblem[]): void {
   for (const problem of problems) {
     if (problem.severity === 'warning') warn(context, `WARNING: ${place(path, problem)}`);

@@ -3,13 +3,13 @@ import { type Context, warn } from './context.ts';
 
 const UNITS_AT_MOST = 3;
 
-/** A unit that runs, and the services that it declares and that are not well yet. */
+/** A running unit, and its declared services that do not pass their checks yet. */
 export interface Unwell {
   readonly name: string;
   readonly services: readonly ApiUnitService[];
 }
 
-/** Says once for which checks the command waits. `left` ends the sentence: ` for 4m59s`. */
+/** Prints once which checks the command waits for. `left` ends the sentence: ` for 4m59s`. */
 export function explainUnwell(context: Context, units: readonly Unwell[], left: string): void {
   for (const { name, services } of units.slice(0, UNITS_AT_MOST)) {
     warn(context, `Unit ${name} runs and is waiting for its checks: ${describeUnwell(services)}; still trying${left}`);
@@ -22,7 +22,7 @@ export function explainUnwell(context: Context, units: readonly Unwell[], left: 
     );
 }
 
-/** `service web on port 8081 is critical (connection refused)`, for each. */
+/** Formats `service web on port 8081 is critical (connection refused)` for each service. */
 export function describeUnwell(services: readonly ApiUnitService[]): string {
   return services
     .map(({ name, port, health, output = '' }) => {

@@ -7,7 +7,7 @@ import { type Goal, judge, judgeGone, type Memory, newMemory, type Verdict } fro
 import { Progress } from './progress.ts';
 import { describeUnwell, explainUnwell } from './unwell.ts';
 
-/** A unit that was told to become something. */
+/** A unit with the state that was ordered for it. */
 export interface Order {
   readonly name: string;
   readonly goal: Goal;
@@ -17,13 +17,13 @@ export interface WaitOptions {
   readonly client: FleetClient;
   readonly follow: Follow;
   readonly orders: readonly Order[];
-  /** Infinity: no limit. */
+  /** Infinity means no limit. */
   readonly timeoutMs: number;
-  /** When the command began; its timeout counts from there. */
+  /** The start of the command, from which its timeout counts. */
   readonly startedMs: number;
 }
 
-// Long enough for a leader to place a unit, short enough for a user to be told why it did not within a second.
+// Long enough for a leader to place a unit, short enough to tell a user within a second why it did not.
 const EXPLAIN_AFTER_MS = 700;
 const EXPLAINED_AT_MOST = 3;
 
@@ -32,14 +32,14 @@ interface Pending {
   readonly memory: Memory;
   reached: boolean;
   placed: boolean;
-  /** It runs, and these services of it are not well. */
+  /** Services of the running unit that do not pass their checks. */
   unwell: readonly ApiUnitService[];
   cancelHold: (() => void) | undefined;
 }
 
 /**
- * Waits until each unit is as ordered, prints a line for each as it gets there, says early why one cannot be placed,
- * and at last why one is not there. Answers the names of the units that did not make it.
+ * Waits until each unit has the ordered state. Prints a line for each that has, early reasons for units that cannot be
+ * placed, and in the end reasons for the rest. Returns the names of the units that failed.
  */
 export async function waitForGoals(context: Context, options: WaitOptions): Promise<string[]> {
   return new Wait(context, options).run();
@@ -71,7 +71,7 @@ class Wait {
     const over = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
-    // The snapshot may be late or never come; the timeout holds all the same.
+    // The timeout holds even if the snapshot is late or never comes.
     const cancelTimeout = Number.isFinite(leftMs) ? clock.after(leftMs, this.#finish) : () => {};
     const cancelExplain = clock.after(EXPLAIN_AFTER_MS, () => void this.#explain());
     const begun = follow.ready.then(() => this.#begin());
@@ -138,7 +138,7 @@ class Wait {
     if (this.#pending.size === 0) this.#finish();
   }
 
-  /** Units that were destroyed so soon that they were never seen as ordered: nothing will be heard of them any more. */
+  /** Drops units that were destroyed before they were ever seen as ordered: no event will mention them. */
   async #dropGone(): Promise<void> {
     const unseen = [...this.#pending.values()].filter(({ memory }) => !memory.ordered);
     if (unseen.length === 0) return;
@@ -150,7 +150,7 @@ class Wait {
     }
   }
 
-  /** Tells of units nobody has taken and of those that are not well, once, while the wait goes on. */
+  /** Explains once, while waiting, which units are not placed and which do not pass their checks. */
   async #explain(): Promise<void> {
     const { timeoutMs } = this.#options;
     const left = Number.isFinite(timeoutMs) ? ` for ${roundly(Math.max(0, timeoutMs - EXPLAIN_AFTER_MS))}` : '';
@@ -165,14 +165,14 @@ class Wait {
 
   async #explainUnplaced(left: string): Promise<void> {
     const { client } = this.#options;
-    // An API that does not answer is told of when the time is up.
+    // An API that does not respond is reported when the time is up.
     await this.#dropGone().catch(() => {});
     const unplaced = [...this.#pending.values()].filter(
       (pending) => !pending.placed && pending.order.goal.state !== 'inactive',
     );
     for (const { order } of unplaced.slice(0, EXPLAINED_AT_MOST)) {
       const { clause, reasons } = await askObstacles(client, order.name);
-      // It may have been placed while its reason was being asked for.
+      // The unit may have been placed while its reason was being requested.
       if (!this.#pending.has(order.name) || this.#pending.get(order.name)!.placed) continue;
       this.#progress.clear();
       warn(this.#context, `Unit ${order.name} is waiting: ${clause}; still trying${left}`);
@@ -199,7 +199,7 @@ class Wait {
     );
   }
 
-  /** What is still pending when the time is up, each with the state it is stuck in. */
+  /** Reports each unit that is still pending when the time is up, with its present state. */
   async #reportLate(): Promise<void> {
     const { client, follow, timeoutMs } = this.#options;
     let explained = 0;
@@ -227,8 +227,8 @@ class Wait {
 }
 
 /**
- * How many milliseconds a command may wait: --timeout, unless only --block-attempts is given, which are the original's
- * half seconds, and 0 of them no limit (Infinity). Of both the shorter.
+ * Returns the milliseconds for which a command may wait: --timeout, unless only --block-attempts is given, which counts
+ * fleet's half seconds; 0 of them means no limit (Infinity). With both, the shorter one.
  */
 export function waitingTime({ flags }: Context): number {
   const timeoutMs = flags.ms('timeout');
@@ -237,7 +237,7 @@ export function waitingTime({ flags }: Context): number {
   return flags.has('timeout') ? Math.min(timeoutMs, attemptsMs) : attemptsMs;
 }
 
-/** A time to come, as precise as it helps to know it. */
+/** Formats a remaining time as precisely as is useful. */
 function roundly(ms: number): string {
   const stepMs = ms > 10_000 ? 1000 : 100;
   return formatDuration(Math.round(ms / stepMs) * stepMs);

@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => lab?.close());
 
-/** A unit that listens on the port only while the file is there; its check is a look at the port. */
+/** A unit that listens on the port only while the file exists; its check connects to the port. */
 function checked(port: number, file: string): string {
   const program = `const t = setInterval(() => { if (require("fs").existsSync("${file}")) { clearInterval(t); require("http").createServer((q, r) => r.end("well")).listen(${port}) } }, 10)`;
   return `[Service]\nExecStart=${process.execPath} -e '${program}'\n[X-Service]\nName=web\nPort=${port}\nTags=http\nCheck=tcp\nInterval=100ms\n`;
@@ -37,7 +37,7 @@ test('start returns when the checks pass and the router knows, and says that it 
   assert.deepEqual(await get('web.example.com'), { status: 200, text: 'well' });
 });
 
-/** One request through the machine's router. */
+/** Sends one request through the machine's router. */
 async function get(host: string): Promise<{ status: number | undefined; text: string }> {
   const { listening } = JSON.parse(await lab.ok('router routes -o json'));
   return new Promise((resolve, reject) => {

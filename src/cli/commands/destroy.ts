@@ -14,7 +14,7 @@ instances run on.`,
     { line: 'fleetctl destroy hello.service', about: 'Stop it and forget its file' },
     { line: "fleetctl destroy 'web@*'", about: 'The template and all its instances' },
   ],
-  // It waits for nothing; scripts for fleet may say so all the same.
+  // Accepted without effect, since destroy waits for nothing but scripts for fleet may pass them.
   flags: WAITING.map((flag) => ({ ...flag, deprecated: {} })),
   arguments: 'units',
   run,

@@ -4,7 +4,7 @@ import type { CommandSpec } from '../command.ts';
 import { type Context, warn } from '../context.ts';
 import { OUTPUT } from '../shared-flags.ts';
 
-/** The API tells no more of the past at once. */
+/** The API's limit for past events. */
 const AT_MOST = 1000;
 
 export const events: CommandSpec = {
@@ -69,9 +69,9 @@ async function run(context: Context): Promise<number> {
     if (!follow && past.length === 0 && !(await isMachine(context, client))) return end(abort, 1);
     if (!follow && !(await areKnown(context, client, { units, past }))) return end(abort, 1);
     if (event.compactedAt !== undefined) sayCompacted(context, event.compactedAt);
-    // Who asked for no more with -n misses nothing.
+    // With -n the user asked for no more and misses nothing.
     if (event.limited && (past.length < history || history >= AT_MOST)) sayLimited(context, past.length);
-    // Something may happen while the past is told; whoever asks for the last ten gets ten.
+    // New events may come while the past is printed; `-n 10` prints ten.
     const last = past.splice(0).slice(follow ? 0 : -history || Infinity);
     context.io.out(last.map((happened) => format(context, happened)).join(''));
     if (!follow) break;
@@ -110,7 +110,7 @@ async function readLine(context: Context, client: FleetClient): Promise<Wanted> 
   };
 }
 
-/** False, after saying so, when a unit is neither in the cluster nor in what is remembered of it. */
+/** Returns false, after an error message, when a unit is neither in the cluster nor in its remembered history. */
 async function areKnown(
   context: Context,
   client: FleetClient,
@@ -126,7 +126,10 @@ async function areKnown(
   return unknown.length === 0;
 }
 
-/** False, after saying so, when no event was about what --machine names, and no machine is it, nor may one have been. */
+/**
+ * Returns false, after an error message, when --machine matches no event and no present machine, and cannot be one that
+ * has left.
+ */
 async function isMachine(context: Context, client: FleetClient): Promise<boolean> {
   const text = context.flags.text('machine');
   if (text === '' || /^[0-9a-f]{32}$/.test(text)) return true;
@@ -151,7 +154,7 @@ function format(context: Context, event: ApiHappened): string {
   return `${time}\t${event.sentence}\n`;
 }
 
-/** `2015-07-04 10:22:31`, in the zone of whoever reads it. */
+/** Formats `2015-07-04 10:22:31` in the user's time zone. */
 function localTime(ms: number): string {
   const date = new Date(ms);
   const two = (value: number) => String(value).padStart(2, '0');

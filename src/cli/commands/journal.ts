@@ -67,7 +67,7 @@ interface Source {
   readonly placement: ApiPlacement;
 }
 
-/** Where the unit has a journal; none when it runs nowhere, or not there, which has been said then. */
+/** Lists the machines on which the unit has a journal; prints the reason when there is none. */
 function sourcesOf(
   context: Context,
   { name, wanted }: { readonly name: string; readonly wanted: string },
@@ -91,7 +91,7 @@ function notRunning({ name, global, currentState, placements }: ApiUnitSummary):
   return running ? undefined : `Unit ${name} does not appear to be running.`;
 }
 
-/** One journal as it is; several one after the other, or, when they are followed, as lines come. */
+/** Prints one journal unchanged; several one after the other, or, when followed, line by line as they come. */
 async function print(
   context: Context,
   client: FleetClient,
@@ -108,7 +108,7 @@ async function print(
       for await (const text of read(context, client, { name, machine: placement.machineID })) {
         if (heading && last !== place) context.io.out(`${last === '' ? '' : '\n'}==> ${place}\n`);
         last = place;
-        // journalctl says so of what it cannot print, but for formats that are meant for programs.
+        // journalctl escapes unprintable messages itself, except in formats meant for programs.
         (context.io.outIsTerminal() ? context.io : context.io.raw).out(text);
       }
     } catch (error) {
@@ -122,7 +122,7 @@ async function print(
   return failed ? 1 : 0;
 }
 
-/** The journal in pieces that end with a whole line, so that machines do not mix within one. */
+/** Yields the journal in pieces that end with a whole line, so that machines do not mix within one. */
 async function* read(
   context: Context,
   client: FleetClient,

@@ -110,7 +110,7 @@ async function run(context: Context): Promise<number> {
     context.io.out(helpOf(lab, verb === 'help' ? more[0] : verb));
     return 0;
   }
-  // Another program: the build puts it into a file of its own beside fleetctl's, which no other command reads.
+  // A separate bundle beside fleetctl's, which no other command loads.
   const { runLab } = await import('../../lab/index.ts');
   return runLab(context.args, context.io);
 }

@@ -44,7 +44,7 @@ async function run(context: Context): Promise<number> {
   return 0;
 }
 
-/** Those that an argument means: a name, an address, the beginning of an id, or a pattern of one. */
+/** Selects the machines that an argument means: a name, an address, the beginning of an id, or a pattern. */
 function select(args: readonly string[], machines: readonly ApiMachine[]): readonly ApiMachine[] {
   if (args.length === 0) return machines;
   const meant = new Set<ApiMachine>();

@@ -30,11 +30,12 @@ async function run(context: Context): Promise<number> {
   return refused > 0 ? 1 : 0;
 }
 
-/** False when the unit did not stop, or did not start again. */
+/** Returns false when the unit did not stop or did not start again. */
 async function restartUnit(context: Context, client: FleetClient, unit: ApiUnitSummary): Promise<boolean> {
   const startedMs = context.clock.monotonic();
   if (unit.desiredState !== 'loaded' || unit.currentState !== 'loaded') {
-    // Waited for in any case: wishes are levels, and a stop that is taken back before anybody saw it is none.
+    // Wait for the stop: the desired state is a level, and a stop that is revoked before a machine saw it does not
+    // happen.
     if (!(await become(context, client, { unit, state: 'loaded', startedMs }))) return false;
   }
   if (!unit.global && !context.flags.bool('no-block')) {
@@ -45,7 +46,7 @@ async function restartUnit(context: Context, client: FleetClient, unit: ApiUnitS
   return true;
 }
 
-/** Orders the state and waits for it; of a global unit on every machine. */
+/** Orders the state and waits for it, for a global unit on every machine. */
 async function become(
   context: Context,
   client: FleetClient,

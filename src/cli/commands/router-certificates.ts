@@ -39,7 +39,7 @@ async function show(context: Context, client: FleetClient): Promise<number> {
   return 0;
 }
 
-/** `2027-02-01`, and whether that is past. */
+/** Formats `2027-02-01`, and says when that is past. */
 function expiry(ms: number, nowMs: number): string {
   if (ms === 0) return 'unreadable';
   return `${new Date(ms).toISOString().slice(0, 10)}${ms <= nowMs ? ' (expired)' : ''}`;

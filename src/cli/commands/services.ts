@@ -36,7 +36,7 @@ async function run(context: Context): Promise<number> {
   return 0;
 }
 
-/** Says so, and that it is an error. */
+/** Prints the error message. */
 export function noSuchService(context: Context, name: string): number {
   warn(context, `Service ${name} does not exist.`);
   return 1;
@@ -77,7 +77,7 @@ async function showOne(context: Context, client: FleetClient, service: ApiServic
   printRows(context, ['INSTANCE', 'ADDRESS', 'MACHINE', 'HEALTH', 'UNIT', 'CHECK'], rows);
 }
 
-/** What the first check that does not pass says, on one line. */
+/** Returns the output of the first check that does not pass, on one line. */
 function complaint({ checks }: ApiServiceInstance): string {
   const bad = checks.find(({ status }) => status === 'critical') ?? checks.find(({ status }) => status === 'warning');
   const said = (bad?.output || bad?.notes || bad?.name || '-').replace(/\s+/g, ' ').trim();

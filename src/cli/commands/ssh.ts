@@ -33,7 +33,7 @@ keys of machines. With --tunnel, the machine is reached by way of that host.`,
 };
 
 async function run(context: Context): Promise<number> {
-  // OpenSSH and all that is needed for it; no other command pays for loading that.
+  // Loaded on use: the modules for OpenSSH are needed by no other command.
   const { runSsh } = await import('../ssh/run-ssh.ts');
   return runSsh(context);
 }

@@ -46,7 +46,7 @@ async function run(context: Context): Promise<number> {
   );
 }
 
-/** What the machines say as fields, too, and not as text alone. */
+/** Prints the machines' reports as fields, besides their text. */
 async function sayFields(context: Context, client: FleetClient, found: readonly ApiUnitStatusReport[]): Promise<void> {
   const summaries = await client.summaries(found.map(({ name }) => name));
   const units = found.map(({ name, reports }) => {
@@ -62,7 +62,7 @@ async function sayFields(context: Context, client: FleetClient, found: readonly 
   await sayWithMachines(context, client, units);
 }
 
-/** The unit's report, or undefined when there is none, which has been said then. */
+/** Returns the unit's report; undefined, after an error message, when there is none. */
 async function ask(context: Context, client: FleetClient, name: string): Promise<ApiUnitStatusReport | undefined> {
   const { machineIdFor } = await import('../pick-machine.ts');
   const machine = await machineIdFor(client, context.flags.text('machine'));
@@ -79,7 +79,7 @@ async function ask(context: Context, client: FleetClient, name: string): Promise
   return undefined;
 }
 
-/** A unit that is there, but not on the machine that was asked for, is named by the API with where it is. */
+/** A unit that exists, but not on the requested machine, is reported by the API with its place. */
 function elsewhere(name: string, message: string): string {
   return message.startsWith(`unit ${name} is not on machine`) ? `U${message.slice(1)}` : `Unit ${name} does not exist.`;
 }

@@ -45,7 +45,7 @@ async function run(context: Context): Promise<number> {
   return found.length < names.length ? 1 : 0;
 }
 
-/** The answer, or undefined when there is no such unit, which has been said then. */
+/** Returns the response; undefined, after an error message, when the unit does not exist. */
 async function ask(context: Context, client: FleetClient, name: string): Promise<ApiWhy | undefined> {
   try {
     return await client.why(name);
@@ -56,7 +56,7 @@ async function ask(context: Context, client: FleetClient, name: string): Promise
   }
 }
 
-/** Where the unit has failed: what systemd says of it, and its last lines. */
+/** Prints, for each machine on which the unit has failed, systemd's facts and the last lines of the log. */
 async function printFailures(context: Context, client: FleetClient, { name, placements }: ApiWhy): Promise<void> {
   if (placements.length === 0) return;
   const [unit] = await client.summaries([name]);

@@ -2,13 +2,13 @@ import { fstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What OpenSSH asks about a key that it does not know, and again after a word that it does not take. */
+/** Matches OpenSSH's question about an unknown host key, and its repetition after an invalid word. */
 export const HOST_KEY_QUESTION: RegExp = /continue connecting \(|Please type 'yes'/;
 
 /**
- * OpenSSH asks at a terminal, or runs SSH_ASKPASS. This one shows the question and reads one line of stdin, byte by byte as
- * `read` of a shell does, so that the rest is left for the command. Passphrases and passwords are not asked for. `timeout`
- * ends the wait for a line that never comes.
+ * OpenSSH asks at a terminal or runs SSH_ASKPASS. This script shows the question and reads one line of stdin, byte by
+ * byte as the shell's `read` does, so that the rest is left for the command. It does not ask for passphrases or
+ * passwords. `timeout` ends the wait for a line that never comes.
  */
 const SCRIPT = `#!/bin/sh
 case "$1" in *"continue connecting ("* | "Please type 'yes'"*) ;; *) exit 1 ;; esac
@@ -17,18 +17,18 @@ answer=$(timeout --foreground "$FLEETCTL_ANSWER_WITHIN" sh -c 'IFS= read -r line
 case "$answer" in [Yy][Ee][Ss]) echo yes ;; SHA256:*) printf '%s\\n' "$answer" ;; *) echo no ;; esac
 `;
 
-/** True when stdin is a pipe or a file: a script may have put an answer there. */
+/** True when stdin is a pipe or a file, which may hold a script's answer. */
 export function stdinMayAnswer(): boolean {
   try {
     const stdin = fstatSync(0);
     return stdin.isFIFO() || stdin.isFile() || stdin.isSocket();
   } catch {
-    // It is closed.
+    // stdin is closed.
     return false;
   }
 }
 
-/** Runs `work` with the environment that makes an ssh ask on stdin about an unknown key. */
+/** Runs `work` with an environment in which ssh asks on stdin about an unknown key. */
 export async function withAskOnStdin<T>(
   timeoutS: number,
   work: (env: Readonly<Record<string, string>>) => Promise<T>,

@@ -3,8 +3,8 @@ import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { FlotillaError } from '../../lib/index.ts';
 
 /**
- * A process's input and output as one stream that HTTP takes for a connection. It ends only when the process has, so that
- * whoever reads learns of a failure as such, and not of a mere end.
+ * The input and output of a process as one stream that node:http takes for a connection. It ends only after the
+ * process, so that its reader learns of a failure instead of a mere end.
  */
 export class ChildStream extends Duplex {
   readonly #in: Writable;
@@ -18,7 +18,7 @@ export class ChildStream extends Duplex {
       if (!this.push(chunk)) output.pause();
     });
     output.on('timeout', () => this.emit('timeout'));
-    // Why nothing can be written any more is told by how the process ends.
+    // The end of the process carries the reason.
     input.on('error', () => {});
     failure.then(
       (error) => (error ? this.destroy(error) : this.push(null)),
@@ -26,15 +26,15 @@ export class ChildStream extends Duplex {
     );
   }
 
-  /** As a socket's: `timeout` is emitted when nothing has come for so long; 0 takes the listener back. */
+  /** As net.Socket#setTimeout: `timeout` is emitted after so long without data; 0 removes the listener. */
   readonly setTimeout = (ms: number, listener?: () => void): this => {
     if (listener) ms === 0 ? this.off('timeout', listener) : this.once('timeout', listener);
-    // A pipe of a process is a socket, to Node.
+    // Node gives processes' pipes as sockets.
     (this.#out as Socket).setTimeout(ms);
     return this;
   };
 
-  // What is asked of a TCP connection means nothing here.
+  // Does nothing: node:http calls it on every connection.
   setKeepAlive(): this {
     return this;
   }

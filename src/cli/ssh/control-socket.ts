@@ -6,13 +6,13 @@ import { dirname, join } from 'node:path';
 import { FlotillaError } from '../../lib/index.ts';
 import type { Io } from '../io.ts';
 
-/** A socket's path takes 107 bytes at most, and ssh binds it under a name 17 longer at first. */
+/** The path of a unix socket has at most 107 bytes, and ssh first binds it under a name 17 bytes longer. */
 const LONGEST_PATH = 107 - 17;
 const NAME_LENGTH = 16;
 
 /**
- * Where the connection that is described by these words is shared: in a directory which nobody else can look into, made
- * where it is missing. The same words give the same path.
+ * Returns the path of the shared connection that these words describe, in a private directory, which is created if
+ * missing. The same words give the same path.
  */
 export function controlSocketPath(words: readonly string[], env: Io['env']): string {
   const name = createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, NAME_LENGTH);
@@ -30,10 +30,10 @@ export function controlSocketPath(words: readonly string[], env: Io['env']): str
   );
 }
 
-/** True when the directory is there, is ours, and is closed to everybody else. */
+/** Returns true when the directory exists, belongs to this user, and is closed to others. */
 function makePrivate(directory: string): boolean {
   try {
-    // One by one: asked for all of them, Node does not come to an end in a file system that lets nobody make any.
+    // One by one: with `recursive`, mkdirSync does not return on a file system that refuses every directory.
     for (const each of [dirname(directory), directory]) if (!existsSync(each)) mkdirSync(each, { mode: 0o700 });
     const at = lstatSync(directory);
     return at.isDirectory() && at.uid === process.getuid!() && (at.mode & 0o077) === 0;
@@ -42,7 +42,7 @@ function makePrivate(directory: string): boolean {
   }
 }
 
-/** True when a connection is shared there. */
+/** Resolves with true when a connection is shared there. */
 export function isShared(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);

@@ -2,23 +2,23 @@ import { FlotillaError } from '../../lib/index.ts';
 import { type SshHost, sshHostText } from './ssh-host.ts';
 import type { SshSettings } from './ssh-settings.ts';
 
-/** An ssh that has ended without doing what it was for. */
+/** An ssh process that failed. */
 export interface SshEnd {
-  /** What it wrote on stderr. */
+  /** Its stderr. */
   readonly said: string;
-  /** Absent when it was ended by us, for taking too long. */
+  /** Absent when we ended it for taking too long. */
   readonly status?: number;
 }
 
-/** Where ssh was to lead to, and how. */
+/** The destination of ssh and the way to it. */
 export interface SshAttempt {
   readonly host: SshHost;
   readonly settings: SshSettings;
-  /** The host by way of which. */
+  /** The host in between, if any. */
   readonly via?: SshHost;
 }
 
-/** One sentence about a connection that did not come about: what is wrong, and what to do. */
+/** Returns one sentence about a failed connection: the cause and what to do. */
 export function explainSsh(end: SshEnd, attempt: SshAttempt): FlotillaError {
   return new FlotillaError('unavailable', sentence(end, attempt));
 }
@@ -33,7 +33,7 @@ function sentence({ said, status }: SshEnd, { host, settings, via }: SshAttempt)
   if (refused !== undefined) {
     return `${name} does not let ${host.user} in by ssh (${refused}): add a key that it knows to your ssh agent with ssh-add, or name another user with --ssh-username`;
   }
-  // Why the host in between could not connect, it tells its own ssh alone.
+  // The host in between tells only its own ssh why it could not connect.
   if (via && /Connection closed by|closed by UNKNOWN/.test(said)) return `${unreachable}: nothing listens there`;
   const reason = REASONS.find(([pattern]) => pattern.test(said))?.[1] ?? lastLine(said) ?? `ssh ended with ${status}`;
   return `${unreachable}: ${reason}`;
@@ -61,12 +61,12 @@ function unknownKey(host: SshHost, { knownHostsFile, mayAsk }: SshSettings): str
   return `the key of ${name} is unknown: run the command once at a terminal, or with yes on stdin, to accept it, or add it with ssh-keyscan ${port}${host.name} >>${knownHostsFile}`;
 }
 
-/** The host as a file of known hosts has it. */
+/** Formats the host as known_hosts files do. */
 function knownName({ name, port }: SshHost): string {
   return port === undefined || port === 22 ? name : `'[${name}]:${port}'`;
 }
 
-/** The last line that says anything, without ssh's own name before it. */
+/** Returns the last non-empty line, without ssh's own name in front. */
 export function lastLine(said: string): string | undefined {
   const line = said.trim().split('\n').at(-1)?.trim();
   return line?.replace(/^(ssh|kex_exchange_identification): /, '') || undefined;

@@ -8,7 +8,7 @@ import type { Context } from '../context.ts';
 import { DEFAULT_ENDPOINT } from '../global-flags.ts';
 import { type Io, OutputClosed } from '../io.ts';
 
-/** `fleetctl fd-forward`: joins stdin and stdout to a unix socket until the socket's other end has closed. */
+/** `fleetctl fd-forward`: connects stdin and stdout to a unix socket until the socket's other end closes. */
 export async function forwardTo({ args, io }: Context): Promise<number> {
   const [path, ...others] = args;
   if (!path || others.length > 0) throw new FlotillaError('usage', 'Name one unix socket.');
@@ -19,7 +19,7 @@ export async function forwardTo({ args, io }: Context): Promise<number> {
       reject(new FlotillaError('unavailable', `cannot connect to ${path} (${reasonOf(error)})`));
     });
   });
-  // What cannot be sent any more, the other end has no use for: it has closed, or is about to.
+  // Input that cannot be sent any more is useless: the other end has closed or is about to.
   pipeline(process.stdin, socket).catch(() => {});
   try {
     await pipeline(socket, process.stdout, { end: false });
@@ -30,7 +30,7 @@ export async function forwardTo({ args, io }: Context): Promise<number> {
   return 0;
 }
 
-/** The socket, or, where this computer has no fleetd of its own, that of the lab which this user runs on it. */
+/** Returns the socket, or, on a computer without a fleetd of its own, that of this user's lab. */
 function placeOf(path: string, { env }: Io): { path: string } | { host: string; port: number } {
   const own = parseEndpoint(DEFAULT_ENDPOINT);
   if (own.kind !== 'unix' || path !== own.path || existsSync(path)) return { path };

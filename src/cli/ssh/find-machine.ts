@@ -5,14 +5,14 @@ import { cliUnitName } from '../../unitfile/index.ts';
 import { machineIdLegend, machineLegend } from '../legend.ts';
 import { pickMachine } from '../pick-machine.ts';
 
-/** What the user wrote to name a machine: its name, address or the beginning of its id; a unit on it; or either. */
+/** The user's text for a machine: its name, address or the beginning of its id; a unit on it; or either. */
 export interface MachineWords {
   readonly machine?: string;
   readonly unit?: string;
   readonly either?: string;
 }
 
-/** The address of the machine that is meant. Rejects with one sentence when there is none, or more than one. */
+/** Returns the address of that machine. Rejects with one sentence when none or several match. */
 export async function findMachine(client: FleetClient, words: MachineWords): Promise<string> {
   const machine = words.machine ?? words.either;
   const unit = words.unit ?? words.either;

@@ -9,7 +9,7 @@ import { parseSshHost } from './ssh-host.ts';
 import { sshSettings } from './ssh-settings.ts';
 import { openTunnel } from './tunnel.ts';
 
-/** `fleetctl ssh`: finds the machine, connects to it and runs the command; answers its exit status. */
+/** `fleetctl ssh`: finds the machine, connects to it and runs the command; returns the command's exit status. */
 export async function runSsh(context: Context): Promise<number> {
   const { flags, io } = context;
   const forwardAgent = flags.bool('forward-agent');
@@ -30,7 +30,7 @@ export async function runSsh(context: Context): Promise<number> {
   return connection.run(command);
 }
 
-/** A pattern may stand for a unit where it matches just one: a shell is on one machine. */
+/** Resolves a pattern to its unit if it matches exactly one, since a shell runs on one machine. */
 async function withOneUnit(client: FleetClient, words: MachineWords): Promise<MachineWords> {
   const pattern = words.unit ?? words.either;
   if (pattern === undefined || !isUnitPattern(pattern)) return words;
@@ -41,7 +41,7 @@ async function withOneUnit(client: FleetClient, words: MachineWords): Promise<Ma
   throw new FlotillaError('invalid', `ssh goes to one machine, and ${pattern} matches ${matches}: name one unit`);
 }
 
-/** Which machine is meant, and what is to be run there. */
+/** Splits the arguments into the machine and the command to run there. */
 function takeApart({ flags, args }: Context) {
   const [machine, unit] = [flags.text('machine'), flags.text('unit')];
   if (machine !== '' && unit !== '') {

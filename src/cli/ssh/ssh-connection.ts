@@ -10,12 +10,12 @@ import { explainSsh, type SshEnd } from './explain-ssh.ts';
 import { type SshHost, sshHostText } from './ssh-host.ts';
 import { type SshSettings, sshArguments } from './ssh-settings.ts';
 
-/** How long OpenSSH keeps a connection that nobody uses. */
+/** Seconds for which OpenSSH keeps an unused connection. */
 const KEPT = '60';
 
 /**
- * A connection to one host. OpenSSH holds it open in the background for a minute, and whoever asks for the same again
- * meanwhile shares it, in this process or in another.
+ * A connection to one host. OpenSSH holds it open in the background for a minute, and later calls with the same
+ * settings share it, in this process or another.
  */
 export class SshConnection {
   readonly host: SshHost;
@@ -35,14 +35,14 @@ export class SshConnection {
     this.#args = [...args, '-S', this.#socket.replaceAll('%', '%%'), ...port, '-l', host.user];
   }
 
-  /** Connects, by way of another connection when one is given. Rejects with one sentence when that does not come about. */
+  /** Connects, through another connection if one is given. Rejects with one sentence on failure. */
   static async open(host: SshHost, settings: SshSettings, via?: SshConnection): Promise<SshConnection> {
     const connection = new SshConnection(host, settings, via);
     if (!(await isShared(connection.#socket))) await connection.#connect();
     return connection;
   }
 
-  /** Runs a command there, or a shell, on this process's own streams; answers its exit status. */
+  /** Runs a command, or a shell, on this process's own streams; returns its exit status. */
   async run(command: readonly string[]): Promise<number> {
     const child = this.#spawn(['--', this.host.name, ...command], { stdio: 'inherit' });
     const end = () => child.kill('SIGTERM');
@@ -52,12 +52,12 @@ export class SshConnection {
     return status ?? 255;
   }
 
-  /** What a command there writes and reads. `explain` says why when it fails. */
+  /** Runs a command and returns its input and output as a stream. `explain` makes the error of a failure. */
   pipe(command: string, explain: (end: SshEnd) => FlotillaError): Duplex {
     return this.#stream(['-T', '--', this.host.name, command], explain);
   }
 
-  /** A TCP connection from there. */
+  /** Opens a TCP connection from that host. */
   forward(address: { readonly host: string; readonly port: number }, explain: (end: SshEnd) => FlotillaError): Duplex {
     return this.#stream(['-W', `[${address.host}]:${address.port}`, '--', this.host.name], explain);
   }
@@ -65,9 +65,9 @@ export class SshConnection {
   async #connect(): Promise<void> {
     const { mayAsk, asksOnStdin, strict, timeoutS, knownHostsFile } = this.#settings;
     if (strict && (mayAsk || asksOnStdin)) makeDirectoryOf(knownHostsFile);
-    // Two at once may both want to hold the connection: one of them will, the other one's goes away with its command.
+    // Of two at once one becomes the master; the other's connection ends with its command.
     const args = ['-nT', '-o', 'ControlMaster=auto', '-o', `ControlPersist=${KEPT}`, '--', this.host.name, 'true'];
-    // ssh has a time-out of its own, which does not count what comes after the exchange of keys.
+    // ssh's own timeout ends with the key exchange and does not cover what follows.
     const limit = mayAsk ? {} : { timeout: 2 * timeoutS * 1000 };
     const end = asksOnStdin
       ? await withAskOnStdin(timeoutS, (env) =>
@@ -77,7 +77,7 @@ export class SshConnection {
     if (end.status !== 0 && !(await isShared(this.#socket))) throw this.#explain(end);
   }
 
-  /** Shows the question about an unknown key as soon as ssh puts it. */
+  /** Shows the question about an unknown key as soon as ssh asks it. */
   #asking(child: ChildProcess): Promise<SshEnd> {
     let said = '';
     child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
@@ -92,7 +92,7 @@ export class SshConnection {
   #stream(args: readonly string[], explain: (end: SshEnd) => FlotillaError): Duplex {
     const child = this.#spawn(args, { stdio: ['pipe', 'pipe', 'pipe'] });
     const failure = ended(child).then((end) => {
-      // 255 is ssh's own; everything else is the command's.
+      // 255 is ssh's own status; any other is the command's.
       if (end.status === 255 && !/forwarding request failed/.test(end.said)) {
         return this.#explain(end);
       }
@@ -115,7 +115,7 @@ export class SshConnection {
     return spawn('ssh', all, { ...options, env: { ...this.#settings.env, ...more } as NodeJS.ProcessEnv });
   }
 
-  /** What another ssh runs to reach a host from here. */
+  /** Returns the command by which another ssh reaches a host through this connection. */
   #proxyCommand(): string {
     const args = ['ssh', ...this.#args, '-W', '[%h]:%p', '--', this.host.name];
     return args.map((arg) => shellQuoted(arg === '[%h]:%p' ? arg : arg.replaceAll('%', '%%'))).join(' ');
@@ -126,7 +126,7 @@ export class SshConnection {
   }
 }
 
-/** What the user accepts is written there by ssh, which makes no directory but its own. */
+/** ssh writes an accepted key there, but creates no directory other than ~/.ssh. */
 function makeDirectoryOf(knownHostsFile: string): void {
   try {
     mkdirSync(dirname(knownHostsFile), { recursive: true, mode: 0o700 });
@@ -138,7 +138,7 @@ function makeDirectoryOf(knownHostsFile: string): void {
   }
 }
 
-/** What has to be the same for two to share a connection; whether they may ask the user makes no difference. */
+/** Returns the settings that must be equal for sharing a connection; whether the user may be asked does not matter. */
 function sharedBy(host: SshHost, settings: SshSettings, via: string): string[] {
   const { strict, knownHostsFile, forwardAgent, env } = settings;
   const trusts = strict ? knownHostsFile : '';
@@ -164,7 +164,7 @@ function ended(child: ChildProcess): Promise<SshEnd> {
   });
 }
 
-/** One word for a POSIX shell. */
+/** Quotes one word for a POSIX shell. */
 export function shellQuoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,15 +1,15 @@
 import { FlotillaError } from '../../lib/index.ts';
 
-/** Whom to connect to by ssh. */
+/** The destination of an ssh connection. */
 export interface SshHost {
   readonly user: string;
-  /** A name, an address, or what ~/.ssh/config calls it; an IPv6 address stands without brackets. */
+  /** A name, an address, or a Host of ~/.ssh/config; an IPv6 address without brackets. */
   readonly name: string;
-  /** Absent: as ~/.ssh/config has it, else 22. */
+  /** Absent: the port in ~/.ssh/config, else 22. */
   readonly port?: number;
 }
 
-/** A name, an IPv6 address in brackets, each with a port or without; an IPv6 address alone. */
+/** A name or an IPv6 address in brackets, with or without a port; a bare IPv6 address. */
 const FORMS: readonly RegExp[] = [
   /^([\p{L}\p{N}_./+][\p{L}\p{N}_./+-]*)(?::(\d{1,5}))?$/u,
   /^\[([\da-f:.]+(?:%[\w.]+)?)\](?::(\d{1,5}))?$/i,
@@ -17,7 +17,7 @@ const FORMS: readonly RegExp[] = [
 ];
 const USER = /^[\p{L}\p{N}_.][\p{L}\p{N}_.@+-]*$/u;
 
-/** Reads `[USER@]HOST[:PORT]`, as --tunnel takes it; `user` is meant where none is written. Throws `usage` errors. */
+/** Parses `[USER@]HOST[:PORT]` as --tunnel accepts it; `user` is the default. Throws `usage` errors. */
 export function parseSshHost(text: string, user: string): SshHost {
   const at = text.lastIndexOf('@');
   const rest = text.slice(at + 1);
@@ -31,7 +31,7 @@ export function parseSshHost(text: string, user: string): SshHost {
   return host;
 }
 
-/** The host as messages name it: `172.17.8.101`, or `172.17.8.101:2222`. */
+/** Formats the host for messages: `172.17.8.101`, or `172.17.8.101:2222`. */
 export function sshHostText({ name, port }: SshHost): string {
   if (port === undefined) return name;
   return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;

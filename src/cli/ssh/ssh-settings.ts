@@ -4,31 +4,31 @@ import type { Flags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { stdinMayAnswer } from './ask-on-stdin.ts';
 
-/** How to connect by ssh, whomever to. */
+/** Settings of ssh connections to any host. */
 export interface SshSettings {
   readonly knownHostsFile: string;
-  /** False: whatever key a host shows is taken, and none is stored. */
+  /** False: accept any host key and store none. */
   readonly strict: boolean;
-  /** For a connection to come about, in seconds from 1. */
+  /** Limit for connecting, in seconds, at least 1. */
   readonly timeoutS: number;
-  /** Somebody sits at a terminal who can say yes to an unknown key, or type a passphrase. */
+  /** True when a user at a terminal can accept an unknown key or type a passphrase. */
   readonly mayAsk: boolean;
-  /** Nobody sits there, but stdin may hold the answer about an unknown key, as it did for fleet. */
+  /** True when no user is there but stdin may hold the answer about an unknown key, as fleet read it. */
   readonly asksOnStdin: boolean;
   readonly forwardAgent: boolean;
   /** Shows the user a question. */
   readonly say: (text: string) => void;
-  /** The environment of every ssh. */
+  /** The environment of each ssh. */
   readonly env: Io['env'];
-  /** Told of each ssh that is run, for --debug. */
+  /** Called with each ssh command line, for --debug. */
   readonly trace: (line: string) => void;
 }
 
-/** The settings which the global flags ask for. */
+/** Returns the settings that the global flags select. */
 export function sshSettings(flags: Flags, io: Io): SshSettings {
   const { env } = io;
   const home = env['HOME'] || homedir();
-  // The question goes to the terminal itself, so that output in a pipe or a file does not hide it.
+  // ssh asks on the terminal itself, so that redirected output does not hide the question.
   const mayAsk = io.inIsTerminal() && io.errIsTerminal();
   return {
     knownHostsFile: flags.text('known-hosts-file').replace(/^~(?=\/)/, home) || join(home, '.fleetctl', 'known_hosts'),
@@ -45,22 +45,22 @@ export function sshSettings(flags: Flags, io: Io): SshSettings {
   };
 }
 
-/** The settings as arguments of OpenSSH; what they leave open is as ~/.ssh/config has it. */
+/** Returns the settings as arguments of OpenSSH; everything else is as in ~/.ssh/config. */
 export function sshArguments(settings: SshSettings): string[] {
   const { knownHostsFile, strict, timeoutS, mayAsk, asksOnStdin, forwardAgent } = settings;
   const options = {
-    // Where nobody can be asked, an unknown key is a mistake to report, not one to wait on.
+    // Where no user can be asked, an unknown key must fail at once.
     StrictHostKeyChecking: strict ? (mayAsk || asksOnStdin ? 'ask' : 'yes') : 'no',
     UserKnownHostsFile: strict ? quoted(knownHostsFile) : '/dev/null',
     GlobalKnownHostsFile: '/dev/null',
     HashKnownHosts: 'no',
     BatchMode: mayAsk || asksOnStdin ? 'no' : 'yes',
     ConnectTimeout: timeoutS,
-    // A connection that has died without a word is noticed in a quarter of a minute.
+    // Notices a dead connection within 15 s.
     ServerAliveInterval: 5,
     ServerAliveCountMax: 2,
     LogLevel: 'ERROR',
-    // What ~/.ssh/config has for people who call ssh themselves would be in the way of the command to run.
+    // A RemoteCommand in ~/.ssh/config, meant for interactive use, would replace our command.
     RemoteCommand: 'none',
     ClearAllForwardings: 'yes',
   };
@@ -68,7 +68,7 @@ export function sshArguments(settings: SshSettings): string[] {
   return forwardAgent ? [...args, '-A'] : args;
 }
 
-/** A file's name in an option of ssh, which would split it at blanks and read more into a percent sign. */
+/** Quotes a file name for an option of ssh, which splits at blanks and expands percent signs. */
 function quoted(file: string): string {
   return `"${file.replaceAll('%', '%%')}"`;
 }

@@ -30,7 +30,7 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
   const tunnel = () => ['--tunnel', sshd.address];
   const socket = () => [...tunnel(), '--endpoint', `unix://${first().socket}`];
   const tcp = () => [...tunnel(), '--endpoint', first().endpoint];
-  /** `fleetctl ssh`, to the one machine of the lab on whose address sshd listens. */
+  /** Runs `fleetctl ssh` for the only machine of the lab on whose address sshd listens. */
   const ssh = (...args: string[]) =>
     sshd.fleetctl('--endpoint', first().endpoint, 'ssh', '--ssh-port', String(sshd.port), ...args);
   const again = async () => {
@@ -171,7 +171,7 @@ describe('over ssh', { skip: sshProblem() ?? false }, () => {
 
     test('is not waited for by whoever reads our output', async () => {
       await again();
-      // The shell reads to the end of the pipe, which a connection in the background must not hold open.
+      // The shell reads the pipe to its end, so that the background connection must not hold it open.
       const { status, out } = await sshd.shell(`x=$(fleetctl ${socket().join(' ')} list-machines 2>&1 <&-); echo "$x"`);
       assert.deepEqual([status, out], [0, await lab.ok('list-machines')]);
     });

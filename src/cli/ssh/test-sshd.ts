@@ -1,4 +1,4 @@
-/** What the tests of ssh share: an sshd, an ssh agent and a home of their own. */
+/** Shared by the tests of ssh: an sshd, an ssh agent and a home directory of their own. */
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
@@ -20,16 +20,16 @@ import { until } from '../../lib/test-until.ts';
 const MAIN = join(import.meta.dirname, '../main.ts');
 const SSHD = '/usr/sbin/sshd';
 
-/** The sentence that says why there can be no sshd here, or undefined. */
+/** Returns the reason why no sshd can run here, if any. */
 export function sshProblem(): string | undefined {
   const missing = ['ssh', 'ssh-agent', 'script'].filter((name) => spawnSync('which', [name]).status !== 0);
   if (spawnSync(SSHD, ['-V']).error) missing.push('sshd');
   return missing.length > 0 ? `missing ${missing.join(', ')}: apt-get install openssh-server bsdutils` : undefined;
 }
 
-/** The sentence that says why the sshd of this user cannot give anybody a terminal, or undefined. */
+/** Returns the reason why this user's sshd cannot allocate terminals, if any. */
 export function terminalProblem(): string | undefined {
-  // sshd hands a terminal to the group tty, which only root may do where it is not made for that group.
+  // sshd gives terminals to the group tty. On a devpts mounted without gid= only root may do that.
   if (process.getuid!() === 0 || /^devpts \S+ devpts \S*gid=/m.test(readFileSync('/proc/mounts', 'utf8')))
     return undefined;
   return 'run by root only: terminals are not of the group tty here (devpts is mounted without gid=5)';
@@ -41,7 +41,7 @@ export interface SshResult {
   readonly err: string;
 }
 
-/** An sshd on 127.0.0.1 which lets this user in by a key that an agent holds, and a home from which to go there. */
+/** An sshd on 127.0.0.1 that accepts this user by a key of an agent, and a home directory for its clients. */
 export class TestSshd {
   readonly folder = mkdtempSync(join(tmpdir(), 'fl-ssh-'));
   readonly user = userInfo().username;
@@ -65,7 +65,7 @@ export class TestSshd {
     mkdirSync(this.env['HOME']!);
   }
 
-  /** `127.0.0.1:PORT`, as --tunnel takes it. */
+  /** `127.0.0.1:PORT`, for --tunnel. */
   get address(): string {
     return `127.0.0.1:${this.port}`;
   }
@@ -84,14 +84,14 @@ export class TestSshd {
       execFileSync('ssh-keygen', ['-qt', 'ed25519', '-N', '', '-f', this.#at(name)]);
     this.newHostKey();
     writeFileSync(this.#at('sshd_config'), this.#config());
-    // sshd locks itself in there while it does not know yet who calls; distributions make it when they start theirs.
+    // sshd's privilege separation directory, which distributions create when they start sshd.
     if (process.getuid!() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
     this.#agent = spawn('ssh-agent', ['-D', '-a', this.env['SSH_AUTH_SOCK']!], { stdio: 'ignore' });
     await until('the ssh agent answers', () => this.#script(`ssh-add -q ${this.#at('key')}`) === 0);
     await this.startSshd();
   }
 
-  /** Gives the host another key, from the next `startSshd` on. */
+  /** Gives the host another key from the next `startSshd` on. */
   newHostKey(): void {
     rmSync(this.#at('host_key'), { force: true });
     execFileSync('ssh-keygen', ['-qt', 'ed25519', '-N', '', '-f', this.#at('host_key')]);
@@ -102,34 +102,34 @@ export class TestSshd {
     await until('sshd listens', () => listens(this.port));
   }
 
-  /** No new connection is made after this, and none is left to be shared. */
+  /** Stops sshd, so that new connections fail, and closes the shared ones. */
   async stopSshd(): Promise<void> {
     for (const name of this.shared()) {
       const path = join(this.controlDirectory, name);
-      // The one of a process that was killed has nobody behind it, and is as good as closed.
+      // The socket of a killed process has no listener and counts as closed.
       spawnSync('ssh', ['-S', path, '-O', 'exit', '127.0.0.1'], { env: this.env });
     }
     await ended(this.#sshd);
   }
 
-  /** Stores the host's key as a known one, for both its addresses. */
+  /** Adds the host's key to known_hosts for both its addresses. */
   trust(): void {
     const key = execFileSync('ssh-keygen', ['-yf', this.#at('host_key')], { encoding: 'utf8' });
     mkdirSync(join(this.env['HOME']!, '.fleetctl'), { recursive: true });
     writeFileSync(this.knownHosts, `[127.0.0.1]:${this.port},[127.0.1.1]:${this.port} ${key}`);
   }
 
-  /** Runs fleetctl as a process, without a terminal. */
+  /** Runs fleetctl as a process without a terminal. */
   fleetctl(...args: string[]): Promise<SshResult> {
     return this.#run(process.execPath, [MAIN, ...args]);
   }
 
-  /** Runs a line of shell, for which fleetctl is on the path. */
+  /** Runs a line of shell with fleetctl in PATH. */
   shell(line: string): Promise<SshResult> {
     return this.#run('sh', ['-c', `PATH='${this.folder}/bin':$PATH; ${line}`]);
   }
 
-  /** Runs fleetctl at a terminal, where `answer` is typed at the first question or prompt. Its output is all in `out`. */
+  /** Runs fleetctl at a terminal, where `answer` is typed at the first question or prompt. All output is in `out`. */
   atTerminal(answer: string, ...args: string[]): Promise<SshResult> {
     const line = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(' ');
     return this.#run('script', ['-qec', line, '/dev/null'], answer);
@@ -139,18 +139,18 @@ export class TestSshd {
     return join(this.env['HOME']!, '.fleetctl', 'ssh');
   }
 
-  /** The sockets by which connections are shared. */
+  /** Lists the sockets of shared connections. */
   shared(): string[] {
     return existsSync(this.controlDirectory) ? readdirSync(this.controlDirectory) : [];
   }
 
-  /** A line for bash, with fleetctl on the path. */
+  /** Runs a line of bash with fleetctl in PATH. */
   bash(line: string): Promise<SshResult> {
     const { folder } = this;
     return this.#run('bash', ['-c', `cd '${folder}'; PATH='${folder}/bin':$PATH; ${line}`]);
   }
 
-  /** Forgets the host's key, and the connection that is kept. */
+  /** Forgets the host's key and closes the kept connection. */
   async forget(): Promise<void> {
     rmSync(this.knownHosts);
     await this.stopSshd();

@@ -8,12 +8,12 @@ import { SshConnection, shellQuoted } from './ssh-connection.ts';
 import { parseSshHost } from './ssh-host.ts';
 import { sshSettings } from './ssh-settings.ts';
 
-/** The connection to the host of --tunnel. */
+/** Opens the connection to the host of --tunnel. */
 export function openTunnel(flags: Flags, io: Io): Promise<SshConnection> {
   return SshConnection.open(parseSshHost(flags.text('tunnel'), flags.text('ssh-username')), sshSettings(flags, io));
 }
 
-/** A connection to an API server, made from the tunnel's other end: a socket's path is one there, a host's name as well. */
+/** Opens a connection to an API server from the tunnel's other end, where socket paths and host names are resolved. */
 export function dialThrough(tunnel: SshConnection, endpoint: Endpoint): Duplex {
   const explain = (end: SshEnd) =>
     new FlotillaError(
