@@ -2,8 +2,10 @@
  * How long the largest inputs that are accepted, and some that are refused, hold one event loop, in processor time of its thread,
  * so that other programs do not count. The floor is JSON.parse of the same text. `npm run bench -- inputs [--quick]`.
  */
-import { MAX_OPTIONS, readBodyAs, unitPutBody } from '../src/api/bodies.ts';
+
 import { pageOf } from '../src/api/page-token.ts';
+import { readBodyAs } from '../src/api/read-body-as.ts';
+import { MAX_OPTIONS, unitPut } from '../src/api/shapes/index.ts';
 import { ConsulError } from '../src/consul/exchange.ts';
 import { readCheck, readRegistration } from '../src/consul/registration-body.ts';
 import { parseQuery } from '../src/dns/message.ts';
@@ -72,7 +74,7 @@ function textInputs(): CraftedInput[] {
 
 /** What the API does with the body of PUT /units/N, but for the store. */
 function acceptUnit(text: string): void {
-  const { options } = readBodyAs(unitPutBody, parseJson(text));
+  const { options } = readBodyAs(unitPut, parseJson(text));
   checkUnit('x.service', options);
   const file = parseUnitFile(serializeUnitFile(options));
   readNeeds('x.service', file.options);
@@ -150,7 +152,7 @@ function jsonInputs(): CraftedInput[] {
     json('349,000 empty options (refused)', `{"options":[${'{},'.repeat(349_000)}{}]}`, (value) => value),
     json('a megabyte of brackets (refused)', '['.repeat(500_000) + ']'.repeat(500_000), (value) => value),
     json('32,768 members', JSON.stringify(Object.fromEntries(listOf(32_768, (i) => [`k${i}`, 0]))), (value) =>
-      readBodyAs(unitPutBody, value),
+      readBodyAs(unitPut, value),
     ),
     json('10,922 operations on metadata', patch, (value) => value),
     json('a registration with 512 checks', JSON.stringify({ Name: 'web', Checks: checks(512) }), readRegistration),

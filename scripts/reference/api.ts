@@ -1,15 +1,7 @@
 import { openApiDocument } from '../../src/api/openapi.ts';
+import { ANY_CALL, type Call, DOCUMENTED } from '../../src/api/shapes/index.ts';
 import { VERSION } from '../../src/lib/index.ts';
 import { code, page, table } from './markdown.ts';
-
-interface Operation {
-  readonly summary?: string;
-  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
-}
-
-interface Document {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-}
 
 /** docs/reference/openapi.json */
 export function openApiText(): string {
@@ -18,21 +10,22 @@ export function openApiText(): string {
 
 /** docs/reference/api.md */
 export function apiPage(): string {
-  const { paths } = openApiDocument(VERSION) as Document;
-  const calls = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { summary = '', parameters = [] }]) => [
-      code(`${method.toUpperCase()} ${path}`),
-      summary,
-      parameters.flatMap(({ name, in: place }) => (place === 'query' ? [code(name)] : [])).join(', '),
-    ]),
-  );
+  const rows = Object.values(DOCUMENTED)
+    .flatMap((group): readonly Call[] => Object.values(group))
+    .map(({ method, path, description, query = {}, errors = [] }) => [
+      code(`${method} /${path}`),
+      description,
+      Object.keys(query).map(code).join(', '),
+      errors.map(code).join(', '),
+    ]);
   return page(
     "fleet's HTTP API",
-    "fleetd's OpenAPI document",
+    "fleetd's table of calls",
     `Every fleetd serves it on /run/fleet.sock, and on the addresses of \`listen\`, below \`/fleet/v1\` and \`/v1-alpha\`. Bodies are JSON. An error is
 \`{"error":{"code":404,"message":"unit does not exist"}}\`. [openapi.json](openapi.json) has the shapes, as has
 \`GET /fleet/v1/openapi.json\` of a running fleetd.`,
     '```\n$ sudo curl --unix-socket /run/fleet.sock http://localhost/fleet/v1/machines\n```',
-    table(['call', 'does', 'parameters'], calls),
+    `Any call may fail with ${ANY_CALL.map(code).join(', ')}; a call's row names its other [errors](errors.md).`,
+    table(['call', 'does', 'parameters', 'errors'], rows),
   );
 }

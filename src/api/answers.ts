@@ -1,5 +1,5 @@
 import { ERRORS, FlotillaError } from '../lib/index.ts';
-import type { ApiErrorBody } from './schema.ts';
+import type { ApiErrorBody } from './shapes/index.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -8,15 +8,36 @@ export function answerJson(value: unknown, status = 200): Response {
   return new Response(JSON.stringify(value), { status, headers: { 'Content-Type': JSON_TYPE } });
 }
 
-/** An empty answer, such as 201 and 204. */
-export function answerEmpty(status: 201 | 204): Response {
-  return new Response(null, { status });
+/** JSON that was written as text, since parts of it were text already. */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
 }
 
-/** Bytes made earlier, with the name of their content for If-None-Match. */
-export interface Prepared {
+export function answerText({ text }: JsonText): Response {
+  return new Response(text, { status: 200, headers: { 'Content-Type': JSON_TYPE } });
+}
+
+/** An empty response, with a type of the content it does not have where clients ask for one. */
+export function answerEmpty(status: 201 | 204, contentType?: string): Response {
+  return new Response(null, {
+    status,
+    ...(contentType === undefined ? {} : { headers: { 'Content-Type': contentType } }),
+  });
+}
+
+/** JSON as bytes made earlier, with the name of their content for If-None-Match. */
+export class Prepared {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly etag: string;
+
+  constructor(body: Uint8Array<ArrayBuffer>, etag: string) {
+    this.body = body;
+    this.etag = etag;
+  }
 }
 
 /** Prepared JSON, or 304 when the client has it already. */

@@ -1,4 +1,3 @@
-import type { Context } from 'hono';
 import type { Cluster } from '../cluster/index.ts';
 import type { AdmitPeer, Clock, Log, Random, RefuseForeignPages, UnreadLimits } from '../lib/index.ts';
 import type { Router } from '../router/index.ts';
@@ -65,14 +64,4 @@ export interface ApiParts {
   readonly journals: Set<AbortController>;
   /** Aborted when the API closes: streams end. */
   readonly closing: AbortSignal;
-}
-
-/** A request with the name of a unit in its path. */
-export function unitName(c: Context): string {
-  return c.req.param('name') ?? '';
-}
-
-/** True for `?key=true`. */
-export function flag(c: Context, key: string): boolean {
-  return c.req.query(key) === 'true';
 }

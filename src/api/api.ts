@@ -10,30 +10,20 @@ import {
   UnreadResponses,
 } from '../lib/index.ts';
 import { accessOf, admit } from './access.ts';
-import { answerError, answerJson } from './answers.ts';
+import { allHandlers } from './all-handlers.ts';
+import { answerError } from './answers.ts';
 import { type ApiOptions, type ApiParts, DEFAULT_PEER_TIMEOUT_MS } from './api-parts.ts';
-import { certificateRoutes } from './certificate-routes.ts';
+import { serveCalls } from './call-handlers.ts';
 import { observeCluster } from './cluster-metrics.ts';
 import { ClusterReader } from './cluster-reader.ts';
-import { discoveryDocument } from './discovery.ts';
 import { EventHub } from './event-hub.ts';
-import { eventRoutes } from './event-routes.ts';
 import { fleetMetrics } from './fleet-metrics.ts';
-import { journalRoutes } from './journal-routes.ts';
-import { machineRoutes } from './machine-routes.ts';
-import { openApiDocument } from './openapi.ts';
 import { MAX_TOKEN_NUMBER } from './page-token.ts';
 import { PeerAccess } from './peer-access.ts';
 import { observeProcess } from './process-metrics.ts';
-import { routerRoutes } from './router-routes.ts';
-import type { ApiHealth, ApiVersion } from './schema.ts';
-import { serviceRoutes } from './service-routes.ts';
-import { stateRoutes } from './state-routes.ts';
-import { statusRoutes } from './status-routes.ts';
+import { CALLS, type Method, PREFIXES, type Prefix } from './shapes/index.ts';
 import { UnitHealth } from './unit-health.ts';
-import { unitRoutes } from './unit-routes.ts';
 import { ViewOnDemand } from './view-on-demand.ts';
-import { whyRoutes } from './why-routes.ts';
 
 /** The API as a function from requests to answers; `serveApi` puts it on sockets. */
 export interface Api {
@@ -49,8 +39,6 @@ export interface Api {
   /** Ends event streams and journals at once and answers 503 from now on. */
   close(): void;
 }
-
-const PREFIXES = ['/fleet/v1', '/v1-alpha'] as const;
 
 /** Builds the API of one fleetd. It reads nothing from the store until it is asked. */
 export function createApi(options: ApiOptions): Api {
@@ -132,40 +120,21 @@ function createApp(parts: ApiParts): Hono {
   return app;
 }
 
-function createVersion(prefix: (typeof PREFIXES)[number], parts: ApiParts): Hono {
+function createVersion(prefix: Prefix, parts: ApiParts): Hono {
   const app = new Hono();
-  unitRoutes(app, parts);
-  stateRoutes(app, parts);
-  machineRoutes(app, parts);
-  whyRoutes(app, parts);
-  eventRoutes(app, parts);
-  statusRoutes(app, parts);
-  journalRoutes(app, parts);
-  serviceRoutes(app, parts);
-  routerRoutes(app, parts);
-  certificateRoutes(app, parts);
-  ownRoutes(app, parts);
-  const discovery = discoveryDocument(prefix);
-  app.get('/discovery', () => answerJson(discovery));
-  app.get('/openapi.json', () => answerJson(openApiDocument(parts.options.version)));
+  serveCalls(app, CALLS, allHandlers(prefix, parts));
   refuseOtherMethods(app);
   return app;
 }
 
-function ownRoutes(app: Hono, { options, reader }: ApiParts): void {
-  const self = { machineID: options.machineId, version: options.version };
-  app.get('/version', () => answerJson(self satisfies ApiVersion));
-  app.get('/health', async () => {
-    await reader.view.ping();
-    return answerJson({ ok: true, ...self } satisfies ApiHealth);
-  });
-}
+const METHODS: readonly string[] = ['GET', 'PUT', 'PATCH', 'DELETE'] satisfies Method[];
 
 /** What is left of a path's methods after all its routes: 405, naming those there are. */
 function refuseOtherMethods(app: Hono): void {
   const methods = new Map<string, string[]>();
   for (const { path, method } of app.routes) methods.set(path, [...(methods.get(path) ?? []), method]);
-  for (const [path, allowed] of methods) {
+  for (const [path, served] of methods) {
+    const allowed = METHODS.filter((method) => served.includes(method));
     const names =
       allowed.length === 1 ? `only ${allowed[0]}` : `only ${allowed.slice(0, -1).join(', ')} and ${allowed.at(-1)}`;
     app.all(path, () => refuseMethod(names, allowed));

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Change, Cluster, Snapshot } from '../cluster/index.ts';
 import type { Log } from '../lib/index.ts';
 import type { Unit } from '../model/index.ts';
-import type { Prepared } from './answers.ts';
+import { Prepared } from './answers.ts';
 import { NO_TEXT, type UnitText, UnitTexts } from './unit-texts.ts';
 import type { ViewOnDemand } from './view-on-demand.ts';
 
@@ -87,7 +87,7 @@ export class ClusterReader {
   /** Keeps JSON text as bytes for `recall`. Call it in the turn of the event loop in which the text was built. */
   prepare(key: string, kinds: readonly Kind[], json: string): Prepared {
     const body = Buffer.from(json);
-    const prepared = { body, etag: `"${createHash('sha1').update(body).digest('base64url').slice(0, 20)}"` };
+    const prepared = new Prepared(body, `"${createHash('sha1').update(body).digest('base64url').slice(0, 20)}"`);
     this.#preparedBytes += body.byteLength - (this.#prepared.get(key)?.prepared.body.byteLength ?? 0);
     if (this.#preparedBytes > MAX_PREPARED_BYTES) this.#forgetPrepared();
     else this.#prepared.set(key, { stamp: this.#stamp(kinds), prepared });

@@ -4,7 +4,7 @@ import type { ClusterReader } from './cluster-reader.ts';
 import { EventStream } from './event-stream.ts';
 import { LiveEvents } from './live-events.ts';
 import { sorted } from './present.ts';
-import type { ApiHappened } from './schema.ts';
+import type { ApiHappened } from './shapes/index.ts';
 import { isReal, tellMoments } from './tell-moments.ts';
 import type { UnitHealth } from './unit-health.ts';
 

@@ -2,7 +2,7 @@ import type { Snapshot } from '../cluster/index.ts';
 import { type Clock, type Log, messageOf } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import { summaryOf } from './present.ts';
-import type { ApiEvent, ApiHappened, ApiMachineName } from './schema.ts';
+import type { ApiEvent, ApiHappened, ApiMachineName } from './shapes/index.ts';
 import { declaresServices, type UnitHealth } from './unit-health.ts';
 
 /** Comments keep proxies and idle timeouts from ending a quiet stream. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { NO_NEEDS, type Unit } from '../model/index.ts';
-import type { ApiEvent, ApiHappened } from './schema.ts';
+import type { ApiEvent, ApiHappened } from './shapes/index.ts';
 import { SseReader } from './sse-reader.ts';
 import { ask, eventually, joinMachine, openTestApi, place, report, type TestApi } from './test-api.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { NO_NEEDS, type Unit } from '../model/index.ts';
-import type { ApiEvent } from './schema.ts';
+import type { ApiEvent } from './shapes/index.ts';
 import { SseReader } from './sse-reader.ts';
 import { ask, eventually, joinMachine, open, openTestApi, place, report, type TestApi } from './test-api.ts';
 

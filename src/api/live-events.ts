@@ -1,7 +1,7 @@
 import { type ChangeBatch, dated, type Moment, momentsOf, type Snapshot } from '../cluster/index.ts';
 import type { Clock } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
-import type { ApiHappened } from './schema.ts';
+import type { ApiHappened } from './shapes/index.ts';
 import { tellMoments } from './tell-moments.ts';
 
 /** The leader writes down within milliseconds that a machine is lost; without a leader nobody does. */

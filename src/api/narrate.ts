@@ -1,6 +1,6 @@
 import type { Change } from '../cluster/index.ts';
 import type { Machine, Unit, UnitExit, UnitStatus } from '../model/index.ts';
-import type { ApiHappened, ApiMachineName } from './schema.ts';
+import type { ApiHappened, ApiMachineName } from './shapes/index.ts';
 
 /** What a change means, as fields and in words. */
 export type Narrated = Omit<ApiHappened, 'type' | 'revision' | 'atMs' | 'approximate'>;

@@ -1,55 +1,14 @@
-import { z } from 'zod';
-import { certificatePutBody, machinesPatchBody, unitPutBody } from './bodies.ts';
-import { discoveryDocument } from './discovery.ts';
+import { ERRORS } from '../lib/index.ts';
+import { idOf, namesInPath } from './discovery.ts';
+import { namedSchemas, schemaOf } from './named-schemas.ts';
+import { ANY_CALL, type Call, DOCUMENTED, errorBody, type Parameter, type Reply } from './shapes/index.ts';
 
-interface Parameter {
-  readonly type: string;
-  readonly location: 'path' | 'query';
-  readonly repeated?: boolean;
-  readonly description?: string;
-}
-
-interface Method {
-  readonly id: string;
-  readonly description: string;
-  readonly httpMethod: string;
-  readonly path: string;
-  readonly parameters: Readonly<Record<string, Parameter>>;
-  readonly response?: { readonly $ref: string };
-}
-
-type Discovery = {
-  readonly schemas: Readonly<Record<string, unknown>>;
-  readonly resources: Readonly<Record<string, { readonly methods: Readonly<Record<string, Method>> }>>;
-};
-
-const ERROR = {
-  type: 'object',
-  properties: {
-    error: { type: 'object', properties: { code: { type: 'integer' }, message: { type: 'string' } } },
-  },
-};
-const BODIES: Readonly<Record<string, z.ZodType>> = {
-  'fleet.Unit.Set': unitPutBody,
-  'fleet.Machine.Patch': machinesPatchBody,
-  'fleet.Router.SetCertificate': certificatePutBody,
-};
-/** Calls that do not answer JSON. */
-const TEXT: Readonly<Record<string, string>> = {
-  'fleet.Unit.Journal': 'text/plain',
-  'fleet.Router.Config': 'text/plain',
-  'fleet.Cluster.Events': 'text/event-stream',
-};
-
-/** The API as an OpenAPI 3.1 document, made of the discovery document and of the schemas that bodies are read with. */
-export function openApiDocument(version: string): object {
-  const { schemas, resources } = discoveryDocument('/fleet/v1') as Discovery;
+/** The API as an OpenAPI 3.1 document. */
+export function openApiDocument(version: string): Readonly<Record<string, unknown>> {
   const paths: Record<string, Record<string, object>> = {};
-  for (const { methods } of Object.values(resources)) {
-    for (const method of Object.values(methods)) {
-      const path = `/${method.path}`;
-      paths[path] = { ...paths[path], [method.httpMethod.toLowerCase()]: operation(method) };
-    }
+  for (const call of Object.values(DOCUMENTED).flatMap((calls): readonly Call[] => Object.values(calls))) {
+    const path = `/${call.path}`;
+    paths[path] = { ...paths[path], [call.method.toLowerCase()]: operation(call) };
   }
   return {
     openapi: '3.1.0',
@@ -60,52 +19,65 @@ export function openApiDocument(version: string): object {
     },
     servers: [{ url: '/fleet/v1' }],
     paths,
-    components: { schemas: { ...(openSchema(schemas) as object), Error: ERROR } },
+    components: { schemas: { ...namedSchemas(uriOf, dropRequiredFlag), Error: schemaOf(errorBody) } },
   };
 }
 
-function operation(method: Method): object {
-  const body = BODIES[method.id];
+/** A property that says itself that it is required: discovery's way, which is no JSON schema. */
+function dropRequiredFlag(node: { required?: unknown }): void {
+  if (node.required === true) delete node.required;
+}
+
+function operation(call: Call): object {
+  const { id, description, path, query = {}, body, responses } = call;
   return {
-    operationId: method.id,
-    summary: method.description,
-    parameters: Object.entries(method.parameters).map(([name, parameter]) => openParameter(name, parameter)),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: json(bodySchema(body)) } }),
-    responses: { '2XX': answer(method), default: { description: 'An error', content: json(ref('Error')) } },
+    operationId: id,
+    summary: description,
+    parameters: [
+      ...namesInPath(path).map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+      ...Object.entries(query).map(([name, parameter]) => queryParameter(name, parameter)),
+    ],
+    ...(body === undefined ? {} : { requestBody: { required: true, content: json(schemaOf(body)) } }),
+    responses: {
+      ...Object.fromEntries(Object.entries(responses).map(([status, reply]) => [status, response(reply, description)])),
+      ...errorResponses(call),
+      default: { description: `An error: ${ANY_CALL.join(', ')}`, content: json(ref('Error')) },
+    },
   };
 }
 
-function bodySchema(body: z.ZodType): object {
-  const { $schema: _, ...schema } = z.toJSONSchema(body, { io: 'input' });
-  return schema;
+function response(reply: Reply, description: string): object {
+  if ('empty' in reply) return { description: reply.empty };
+  if ('json' in reply) return { description, content: json(ref(idOf(reply.json)!)) };
+  const { text, events } = reply;
+  const data = events && { contentMediaType: 'application/json', contentSchema: schemaOf(events) };
+  return { description, content: { [text]: { schema: { type: 'string', ...data } } } };
 }
 
-function answer({ id, description, response }: Method): object {
-  const text = TEXT[id];
-  if (text !== undefined) return { description, content: { [text]: { schema: { type: 'string' } } } };
-  return response === undefined ? { description } : { description, content: json(ref(response.$ref)) };
+/** One response for each HTTP status of the call's own errors, which names their codes. */
+function errorResponses({ errors = [] }: Call): Record<string, object> {
+  const codes = Object.groupBy(errors, (code) => String(ERRORS[code].http));
+  return Object.fromEntries(
+    Object.entries(codes).map(([status, named]) => [
+      status,
+      { description: named!.join(', '), content: json(ref('Error')) },
+    ]),
+  );
 }
 
-function openParameter(name: string, { type, location, repeated, description }: Parameter): object {
+function queryParameter(name: string, { type, repeated, description }: Parameter<unknown>): object {
   const schema = repeated ? { type: 'array', items: { type } } : { type };
-  return { name, in: location, required: location === 'path', schema, ...(description ? { description } : {}) };
+  return { name, in: 'query', required: false, schema, ...(description ? { description } : {}) };
 }
 
 function json(schema: object): object {
   return { 'application/json': { schema } };
 }
 
-function ref(name: string): object {
-  return { $ref: `#/components/schemas/${name}` };
+function uriOf(name: string): string {
+  return `#/components/schemas/${name}`;
 }
 
-/** Discovery documents name schemas without a path, mark properties as required one by one, and repeat their id. */
-function openSchema(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(openSchema);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(([key, inner]) => !(key === 'id' && typeof inner === 'string'));
-  const kept = entries.filter(([key, inner]) => !(key === 'required' && inner === true));
-  return Object.fromEntries(
-    kept.map(([key, inner]) => [key, key === '$ref' ? `#/components/schemas/${inner}` : openSchema(inner)]),
-  );
+function ref(name: string): object {
+  return { $ref: uriOf(name) };
 }

@@ -1,9 +1,17 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type IncomingMessage, request } from 'node:http';
 import type { Cluster } from '../cluster/index.ts';
-import { type Clock, FlotillaError, messageOf } from '../lib/index.ts';
+import { type Clock, expandUrl, FlotillaError, messageOf } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
-import type { ApiErrorBody } from './schema.ts';
+import {
+  type ApiErrorBody,
+  type CallAt,
+  type JsonOf,
+  type PathOf,
+  type PathValues,
+  PREFIXES,
+  type QuerySent,
+} from './shapes/index.ts';
 import type { ViewOnDemand } from './view-on-demand.ts';
 
 export interface PeerAccessOptions {
@@ -12,6 +20,16 @@ export interface PeerAccessOptions {
   readonly clock: Clock;
   /** Longest time to wait for the head of another machine's answer, in milliseconds. */
   readonly timeoutMs: number;
+}
+
+type PeerPath = Extract<PathOf<'GET'>, `peer/${string}`>;
+
+interface PeerAsked<Path extends PeerPath> {
+  /** The path of the call, as the table of calls has it. */
+  readonly call: Path;
+  readonly path: PathValues<Path>;
+  readonly query: QuerySent<CallAt<'GET', Path>>;
+  readonly signal: AbortSignal;
 }
 
 /** A wrong secret makes fleetd read its own again, at most this often. */
@@ -41,26 +59,26 @@ export class PeerAccess {
     throw unauthorized();
   }
 
-  /** GET of another fleetd's peer route, once its head is there with status 200. Ends when the signal aborts. */
-  async get(machine: Machine, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  /** The response to a peer call of another fleetd, once its head is there with status 200. Ends when the signal aborts. */
+  async get<Path extends PeerPath>(machine: Machine, asked: PeerAsked<Path>): Promise<IncomingMessage> {
     if (machine.endpoint === undefined) {
       throw peerError(machine, 'its fleetd listens on no TCP port: add one to its listeners');
     }
-    const url = new URL(`/fleet/v1/peer${path}`, machine.endpoint);
-    const response = await this.#request(url, machine, signal);
+    const path = expandUrl(asked.call, asked.path, asked.query);
+    const response = await this.#request(new URL(`${PREFIXES[0]}/${path}`, machine.endpoint), machine, asked.signal);
     if (response.statusCode === 200) return response;
     const body = await readText(response).catch(messageOf);
     throw peerError(machine, errorMessage(body) ?? `it answered with status ${response.statusCode}`);
   }
 
-  /** GET of another fleetd's peer route as JSON, within the time limit as a whole. */
-  async getJson<T>(machine: Machine, path: string, signal: AbortSignal): Promise<T> {
+  /** The JSON of a peer call of another fleetd, within the time limit as a whole. */
+  async getJson<Path extends PeerPath>(machine: Machine, asked: PeerAsked<Path>): Promise<JsonOf<CallAt<'GET', Path>>> {
     const { clock, timeoutMs } = this.#options;
     const late = new AbortController();
     const cancel = clock.after(timeoutMs, () => late.abort(peerError(machine, 'it did not answer in time')));
     try {
-      const response = await this.get(machine, path, AbortSignal.any([signal, late.signal]));
-      return JSON.parse(await readText(response)) as T;
+      const signal = AbortSignal.any([asked.signal, late.signal]);
+      return JSON.parse(await readText(await this.get(machine, { ...asked, signal })));
     } catch (error) {
       throw late.signal.aborted ? late.signal.reason : error;
     } finally {

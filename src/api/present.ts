@@ -1,6 +1,6 @@
 import type { Snapshot } from '../cluster/index.ts';
 import type { Machine, Placement, Unit, UnitStatus } from '../model/index.ts';
-import type { ApiMachine, ApiPlacement, ApiState, ApiUnitState, ApiUnitSummary } from './schema.ts';
+import type { ApiMachine, ApiPlacement, ApiState, ApiUnitState, ApiUnitSummary } from './shapes/index.ts';
 import type { UnitHealth } from './unit-health.ts';
 import type { UnitText } from './unit-texts.ts';
 

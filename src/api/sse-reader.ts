@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '../lib/index.ts';
-import type { ApiEvent } from './schema.ts';
+import { type ApiEvent, event } from './shapes/index.ts';
 import { open } from './test-api.ts';
 
 /** One message of an event stream; `id` when it carried one. */
@@ -82,7 +82,8 @@ export class SseReader {
     for (const part of parts) {
       const id = /^id: (.*)$/m.exec(part)?.[1];
       const data = /^data: (.*)$/m.exec(part)?.[1];
-      if (data !== undefined) this.messages.push({ ...(id === undefined ? {} : { id }), event: JSON.parse(data) });
+      if (data !== undefined)
+        this.messages.push({ ...(id === undefined ? {} : { id }), event: event.parse(JSON.parse(data)) });
     }
     this.#notify();
   }

@@ -2,7 +2,7 @@ import type { Moment, Snapshot } from '../cluster/index.ts';
 import type { Machine } from '../model/index.ts';
 import { narrate } from './narrate.ts';
 import { Past } from './past.ts';
-import type { ApiHappened } from './schema.ts';
+import type { ApiHappened } from './shapes/index.ts';
 
 /** What happened at these moments, in their order; see Past. */
 export function tellMoments(

@@ -8,6 +8,7 @@ import { silentLog, systemClock, systemRandom } from '../lib/index.ts';
 import type { Machine, Placement, UnitStatus } from '../model/index.ts';
 import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore } from '../store/index.ts';
+import { assertPromised } from './assert-promised.ts';
 import { type Api, type ApiOptions, createApi, type Listener, Metrics, type ServedApi, serveApi } from './index.ts';
 
 export interface ApiTestCluster {
@@ -99,13 +100,15 @@ export interface AskOptions {
   readonly socketPath?: string;
 }
 
-/** One request over a connection of its own. */
+/** One request over a connection of its own; throws when the response is not what its call promises. */
 export async function ask(url: string, options: AskOptions = {}): Promise<TestResponse> {
   const response = await open(url, options);
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString();
-  return { status: response.statusCode ?? 0, headers: response.headers, text, json: parse(text) };
+  const received = { status: response.statusCode ?? 0, headers: response.headers, text, json: parse(text) };
+  assertPromised(options.method ?? 'GET', url, received);
+  return received;
 }
 
 /** The head of an answer; its body is the caller's. */

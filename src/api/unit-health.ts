@@ -1,7 +1,7 @@
 import type { Router } from '../router/index.ts';
 import { type Catalog, type CatalogInstance, type CatalogSnapshot, healthOf } from '../services/index.ts';
 import { readServices, type UnitOption } from '../unitfile/index.ts';
-import type { ApiUnitService } from './schema.ts';
+import type { ApiUnitService } from './shapes/index.ts';
 
 export interface UnitHealthOptions {
   readonly catalog: Catalog;

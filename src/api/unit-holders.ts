@@ -3,7 +3,7 @@ import { FlotillaError } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import { shortMachine } from './narrate.ts';
 import { placementsOf } from './present.ts';
-import { noSuchUnit } from './unit-routes.ts';
+import { noSuchUnit } from './unit-handlers.ts';
 
 /** A machine that is to hold a unit; `machine` is absent when it has gone and the leader has not decided anew yet. */
 export interface Holder {

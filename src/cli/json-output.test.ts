@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { ask } from '../api/test-api.ts';
 import { until } from '../lib/test-until.ts';
 import { JSON_SHAPES, jsonSchemaText } from './json-shapes.ts';
 import { TestLab } from './test-lab.ts';
@@ -50,6 +51,16 @@ test('each command prints what its schema says', async () => {
       assert.ok(success, `${line}: ${error?.message}\n${JSON.stringify(value)}\n${err}`);
     }
   }
+});
+
+test('the API responds about services and routes as its table of calls promises', async () => {
+  // `ask` holds each response against the table.
+  const socketPath = lab.machines[0]!.socket;
+  const get = (path: string) => ask(`http://localhost/fleet/v1/${path}`, { socketPath });
+  for (const path of ['services', 'services/web', 'router', 'router/backends', 'router/config/nginx', 'leader'])
+    assert.equal((await get(path)).status, 200, path);
+  const { json } = await get('services/web');
+  assert.deepEqual([json.instances[0].source, json.instances[0].port], ['unit', 8080]);
 });
 
 test('a machine has one shape wherever it stands', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -22,4 +22,10 @@ test('commands that only print load no part of Node that they do not use', (t) =
     const heavy = HEAVY.filter((name) => loaded.includes(`NativeModule ${name}`));
     assert.deepEqual(heavy, [], `fleetctl ${line}`);
   }
+});
+
+test("fleetctl holds the API's shapes as types alone, without zod", () => {
+  const bundled = (name: string) => readFileSync(path.join(path.dirname(FLEETCTL), `../dist/${name}-main.cjs`), 'utf8');
+  const holdsZod = (name: string) => bundled(name).includes('ZodDiscriminatedUnion');
+  assert.deepEqual([holdsZod('fleetctl'), holdsZod('fleetd')], [false, true]);
 });

@@ -1,24 +1,23 @@
 import type {
   ApiCertificate,
-  ApiCertificateList,
   ApiCertificatePut,
   ApiEvent,
   ApiMachine,
   ApiRouter,
   ApiRouterBackend,
   ApiService,
-  ApiServiceList,
   ApiUnit,
   ApiUnitPut,
   ApiUnitState,
   ApiUnitStatusReport,
   ApiUnitSummary,
   ApiWhy,
-} from '../api/schema.ts';
+} from '../api/shapes/index.ts';
 import { Backoff, type Clock, FlotillaError, isFlotillaError, type Random } from '../lib/index.ts';
+import { ApiRequests } from './api-requests.ts';
 import type { Endpoint } from './endpoint.ts';
 import { EventStreamParser } from './sse.ts';
-import { type ApiResponse, type RequestOptions, Transport, type TransportOptions } from './transport.ts';
+import { type ApiResponse, Transport, type TransportOptions } from './transport.ts';
 
 export interface FleetClientOptions extends TransportOptions {
   readonly clock: Clock;
@@ -63,12 +62,14 @@ const MAX_QUERY_BYTES = 6000;
  */
 export class FleetClient {
   readonly #transport: Transport;
+  readonly #requests: ApiRequests;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #requestTimeoutMs: number;
 
   constructor(options: FleetClientOptions) {
     this.#transport = new Transport(options);
+    this.#requests = new ApiRequests(this.#transport);
     this.#clock = options.clock;
     this.#random = options.random;
     this.#requestTimeoutMs = options.requestTimeoutMs;
@@ -81,141 +82,133 @@ export class FleetClient {
 
   /** Every unit, sorted by name. */
   units(): Promise<readonly ApiUnit[]> {
-    return this.#list<ApiUnit>('/units', 'units');
+    return allPages(
+      (query) => this.#requests.get('units', { path: {}, query }),
+      ({ units }) => units,
+    );
   }
 
-  /** What every machine reports, sorted by unit and machine. */
+  /** Every machine's reports, sorted by unit and machine. */
   states(): Promise<readonly ApiUnitState[]> {
-    return this.#list<ApiUnitState>('/state', 'states');
+    return allPages(
+      (query) => this.#requests.get('state', { path: {}, query }),
+      ({ states }) => states,
+    );
   }
 
   machines(): Promise<readonly ApiMachine[]> {
-    return this.#list<ApiMachine>('/machines', 'machines');
+    return allPages(
+      (query) => this.#requests.get('machines', { path: {}, query }),
+      ({ machines }) => machines,
+    );
   }
 
   /** The unit with its options, and its file as submitted; undefined when there is none. */
-  async unit(name: string): Promise<ApiUnit | undefined> {
-    const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}?submitted=true`);
-    return answer.status === 404 ? undefined : this.#json<ApiUnit>(answer);
+  unit(name: string): Promise<ApiUnit | undefined> {
+    return this.#requests.find('units/{unitName}', { path: { unitName: name }, query: { submitted: true } });
   }
 
   /** Creates, replaces or changes the desired state of a unit. */
   async putUnit(name: string, put: ApiUnitPut): Promise<void> {
-    const { answer } = await this.#write(name, { method: 'PUT', body: put });
-    if (answer.status !== 201 && answer.status !== 204) throw this.#transport.failure(answer);
+    const path = { unitName: name };
+    const { response } = await this.#persist(() => this.#requests.put('units/{unitName}', { path, body: put }));
+    this.#requests.assertDone(response);
   }
 
   /** False when there was no such unit. */
   async deleteUnit(name: string): Promise<boolean> {
-    const { answer, tries } = await this.#write(name, { method: 'DELETE' });
-    // What failed at first may have been done all the same.
-    if (answer.status === 404) return tries > 1;
-    if (answer.status !== 204) throw this.#transport.failure(answer);
+    const path = { unitName: name };
+    const { response, tries } = await this.#persist(() => this.#requests.delete('units/{unitName}', { path }));
+    // An attempt that failed may have deleted the unit all the same.
+    if (response.status === 404) return tries > 1;
+    this.#requests.assertDone(response);
     return true;
   }
 
   /**
-   * Changes a unit. Doing so twice is as good as once: while the store does not answer it is tried again, for as long as
-   * one request may take.
+   * Changes a unit. Doing so twice is as good as once: while the store does not respond, the request is sent again, for as
+   * long as one request may take.
    */
-  async #write(
-    name: string,
-    request: RequestOptions,
-  ): Promise<{ readonly answer: ApiResponse; readonly tries: number }> {
+  async #persist(
+    send: () => Promise<ApiResponse>,
+  ): Promise<{ readonly response: ApiResponse; readonly tries: number }> {
     const backoff = new Backoff({ minMs: 50, maxMs: 500 }, this.#random);
     const deadline = this.#clock.monotonic() + this.#requestTimeoutMs;
     for (let tries = 1; ; tries++) {
-      const answer = await this.#transport.request(`/units/${encodeURIComponent(name)}`, request);
-      if (answer.status !== 503 || this.#clock.monotonic() > deadline) return { answer, tries };
+      const response = await send();
+      if (response.status !== 503 || this.#clock.monotonic() > deadline) return { response, tries };
       await this.#clock.sleep(backoff.next());
     }
   }
 
   /** The named units that exist (all when none is named), by name, without their text. */
   async summaries(names: readonly string[] = []): Promise<readonly ApiUnitSummary[]> {
-    const query = unitQuery(names);
-    const answer = await this.#transport.request(`/summaries${query ? `?${query}` : ''}`);
-    const { units: summaries } = this.#json<{ readonly units: readonly ApiUnitSummary[] }>(answer);
-    if (names.length === 0 || query) return summaries;
+    const unit = namesToSend(names);
+    const { units: summaries } = await this.#requests.get('summaries', { path: {}, query: { unit } });
+    if (unit !== undefined) return summaries;
     const wanted = new Set(names);
-    return summaries.filter((summary) => wanted.has(summary.name));
+    return names.length === 0 ? summaries : summaries.filter((summary) => wanted.has(summary.name));
   }
 
-  async why(name: string, signal?: AbortSignal): Promise<ApiWhy> {
-    const path = `/units/${encodeURIComponent(name)}/why`;
-    return this.#json<ApiWhy>(await this.#transport.request(path, signal ? { signal } : {}));
+  why(name: string, signal?: AbortSignal): Promise<ApiWhy> {
+    return this.#requests.get('units/{unitName}/why', { path: { unitName: name }, signal });
   }
 
   /** Every service of the catalog, by name. */
   async services(): Promise<readonly ApiService[]> {
-    return this.#json<ApiServiceList>(await this.#transport.request('/services')).services;
+    return (await this.#requests.get('services', { path: {} })).services;
   }
 
   /** One service, or undefined when it has no instance. */
-  async service(name: string): Promise<ApiService | undefined> {
-    const answer = await this.#transport.request(`/services/${encodeURIComponent(name)}`);
-    return answer.status === 404 ? undefined : this.#json<ApiService>(answer);
+  service(name: string): Promise<ApiService | undefined> {
+    return this.#requests.find('services/{serviceName}', { path: { serviceName: name } });
   }
 
-  /** The routes of the machine that answers. */
-  async router(): Promise<ApiRouter> {
-    return this.#json<ApiRouter>(await this.#transport.request('/router'));
+  /** The routes of the machine behind the endpoint. */
+  router(): Promise<ApiRouter> {
+    return this.#requests.get('router', { path: {} });
   }
 
-  /** The backends of that machine's router, with what they are doing. */
+  /** The backends of that machine's router, and their activity. */
   async routerBackends(): Promise<readonly ApiRouterBackend[]> {
-    const answer = await this.#transport.request('/router/backends');
-    return this.#json<{ readonly backends: readonly ApiRouterBackend[] }>(answer).backends;
+    return (await this.#requests.get('router/backends', { path: {} })).backends;
   }
 
   /** The routes as a file for another program. */
-  async routerConfig(kind: string): Promise<string> {
-    const answer = await this.#transport.request(`/router/config/${encodeURIComponent(kind)}`);
-    if (answer.status !== 200) throw this.#transport.failure(answer);
-    return answer.text;
+  routerConfig(kind: string): Promise<string> {
+    return this.#requests.text('router/config/{kind}', { path: { kind } });
   }
 
   /** The certificates in the store, by name. */
   async certificates(): Promise<readonly ApiCertificate[]> {
-    return this.#json<ApiCertificateList>(await this.#transport.request('/router/certificates')).certificates;
+    return (await this.#requests.get('router/certificates', { path: {} })).certificates;
   }
 
   /** Stores a certificate in the place of the one of that name; true when there was none. */
   async putCertificate(name: string, put: ApiCertificatePut): Promise<boolean> {
-    const path = `/router/certificates/${encodeURIComponent(name)}`;
-    const answer = await this.#transport.request(path, { method: 'PUT', body: put });
-    if (answer.status !== 201 && answer.status !== 204) throw this.#transport.failure(answer);
-    return answer.status === 201;
+    const asked = { path: { certificateName: name }, body: put };
+    const response = await this.#requests.put('router/certificates/{certificateName}', asked);
+    this.#requests.assertDone(response);
+    return response.status === 201;
   }
 
   async deleteCertificate(name: string): Promise<void> {
-    const path = `/router/certificates/${encodeURIComponent(name)}`;
-    const answer = await this.#transport.request(path, { method: 'DELETE' });
-    if (answer.status !== 204) throw this.#transport.failure(answer);
+    const path = { certificateName: name };
+    this.#requests.assertDone(await this.#requests.delete('router/certificates/{certificateName}', { path }));
   }
 
-  async status(name: string, options: { machine?: string; lines?: number } = {}): Promise<ApiUnitStatusReport> {
-    const query = new URLSearchParams();
-    if (options.machine) query.set('machine', options.machine);
-    if (options.lines !== undefined) query.set('lines', String(options.lines));
-    const path = `/units/${encodeURIComponent(name)}/status?${query}`;
-    return this.#json<ApiUnitStatusReport>(await this.#transport.request(path));
+  status(name: string, query: { machine?: string; lines?: number } = {}): Promise<ApiUnitStatusReport> {
+    return this.#requests.get('units/{unitName}/status', { path: { unitName: name }, query });
   }
 
   /** The journal's text in chunks; ends at the last line unless `follow`. */
-  async *journal(name: string, options: JournalOptions = {}): AsyncGenerator<string> {
-    const query = new URLSearchParams();
-    if (options.machine) query.set('machine', options.machine);
-    if (options.lines !== undefined) query.set('lines', String(options.lines));
-    if (options.follow) query.set('follow', 'true');
-    if (options.output) query.set('output', options.output);
-    const path = `/units/${encodeURIComponent(name)}/journal?${query}`;
-    const response = await this.#transport.stream(path, options.signal ? { signal: options.signal } : {});
-    response.socket.setTimeout(0);
+  async *journal(name: string, { signal, ...query }: JournalOptions = {}): AsyncGenerator<string> {
+    const asked = { path: { unitName: name }, query, signal };
+    const response = await this.#requests.stream('units/{unitName}/journal', asked);
     try {
-      for await (const chunk of response) yield chunk as string;
+      for await (const chunk of response) yield chunk;
     } catch (error) {
-      if (options.signal?.aborted) return;
+      if (signal?.aborted) return;
       throw new FlotillaError(
         'unavailable',
         'the journal was cut off: its machine or the API server went away',
@@ -265,60 +258,59 @@ export class FleetClient {
     options: EventsOptions,
     after: string | undefined,
   ): AsyncGenerator<{ id: string | undefined; event: ApiEvent }> {
-    const query = new URLSearchParams(unitQuery(options.units ?? []));
-    if (options.happenings) {
-      query.set('units', 'false');
-      query.set('happened', 'true');
-      const { history, sinceMs, untilMs, machine } = options.happenings;
-      if (machine) query.set('machine', machine);
-      if (after === undefined) query.set('history', String(history));
-      if (sinceMs !== undefined) query.set('since', String(sinceMs));
-      if (untilMs !== undefined) query.set('until', String(untilMs));
-    }
-    if (options.services) query.set('services', 'true');
-    if (after !== undefined) query.set('after', after);
-    const response = await this.#transport.stream(`/events?${query}`, { signal: options.signal });
-    // The request's own timeout is for its answer; from here on silence is normal.
-    response.socket.setTimeout(0);
+    const { units = [], happenings, services, signal } = options;
+    const query = {
+      unit: namesToSend(units),
+      ...(happenings && {
+        units: false,
+        happened: true,
+        machine: happenings.machine,
+        history: after === undefined ? happenings.history : undefined,
+        since: happenings.sinceMs,
+        until: happenings.untilMs,
+      }),
+      services,
+      after,
+    };
+    const response = await this.#requests.stream('events', { path: {}, query, signal });
     options.onOpen?.(after !== undefined);
     const parser = new EventStreamParser();
     try {
       for await (const chunk of response) {
-        for (const { id, data } of parser.feed(chunk as string)) {
-          yield { id, event: JSON.parse(data) as ApiEvent };
+        for (const { id, data } of parser.feed(chunk)) {
+          const event: ApiEvent = JSON.parse(data);
+          yield { id, event };
         }
       }
     } catch (error) {
       throw new FlotillaError('unavailable', 'the event stream was cut', {}, error);
     }
   }
-
-  async #list<Item>(path: string, key: string): Promise<readonly Item[]> {
-    const items: Item[] = [];
-    let token: string | undefined;
-    do {
-      const query: string = token === undefined ? 'all=true' : `nextPageToken=${encodeURIComponent(token)}`;
-      const page = this.#json<Record<string, unknown>>(await this.#transport.request(`${path}?${query}`));
-      const batch = (page[key] ?? []) as Item[];
-      token = page['nextPageToken'] as string | undefined;
-      if (items.length === 0 && !token) return batch;
-      for (const item of batch) items.push(item);
-    } while (token);
-    return items;
-  }
-
-  #json<Value>(answer: ApiResponse): Value {
-    if (answer.status !== 200) throw this.#transport.failure(answer);
-    try {
-      return JSON.parse(answer.text) as Value;
-    } catch {
-      throw this.#transport.failure(answer);
-    }
-  }
 }
 
-/** `unit=a&unit=b`, or nothing when that would be too long to send. */
-function unitQuery(names: readonly string[]): string {
-  const query = names.map((name) => `unit=${encodeURIComponent(name)}`).join('&');
-  return query.length > MAX_QUERY_BYTES ? '' : query;
+interface Page {
+  readonly nextPageToken?: string;
+}
+
+/** The items of every page. Our server sends all at once; fleet's own sends pages, and leaves an empty list out of them. */
+async function allPages<P extends Page, Item>(
+  get: (query: { readonly all: true } | { readonly nextPageToken: readonly string[] }) => Promise<P>,
+  itemsOf: (page: P) => readonly Item[] | undefined,
+): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  let token: string | undefined;
+  do {
+    const page = await get(token === undefined ? { all: true } : { nextPageToken: [token] });
+    const batch = itemsOf(page) ?? [];
+    token = page.nextPageToken;
+    if (items.length === 0 && !token) return batch;
+    for (const item of batch) items.push(item);
+  } while (token);
+  return items;
+}
+
+/** The names for a query; undefined when there is none, or when they are too long to send. */
+function namesToSend(names: readonly string[]): readonly string[] | undefined {
+  const bytes = names.reduce((sum, name) => sum + encodeURIComponent(name).length + '&unit='.length, 0);
+  return bytes === 0 || bytes > MAX_QUERY_BYTES ? undefined : names;
 }

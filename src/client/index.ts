@@ -1,4 +1,4 @@
-export type * from '../api/schema.ts';
+export type * from '../api/shapes/index.ts';
 export { FleetClient } from './client.ts';
 export type { Endpoint } from './endpoint.ts';
 export { endpointText, parseEndpoint } from './endpoint.ts';

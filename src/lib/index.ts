@@ -3,6 +3,7 @@ export * from './backoff.ts';
 export * from './clock.ts';
 export * from './duration.ts';
 export * from './errors.ts';
+export * from './expand-url.ts';
 export * from './foreign-pages.ts';
 export * from './go-duration.ts';
 export * from './host-port.ts';

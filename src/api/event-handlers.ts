@@ -1,7 +1,8 @@
-import type { Context, Hono } from 'hono';
 import { FlotillaError } from '../lib/index.ts';
-import { type ApiParts, flag } from './api-parts.ts';
+import type { ApiParts } from './api-parts.ts';
+import type { Asked, Handlers } from './call-handlers.ts';
 import { endWithClient } from './node-bindings.ts';
+import type { eventCall } from './shapes/index.ts';
 import { textStream } from './text-stream.ts';
 
 const MAX_HISTORY = 1000;
@@ -9,25 +10,26 @@ const MAX_HISTORY = 1000;
 const RETRY_MS = 1000;
 const HEADERS = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' };
 
-/** GET /events. */
-export function eventRoutes(app: Hono, parts: ApiParts): void {
-  app.get('/events', (c) => streamEvents(c, parts));
+export function eventHandler(parts: ApiParts): Handlers<typeof eventCall> {
+  return { Events: (asked) => streamEvents(asked, parts) };
 }
 
-async function streamEvents(c: Context, { hub, options }: ApiParts): Promise<Response> {
-  const units = c.req.queries('unit');
-  const history = historyOf(c.req.query('history'));
+async function streamEvents(
+  { query, context: c }: Asked<typeof eventCall.Events>,
+  { hub, options }: ApiParts,
+): Promise<Response> {
+  const { unit, history, machine, happened } = query;
   const request = {
-    units: units === undefined ? undefined : new Set(units),
-    after: revisionOf(c.req.query('after') ?? c.req.header('last-event-id')),
+    units: unit === undefined ? undefined : new Set(unit),
+    after: revisionOf(query.after ?? c.req.header('last-event-id')),
     history: Math.min(history, MAX_HISTORY),
     historyIsCut: history > MAX_HISTORY,
-    machine: c.req.query('machine'),
-    sinceMs: timeOf(c, 'since'),
-    untilMs: timeOf(c, 'until'),
-    happened: flag(c, 'happened'),
-    withUnits: c.req.query('units') !== 'false',
-    withServices: flag(c, 'services'),
+    machine,
+    sinceMs: query.since,
+    untilMs: query.until,
+    happened,
+    withUnits: query.units,
+    withServices: query.services,
   };
   if (c.req.method === 'HEAD') return new Response(null, { headers: HEADERS });
   endWithClient(c);
@@ -61,19 +63,5 @@ function revisionOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   if (!/^\d{1,16}$/.test(text))
     throw new FlotillaError('invalid', `after=${text} is no revision: use the last id received`);
-  return Number(text);
-}
-
-function timeOf(c: Context, name: 'since' | 'until'): number | undefined {
-  const text = c.req.query(name);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,16}$/.test(text))
-    throw new FlotillaError('invalid', `${name}=${text} is no time: use milliseconds since 1970`);
-  return Number(text);
-}
-
-function historyOf(text: string | undefined): number {
-  if (text === undefined) return 0;
-  if (!/^\d{1,9}$/.test(text)) throw new FlotillaError('invalid', `history=${text} is not a number of events`);
   return Number(text);
 }

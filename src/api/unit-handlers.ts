@@ -1,4 +1,3 @@
-import type { Context, Hono } from 'hono';
 import type { Snapshot } from '../cluster/index.ts';
 import { FlotillaError } from '../lib/index.ts';
 import { type DesiredState, isTemplateName, type Unit } from '../model/index.ts';
@@ -11,12 +10,12 @@ import {
   type UnitOption,
   unitNameProblem,
 } from '../unitfile/index.ts';
-import { answerEmpty, answerPrepared } from './answers.ts';
-import { type ApiParts, flag, unitName } from './api-parts.ts';
-import { MAX_OPTIONS, readBodyAs, unitPutBody } from './bodies.ts';
+import { JsonText, type Prepared } from './answers.ts';
+import type { ApiParts } from './api-parts.ts';
+import type { Asked, Handlers } from './call-handlers.ts';
 import { cutPage, pageOf } from './page-token.ts';
 import { sorted, summaryOf, unitJson } from './present.ts';
-import { readJsonBody } from './request-body.ts';
+import { MAX_OPTIONS, type unitCalls } from './shapes/index.ts';
 
 const SHOWN_IN_UNITS = ['unit', 'placement', 'status'] as const;
 const SHOWN_IN_SUMMARIES = [...SHOWN_IN_UNITS, 'machine'] as const;
@@ -29,18 +28,26 @@ const MAX_LINES = 16_384;
 /** Problems named in one refusal. */
 const MAX_TOLD = 20;
 
-/** /units and /summaries. */
-export function unitRoutes(app: Hono, parts: ApiParts): void {
-  app.get('/units', (c) => listUnits(c, parts));
-  app.get('/units/:name', (c) => getUnit(c, parts));
-  app.put('/units/:name', (c) => putUnit(c, parts));
-  app.delete('/units/:name', (c) => deleteUnit(c, parts));
-  app.get('/summaries', (c) => listSummaries(c, parts));
+/** Units as a whole; what machines tell of one unit is in files of its own. */
+export function unitHandlers(
+  parts: ApiParts,
+): Pick<Handlers<typeof unitCalls>, 'List' | 'Get' | 'Delete' | 'Set' | 'Summaries'> {
+  return {
+    List: ({ query }) => listUnits(query, parts),
+    Get: (asked) => getUnit(asked, parts),
+    Delete: ({ path }) => deleteUnit(path.unitName, parts),
+    Set: (asked) => putUnit(asked, parts),
+    Summaries: ({ query }) => listSummaries(query.unit, parts),
+  };
 }
 
-async function listUnits(c: Context, { reader, options }: ApiParts): Promise<Response> {
-  const all = flag(c, 'all');
-  const page = pageOf(c.req.queries('nextPageToken') ?? [], options.tokenLimit);
+type Calls = typeof unitCalls;
+
+async function listUnits(
+  { nextPageToken, all }: Asked<Calls['List']>['query'],
+  { reader, options }: ApiParts,
+): Promise<Prepared> {
+  const page = pageOf(nextPageToken, options.tokenLimit);
   const key = all ? 'units' : `units page ${page.page}`;
   const cut = (snapshot: Snapshot) => {
     const names = sorted(snapshot.units.keys());
@@ -48,8 +55,8 @@ async function listUnits(c: Context, { reader, options }: ApiParts): Promise<Res
   };
   await reader.view.read();
   const known = reader.recall(key, SHOWN_IN_UNITS);
-  if (known !== undefined) return answerPrepared(known, c.req.header('if-none-match'));
-  const prepared = await reader.withTexts(
+  if (known !== undefined) return known;
+  return reader.withTexts(
     (snapshot) => unitsNamed(snapshot, cut(snapshot).items),
     (snapshot, textOf) => {
       const { items, ...rest } = cut(snapshot);
@@ -57,7 +64,6 @@ async function listUnits(c: Context, { reader, options }: ApiParts): Promise<Res
       return reader.prepare(key, SHOWN_IN_UNITS, pageJson('units', units, rest));
     },
   );
-  return answerPrepared(prepared, c.req.header('if-none-match'));
 }
 
 /** A page of items that are JSON text already. */
@@ -70,9 +76,11 @@ function unitsNamed(snapshot: Snapshot, names: Iterable<string>): Unit[] {
   return [...names].map((name) => snapshot.units.get(name)).filter((unit) => unit !== undefined);
 }
 
-async function getUnit(c: Context, { reader, options }: ApiParts): Promise<Response> {
-  const name = unitName(c);
-  const asked = flag(c, 'submitted') ? (await reader.view.read()).units.get(name) : undefined;
+async function getUnit(
+  { path: { unitName: name }, query }: Asked<Calls['Get']>,
+  { reader, options }: ApiParts,
+): Promise<JsonText> {
+  const asked = query.submitted ? (await reader.view.read()).units.get(name) : undefined;
   const submitted = asked && (await reader.view.call(() => options.cluster.submittedText(asked)));
   const json = await reader.withTexts(
     (snapshot) => unitsNamed(snapshot, [name]),
@@ -83,11 +91,13 @@ async function getUnit(c: Context, { reader, options }: ApiParts): Promise<Respo
     },
   );
   if (json === undefined) throw noSuchUnit();
-  return new Response(json, { headers: { 'Content-Type': 'application/json' } });
+  return new JsonText(json);
 }
 
-async function listSummaries(c: Context, { reader }: ApiParts): Promise<Response> {
-  const wanted = c.req.queries('unit');
+async function listSummaries(
+  wanted: readonly string[] | undefined,
+  { reader }: ApiParts,
+): Promise<Prepared | JsonText> {
   const names = (snapshot: Snapshot) =>
     wanted === undefined ? sorted(snapshot.units.keys()) : sorted(new Set(wanted));
   const build = () =>
@@ -97,30 +107,26 @@ async function listSummaries(c: Context, { reader }: ApiParts): Promise<Response
         const units = unitsNamed(snapshot, names(snapshot));
         const json = units.map((unit) => JSON.stringify(summaryOf(snapshot, unit, textOf(unit.hash))));
         const page = pageJson('units', json, {});
-        return wanted === undefined ? reader.prepare('summaries', SHOWN_IN_SUMMARIES, page) : page;
+        return wanted === undefined ? reader.prepare('summaries', SHOWN_IN_SUMMARIES, page) : new JsonText(page);
       },
     );
   await reader.view.read();
   const known = wanted === undefined ? reader.recall('summaries', SHOWN_IN_SUMMARIES) : undefined;
-  const made = known ?? (await build());
-  if (typeof made === 'string') return new Response(made, { headers: { 'Content-Type': 'application/json' } });
-  return answerPrepared(made, c.req.header('if-none-match'));
+  return known ?? build();
 }
 
-async function deleteUnit(c: Context, { reader, options }: ApiParts): Promise<Response> {
-  const name = unitName(c);
+async function deleteUnit(name: string, { reader, options }: ApiParts): Promise<204> {
   // No name that cannot be one reaches the store.
   const destroyed =
     unitNameProblem(name) === undefined && (await reader.view.call(() => options.cluster.destroyUnit(name)));
   if (!destroyed) throw noSuchUnit();
   options.log.info('Unit destroyed', { unit: name });
-  return answerEmpty(204);
+  return 204;
 }
 
-async function putUnit(c: Context, parts: ApiParts): Promise<Response> {
-  assertJsonType(c.req.header('content-type'));
-  const body = readBodyAs(unitPutBody, await readJsonBody(c.req.raw));
-  const name = unitName(c);
+async function putUnit(asked: Asked<Calls['Set']>, parts: ApiParts): Promise<201 | 204> {
+  const name = asked.path.unitName;
+  const body = await asked.body();
   if (body.name !== '' && body.name !== name) {
     throw new FlotillaError('invalid', `name in URL "${name}" differs from unit name in request body "${body.name}"`);
   }
@@ -129,7 +135,7 @@ async function putUnit(c: Context, parts: ApiParts): Promise<Response> {
   const wish = { name, desired: body.desiredState, file: unitFile(name, body.options, body.submitted) };
   for (let tries = 0; tries < PUT_TRIES; tries++) {
     const status = await tryPut(parts, wish);
-    if (status !== undefined) return answerEmpty(status);
+    if (status !== undefined) return status;
   }
   throw new FlotillaError('conflict', `unit ${name} is being changed by many clients at once: try again`);
 }
@@ -231,12 +237,6 @@ async function tryPut({ reader, options }: ApiParts, wish: Wish): Promise<201 | 
 function assertMayActivate(name: string, desired: DesiredState): void {
   if (desired !== 'inactive' && isTemplateName(name)) {
     throw new FlotillaError('invalid', `cannot activate template "${name}"`);
-  }
-}
-
-function assertJsonType(contentType: string | undefined): void {
-  if (contentType?.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
-    throw new FlotillaError('unsupported-media-type', 'application/json is the only supported Content-Type');
   }
 }
 

@@ -1,24 +1,17 @@
-import type { Context, Hono } from 'hono';
 import type { Snapshot } from '../cluster/index.ts';
 import { explain } from '../engine/index.ts';
 import { isTemplateName, type RanOnce, type Unit } from '../model/index.ts';
-import { answerJson } from './answers.ts';
-import { type ApiParts, unitName } from './api-parts.ts';
+import type { ApiParts } from './api-parts.ts';
 import { shortMachine } from './narrate.ts';
 import { addressOf, placementsOf } from './present.ts';
-import type { ApiWhy } from './schema.ts';
-import { noSuchUnit } from './unit-routes.ts';
+import type { ApiWhy } from './shapes/index.ts';
+import { noSuchUnit } from './unit-handlers.ts';
 
-/** GET /units/N/why. */
-export function whyRoutes(app: Hono, parts: ApiParts): void {
-  app.get('/units/:name/why', (c) => getWhy(c, parts));
-}
-
-async function getWhy(c: Context, { reader }: ApiParts): Promise<Response> {
+export async function getWhy(name: string, { reader }: ApiParts): Promise<ApiWhy> {
   const snapshot = await reader.view.read();
-  const unit = snapshot.units.get(unitName(c));
+  const unit = snapshot.units.get(name);
   if (unit === undefined) throw noSuchUnit();
-  return answerJson(whyOf(snapshot, unit));
+  return whyOf(snapshot, unit);
 }
 
 /** Where the unit is and why, and what each machine has against it. */

@@ -1,4 +1,3 @@
-import type { Context, Hono } from 'hono';
 import { FlotillaError } from '../lib/index.ts';
 import {
   type CatalogInstance,
@@ -7,27 +6,24 @@ import {
   healthOf,
   type ServiceCheck,
 } from '../services/index.ts';
-import { answerJson } from './answers.ts';
 import type { ApiParts } from './api-parts.ts';
-import type { ApiService, ApiServiceInstance, ApiServiceList } from './schema.ts';
+import type { Handlers } from './call-handlers.ts';
+import type { ApiService, ApiServiceInstance, serviceCalls } from './shapes/index.ts';
 
-/** /services: the catalog, as of now. */
-export function serviceRoutes(app: Hono, parts: ApiParts): void {
-  app.get('/services', () => listServices(parts));
-  app.get('/services/:name', (c) => getService(c, parts));
-}
-
-async function listServices(parts: ApiParts): Promise<Response> {
-  const snapshot = await current(parts);
-  const names = [...snapshot.services.keys()].sort();
-  return answerJson({ services: names.map((name) => describe(name, snapshot)) } satisfies ApiServiceList);
-}
-
-async function getService(c: Context, parts: ApiParts): Promise<Response> {
-  const name = c.req.param('name') ?? '';
-  const snapshot = await current(parts);
-  if (!snapshot.services.has(name)) throw new FlotillaError('not-found', `there is no service ${name}`);
-  return answerJson(describe(name, snapshot));
+/** The catalog, as of now. */
+export function serviceHandlers(parts: ApiParts): Handlers<typeof serviceCalls> {
+  return {
+    List: async () => {
+      const snapshot = await current(parts);
+      const names = [...snapshot.services.keys()].sort();
+      return { services: names.map((name) => describe(name, snapshot)) };
+    },
+    Get: async ({ path: { serviceName: name } }) => {
+      const snapshot = await current(parts);
+      if (!snapshot.services.has(name)) throw new FlotillaError('not-found', `there is no service ${name}`);
+      return describe(name, snapshot);
+    },
+  };
 }
 
 /** The catalog with everything that was written before the request. */

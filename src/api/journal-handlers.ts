@@ -1,8 +1,10 @@
-import type { Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import { FlotillaError, messageOf } from '../lib/index.ts';
-import { type ApiParts, flag, unitName } from './api-parts.ts';
+import type { ApiParts } from './api-parts.ts';
+import type { Asked } from './call-handlers.ts';
 import { allowQuiet, endWithClient } from './node-bindings.ts';
-import { linesOf, machineGone, runtimeOf } from './status-routes.ts';
+import type { peerCalls, unitCalls } from './shapes/index.ts';
+import { machineGone, runtimeOf } from './status-handlers.ts';
 import { textStream } from './text-stream.ts';
 import { type Holder, holdersOf, whereIs } from './unit-holders.ts';
 
@@ -21,29 +23,30 @@ interface JournalRequest {
 }
 
 /** Journal of a unit, streamed from the machine that holds it. */
-export function journalRoutes(app: Hono, parts: ApiParts): void {
-  app.get('/units/:name/journal', (c) => getJournal(c, parts));
-  app.get('/peer/units/:name/journal', (c) =>
-    answerLines(c, parts, (signal) => localLines(parts, journalRequest(c), signal)),
-  );
-}
-
-async function getJournal(c: Context, parts: ApiParts): Promise<Response> {
-  const request = journalRequest(c);
+export async function getJournal(asked: Asked<typeof unitCalls.Journal>, parts: ApiParts): Promise<Response> {
+  const request = journalRequest(asked);
   const snapshot = await parts.reader.view.read();
-  const holders = holdersOf(snapshot, request.name, c.req.query('machine'));
+  const holders = holdersOf(snapshot, request.name, asked.query.machine);
   const [holder, another] = holders;
   if (holder === undefined) throw new FlotillaError('conflict', `unit ${request.name} runs on no machine`);
   if (another !== undefined) {
     throw new FlotillaError('invalid', `unit ${request.name} runs on several machines, name one: ${whereIs(holders)}`);
   }
-  return answerLines(c, parts, (signal) => linesFrom(parts, request, holder, signal));
+  return answerLines(asked.context, { parts, request, open: (signal) => linesFrom(parts, request, holder, signal) });
 }
 
-function journalRequest(c: Context): JournalRequest {
-  const output = c.req.query('output') ?? 'short';
+/** Journal of a unit of this machine, for another fleetd. */
+export function localJournal(asked: PeerJournal, parts: ApiParts): Promise<Response> {
+  const request = journalRequest(asked);
+  return answerLines(asked.context, { parts, request, open: (signal) => localLines(parts, request, signal) });
+}
+
+type PeerJournal = Asked<typeof peerCalls.Journal>;
+
+function journalRequest({ path, query }: Pick<PeerJournal, 'path' | 'query'>): JournalRequest {
+  const { lines, follow, output = 'short' } = query;
   if (!/^[a-z][a-z-]*$/.test(output)) throw new FlotillaError('invalid', `output=${output} is no journal format`);
-  return { name: unitName(c), lines: linesOf(c), follow: flag(c, 'follow'), output };
+  return { name: path.unitName, lines, follow, output };
 }
 
 function linesFrom(
@@ -55,10 +58,10 @@ function linesFrom(
   const { id, machine } = holder;
   if (id === parts.options.machineId) return localLines(parts, request, signal);
   if (machine === undefined) throw machineGone(id);
-  const { name, lines, follow, output } = request;
-  const path = `/units/${encodeURIComponent(name)}/journal?lines=${lines}&follow=${follow}&output=${output}`;
+  const { name, ...query } = request;
   return (async function* () {
-    yield* await parts.peers.get(machine, path, signal);
+    const call = 'peer/units/{unitName}/journal';
+    yield* await parts.peers.get(machine, { call, path: { unitName: name }, query, signal });
   })();
 }
 
@@ -67,12 +70,14 @@ async function* localLines({ options }: ApiParts, request: JournalRequest, signa
   for await (const line of runtimeOf(options.runtime).logs(name, { lines, follow, output, signal })) yield `${line}\n`;
 }
 
+interface JournalAnswer {
+  readonly parts: ApiParts;
+  readonly request: JournalRequest;
+  readonly open: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>;
+}
+
 /** The lines as text/plain; an error before the first of them is an error answer. */
-async function answerLines(
-  c: Context,
-  parts: ApiParts,
-  open: (signal: AbortSignal) => AsyncIterable<string | Uint8Array>,
-): Promise<Response> {
+async function answerLines(c: Context, { parts, request: { name, follow }, open }: JournalAnswer): Promise<Response> {
   const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' };
   if (c.req.method === 'HEAD') return new Response(null, { headers });
   if (parts.journals.size >= MAX_JOURNALS)
@@ -96,16 +101,16 @@ async function answerLines(
     throw error;
   });
   allowQuiet(c);
-  if (flag(c, 'follow')) endWithClient(c);
+  if (follow) endWithClient(c);
   const body = textStream(lines, first, {
     aheadBytes: AHEAD_BYTES,
     clock,
     end,
-    last: () => (parts.closing.aborted ? `-- journal of ${unitName(c)} ends here: fleetd is stopping --\n` : ''),
+    last: () => (parts.closing.aborted ? `-- journal of ${name} ends here: fleetd is stopping --\n` : ''),
     broken: (error) => {
       if (signal.aborted) return '';
-      log.warn('Journal broke off', { unit: unitName(c), error: messageOf(error) });
-      return `-- journal of ${unitName(c)} broke off: ${messageOf(error)} --\n`;
+      log.warn('Journal broke off', { unit: name, error: messageOf(error) });
+      return `-- journal of ${name} broke off: ${messageOf(error)} --\n`;
     },
   });
   return new Response(body, { headers });
