@@ -1,5 +1,5 @@
 import type { Snapshot } from '../cluster/index.ts';
-import { type Clock, type Log, messageOf } from '../lib/index.ts';
+import { type Clock, type Log, messageOf, unlessAborted } from '../lib/index.ts';
 import type { ClusterReader } from './cluster-reader.ts';
 import { summaryOf } from './present.ts';
 import type { ApiEvent, ApiHappened, ApiMachineName } from './shapes/index.ts';
@@ -226,20 +226,17 @@ export class EventStream {
   }
 
   /** Waits for a wake; false when none came in time. */
-  #wait(ms: number): Promise<boolean> {
+  async #wait(ms: number): Promise<boolean> {
     const { clock, signal } = this.#options;
-    return new Promise((resolve) => {
-      const done = (woken: boolean) => {
+    const woken = await unlessAborted<boolean>(signal, (resolve) => {
+      const cancel = clock.after(ms, () => resolve(false));
+      this.#notify = () => resolve(true);
+      return () => {
         cancel();
-        signal.removeEventListener('abort', ended);
         this.#notify = undefined;
-        resolve(woken);
       };
-      const ended = () => done(false);
-      const cancel = clock.after(ms, () => done(false));
-      signal.addEventListener('abort', ended, { once: true });
-      this.#notify = () => done(true);
     });
+    return woken ?? false;
   }
 }
 

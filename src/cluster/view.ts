@@ -1,4 +1,13 @@
-import { Backoff, type Clock, FlotillaError, isFlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import {
+  Backoff,
+  type Clock,
+  FlotillaError,
+  isFlotillaError,
+  type Log,
+  messageOf,
+  type Random,
+  within,
+} from '../lib/index.ts';
 import type { Range, Store, Watch, WatchEvent } from '../store/index.ts';
 import type { FoldOf } from './fold-steps.ts';
 import type { ChangeBatch, View } from './snapshot.ts';
@@ -131,27 +140,10 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
   /** Waits until the view has seen `revision`, asking the watch how far it is as long as it takes. */
   #reach(revision: number): Promise<void> {
     const { clock, syncTimeoutMs = 5000 } = this.#options;
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        this.#waiting.delete(waiter);
-        cancelDeadline();
-        cancelAsking();
-        this.#signal.removeEventListener('abort', closed);
-      };
-      const waiter = {
-        revision,
-        resolve: () => {
-          stop();
-          resolve();
-        },
-      };
-      const fail = (error: unknown) => {
-        stop();
-        reject(error);
-      };
-      const closed = () => fail(this.#signal.reason);
+    return within(this.#signal, (resolve, reject) => {
+      const waiter = { revision, resolve };
       const cancelDeadline = clock.after(syncTimeoutMs, () =>
-        fail(new FlotillaError('unavailable', 'the store did not answer in time', { revision })),
+        reject(new FlotillaError('unavailable', 'the store did not answer in time', { revision })),
       );
       // An answer may name an older revision than the one waited for (asked before it was known): ask again.
       let cancelAsking = () => {};
@@ -159,9 +151,13 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
         this.#watch?.requestProgress();
         cancelAsking = clock.after(20, ask);
       };
-      this.#signal.addEventListener('abort', closed, { once: true });
       this.#waiting.add(waiter);
       ask();
+      return () => {
+        this.#waiting.delete(waiter);
+        cancelDeadline();
+        cancelAsking();
+      };
     });
   }
 }

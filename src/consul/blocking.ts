@@ -1,5 +1,5 @@
 import type { KvArea } from '../kv/index.ts';
-import { parseGoDuration } from '../lib/index.ts';
+import { parseGoDuration, unlessAborted } from '../lib/index.ts';
 import type { CatalogSnapshot } from '../services/index.ts';
 import { ConsulError, type ConsulRequest } from './exchange.ts';
 
@@ -36,19 +36,16 @@ export async function blocking<T>(request: ConsulRequest, watchable: Watchable<T
   const isNews = () => found.index > index || index > found.newest;
   if (isNews()) return found;
   const ending = new AbortController();
-  const end = () => ending.abort();
-  const cancel = parts.clock.after(waitMs * (1 + parts.random.float() * JITTER), end);
-  const gone = request.gone();
-  gone.addEventListener('abort', end, { once: true });
+  const cancel = parts.clock.after(waitMs * (1 + parts.random.float() * JITTER), () => ending.abort());
+  const ended = AbortSignal.any([request.gone(), ending.signal]);
   try {
-    while (!isNews() && !ending.signal.aborted) {
-      await watchable.changed(index, ending.signal);
+    while (!isNews() && !ended.aborted) {
+      await watchable.changed(index, ended);
       found = await watchable.read();
     }
     return found;
   } finally {
     cancel();
-    gone.removeEventListener('abort', end);
   }
 }
 
@@ -74,17 +71,11 @@ export function inCatalog<T>({ parts: { catalog } }: ConsulRequest, made: InCata
       return { value: made.value(catalog.snapshot), index, newest: index };
     },
     changed: (after, signal) =>
-      new Promise((resolve) => {
-        if (signal.aborted || made.index(catalog.snapshot) !== after) return resolve();
-        const done = () => {
-          stop();
-          signal.removeEventListener('abort', done);
-          resolve();
-        };
-        const stop = catalog.onChange((snapshot) => {
-          if (made.index(snapshot) !== after) done();
+      unlessAborted(signal, (resolve) => {
+        if (made.index(catalog.snapshot) !== after) resolve();
+        return catalog.onChange((snapshot) => {
+          if (made.index(snapshot) !== after) resolve();
         });
-        signal.addEventListener('abort', done, { once: true });
       }),
   };
 }

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { addAbortListener, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -102,19 +102,18 @@ async function handle(
   outgoing: ServerResponse,
   { respond, stopping }: { readonly respond: Respond; readonly stopping: AbortSignal },
 ): Promise<void> {
-  let forget = () => {};
+  let following: Disposable | undefined;
   // Made on demand: most requests get their response at once and never need the signal.
   const gone = () => {
     const leaving = new AbortController();
     const leave = () => leaving.abort();
     if (outgoing.destroyed || stopping.aborted) leave();
     outgoing.once('close', leave);
-    stopping.addEventListener('abort', leave, { once: true });
-    forget = () => stopping.removeEventListener('abort', leave);
+    following = addAbortListener(stopping, leave);
     return leaving.signal;
   };
   const answer = await respond(incoming, gone);
-  forget();
+  following?.[Symbol.dispose]();
   if (!outgoing.destroyed) send(incoming, outgoing, answer);
 }
 

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
-import { type Clock, FlotillaError, type HostPort } from '../lib/index.ts';
+import { type Clock, FlotillaError, type HostPort, within } from '../lib/index.ts';
 import { HEADER_BYTES, readQuestion } from './message.ts';
 
 export interface RecursorOptions {
@@ -58,26 +58,13 @@ function withDeadline(
   { clock, timeoutMs, signal }: Omit<RecursorOptions, 'recursor'>,
   start: (resolve: (answer: Buffer) => void, reject: (error: unknown) => void) => () => void,
 ): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let settled = false;
-    const settle = (done: () => void) => {
-      if (settled) return;
-      settled = true;
+  return within(signal, (resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => reject(new FlotillaError('timeout', 'no answer in time')));
+    const stop = start(resolve, reject);
+    return () => {
       cancel();
-      signal.removeEventListener('abort', aborted);
       stop();
-      done();
     };
-    const aborted = () => settle(() => reject(signal.reason));
-    const cancel = clock.after(timeoutMs, () =>
-      settle(() => reject(new FlotillaError('timeout', 'no answer in time'))),
-    );
-    signal.addEventListener('abort', aborted, { once: true });
-    const stop = start(
-      (answer) => settle(() => resolve(answer)),
-      (error) => settle(() => reject(error)),
-    );
-    if (signal.aborted) aborted();
   });
 }
 

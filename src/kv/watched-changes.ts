@@ -1,4 +1,4 @@
-import { type Clock, isFlotillaError, type Log, messageOf } from '../lib/index.ts';
+import { type Clock, isFlotillaError, type Log, messageOf, unlessAborted } from '../lib/index.ts';
 import type { Store } from '../store/index.ts';
 import type { KvArea, KvChanges } from './kv.ts';
 import type { KvKeys } from './kv-keys.ts';
@@ -45,15 +45,10 @@ export class WatchedChanges implements KvChanges {
     await this.#open();
     if (signal.aborted || this.#lastChange(area) > after) return;
     const concerns = this.#concerns(area);
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        this.#waiters.delete(waiter);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
+    await unlessAborted<void>(signal, (wake) => {
       const waiter = { concerns, after, wake };
       this.#waiters.add(waiter);
-      signal.addEventListener('abort', wake, { once: true });
+      return () => this.#waiters.delete(waiter);
     });
   }
 

@@ -1,4 +1,5 @@
 import { uptime } from 'node:os';
+import { within } from './within.ts';
 
 /**
  * Time as an argument. Everything that waits or asks for the time takes a Clock, so that the simulation can run
@@ -33,24 +34,7 @@ export function createClock(maxTimerMs = MAX_TIMER_MS): Clock {
   return {
     now: () => Date.now(),
     monotonic: () => performance.now(),
-    sleep(ms, signal) {
-      return new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        const abort = () => {
-          cancel();
-          reject(signal!.reason);
-        };
-        const cancel = arm(
-          ms,
-          () => {
-            signal?.removeEventListener('abort', abort);
-            resolve();
-          },
-          true,
-        );
-        signal?.addEventListener('abort', abort, { once: true });
-      });
-    },
+    sleep: (ms, signal) => within(signal, (resolve) => arm(ms, resolve, true)),
     after: (ms, fn) => arm(ms, fn, false),
   };
 }

@@ -26,4 +26,5 @@ export * from './sync-directory.ts';
 export * from './trim-end.ts';
 export * from './unread-responses.ts';
 export * from './version.ts';
+export * from './within.ts';
 export * from './wrap-text.ts';

@@ -4,6 +4,7 @@ import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Random } from './random.ts';
 import { RepeatedFailure } from './repeated-failure.ts';
+import { unlessAborted } from './within.ts';
 
 export interface LoopOptions {
   readonly name: string;
@@ -79,16 +80,13 @@ export class Loop {
 
   #pause(ms: number | undefined): Promise<void> {
     const { clock, signal } = this.#options;
-    return new Promise((resolve) => {
-      const done = () => {
+    return unlessAborted(signal, (resolve) => {
+      const cancel = ms === undefined ? undefined : clock.after(ms, resolve);
+      this.#notify = resolve;
+      return () => {
         cancel?.();
-        signal.removeEventListener('abort', done);
         this.#notify = undefined;
-        resolve();
       };
-      const cancel = ms === undefined ? undefined : clock.after(ms, done);
-      signal.addEventListener('abort', done, { once: true });
-      this.#notify = done;
     });
   }
 }

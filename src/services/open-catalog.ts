@@ -1,5 +1,5 @@
 import type { CatalogChange, CatalogRecords, Cluster, View } from '../cluster/index.ts';
-import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } from '../lib/index.ts';
+import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random, within } from '../lib/index.ts';
 import type { Catalog, CatalogSnapshot } from './catalog.ts';
 import { CatalogBuilder } from './catalog-builder.ts';
 
@@ -87,23 +87,11 @@ class WatchedCatalog implements Catalog {
     late: string,
     { timeoutMs, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined },
   ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const cancel =
-        timeoutMs === undefined
-          ? undefined
-          : this.#options.clock.after(timeoutMs, () => settle(() => reject(new FlotillaError('unavailable', late))));
-      const abort = () => settle(() => reject(signal?.reason));
-      const settle = (end: () => void) => {
-        cancel?.();
-        signal?.removeEventListener('abort', abort);
-        end();
-      };
-      if (signal?.aborted) return abort();
-      signal?.addEventListener('abort', abort, { once: true });
-      promise.then(
-        (value) => settle(() => resolve(value)),
-        (error) => settle(() => reject(error)),
-      );
+    const { clock } = this.#options;
+    return within(signal, (resolve, reject) => {
+      promise.then(resolve, reject);
+      if (timeoutMs === undefined) return () => {};
+      return clock.after(timeoutMs, () => reject(new FlotillaError('unavailable', late)));
     });
   }
 }

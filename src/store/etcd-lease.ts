@@ -1,4 +1,4 @@
-import { FlotillaError, isFlotillaError, messageOf, RepeatedFailure } from '../lib/index.ts';
+import { FlotillaError, isFlotillaError, messageOf, RepeatedFailure, within } from '../lib/index.ts';
 import { LEASE_REVOKE } from './etcd-calls.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import type { ChannelStream } from './grpc/index.ts';
@@ -68,10 +68,10 @@ export class EtcdLease implements Lease {
    * FlotillaError `unavailable` when no response comes within the TTL.
    */
   confirmed(): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      this.#onAnswer = (alive) => resolve(alive);
-      this.lost.addEventListener('abort', () => reject(this.lost.reason), { once: true });
+    return within(this.lost, (resolve) => {
+      this.#onAnswer = resolve;
       this.#beat();
+      return () => {};
     });
   }
 

@@ -14,6 +14,7 @@ import {
   Restarts,
   readStat,
   systemReason,
+  unlessAborted,
 } from '../../lib/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
 import { ConnectionLost, SupervisorConnection } from './connection.ts';
@@ -231,24 +232,16 @@ class SupervisorClient implements UnitRuntime {
   async *states(signal: AbortSignal): AsyncGenerator<ReadonlyMap<string, RuntimeState>> {
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     let seen: Map<string, RuntimeState> | undefined;
-    let wake = () => {};
-    const notify = () => wake();
-    this.#watchers.add(notify);
-    ended.addEventListener('abort', notify, { once: true });
-    try {
-      while (!ended.aborted) {
-        if (this.#states !== undefined && this.#states !== seen) {
-          seen = this.#states;
-          yield seen;
-        } else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
+    while (!ended.aborted) {
+      if (this.#states !== undefined && this.#states !== seen) {
+        seen = this.#states;
+        yield seen;
+      } else {
+        await unlessAborted<void>(ended, (wake) => {
+          this.#watchers.add(wake);
+          return () => this.#watchers.delete(wake);
+        });
       }
-    } finally {
-      this.#watchers.delete(notify);
-      ended.removeEventListener('abort', notify);
     }
   }
 

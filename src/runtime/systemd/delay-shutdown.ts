@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { addAbortListener } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Message } from 'dbus-native';
 import { Backoff, type Clock, type Log, messageOf, type Random } from '../../lib/index.ts';
@@ -71,13 +72,12 @@ class ShutdownDelay {
       else this.#goOn(over.resolve);
     };
     const connection = await BusConnection.open(busAddress, { onSignal, onClose: onAbort });
-    signal.addEventListener('abort', onAbort, { once: true });
+    using _aborting = addAbortListener(signal, onAbort);
     try {
       await connection.call({ ...MATCH, member: 'AddMatch', signature: 's', body: [RULE] });
       lock = takeLock(over.reject);
       await over.promise;
     } finally {
-      signal.removeEventListener('abort', onAbort);
       connection.close();
       lock?.stdin.end();
     }

@@ -1,3 +1,4 @@
+import { within } from '../../lib/index.ts';
 import type { UnitExit } from '../../model/index.ts';
 import type { LoadedUnit, RuntimeState } from '../runtime.ts';
 
@@ -150,18 +151,10 @@ export class HeldUnits {
    * Resolves when `holds` is true, which is evaluated now and after every change; rejects when the signal aborts first.
    */
   until(holds: () => boolean, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (settle: () => void) => {
-        unsubscribe();
-        signal.removeEventListener('abort', abort);
-        settle();
-      };
-      const look = () => holds() && end(resolve);
-      const abort = () => end(() => reject(signal.reason));
-      const unsubscribe = this.onChange(look);
-      signal.addEventListener('abort', abort, { once: true });
-      if (signal.aborted) abort();
-      else look();
+    return within(signal, (resolve) => {
+      const look = () => holds() && resolve();
+      look();
+      return this.onChange(look);
     });
   }
 

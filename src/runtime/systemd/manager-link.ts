@@ -1,5 +1,13 @@
 import type { Message } from 'dbus-native';
-import { Backoff, type Clock, FlotillaError, type Log, messageOf, type Random } from '../../lib/index.ts';
+import {
+  Backoff,
+  type Clock,
+  FlotillaError,
+  type Log,
+  messageOf,
+  type Random,
+  unlessAborted,
+} from '../../lib/index.ts';
 import { BusConnection } from './bus-connection.ts';
 import { busErrorName, toFlotillaError } from './bus-errors.ts';
 
@@ -109,15 +117,10 @@ export class ManagerLink {
 
   /** Resolves when systemd is away or the signal aborts. */
   gone(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        this.#onGone.delete(end);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      if (this.#current === undefined || signal.aborted) return end();
-      this.#onGone.add(end);
-      signal.addEventListener('abort', end);
+    return unlessAborted(signal, (resolve) => {
+      if (this.#current === undefined) resolve();
+      this.#onGone.add(resolve);
+      return () => this.#onGone.delete(resolve);
     });
   }
 

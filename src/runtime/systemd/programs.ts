@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { addAbortListener, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { FlotillaError, messageOf } from '../../lib/index.ts';
 
@@ -37,7 +37,7 @@ export async function* linesOfProgram(
     complaint = `${complaint}${chunk}`.slice(0, 2000);
   });
   const kill = () => child.kill('SIGKILL');
-  signal.addEventListener('abort', kill, { once: true });
+  using _killing = addAbortListener(signal, kill);
   try {
     yield* createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY });
     const [code] = await ended;
@@ -48,7 +48,6 @@ export async function* linesOfProgram(
   } catch (error) {
     throw notRun(command, error);
   } finally {
-    signal.removeEventListener('abort', kill);
     kill();
   }
 }

@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import { within } from '../../lib/index.ts';
 import type { ActiveProbe, CheckResult } from '../check-result.ts';
 
 type GrpcProbe = Extract<ActiveProbe, { type: 'grpc' }>;
@@ -24,9 +25,7 @@ export async function probeGrpc(probe: GrpcProbe, signal: AbortSignal): Promise<
 
 /** The status that the server answers for the service; rejects for any other answer. */
 function ask(session: ClientHttp2Session, service: string, signal: AbortSignal): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+  return within(signal, (resolve, reject) => {
     session.on('error', reject);
     const stream = session.request({
       [constants.HTTP2_HEADER_METHOD]: 'POST',
@@ -46,12 +45,13 @@ function ask(session: ClientHttp2Session, service: string, signal: AbortSignal):
     stream.on('error', reject);
     stream.on('close', () => reject(new Error('the gRPC server ended the request without an answer')));
     stream.on('end', () => {
-      signal.removeEventListener('abort', abort);
       const problem = problemOf(headers);
       if (problem) reject(new Error(problem));
       else resolve(servingStatus(Buffer.concat(parts)));
     });
     stream.end(requestFrame(service));
+    // Whoever asks destroys the session, and the stream with it.
+    return () => {};
   });
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { within } from '../../lib/index.ts';
 import type { ActiveProbe, CheckResult } from '../check-result.ts';
 
 /** As much of its words as is of interest. */
@@ -9,7 +10,7 @@ export function probeScript(
   { args, env }: Extract<ActiveProbe, { type: 'script' }>,
   signal: AbortSignal,
 ): Promise<CheckResult> {
-  return new Promise((resolve, reject) => {
+  return within(signal, (resolve, reject) => {
     const [command = '', ...rest] = args;
     const child = spawn(command, rest, { env: { PATH, ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     const parts: Buffer[] = [];
@@ -20,21 +21,15 @@ export function probeScript(
     };
     child.stdout.on('data', take);
     child.stderr.on('data', take);
-    const abort = () => {
-      killGroup(child.pid);
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    child.on('error', (error) => {
-      signal.removeEventListener('abort', abort);
-      reject(error);
-    });
+    child.on('error', reject);
     child.on('exit', (code) => {
-      signal.removeEventListener('abort', abort);
       const status = code === 0 ? 'passing' : code === 1 ? 'warning' : 'critical';
       // What the program leaves in the background may hold its output open: its own end is enough.
       setImmediate(() => resolve({ status, output: Buffer.concat(parts).toString('utf8').trimEnd() }));
     });
+    return () => {
+      if (child.exitCode === null && child.signalCode === null) killGroup(child.pid);
+    };
   });
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, mkdirSync, openSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { unlessAborted } from '../../../lib/index.ts';
 import { recordBefore, recordsFrom } from './log-file.ts';
 import { CURRENT_LOG, PREVIOUS_LOG } from './log-writer.ts';
 import { countEntries, entriesOf, type LogEntry } from './record.ts';
@@ -150,16 +151,19 @@ function watchDirectory(directory: string, signal: AbortSignal) {
   };
   const watcher = watch(directory, notify);
   watcher.on('error', notify);
-  signal.addEventListener('abort', notify, { once: true });
   return {
     /** Resolves when the directory has changed since the last call, or the signal aborts. */
     async changed(): Promise<void> {
-      if (!pending) await new Promise<void>((resolve) => (wake = resolve));
+      if (!pending)
+        await unlessAborted<void>(signal, (resolve) => {
+          wake = resolve;
+          return () => {
+            wake = undefined;
+          };
+        });
       pending = false;
-      wake = undefined;
     },
     close(): void {
-      signal.removeEventListener('abort', notify);
       watcher.close();
     },
   };

@@ -1,4 +1,12 @@
-import { Backoff, type Clock, isFlotillaError, type Log, messageOf, type Random } from '../../../lib/index.ts';
+import {
+  Backoff,
+  type Clock,
+  isFlotillaError,
+  type Log,
+  messageOf,
+  type Random,
+  unlessAborted,
+} from '../../../lib/index.ts';
 import type { Registration } from '../../index.ts';
 import { type ContainerSummary, DockerApi, ENDINGS } from './docker-api.ts';
 import { excessOf, type MachineFacts, registrationsOf } from './translate.ts';
@@ -65,14 +73,14 @@ class ContainerWatch {
     this.#signal = signal;
     this.#docker = new DockerApi(options.socket);
     this.#since = seconds(options.clock.now());
-    signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
 
   /** The state, as soon as it is another one than was told last. */
   async next(): Promise<readonly Registration[] | undefined> {
     while (!this.#dirty && !this.#signal.aborted)
-      await new Promise<void>((resolve) => {
+      await unlessAborted<void>(this.#signal, (resolve) => {
         this.#wake = resolve;
+        return () => {};
       });
     this.#dirty = false;
     return this.#signal.aborted ? undefined : [...this.#known.values()].flatMap(({ registrations }) => registrations);
