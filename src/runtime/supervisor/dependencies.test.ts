@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
   type Harness,
   load,
   logOf,
+  mainPid,
   openHarness,
   service,
   startAndWait,
@@ -161,6 +164,24 @@ describe('dependencies among units', { concurrency: 8 }, () => {
     await runtime().stop(full('a'));
     await waitFor(runtime(), full('b'), 'active/exited');
     await waitFor(runtime(), full('a'), 'inactive/dead');
+  });
+
+  test('a reload whose turn comes when the unit has ended is dropped', async () => {
+    const go = path.join(harness.directory, 'go');
+    const full = await loadUnits({
+      a: ['', `${STAYS}/bin/sh -c "until [ -e ${go} ]; do sleep 0.02; done"`],
+      b: ['After=a', `${RUNS}\nExecReload=/bin/echo reloads`],
+    });
+    await startAndWait(runtime(), full('b'));
+    await runtime().start([full('a')]);
+    await waitFor(runtime(), full('a'), 'activating/start');
+    await runtime().reload(full('b'));
+    process.kill(await mainPid(runtime(), full('b')));
+    await waitFor(runtime(), full('b'), 'inactive/dead');
+    writeFileSync(go, '');
+    await waitFor(runtime(), full('a'), 'active/exited');
+    await startAndWait(runtime(), full('b'));
+    assert.ok(!(await logOf(runtime(), full('b'))).includes('reloads'));
   });
 
   test('a start while stopping follows the stop', async () => {

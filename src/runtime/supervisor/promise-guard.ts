@@ -98,9 +98,7 @@ export class PromiseGuard {
     const { supervisor, log } = this.#options;
     for (const unit of this.#running(units)) {
       log.warn('Killing unit, it may have been started on another machine', { unit });
-      const processes = supervisor.units.get(unit)?.processes;
-      processes?.beginSignal();
-      processes?.kill(constants.signals.SIGKILL, { group: true });
+      supervisor.units.get(unit)?.processes?.signal({ signal: constants.signals.SIGKILL, group: true, to: 'all' });
     }
   }
 

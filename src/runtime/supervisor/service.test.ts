@@ -13,6 +13,7 @@ import {
   readProc,
   service,
   startAndWait,
+  unitOf,
   waitFor,
   waitForLog,
 } from '../../../test/contract/runtime-harness.ts';
@@ -229,6 +230,21 @@ describe('services as under systemd', { concurrency: 8 }, () => {
       assert.equal(isAlive(child), survives, mode);
       if (survives) process.kill(child, 'SIGKILL');
     }
+  });
+
+  test('a command that KillMode=none let live does not stir the unit when it fails', async () => {
+    const go = path.join(scratch, 'go');
+    const name = await one(
+      `KillMode=none\nExecStartPre=/bin/sh -c "until [ -e ${go} ]; do sleep 0.02; done; exit 1"\nExecStart=/bin/true`,
+    );
+    await runtime().start([name]);
+    await waitFor(runtime(), name, 'activating/start-pre');
+    await runtime().stop(name);
+    await waitFor(runtime(), name, 'inactive/dead');
+    writeFileSync(go, '');
+    await waitForLog(runtime(), name, `${name}: Control process exited, code=exited, status=1/FAILURE`);
+    const { state } = (await unitOf(runtime(), name))!;
+    assert.deepEqual([state.active, state.sub], ['inactive', 'dead']);
   });
 
   test('the environment is what systemd gives, and what the unit adds', async () => {

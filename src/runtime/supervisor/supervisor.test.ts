@@ -126,6 +126,26 @@ for (const mode of MODES) {
       assert.ok(!isAlive(pids[0]!));
     });
 
+    test('a reload that the supervisor does not live to see is not done twice', async () => {
+      await using harness = await openHarness(mode);
+      const { runtime, directory } = harness;
+      const go = path.join(directory, 'go');
+      const reload = `echo begins; until [ -e ${go} ]; do sleep 0.02; done; echo ends`;
+      await load(runtime, {
+        'a.service': service(`ExecStart=/bin/sleep infinity\nExecReload=/bin/sh -c "${reload}"`),
+      });
+      await startAndWait(runtime, 'a.service');
+      await runtime.reload('a.service');
+      await waitForLog(runtime, 'a.service', 'begins');
+      await killSupervisor(directory);
+      assert.equal((await unitOf(runtime, 'a.service'))?.state.sub, 'reload');
+      writeFileSync(go, '');
+      await waitFor(runtime, 'a.service', 'active/running');
+      await waitForLog(runtime, 'a.service', 'Reloaded Test.');
+      const said = (await logOf(runtime, 'a.service')).filter((line) => /^(begins|ends)$/.test(line));
+      assert.deepEqual(said, ['begins', 'ends']);
+    });
+
     test('powerOff kills everything, with the supervisor alive or dead, and the next boot knows no units', async () => {
       await using harness = await openHarness(mode);
       const { directory } = harness;

@@ -6,16 +6,24 @@ import {
   type ProcessExit,
   type ServiceSpec,
 } from '../spec/index.ts';
+import type { ActiveState } from './states.ts';
 import type { ServiceResult, UnitMemory } from './unit-memory.ts';
 
-/** What the exit of a service's main process means for the service. */
-export function mainResult(spec: ServiceSpec, exit: ProcessExit, command: ExecCommand | undefined): ServiceResult {
+/** Returns what the exit of the main process means for the service. */
+export function mainResult(
+  spec: ServiceSpec,
+  exit: ProcessExit,
+  of: { readonly command: ExecCommand | undefined; readonly active: ActiveState },
+): ServiceResult {
+  const { command, active } = of;
+  // A process that was told to end and is gone has obeyed, also when nobody saw its exit.
+  if (exit.code === 'unknown' && active === 'deactivating') return 'success';
   const kind = spec.type === 'oneshot' ? 'command' : 'daemon';
   if (isCleanExit(exit, kind, spec.successExit) || command?.ignoreFailure) return 'success';
   return failureOf(exit);
 }
 
-/** What the exit of any other command of a service means for it. */
+/** Returns what the exit of any other command means for the service. */
 export function controlResult(exit: ProcessExit, command: ExecCommand | undefined): ServiceResult {
   return isCleanExit(exit, 'command', NO_EXITS) || command?.ignoreFailure ? 'success' : failureOf(exit);
 }
@@ -24,13 +32,16 @@ function failureOf(exit: ProcessExit): ServiceResult {
   return exit.code === 'killed' ? 'signal' : 'exit-code';
 }
 
-/** Whether a service that has just ended is to be started again; systemd.service(5), Restart=. */
-export function shouldRestart(spec: ServiceSpec, memory: UnitMemory): boolean {
-  if (memory.stopRequested) return false;
-  const exit = memory.mainExit;
+/** True when Restart= asks for another start of a service that has just ended; systemd.service(5). */
+export function shouldRestart(
+  spec: ServiceSpec,
+  run: Readonly<Pick<UnitMemory, 'stopRequested' | 'mainExit' | 'result'>>,
+): boolean {
+  if (run.stopRequested) return false;
+  const exit = run.mainExit;
   if (exit !== null && inExitSet(spec.restartPreventExit, exit)) return false;
   if (exit !== null && inExitSet(spec.restartForceExit, exit)) return true;
-  const { result } = memory;
+  const { result } = run;
   switch (spec.restart) {
     case 'always':
       return true;
@@ -49,19 +60,14 @@ export function shouldRestart(spec: ServiceSpec, memory: UnitMemory): boolean {
   }
 }
 
-/** Counts one more start; false when there were too many within the interval. */
-export function admitStart(
-  memory: UnitMemory,
+/** Returns the window with one more start in it; undefined when there were too many within the interval. */
+export function countStart(
+  window: UnitMemory['startWindow'],
   limit: { readonly intervalMs: number; readonly burst: number },
   now: number,
-): boolean {
-  if (limit.intervalMs <= 0 || limit.burst <= 0) return true;
-  const window = memory.startWindow;
-  if (window.begin === 0 || now < window.begin || now - window.begin >= limit.intervalMs) {
-    memory.startWindow = { begin: now, count: 1 };
-    return true;
-  }
-  if (window.count >= limit.burst) return false;
-  window.count++;
-  return true;
+): UnitMemory['startWindow'] | undefined {
+  if (limit.intervalMs <= 0 || limit.burst <= 0) return window;
+  const { begin, count } = window;
+  if (begin === 0 || now < begin || now - begin >= limit.intervalMs) return { begin: now, count: 1 };
+  return count < limit.burst ? { begin, count: count + 1 } : undefined;
 }

@@ -1,5 +1,6 @@
 export * from './job-queue.ts';
 export * from './service.ts';
+export * from './states.ts';
 export * from './target.ts';
 export * from './unit.ts';
 export * from './unit-graph.ts';

@@ -1,8 +1,9 @@
 import type { Clock } from '../../../lib/index.ts';
+import { type ActiveState, isActiveOrActivating, isInactiveOrFailed } from './states.ts';
 import { planTransaction } from './transaction.ts';
 import type { Unit } from './unit.ts';
 import type { UnitGraph } from './unit-graph.ts';
-import { type ActiveState, isActiveOrActivating, isInactiveOrFailed, type JobType } from './unit-memory.ts';
+import type { JobType } from './unit-memory.ts';
 
 export interface JobHost {
   readonly clock: Clock;
@@ -129,9 +130,8 @@ export class JobQueue {
 
   #run(job: Job): void {
     job.state = 'running';
-    const { unit } = job;
     if (job.type === 'start') this.#runStart(job);
-    else if (job.type === 'reload') unit.reload();
+    else if (job.type === 'reload') this.#runReload(job);
     else this.#runStop(job);
     // "Starting…" is said only of what takes its time.
     if (this.#isCurrent(job) && job.state === 'running') this.#announce(job);
@@ -157,6 +157,11 @@ export class JobQueue {
     const before = new Set(graph.before(name));
     const bound = graph.of(name, 'BindsTo').filter((other) => before.has(other));
     return [...graph.of(name, 'Requisite'), ...bound].some((other) => !isActiveOrActivating(units.get(other)!.active));
+  }
+
+  #runReload(job: Job): void {
+    const isUp = job.unit.reload();
+    if (!isUp && this.#isCurrent(job)) this.#finish(job, 'failed');
   }
 
   #runStop(job: Job): void {

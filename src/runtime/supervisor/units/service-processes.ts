@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { messageOf } from '../../../lib/index.ts';
 import {
@@ -180,14 +181,23 @@ export class ServiceProcesses {
     return this.#group.members([this.#memory.main, this.#memory.control].filter((one) => one !== null));
   }
 
-  /** Makes a process that is not our child the main one. */
-  adoptMain(pid: number, of: { readonly phase: ExecPhase; readonly index: number }): boolean {
+  /** Makes a process that is not our child the main one, unless it has ended meanwhile. */
+  adoptMain(pid: number): void {
     const stat = readStat(pid);
-    if (stat === undefined) return false;
-    this.#memory.main = { pid, startTime: stat.startTime, alien: true, phase: of.phase, index: of.index };
+    if (stat === undefined) return;
+    this.#memory.main = { pid, startTime: stat.startTime, alien: true, phase: 'ExecStart', index: 0 };
     this.#memory.mainPid = pid;
     this.#host.save(this.#memory);
-    return true;
+  }
+
+  /** Returns the pid in PIDFile= if it is a process of this unit: anything may stand in the file. */
+  pidInFile(): number | undefined {
+    try {
+      const pid = Number(readFileSync(this.#spec.pidFile ?? '', 'utf8').trim());
+      return this.members().includes(pid) ? pid : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The one member whose parent is none: what a forking service left behind. Undefined when there are several. */
@@ -213,38 +223,37 @@ export class ServiceProcesses {
     return this.#memory.main?.alien === true || this.#memory.control?.alien === true;
   }
 
-  /** True once the started program itself runs and no longer the shell that prepares for it. */
-  hasExecuted(watched: WatchedProcess): boolean {
-    return readEnvironment(watched.pid).get('SYSTEMD_EXEC_PID') === String(watched.pid);
+  /** True once the main process is the program itself, and no longer the shell that prepares for it. */
+  hasExecuted(): boolean {
+    const pid = this.#memory.main?.pid;
+    return pid !== undefined && readEnvironment(pid).get('SYSTEMD_EXEC_PID') === String(pid);
   }
 
-  /**
-   * Signals the unit's processes as KillMode= says. True when somebody was signalled whose end is worth waiting for.
-   * May be called again in the same state: only who came since is signalled.
-   */
-  kill(signal: number, options: { readonly group: boolean }): boolean {
-    const own = [this.#memory.main, this.#memory.control].filter((one) => one !== null);
-    for (const watched of own) this.#signalWatched(watched, signal);
-    let others = 0;
-    if (options.group) {
-      if (signal === SIGKILL) this.#group.killAll();
-      // Until nobody new is found: who is signalled may be forking.
-      for (let fresh = this.#unsignalled(); fresh.length > 0; fresh = this.#unsignalled()) {
-        for (const pid of fresh) this.#signal(pid, signal);
-        others += fresh.length;
-      }
+  /** Signals main and control process, with `group` every process of the unit; newcomers are those not signalled since. */
+  signal({
+    signal,
+    group,
+    to,
+  }: {
+    readonly signal: number;
+    readonly group: boolean;
+    readonly to: 'all' | 'newcomers';
+  }) {
+    if (to === 'all') this.#signalled.clear();
+    for (const watched of [this.#memory.main, this.#memory.control]) {
+      if (watched !== null) this.#signalWatched(watched, signal);
     }
-    return own.length > 0 || others > 0;
+    if (!group) return;
+    if (signal === SIGKILL) this.#group.killAll();
+    // Until nobody new is found: who is signalled may be forking.
+    for (let fresh = this.#unsignalled(); fresh.length > 0; fresh = this.#unsignalled()) {
+      for (const pid of fresh) this.#signal(pid, signal);
+    }
   }
 
   killControl(): void {
     const { control } = this.#memory;
     if (control !== null) this.#signalWatched(control, SIGKILL);
-  }
-
-  /** Forgets who was signalled: the next signal is another one. */
-  beginSignal(): void {
-    this.#signalled.clear();
   }
 
   #unsignalled(): readonly number[] {
@@ -269,6 +278,12 @@ export class ServiceProcesses {
     if (signal === SIGKILL || signal === SIGCONT) return;
     sendSignal(pid, SIGCONT);
     if (this.#spec.kill.sendSighup && signal !== SIGHUP) sendSignal(pid, SIGHUP);
+  }
+
+  /** Ends a run. */
+  end(): void {
+    if (this.#spec.pidFile !== undefined) rmSync(this.#spec.pidFile, { force: true });
+    this.close();
   }
 
   /** Lets go of the group once nothing is left in it. */

@@ -1,341 +1,280 @@
-import { readFileSync } from 'node:fs';
 import { messageOf } from '../../../lib/index.ts';
 import { describeExit, type ExecPhase, type ProcessExit, type ServiceSpec, type UnitSpec } from '../spec/index.ts';
-import { admitStart, controlResult, mainResult } from './decisions.ts';
-import { ServiceDown } from './service-down.ts';
+import { controlResult, countStart, mainResult } from './decisions.ts';
 import { type ProcessRole, ServiceProcesses } from './service-processes.ts';
+import {
+  type ServiceAction,
+  type ServiceEvent,
+  type ServiceFacts,
+  type ServiceStep,
+  STATE_OF_PHASE,
+} from './service-step.ts';
+import { StateTimers } from './state-timers.ts';
+import { type ActiveState, activeStateOf, isInactiveOrFailed, isUp, type ServiceState } from './states.ts';
+import { isThorough, lookDelayMs, timeLimitMs } from './timing.ts';
+import { next } from './transition.ts';
 import type { StartAnswer, StopAnswer, Unit } from './unit.ts';
 import { exitVariables } from './unit-environment.ts';
 import type { UnitHost } from './unit-host.ts';
-import type { ServiceResult, UnitMemory, UnitState, WatchedProcess } from './unit-memory.ts';
+import type { UnitMemory, WatchedProcess } from './unit-memory.ts';
 
-const ALIEN_POLL_MS = 500;
-const THOROUGH_POLL = 10;
-
-/** A service, with the states and transitions of systemd's service.c. */
-export class Service extends ServiceDown implements Unit {
-  override readonly processes: ServiceProcesses;
+/** A service: feeds what happens to it into `next`, and carries out what that returns. It decides nothing itself. */
+export class Service implements Unit {
+  readonly spec: UnitSpec;
+  readonly memory: UnitMemory;
+  readonly processes: ServiceProcesses;
+  readonly #service: ServiceSpec;
+  readonly #host: UnitHost;
+  readonly #timers: StateTimers;
+  /** Looks taken in the present state. */
+  #looks = 0;
 
   constructor(host: UnitHost, spec: UnitSpec & { readonly service: ServiceSpec }, memory: UnitMemory) {
-    super(host, spec, memory);
+    this.#host = host;
+    this.spec = spec;
+    this.memory = memory;
+    this.#service = spec.service;
+    this.#timers = new StateTimers(host.clock);
     this.processes = new ServiceProcesses(host, spec.service, memory, (role, process, exit) => {
       this.#processEnded(role, process, exit);
     });
   }
 
-  // ---- what others ask for
+  get active(): ActiveState {
+    return activeStateOf(this.memory.state);
+  }
+
+  get #state(): ServiceState {
+    // A record with the state of a target is refused when it is read.
+    return this.memory.state as ServiceState;
+  }
+
+  // ---- events
 
   start(): StartAnswer {
+    const { memory, active } = this;
+    if (active === 'deactivating' || memory.state === 'auto-restart') return 'later';
+    if (!isInactiveOrFailed(active)) return active === 'activating' ? 'started' : 'already';
+    const window = countStart(memory.startWindow, this.spec.startLimit, this.#host.clock.now());
+    if (window !== undefined) memory.startWindow = window;
+    this.#feed({ type: 'start', tooOften: window === undefined });
+    return window === undefined ? 'refused' : 'started';
+  }
+
+  stop(): StopAnswer {
+    if (isInactiveOrFailed(this.active)) return 'already';
+    this.memory.stopRequested = true;
+    this.#feed({ type: 'stop' });
+    return 'stopping';
+  }
+
+  reload(): boolean {
+    if (!isUp(this.active)) return false;
+    this.#feed({ type: 'reload' });
+    return true;
+  }
+
+  /** Receives a message that the service sent about itself; sd_notify(3). */
+  notify(fields: ReadonlyMap<string, string>): void {
     const { memory } = this;
-    if (this.active === 'deactivating' || memory.state === 'auto-restart') return 'later';
-    if (this.active === 'activating') return 'started';
-    if (this.active === 'active' || this.active === 'reloading') return 'already';
-    if (!admitStart(memory, this.spec.startLimit, this.host.clock.now())) {
-      this.note('Start request repeated too quickly.');
-      this.enterDead('start-limit-hit', false);
-      return 'refused';
+    const pid = Number(fields.get('MAINPID'));
+    if (pid > 0 && pid !== memory.main?.pid && this.processes.members().includes(pid)) this.processes.adoptMain(pid);
+    memory.statusText = fields.get('STATUS') ?? memory.statusText;
+    this.#host.save(memory);
+    const extendMs = Number(fields.get('EXTEND_TIMEOUT_USEC')) / 1000;
+    if (extendMs > 0 && memory.deadline !== null) this.#limit(extendMs);
+    if (fields.get('READY') === '1') this.#feed({ type: 'ready' });
+    if (fields.get('STOPPING') === '1') this.#feed({ type: 'stopping' });
+  }
+
+  #processEnded(role: ProcessRole, { phase, index }: WatchedProcess, exit: ProcessExit): void {
+    const command = this.#service.exec[phase][index];
+    if (role === 'control') {
+      const result = controlResult(exit, command);
+      if (result !== 'success') this.#say(`Control process exited, ${describeExit(exit)}`);
+      this.#feed({ type: 'control-ended', phase, index, result });
+      return;
     }
+    this.memory.mainExit = exit;
+    const result = mainResult(this.#service, exit, { command, active: this.active });
+    if (result !== 'success') this.#say(`Main process exited, ${describeExit(exit)}`);
+    this.#feed({ type: 'main-ended', index, result });
+  }
+
+  #look(): void {
+    this.#looks++;
+    const how = isThorough(this.active, this.#looks) ? 'thoroughly' : 'quickly';
+    if (!this.processes.checkAliens(how)) this.#feed({ type: 'look' });
+    this.#lookAgain();
+  }
+
+  /** Takes the unit over from an earlier supervisor process, with everything that happened meanwhile. */
+  resume(): void {
+    const { spawning, deadline } = this.memory;
+    this.processes.resume();
+    if (deadline !== null) this.#limit(Math.max(0, deadline - this.#host.clock.now()));
+    if (spawning !== null) this.#resumeSpawning(spawning.phase, spawning.index);
+    this.processes.checkAliens('thoroughly');
+    this.#lookAgain();
+  }
+
+  /** The earlier process was starting a command: takes it over if it runs, else starts it now. */
+  #resumeSpawning(phase: ExecPhase, index: number): void {
+    const state = STATE_OF_PHASE[phase];
+    if (this.processes.resumeSpawned(this.#roleOf(phase), phase, index)) this.#feed({ type: 'launched' }, state);
+    else this.#carryOut({ state, actions: [{ do: 'run', phase, index }] });
+  }
+
+  /** Forgets the unit, which must have ended. */
+  dispose(): void {
+    this.#timers.cancel();
+    this.processes.close();
+  }
+
+  // ---- what follows
+
+  /** `state` is the present one, except for the outcome of a `run`: that belongs to the state to be entered. */
+  #feed(event: ServiceEvent, state: ServiceState = this.#state): void {
+    this.#carryOut(next(state, event, this.#facts()));
+  }
+
+  #carryOut({ state, via, result, actions }: ServiceStep): void {
+    if (result !== undefined) this.memory.result = result;
+    for (const action of actions) {
+      if (action.do === 'run') {
+        const type = this.#run(action.phase, action.index) ? 'launched' : 'not-launched';
+        this.#feed({ type }, state);
+        return;
+      }
+      this.#act(action);
+    }
+    if (via !== undefined) this.#enter(via);
+    if (state !== undefined) this.#enter(state);
+    else if (!this.#timers.isLookDue) this.#lookAgain();
+  }
+
+  #act(action: Exclude<ServiceAction, { readonly do: 'run' }>): void {
+    if (action.do === 'say') this.#say(action.text);
+    else if (action.do === 'begin') this.#begin();
+    else if (action.do === 'adopt-main') this.processes.adoptMain(action.pid);
+    else if (action.do === 'signal') this.processes.signal(action);
+    else if (action.do === 'kill-control') this.processes.killControl();
+    else if (action.do === 'end') this.#end(action.restarts);
+    else if (action.do === 'restart') this.#restart();
+    else action satisfies never;
+  }
+
+  #say(text: string): void {
+    this.#host.say(this.spec.name, `${this.spec.name}: ${text}`);
+  }
+
+  #begin(): void {
+    const { memory } = this;
     Object.assign(memory, {
-      result: 'success',
       mainExit: null,
       mainPid: 0,
       runs: [],
       stopRequested: false,
       statusText: '',
-      invocationId: this.host.random.hex(16),
+      invocationId: this.#host.random.hex(16),
     });
     if (memory.restartsOver) memory.restarts = 0;
     memory.restartsOver = false;
     this.processes.open();
-    this.#enterStartPre();
-    return 'started';
+    // A process that outlived the run before (by KillMode=none, or by not heeding SIGKILL) does not count in this one.
+    memory.main = null;
+    memory.control = null;
   }
 
-  stop(): StopAnswer {
-    const { state } = this.memory;
-    if (state === 'dead' || state === 'failed') return 'already';
-    this.memory.stopRequested = true;
-    if (state === 'auto-restart') this.setState('dead');
-    else if (state === 'running' || state === 'exited') this.enterStop('success');
-    else if (this.isUp) this.enterSignal('stop-sigterm', 'success');
-    return 'stopping';
+  #end(restarts: boolean): void {
+    this.memory.restartsOver = !restarts;
+    this.processes.end();
   }
 
-  reload(): void {
-    this.runCommand('ExecReload', 0);
-  }
-
-  /** A message the service sent about itself; sd_notify(3). */
-  notify(fields: ReadonlyMap<string, string>): void {
-    const { memory } = this;
-    const pid = Number(fields.get('MAINPID'));
-    if (pid > 0 && pid !== memory.main?.pid && this.processes.members().includes(pid)) {
-      this.processes.adoptMain(pid, { phase: 'ExecStart', index: 0 });
-    }
-    memory.statusText = fields.get('STATUS') ?? memory.statusText;
-    this.host.save(memory);
-    const extendMs = Number(fields.get('EXTEND_TIMEOUT_USEC')) / 1000;
-    if (extendMs > 0 && memory.deadline !== null) this.armTimer(extendMs);
-    if (fields.get('READY') === '1' && memory.state === 'start' && this.service.type === 'notify')
-      this.#enterStartPost();
-    if (fields.get('STOPPING') === '1' && memory.state === 'running') {
-      this.setState('stop-sigterm', this.service.timeoutStopMs);
-    }
-  }
-
-  /** Takes the unit over from an earlier supervisor process, with all that happened meanwhile. */
-  resume(): void {
-    const { spawning } = this.memory;
-    this.processes.resume();
-    this.resumeTimer();
-    if (spawning !== null) this.#resumeSpawning(spawning.phase, spawning.index);
-    this.processes.checkAliens('thoroughly');
-    this.watchUntold();
-  }
-
-  /** Forgets the unit, which must have ended. */
-  dispose(): void {
-    this.stopWaiting();
-    this.processes.close();
-  }
-
-  // ---- the way up
-
-  #enterStartPre(): void {
-    if (this.service.exec.ExecStartPre.length > 0) this.runCommand('ExecStartPre', 0);
-    else this.#enterStart();
-  }
-
-  #enterStart(): void {
-    if (this.service.exec.ExecStart.length === 0) this.#enterStartPost();
-    else this.runCommand('ExecStart', 0);
-  }
-
-  #enterStartPost(): void {
-    if (this.service.exec.ExecStartPost.length > 0) this.runCommand('ExecStartPost', 0);
-    else this.#enterRunning('success');
-  }
-
-  #enterRunning(result: ServiceResult): void {
-    this.blame(result);
-    if (this.memory.result !== 'success') this.enterSignal('stop-sigterm', result);
-    else if (this.#isGood()) this.setState('running', this.service.runtimeMaxMs);
-    else if (this.service.remainAfterExit) this.setState('exited');
-    else this.enterStop('success');
-  }
-
-  /** While the main process is unknown, anybody of the unit stands for it. */
-  #isGood(): boolean {
-    const { main, mainPid } = this.memory;
-    if (main !== null) return true;
-    return mainPid === 0 && this.service.exec.ExecStart.length > 0 && this.processes.members().length > 0;
-  }
-
-  protected override runCommand(phase: ExecPhase, index: number): void {
+  /** Starts a command; false when not even its environment can be made. */
+  #run(phase: ExecPhase, index: number): boolean {
     try {
       this.processes.run(this.#roleOf(phase), phase, index, this.#variables(phase));
+      return true;
     } catch (error) {
-      this.note(`Failed to run '${STATE_OF_PHASE[phase]}' task: ${messageOf(error)}`);
+      this.#say(`Failed to run '${STATE_OF_PHASE[phase]}' task: ${messageOf(error)}`);
       this.memory.spawning = null;
-      this.#commandImpossible(phase);
-      return;
+      return false;
     }
-    this.#commandStarted(phase);
-  }
-
-  #commandStarted(phase: ExecPhase): void {
-    const { timeoutStartMs, timeoutStopMs, type } = this.service;
-    const stopping = phase === 'ExecStop' || phase === 'ExecStopPost';
-    if (phase === 'ExecStart' && type === 'simple') this.#enterStartPost();
-    else this.setState(STATE_OF_PHASE[phase], stopping ? timeoutStopMs : timeoutStartMs);
-  }
-
-  #commandImpossible(phase: ExecPhase): void {
-    if (phase === 'ExecStopPost') this.enterSignal('final-sigterm', 'resources');
-    else if (phase === 'ExecReload') this.#enterRunning('success');
-    else this.enterSignal('stop-sigterm', 'resources');
   }
 
   #roleOf(phase: ExecPhase): ProcessRole {
-    return phase === 'ExecStart' && this.service.type !== 'forking' ? 'main' : 'control';
+    return phase === 'ExecStart' && this.#service.type !== 'forking' ? 'main' : 'control';
   }
 
   #variables(phase: ExecPhase): Record<string, string> {
     const { main } = this.memory;
     return {
       ...(main === null ? {} : { MAINPID: String(main.pid) }),
-      ...(this.service.type === 'notify' ? { NOTIFY_SOCKET: this.host.notifySocket(this.spec.name) } : {}),
-      ...(this.service.pidFile === undefined ? {} : { PIDFILE: this.service.pidFile }),
+      ...(this.#service.type === 'notify' ? { NOTIFY_SOCKET: this.#host.notifySocket(this.spec.name) } : {}),
+      ...(this.#service.pidFile === undefined ? {} : { PIDFILE: this.#service.pidFile }),
       ...(phase === 'ExecStop' || phase === 'ExecStopPost' ? exitVariables(this.memory) : {}),
     };
   }
 
-  // ---- ends of processes
+  #restart(): void {
+    this.memory.restarts++;
+    this.#say(`Scheduled restart job, restart counter is at ${this.memory.restarts}.`);
+    this.#host.restart(this.spec.name);
+  }
 
-  #processEnded(role: ProcessRole, process: WatchedProcess, exit: ProcessExit): void {
-    const command = this.service.exec[process.phase][process.index];
-    if (role === 'control') {
-      const result = controlResult(exit, command);
-      if (result !== 'success') this.note(`Control process exited, ${describeExit(exit)}`);
-      this.#controlEnded(process, result);
-      return;
+  #enter(state: ServiceState): void {
+    const { memory } = this;
+    const before = this.active;
+    memory.state = state;
+    this.#limit(timeLimitMs(state, this.#service));
+    if (before !== this.active) {
+      const now = this.#host.clock.now();
+      memory.stateSince = now;
+      if (isUp(this.active) && !isUp(before)) memory.activeSince = now;
+      if (isUp(before) && !isUp(this.active)) memory.activeUntil = now;
     }
-    this.memory.mainExit = exit;
-    // Whoever was told to end and is gone has obeyed, also when nobody saw how.
-    const obeyed = exit.code === 'unknown' && this.active === 'deactivating';
-    const result = obeyed ? 'success' : mainResult(this.service, exit, command);
-    if (result !== 'success') this.note(`Main process exited, ${describeExit(exit)}`);
-    this.blame(result);
-    this.#mainEnded(process, result);
+    this.#looks = 0;
+    this.#lookAgain();
+    this.#host.save(memory);
+    this.#host.changed(memory.name, before);
   }
 
-  #mainEnded(process: WatchedProcess, result: ServiceResult): void {
-    const { state, control } = this.memory;
-    if (state === 'running') {
-      if (result === 'success') this.#tellOfOthers();
-      this.#enterRunning(result);
-    } else if (state === 'start') this.#mainEndedInStart(process, result);
-    else if (control !== null) return;
-    else if (state === 'start-post' || state === 'reload') this.enterStop(result);
-    else if (state === 'stop') this.enterSignal('stop-sigterm', result);
-    else if (state === 'stop-sigterm' || state === 'stop-sigkill') this.enterStopPost(result);
-    else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
-    else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll(0);
+  /** (Re)starts the present state's time. */
+  #limit(ms: number): void {
+    this.memory.deadline = Number.isFinite(ms) ? this.#host.clock.now() + ms : null;
+    this.#timers.limit(ms, () => this.#feed({ type: 'timed-out' }));
   }
 
-  /** What a program leaves behind that puts itself into the background ends with it, which surprises its user. */
-  #tellOfOthers(): void {
-    const { type, remainAfterExit, kill } = this.service;
-    if (type === 'forking' || remainAfterExit || kill.mode !== 'control-group') return;
-    if (this.processes.members().length === 0) return;
-    this.note(
-      'Main process exited, so what it has started ends, too; a program that goes into the background needs Type=forking.',
-    );
-  }
-
-  #mainEndedInStart(process: WatchedProcess, result: ServiceResult): void {
-    const { type, exec } = this.service;
-    if (result !== 'success') this.enterSignal('stop-sigterm', result);
-    else if (type === 'notify') this.enterSignal('stop-sigterm', 'protocol');
-    else if (type === 'oneshot' && process.index + 1 < exec.ExecStart.length) {
-      this.runCommand('ExecStart', process.index + 1);
-    } else this.#enterStartPost();
-  }
-
-  #controlEnded({ phase, index }: WatchedProcess, result: ServiceResult): void {
-    const { state } = this.memory;
-    const isDue = state === STATE_OF_PHASE[phase];
-    // A reload that fails changes nothing.
-    if (state !== 'reload') this.blame(result);
-    if (isDue && result === 'success' && index + 1 < this.service.exec[phase].length) this.runCommand(phase, index + 1);
-    else if (state === 'reload') this.#enterRunning('success');
-    else this.#phaseEnded(state, result);
-  }
-
-  #phaseEnded(state: UnitState, result: ServiceResult): void {
-    if (state === 'stop') this.enterSignal('stop-sigterm', result);
-    else if (state === 'stop-post') this.enterSignal('final-sigterm', result);
-    else if (state === 'stop-sigterm' || state === 'stop-sigkill') {
-      if (this.memory.main === null) this.enterStopPost(result);
-    } else if (state === 'final-sigterm' || state === 'final-sigkill') this.poll(0);
-    else if (result !== 'success') this.enterSignal('stop-sigterm', result);
-    else if (state === 'start-pre') this.#enterStart();
-    else if (state === 'start') this.#forked();
-    else if (state === 'start-post') this.#enterRunning('success');
-  }
-
-  /** A forking service has put itself into the background: its main process is to be found. */
-  #forked(): void {
-    const { pidFile, guessMainPid } = this.service;
-    if (pidFile !== undefined) {
-      if (this.#loadPidFile(pidFile)) this.#enterStartPost();
-      else {
-        this.note(`Can't open PID file ${pidFile} (yet?) after start: No such file or directory`);
-        this.watchUntold();
-      }
-      return;
-    }
-    const guess = guessMainPid ? this.processes.guessMain() : undefined;
-    if (guess !== undefined) this.processes.adoptMain(guess, { phase: 'ExecStart', index: 0 });
-    this.#enterStartPost();
-  }
-
-  #loadPidFile(path: string): boolean {
-    try {
-      const pid = Number(readFileSync(path, 'utf8').trim());
-      // Anything may stand in the file: only a process of this unit may be its main one.
-      return this.processes.members().includes(pid) && this.processes.adoptMain(pid, { phase: 'ExecStart', index: 0 });
-    } catch {
-      return false;
-    }
-  }
-
-  // ---- time
-
-  protected override timedOut(): void {
-    const { state } = this.memory;
-    if (state === 'auto-restart') this.restart();
-    else if (state === 'running') {
-      this.note('Service reached runtime time limit. Stopping.');
-      this.enterStop('timeout');
-    } else if (state === 'reload') {
-      this.note('Reload operation timed out. Killing reload process.');
-      this.processes.killControl();
-    } else if (state === 'stop') {
-      this.note('Stopping timed out. Terminating.');
-      this.enterSignal('stop-sigterm', 'timeout');
-    } else if (this.active === 'activating') {
-      this.note(`${state} operation timed out. Terminating.`);
-      this.enterSignal('stop-sigterm', 'timeout');
-    } else this.stoppingTimedOut(state);
-  }
-
-  protected override pollDelayMs(polls: number): number | undefined {
-    const { state, main, control, mainPid } = this.memory;
-    const soonMs = Math.min(100, 4 * 2 ** Math.min(polls, 5));
+  #lookAgain(): void {
     const { hasAlien } = this.processes;
-    if (/^(stop|final)-sig/.test(state)) return hasAlien || (main === null && control === null) ? soonMs : undefined;
-    if (state === 'start' && (this.service.type === 'exec' || (control === null && main === null))) return soonMs;
-    const unknownMain = state === 'running' && main === null && mainPid === 0;
-    return hasAlien || unknownMain ? ALIEN_POLL_MS : undefined;
+    const delayMs = lookDelayMs(this.#state, this.#service, { ...this.#watched(), hasAlien, looks: this.#looks });
+    this.#timers.look(delayMs, () => this.#look());
   }
 
-  protected override poll(polls: number): void {
-    const { state } = this.memory;
-    // Most of the time it is enough that the pid is still somebody's.
-    const thorough = this.active === 'deactivating' || polls % THOROUGH_POLL === 0;
-    if (this.processes.checkAliens(thorough ? 'thoroughly' : 'quickly')) return;
-    if (state === 'start') this.#pollStart();
-    else if (state === 'running' && !this.#isGood()) this.#enterRunning('success');
-    else if (/^(stop|final)-sig/.test(state)) this.pollStopping(state);
+  // ---- facts
+
+  #watched() {
+    const { main, mainPid, control } = this.memory;
+    return { main: main !== null, mainKnown: main !== null || mainPid !== 0, control: control !== null };
   }
 
-  #pollStart(): void {
-    const { type, pidFile } = this.service;
-    const { main, control } = this.memory;
-    if (type === 'exec' && main !== null && this.processes.hasExecuted(main)) this.#enterStartPost();
-    if (type !== 'forking' || control !== null || pidFile === undefined) return;
-    if (this.#loadPidFile(pidFile)) this.#enterStartPost();
-    else if (this.processes.members().length === 0) {
-      this.note('Daemon never wrote its PID file. Failing.');
-      this.enterSignal('stop-sigterm', 'protocol');
-    }
-  }
-
-  /** What was just being started either runs, and is taken over, or is started now. */
-  #resumeSpawning(phase: ExecPhase, index: number): void {
-    if (this.processes.resumeSpawned(this.#roleOf(phase), phase, index)) this.#commandStarted(phase);
-    else this.runCommand(phase, index);
+  #facts(): ServiceFacts {
+    const { memory, processes } = this;
+    const { result, mainExit, stopRequested } = memory;
+    let isAnyLeft: boolean | undefined;
+    return {
+      spec: this.#service,
+      ...{ result, mainExit, stopRequested },
+      isRestarting: memory.job === 'restart',
+      ...this.#watched(),
+      isAnyLeft: () => {
+        isAnyLeft ??= processes.members().length > 0;
+        return isAnyLeft;
+      },
+      hasExecuted: () => processes.hasExecuted(),
+      pidInFile: () => processes.pidInFile(),
+      guessedPid: () => processes.guessMain(),
+    };
   }
 }
-
-type CommandState = 'start-pre' | 'start' | 'start-post' | 'reload' | 'stop' | 'stop-post';
-
-const STATE_OF_PHASE: Readonly<Record<ExecPhase, CommandState>> = {
-  ExecStartPre: 'start-pre',
-  ExecStart: 'start',
-  ExecStartPost: 'start-post',
-  ExecReload: 'reload',
-  ExecStop: 'stop',
-  ExecStopPost: 'stop-post',
-};

@@ -1,7 +1,8 @@
 import type { UnitSpec } from '../spec/index.ts';
+import { type ActiveState, activeStateOf, type UnitState } from './states.ts';
 import type { StartAnswer, StopAnswer, Unit } from './unit.ts';
 import type { UnitHost } from './unit-host.ts';
-import { type ActiveState, activeStateOf, type UnitMemory, type UnitState } from './unit-memory.ts';
+import type { UnitMemory } from './unit-memory.ts';
 
 /** A point others are ordered around: it has no processes and is up or down at once. */
 export class Target implements Unit {
@@ -31,7 +32,10 @@ export class Target implements Unit {
     return 'stopping';
   }
 
-  reload(): void {}
+  reload(): boolean {
+    return false;
+  }
+
   notify(): void {}
   resume(): void {}
   dispose(): void {}

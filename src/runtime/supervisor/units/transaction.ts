@@ -1,5 +1,6 @@
+import { type ActiveState, isActiveOrActivating } from './states.ts';
 import type { UnitGraph } from './unit-graph.ts';
-import { type ActiveState, isActiveOrActivating, type JobType } from './unit-memory.ts';
+import type { JobType } from './unit-memory.ts';
 
 export interface TransactionView {
   readonly graph: UnitGraph;

@@ -1,7 +1,8 @@
 import type { Clock, Random } from '../../../lib/index.ts';
 import type { LogWriter } from '../journal/index.ts';
 import type { Fifos, ProcessGroups } from '../process/index.ts';
-import type { ActiveState, UnitMemory } from './unit-memory.ts';
+import type { ActiveState } from './states.ts';
+import type { UnitMemory } from './unit-memory.ts';
 
 /** What a unit needs of the supervisor around it. */
 export interface UnitHost {

@@ -1,27 +1,7 @@
 import type { LogStream } from '../journal/index.ts';
 import type { ProcessId } from '../process/index.ts';
 import type { ExecPhase, ProcessExit } from '../spec/index.ts';
-
-/** systemd's states of a service; a target is only ever `dead` or `active`. */
-export type UnitState =
-  | 'dead'
-  | 'start-pre'
-  | 'start'
-  | 'start-post'
-  | 'running'
-  | 'exited'
-  | 'reload'
-  | 'stop'
-  | 'stop-sigterm'
-  | 'stop-sigkill'
-  | 'stop-post'
-  | 'final-sigterm'
-  | 'final-sigkill'
-  | 'failed'
-  | 'auto-restart'
-  | 'active';
-
-export type ActiveState = 'active' | 'reloading' | 'inactive' | 'failed' | 'activating' | 'deactivating';
+import { isStateOf, type UnitState } from './states.ts';
 
 /** Why a service ended, in systemd's words. */
 export type ServiceResult =
@@ -140,7 +120,8 @@ export function readMemory(text: string): UnitMemory | undefined {
     (key) => model[key] === null || kindOf(memory[key]) === kindOf(model[key]),
   );
   const areHeard = isAlike && memory.streams.every((stream) => typeof stream?.fifo === 'string');
-  return areHeard && Object.hasOwn(ACTIVE_STATES, memory.state) ? memory : undefined;
+  const kind = memory.name.endsWith('.target') ? 'target' : 'service';
+  return areHeard && isStateOf(kind, memory.state) ? memory : undefined;
 }
 
 function kindOf(value: unknown): string {
@@ -156,37 +137,6 @@ export function unknownMemory(name: string): UnitMemory {
     state: name.endsWith('.target') ? 'active' : 'running',
     job: 'stop',
   };
-}
-
-const ACTIVE_STATES: Readonly<Record<UnitState, ActiveState>> = {
-  dead: 'inactive',
-  'start-pre': 'activating',
-  start: 'activating',
-  'start-post': 'activating',
-  running: 'active',
-  exited: 'active',
-  reload: 'reloading',
-  stop: 'deactivating',
-  'stop-sigterm': 'deactivating',
-  'stop-sigkill': 'deactivating',
-  'stop-post': 'deactivating',
-  'final-sigterm': 'deactivating',
-  'final-sigkill': 'deactivating',
-  failed: 'failed',
-  'auto-restart': 'activating',
-  active: 'active',
-};
-
-export function activeStateOf(state: UnitState): ActiveState {
-  return ACTIVE_STATES[state];
-}
-
-export function isActiveOrActivating(state: ActiveState): boolean {
-  return state === 'active' || state === 'activating' || state === 'reloading';
-}
-
-export function isInactiveOrFailed(state: ActiveState): boolean {
-  return state === 'inactive' || state === 'failed';
 }
 
 /** See LoadedUnit.succeeded. */

@@ -1,6 +1,7 @@
 import type { UnitSpec } from '../spec/index.ts';
 import type { ServiceProcesses } from './service-processes.ts';
-import type { ActiveState, UnitMemory } from './unit-memory.ts';
+import type { ActiveState } from './states.ts';
+import type { UnitMemory } from './unit-memory.ts';
 
 /** `later`: not in this state, ask again when it has changed. `refused`: too often; the unit has failed. */
 export type StartAnswer = 'started' | 'already' | 'later' | 'refused';
@@ -14,7 +15,8 @@ export interface Unit {
   readonly processes?: ServiceProcesses;
   start(): StartAnswer;
   stop(): StopAnswer;
-  reload(): void;
+  /** Begins a reload, or goes on with one; false when the unit is not up. */
+  reload(): boolean;
   notify(fields: ReadonlyMap<string, string>): void;
   resume(): void;
   dispose(): void;
