@@ -41,7 +41,7 @@ test('files and folders that the README of a folder names are in it', () => {
 });
 
 test('each folder that decides something has a page about it', () => {
-  for (const folder of ['agent', 'router', 'services', 'store'])
+  for (const folder of ['agent', 'router', 'runtime', 'services', 'store'])
     assert.ok(
       docs.some(({ file }) => file === `src/${folder}/README.md`),
       folder,

@@ -27,6 +27,8 @@ const DAMAGES: Readonly<Record<string, (file: string) => void>> = {
   'is no record': (file) => writeFileSync(file, 'null\n'),
   'has a value of another kind': (file) =>
     writeFileSync(file, readFileSync(file, 'utf8').replace('"streams":[', '"streams":7,"was":[')),
+  'has the state of a target': (file) =>
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"state":"running"', '"state":"active"')),
   'is a directory': (file) => {
     rmSync(file);
     mkdirSync(path.join(file, 'within'), { recursive: true });

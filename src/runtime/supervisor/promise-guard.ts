@@ -1,4 +1,3 @@
-import { constants } from 'node:os';
 import { type Clock, type Log, messageOf, RepeatedFailure, uptimeMs } from '../../lib/index.ts';
 import type { Supervisor } from './supervisor.ts';
 import { isInactiveOrFailed } from './units/index.ts';
@@ -98,7 +97,7 @@ export class PromiseGuard {
     const { supervisor, log } = this.#options;
     for (const unit of this.#running(units)) {
       log.warn('Killing unit, it may have been started on another machine', { unit });
-      supervisor.units.get(unit)?.processes?.signal({ signal: constants.signals.SIGKILL, group: true, to: 'all' });
+      supervisor.kill(unit);
     }
   }
 
