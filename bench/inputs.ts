@@ -121,6 +121,13 @@ function unitInputs(): CraftedInput[] {
     unit('64 services, 1,024 routes, 24,000 pairs of metadata', services('Meta', pairs(375))),
     unit('64 services, 1,024 routes, 500,000 tags (refused)', services('Tags', 'a,'.repeat(7800))),
     {
+      name: '1 MB of %n in Unit= of a timer',
+      prepare: () => {
+        const units = new Map([[`${'a'.repeat(240)}.timer`, [option('Timer', 'Unit', '%n'.repeat(500_000))]]]);
+        return () => startOrder(units);
+      },
+    },
+    {
       name: '1 MB of %n in After= and in the commands of a unit',
       prepare: () => {
         const ofName = (section: string, name: string) => listOf(8, () => option(section, name, '%n '.repeat(20_000)));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { systemClock as clock, systemRandom as random, silentLog } from '../../src/lib/index.ts';
 import { freePort } from '../../src/lib/test-free-port.ts';
 import { openEtcdStore, prefixRange, type Store } from '../../src/store/index.ts';
@@ -18,8 +18,9 @@ import {
 const unavailable = { code: 'unavailable' };
 
 /** A request that has ten minutes: others, begun later, must have been refused while it still waits. */
-function patientRequest(endpoint: string): { stillWaits(): Promise<void> } {
+function patientRequest(test: TestContext, endpoint: string): { stillWaits(): Promise<void> } {
   const store = connectTo(endpoint, { requestTimeoutMs: 600_000 });
+  endAfter(test, store);
   const refused = store.revision().then(
     () => assert.fail('it was served'),
     (error: Error) => error.message,
@@ -60,7 +61,7 @@ for (const { name, skip, start } of SERVER_KINDS) {
       endAfter(t, store, relay);
       await store.revision();
       relay.silence();
-      const patient = patientRequest(relay.endpoint);
+      const patient = patientRequest(t, relay.endpoint);
       await assert.rejects(store.commit([], [{ put: 'unknown', value: '1' }]), unavailable);
       await patient.stillWaits();
       relay.speak();
@@ -132,7 +133,7 @@ describe('Client of no store', () => {
     });
     await eventually(() => assert.ok(server.listening));
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const patient = patientRequest(endpoint);
+    const patient = patientRequest(t, endpoint);
     assert.match(await refusal(connectTo(endpoint, { requestTimeoutMs: 300 })), /store/);
     await patient.stillWaits();
   });

@@ -1,4 +1,4 @@
-import { expandSpecifiers, parseUnitName, type UnitOption, wordsOf } from '../../unitfile/index.ts';
+import { parseUnitName, type UnitOption, wordsOf } from '../../unitfile/index.ts';
 
 /**
  * Sorts units so that each comes after those that After= and Before= put before it. Units in a cycle come in any order.
@@ -39,5 +39,5 @@ function triggeredBy(unit: string, options: readonly UnitOption[]): string[] {
   if (section === undefined) return [];
   const option = suffix === 'socket' ? 'Service' : 'Unit';
   const named = options.findLast((each) => each.section === section && each.name === option);
-  return [named === undefined ? `${name}.service` : expandSpecifiers(unit, named.value)];
+  return named === undefined ? [`${name}.service`] : (wordsOf(unit, named.value) ?? []);
 }
