@@ -1,4 +1,4 @@
-/** The table of docs/operations.md: what each signal does to each process of ours. */
+/** The table of docs/reference/signals.md: what each signal does to each process of ours. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { until } from '../../src/lib/test-until.ts';
 import { caught, isRunning, listening, type SignalTargets } from './signal-targets.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const [header, , ...rows] = readFileSync(path.join(root, 'docs/operations.md'), 'utf8')
+const [header, , ...rows] = readFileSync(path.join(root, 'docs/reference/signals.md'), 'utf8')
   .split('\n')
   .filter((line) => line.startsWith('|') && line.split('|').length === 15)
   .map((line) =>

@@ -1,4 +1,4 @@
-/** The processes of a lab, each found by the name by which docs/operations.md calls it. */
+/** The processes of a lab, each found by the name by which docs/reference/signals.md calls it. */
 
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';

@@ -22,7 +22,7 @@ describe('signals to others', { skip: process.platform !== 'linux' }, () => {
   after(() => lab.dispose());
 
   for (const name of ['fleetctl', 'fleetd-guard', 'haproxy', 'fleetctl lab up'])
-    test(`${name} does at each signal what docs/operations.md says`, { skip: name === 'haproxy' && skip }, () =>
+    test(`${name} does at each signal what docs/reference/signals.md says`, { skip: name === 'haproxy' && skip }, () =>
       assertRow(lab, name),
     );
 });

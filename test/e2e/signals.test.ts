@@ -1,4 +1,4 @@
-/** Every signal to each process of a lab: docs/operations.md says what it does, and this test that it is so. */
+/** Every signal to each process of a lab: docs/reference/signals.md says what it does, and this test that it is so. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -38,7 +38,7 @@ describe('signals', { skip: process.platform !== 'linux' }, () => {
   after(() => lab.dispose());
 
   for (const name of PROCESSES.filter((process) => process.startsWith('fleetd') && process !== 'fleetd-guard'))
-    test(`${name} does at each signal what docs/operations.md says`, () => assertRow(lab, name));
+    test(`${name} does at each signal what docs/reference/signals.md says`, () => assertRow(lab, name));
 
   test('a store whose keeper has gone is found, and gets another by lab restore', async () => {
     const first = await lab.find('fleetd-store');

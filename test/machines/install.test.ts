@@ -15,9 +15,9 @@ const problem =
 const CLONE = '/mnt';
 const LIMIT_MS = 60_000;
 
-/** The commands of a section of a document, block by block. */
-function blocksOf(title: string, file = 'README.md'): string[] {
-  const text = readFileSync(`${root}/${file}`, 'utf8');
+/** The commands of a section of a guide, block by block. */
+function blocksOf(title: string, guide: string): string[] {
+  const text = readFileSync(`${root}/docs/how-to/${guide}.md`, 'utf8');
   const section = text.split(`\n## ${title}\n`)[1]!.split('\n## ')[0]!;
   return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
 }
@@ -31,7 +31,7 @@ async function follow(machine: Machine, block: string): Promise<string> {
   return machine.ok('sh', '-e', '-c', `cd ${CLONE}\n${here}`);
 }
 
-describe('three machines put together as the README says', { skip: problem ?? false }, () => {
+describe('three machines put together as the guide says', { skip: problem ?? false }, () => {
   let set: MachineSet;
   before(async () => {
     await ok(process.execPath, [`${root}/scripts/build.ts`]);
@@ -42,7 +42,12 @@ describe('three machines put together as the README says', { skip: problem ?? fa
   });
   after(() => set?.[Symbol.asyncDispose]());
 
-  const [install, etcd, fleetd, use] = blocksOf('Three real machines') as [string, string, string, string];
+  const [install, etcd, fleetd, use] = blocksOf('Put three machines together', 'install') as [
+    string,
+    string,
+    string,
+    string,
+  ];
   const running = () => set.machines.filter((machine) => machine.running);
   const list = async (machine: Machine, ...args: readonly string[]) =>
     (await machine.exec(['fleetctl', 'list-machines', '--no-legend', ...args])).stdout.split('\n').filter(Boolean);
@@ -97,12 +102,12 @@ describe('three machines put together as the README says', { skip: problem ?? fa
     assert.equal((await machine.ok('systemctl', 'show', '-P', 'Backlog', 'fleet.socket')).trim(), '99');
   });
 
-  test('a drop-in of fleet.socket applies as operations.md says, and units have not noticed', async () => {
+  test('a drop-in of fleet.socket applies as the guide says, and units have not noticed', async () => {
     const machine = (await holder())!;
     const unit = await mainPid(machine, 'hello.service');
     const dropIn = '/etc/systemd/system/fleet.socket.d/open.conf';
     await machine.ok('sh', '-c', `printf '[Socket]\\nSocketMode=0666\\n' >${dropIn}; systemctl daemon-reload`);
-    const [apply] = blocksOf('Who may do what', 'docs/operations.md') as [string];
+    const [apply] = blocksOf('Who may use fleetctl', 'secure') as [string];
     await follow(machine, apply);
     const asNobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', 'fleetctl', 'list-machines'];
     await until('everybody is let in', async () => (await machine.exec(asNobody)).status === 0, LIMIT_MS);

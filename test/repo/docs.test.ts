@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { root, sources } from './sources.ts';
@@ -59,14 +59,36 @@ test('functions and types that the documents name are in the code', () => {
   assert.deepEqual(missing, []);
 });
 
-test('links between documents lead somewhere', () => {
+/** The name that a heading has in a link: as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-');
+}
+
+function anchorsOf(file: string): ReadonlySet<string> {
+  const text = readFileSync(path.join(root, file), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+  return new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!)));
+}
+
+test('links between documents lead somewhere, to a heading too', () => {
   const broken = docs.flatMap(({ file, text }) =>
-    [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)/g)]
-      .map(([, target]) => target!)
-      .filter((target) => !existsSync(path.join(root, path.dirname(file), target)))
-      .map((target) => `${file}: ${target}`),
+    [...text.matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].flatMap(([, target, anchor]) => {
+      const at = target === '' ? file : path.join(path.dirname(file), target!);
+      const leads = existsSync(path.join(root, at)) && (anchor === undefined || anchorsOf(at).has(anchor));
+      return leads ? [] : [`${file}: ${target}${anchor === undefined ? '' : `#${anchor}`}`];
+    }),
   );
   assert.deepEqual(broken, []);
+});
+
+test('docs/README.md leads to every page', () => {
+  const index = docs.find(({ file }) => file === 'docs/README.md')!.text;
+  const missing = sources('docs/**/*.*')
+    .map(({ file }) => file.slice('docs/'.length))
+    .filter((file) => file !== 'README.md' && !/^adr\/\d/.test(file) && !index.includes(`](${file})`));
+  assert.deepEqual(missing, []);
 });
 
 test('npm scripts that the documents name exist', () => {

@@ -6,8 +6,8 @@ import { REFERENCE } from '../../scripts/reference/index.ts';
 import { root } from './sources.ts';
 
 const folder = path.join(root, 'docs/reference');
-/** Pages that no table of the code could say; their examples are run by src/cli/json-output.test.ts. */
-const BY_HAND: readonly string[] = ['exit-codes.md', 'json.md'];
+/** Pages that no table of the code could say: src/cli/json-output.test.ts and test/e2e/signals.test.ts run what they say. */
+const BY_HAND: readonly string[] = ['exit-codes.md', 'json.md', 'signals.md'];
 
 for (const [name, make] of Object.entries(REFERENCE))
   test(`docs/reference/${name} is as the code has it`, () => {
