@@ -23,7 +23,7 @@ class Guarded {
     writeFileSync(path.join(programs, 'systemctl'), `#!/bin/sh\necho "$*" >>${this.#told}\n`, { mode: 0o755 });
     this.promise(guardInMs, endInMs);
     const env = { PATH: `${programs}:/usr/bin:/bin` };
-    this.#guard = spawn('sh', [GUARD, this.#promise], { env, stdio: 'ignore' });
+    this.#guard = spawn('sh', [GUARD, this.#promise], { env, stdio: 'ignore', detached: true });
   }
 
   promise(guardInMs: number, endInMs: number): void {
@@ -42,8 +42,9 @@ class Guarded {
     assert.equal(this.told.length, told);
   }
 
+  /** With the `sleep` in which it may wait. */
   async end(): Promise<void> {
-    this.#guard.kill('SIGKILL');
+    process.kill(-this.#guard.pid!, 'SIGKILL');
     await once(this.#guard, 'close');
   }
 }

@@ -27,9 +27,10 @@ function patientRequest(test: TestContext, endpoint: string): { stillWaits(): Pr
   );
   return {
     async stillWaits() {
-      assert.equal(await Promise.race([refused, Promise.resolve('waits')]), 'waits');
+      const outcome = await Promise.race([refused, Promise.resolve('waits')]);
       await store.close();
       await refused;
+      assert.equal(outcome, 'waits');
     },
   };
 }

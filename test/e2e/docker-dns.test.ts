@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../src/lib/test-until.ts';
+import { powerOff } from '../../src/runtime/supervisor/index.ts';
 import { DockerHosts, whyNoDocker } from './docker-daemon.ts';
 import { packNode } from './docker-images.ts';
 
@@ -84,6 +85,8 @@ describe('containers whose only resolver is fleetd on the address of their bridg
       process.kill('SIGTERM');
       if (process.exitCode === null) await once(process, 'exit');
     }
+    // A supervisor waits for the next fleetd for a while.
+    await powerOff({ directory: at('state/supervisor') });
     await hosts?.dispose();
     resolver?.close();
     rmSync(folder, { recursive: true, force: true });

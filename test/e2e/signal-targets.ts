@@ -91,7 +91,16 @@ export class SignalTargets extends LabFixture {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     writeFileSync(file, `${boot} 9999999999 9999999999 9999999999 none.service\n`);
     const child = spawn(path.join(root, 'bin/fleetd-guard'), [file], { stdio: 'ignore', detached: true });
-    this.#ends.push(() => isRunning(child.pid!) && process.kill(-child.pid!, 'SIGKILL'));
+    const endGroup = () => {
+      try {
+        process.kill(-child.pid!, 'SIGKILL');
+      } catch {
+        // Nothing of it is left.
+      }
+    };
+    // A guard that a signal kills leaves the `sleep` in which it waits.
+    child.once('exit', endGroup);
+    this.#ends.push(() => isRunning(child.pid!) && endGroup());
     await until('the guard waits', () => caught(child.pid!, 'SigIgn').has(1));
     return child.pid!;
   }
