@@ -36,8 +36,8 @@ async function killSupervisor(directory: string): Promise<void> {
   await until('another supervisor process runs', () => supervisorPid(directory) !== pid);
 }
 
-/** A process which forks away as daemons do: twice, and into a session of its own. Prints its pid. */
-const FORKS_AWAY = `setsid sh -c 'sleep 1000 & echo away $$!' & sleep 0.2; echo gone`;
+/** A process which forks away as daemons do: twice, and into a session of its own. Prints its pid before the first one ends. */
+const FORKS_AWAY = `setsid --wait sh -c 'sleep 1000 & echo away $$!'; echo gone`;
 
 async function pidInLog(runtime: Parameters<typeof logOf>[0], unit: string, word: string): Promise<number> {
   const pattern = new RegExp(`^${word} (\\d+)`);
@@ -74,13 +74,20 @@ for (const mode of MODES) {
     test('units outlive the supervisor process, and the next one takes them over', async () => {
       await using harness = await openHarness(mode);
       const { runtime, directory } = harness;
+      const go = path.join(directory, 'go');
+      const untilGo = `until [ -e ${go} ]; do sleep 0.02; done`;
       await load(runtime, {
         'a.service': service('ExecStart=/bin/sh -c "i=0; while :; do i=$$((i+1)); echo line $$i; sleep 0.02; done"'),
         'exited.service': service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'),
         'failed.service': service('ExecStart=/bin/false'),
         'again.service': service('Restart=on-failure\nRestartSec=10ms\nExecStart=/bin/sleep 1000'),
-        'slow.service': service('Type=oneshot\nExecStart=/bin/sh -c "sleep 1; echo over"\nExecStart=/bin/echo second'),
-        'waiting.service': service('Restart=always\nRestartSec=1\nExecStart=/bin/sleep 0.01'),
+        'slow.service': service(
+          `Type=oneshot\nExecStart=/bin/sh -c "${untilGo}; echo over"\nExecStart=/bin/echo second`,
+        ),
+        'waiting.service': service(
+          'Restart=always\nRestartSec=1\nExecStart=/bin/sleep 0.01',
+          'StartLimitIntervalSec=0',
+        ),
       });
       for (const name of ['a.service', 'again.service']) await startAndWait(runtime, name);
       await startAndWait(runtime, 'exited.service', 'active/exited');
@@ -118,6 +125,7 @@ for (const mode of MODES) {
       );
       await waitFor(runtime, 'again.service', 'active/running');
       // A oneshot goes on with its next command.
+      writeFileSync(go, '');
       await waitForLog(runtime, 'slow.service', 'second');
       await waitFor(runtime, 'slow.service', 'inactive/dead');
       await waitForLog(runtime, 'waiting.service', /restart counter is at 2/);
