@@ -7,9 +7,10 @@ import { isReplaceRelated } from './preemption.ts';
 /** For a global unit: the machines to look at, or undefined for all of them. */
 export type Scope = ReadonlySet<MachineEntry> | undefined;
 
+/** Facts that changed, each with the machines where it can matter, or undefined for all machines. */
 export type Woken = ReadonlyMap<Fact, ReadonlySet<MachineEntry> | undefined>;
 
-/** What has to be looked at again, since something changed that may matter to it. */
+/** The scheduler's work queue: units to be reconciled, since something changed that may matter to them. */
 export class Agenda {
   readonly #state: ClusterState;
   readonly #dirty = new Map<UnitEntry, Set<MachineEntry> | undefined>();
@@ -24,7 +25,7 @@ export class Agenda {
     return this.#dirty.size === 0;
   }
 
-  /** Look at the unit again; with `machine`, for a global unit, only there. */
+  /** Puts the unit on the agenda; a global unit with `machine` only for that machine. */
   mark(unit: UnitEntry, machine?: MachineEntry): void {
     if (!unit.needs.global) this.#disturbed.add(unit);
     if (!machine || !unit.needs.global) {
@@ -40,7 +41,7 @@ export class Agenda {
     return this.#dirty.has(unit);
   }
 
-  /** Takes the unit off the agenda. */
+  /** Takes the unit off the agenda; returns its scope. */
   take(unit: UnitEntry): Scope {
     const scope = this.#dirty.get(unit);
     this.#dirty.delete(unit);
@@ -48,12 +49,12 @@ export class Agenda {
     return scope;
   }
 
-  /** All there is: first what goes, then what is placed, then what is new; by name. */
+  /** Returns all units on the agenda: first those not to run, then those placed, then new ones; each part by name. */
   batch(): UnitEntry[] {
     return [...this.#dirty.keys()].sort((a, b) => phase(a) - phase(b) || byName(a, b));
   }
 
-  /** Non-global units marked since the last call and not taken, by name. */
+  /** Returns the non-global units marked since the last call and not taken, by name. */
   takeDisturbed(): UnitEntry[] {
     if (this.#disturbed.size === 0) return [];
     const disturbed = [...this.#disturbed].sort(byName);
@@ -61,24 +62,24 @@ export class Agenda {
     return disturbed;
   }
 
-  /** Forgets whom earlier marks disturbed; they stay on the agenda. */
+  /** Forgets which units earlier marks disturbed; they stay on the agenda. */
   forgetDisturbed(): void {
     this.#disturbed = new Set();
   }
 
-  /** A unit has come to a machine: whoever follows it may come too, or has to move. */
+  /** Marks the followers of a unit that has come to a machine: they may come too, or have to move. */
   placed(unit: UnitEntry): void {
     for (const follower of this.#state.followers(unit.name)) this.mark(follower);
   }
 
-  /** A unit has left a machine: whoever follows it has to leave, and there is room for what it was in the way of. */
+  /** Marks the followers of a unit that has left a machine, since they have to leave, and wakes units it kept away. */
   left(unit: UnitEntry, machine: MachineEntry): void {
     for (const follower of this.#state.followers(unit.name)) this.mark(follower);
     if (machine.machine) this.wake('unitLeft', machine);
     if (isReplaceRelated(unit)) this.wake('replacingChanged');
   }
 
-  /** Global units and pending ones which the fact concerns are to be tried again: on the machine, or (undefined) on all. */
+  /** Notes a fact: the global and pending units that it concerns are tried again on `machine`, or (undefined) on all. */
   wake(fact: Fact, machine?: MachineEntry): void {
     const machines = this.#woken.get(fact);
     if (!machine) this.#woken.set(fact, undefined);
@@ -87,7 +88,7 @@ export class Agenda {
     for (const unit of this.#state.globals) if (isWokenBy(unit, fact)) this.mark(unit, machine);
   }
 
-  /** The facts since the last call, each with the machines where it can matter, or undefined for all of them. */
+  /** Returns the facts since the last call. */
   takeWoken(): Woken {
     const woken = this.#woken;
     this.#woken = new Map();

@@ -4,14 +4,14 @@ import type { Glob, MachineEntry, UnitEntry } from './entries.ts';
 import { GlobIndex, lowerBound, NO_GLOBS } from './glob-index.ts';
 import { MachinePools, poolKey } from './machine-pools.ts';
 
-/** Units, machines and placements, with the indexes that make a change cost what it touches. Facts only: decides nothing. */
+/** Units, machines and placements, with indexes so that a change costs only what it touches. It decides nothing. */
 export class ClusterState {
   readonly units = new Map<string, UnitEntry>();
   readonly machines = new Map<string, MachineEntry>();
   readonly pools = new MachinePools();
   /** Global units that exist. */
   readonly globals = new Set<UnitEntry>();
-  /** Changes whenever a MachineOf= edge may have come or gone. */
+  /** Incremented whenever a MachineOf= edge may have come or gone. */
   edgesVersion = 0;
   /** Units whose matching globs changed since the caller last emptied it. */
   readonly rematched = new Set<UnitEntry>();
@@ -23,7 +23,7 @@ export class ClusterState {
   readonly #newNames = new Map<string, UnitEntry>();
   #machineIds: string[] = [];
 
-  /** The unit's entry, made when it is not there; `indexNames` must be called before it is used. */
+  /** Returns the unit's entry, made when there is none; `indexNames` must be called before a new one is used. */
   entry(name: string): UnitEntry {
     let entry = this.units.get(name);
     if (!entry) {
@@ -44,14 +44,14 @@ export class ClusterState {
     return entry;
   }
 
-  /** Finds what globs match the entries made since the last call; one sort for all of them. */
+  /** Finds the globs that match the entries made since the last call, with one sort for all of them. */
   indexNames(): void {
     if (this.#newNames.size === 0) return;
     this.#globs.addNames([...this.#newNames.values()]);
     this.#newNames.clear();
   }
 
-  /** Sets what is known of the unit; true when what it asks of machines changed. */
+  /** Sets what is known of the unit; returns true when its needs changed. */
   setUnit(entry: UnitEntry, unit: Unit | undefined): boolean {
     const { needs } = entry;
     const next = unit?.needs ?? NO_NEEDS;
@@ -103,7 +103,7 @@ export class ClusterState {
     for (const glob of before) this.#globs.release(glob);
   }
 
-  /** The long part of `setUnit`, in steps; see GlobIndex. */
+  /** Does the long part of the next `setUnit` in steps (GlobIndex.prepare). */
   *prepare({ conflicts, replaces }: Needs): Generator<void> {
     for (const text of [...conflicts, ...replaces]) {
       const steps = this.#globs.prepare(text);
@@ -111,22 +111,22 @@ export class ClusterState {
     }
   }
 
-  /** The long part of what `setUnit` and `forget` left, in steps. */
+  /** Does the long part of what `setUnit` and `forget` left, in steps (GlobIndex.forgetReleased). */
   forgetReleased(): Generator<void> {
     return this.#globs.forgetReleased();
   }
 
-  /** Forgets what was prepared and not needed in the end. */
+  /** Forgets the globs that were prepared and then not needed. */
   releaseUnheld(): void {
     this.#globs.releaseUnheld();
   }
 
-  /** Units that name this one in MachineOf=. */
+  /** Returns the units that name this one in MachineOf=. */
   followers(name: string): ReadonlySet<UnitEntry> {
     return this.#followers.get(name) ?? NO_UNITS;
   }
 
-  /** The machine's entry, made (as one that is gone) when it is not there. */
+  /** Returns the machine's entry, made as that of a machine that is gone when there is none. */
   machineEntry(id: string): MachineEntry {
     let entry = this.machines.get(id);
     if (!entry) {
@@ -156,14 +156,14 @@ export class ClusterState {
     this.#forgetMachine(entry);
   }
 
-  /** The machines which are there and whose id begins so. */
+  /** Returns the machines that are there and whose id begins with `prefix`. */
   *machinesWithPrefix(prefix: string): Iterable<MachineEntry> {
     for (let at = lowerBound(this.#machineIds, prefix); this.#machineIds[at]?.startsWith(prefix); at++) {
       yield this.machines.get(this.#machineIds[at]!)!;
     }
   }
 
-  /** Records (or, known already, replaces) a placement. */
+  /** Records a placement, or replaces the one that is known. */
   place(unit: UnitEntry, machine: MachineEntry, placement: Placement): void {
     const isNew = !unit.placements.has(machine);
     unit.placements.set(machine, placement);

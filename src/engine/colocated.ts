@@ -4,7 +4,7 @@ import { reasonAgainst } from './filters.ts';
 import type { Placer, PlacerContext } from './placer.ts';
 import { replaces, rivalOf, rivalReason } from './preemption.ts';
 
-/** Reconciles units that name each other in MachineOf=: all on one machine, or none of them anywhere. */
+/** Reconciles units that follow each other (MachineOf=): all on one machine, or none of them anywhere. */
 export function reconcileColocated(members: readonly UnitEntry[], context: PlacerContext, placer: Placer): void {
   const { agenda, pending } = context;
   for (const unit of members) {
@@ -29,11 +29,11 @@ export function reconcileColocated(members: readonly UnitEntry[], context: Place
     for (const old of [...unit.placements.keys()]) placer.remove(unit, old, reason);
     pending.add(unit);
   }
-  // Taking them away has marked them, since they follow each other: they have just been looked at.
+  // Removing one of them has marked the others, which follow it; all have just been reconciled.
   for (const unit of members) agenda.take(unit);
 }
 
-/** What keeps the units from being together, wherever it were. */
+/** Returns why the units cannot be together on any machine; undefined when they can. */
 export function obstacleAmong(members: readonly UnitEntry[], preempts: Set<UnitEntry>): string | undefined {
   for (const unit of members) {
     if (!unit.wanted) return `MachineOf places it together with ${unit.name}, which is not to run`;
@@ -64,7 +64,7 @@ function findForAll(
   return current ?? context.state.pools.find(first!.poolKey, first!.needs.metadata, fits);
 }
 
-/** The first reason why one of the units cannot be on the machine together with the others. */
+/** Returns the first reason why one of the units cannot be on the machine together with the others. */
 export function reasonAgainstAll(
   members: readonly UnitEntry[],
   machine: MachineEntry,

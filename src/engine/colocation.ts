@@ -2,8 +2,8 @@ import type { ClusterState } from './cluster-state.ts';
 import { byName, type UnitEntry } from './entries.ts';
 
 /**
- * Units that name each other in MachineOf=, directly or round a circle, and so can only be placed together. Answers are
- * kept until some MachineOf= changes; finding one answers for every unit it leads to.
+ * Finds the units that follow each other (MachineOf=), directly or round a circle, and so can only be placed together: the
+ * strongly connected components. Results are kept until some MachineOf= changes.
  */
 export class Colocation {
   readonly #state: ClusterState;
@@ -14,7 +14,7 @@ export class Colocation {
     this.#state = state;
   }
 
-  /** The unit and those it must be placed together with, by name. Nearly always the unit alone. */
+  /** Returns the unit and those it must be placed together with, by name; nearly always the unit alone. */
   of(unit: UnitEntry): readonly UnitEntry[] {
     if (unit.needs.machineOf.length === 0 || this.#state.followers(unit.name).size === 0) return [unit];
     if (this.#version !== this.#state.edgesVersion) {
@@ -25,7 +25,7 @@ export class Colocation {
     return this.#known.get(unit)!;
   }
 
-  /** Tarjan's algorithm with its own stack: chains may be longer than the engine's call stack. */
+  /** Tarjan's algorithm with a stack of its own: a chain may be longer than JavaScript's call stack is deep. */
   #explore(root: UnitEntry): void {
     const indexes = new Map<UnitEntry, number>();
     const low = new Map<UnitEntry, number>();

@@ -1,9 +1,9 @@
 import type { PlacementWrite } from '../cluster/index.ts';
 
-/** One step towards what users want. */
+/** One change of where units are. */
 export interface Decision {
   readonly unit: string;
-  /** To be committed together; a move is a removal and a put. */
+  /** These belong in one commit; a move is a removal and a put. */
   readonly writes: readonly PlacementWrite[];
   /** Why, in words a user is shown. */
   readonly reason: string;
@@ -14,7 +14,7 @@ export interface Decision {
   readonly group: number;
 }
 
-/** Most writes in one group; a bigger one is cut between units, bases first. */
+/** The most writes in one group, which must fit one commit; a larger group is cut between units, followed ones first. */
 const MAX_GROUP_WRITES = 120;
 
 /** Gathers decisions in the order in which they may be committed. */
@@ -36,7 +36,7 @@ export class DecisionList {
     this.#decisions.push({ unit, writes, reason, group: this.#group });
   }
 
-  /** Everything gathered since the last call. */
+  /** Returns the decisions gathered since the last call. */
   take(): Decision[] {
     const decisions = this.#decisions;
     this.#decisions = [];

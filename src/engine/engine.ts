@@ -9,13 +9,13 @@ export interface EngineOptions {
   readonly presence: MachinePresence;
   readonly machine: string;
   readonly ttlMs: number;
-  /** Longest time between two looks at the cluster, in milliseconds; a safety net, not the way changes are noticed. */
+  /** The longest time between two rounds, in milliseconds: a safety net, since the view wakes the engine on changes. */
   readonly reconcileIntervalMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Hears of terms and rounds, for the metrics. */
+  /** Told of terms and rounds, for the metrics. */
   readonly observer?: EngineObserver;
 }
 
@@ -37,12 +37,12 @@ export interface EngineRound {
   readonly failed: boolean;
 }
 
-/** The view brings what was committed within a moment, and wakes the engine; this is a safety net. */
+/** When to look again for the last commit in the view, in milliseconds: a safety net, since the view wakes the engine. */
 const CATCH_UP_MS = 100;
 
-/** Most placement writes in one commit: the store takes 128 operations. */
+/** The most placement writes in one commit: etcd takes 128 operations (`--max-txn-ops`), and a commit may add a note. */
 const COMMIT_WRITES = 120;
-/** How long a step of preparation may hold the event loop, on which requests and leases wait. */
+/** How long preparation may hold the event loop at a time, in milliseconds: requests and keep-alives wait on it. */
 const SLICE_MS = 10;
 
 /** Everything the leader holds; dropped as a whole when it is deposed. */
@@ -57,7 +57,7 @@ interface Term {
   committed: number;
 }
 
-/** What every machine knows of the others, so that it can lead as soon as it has to. */
+/** What this fleetd knows as a candidate, so that it can lead as soon as it has to. */
 interface Candidate {
   readonly view: View;
   liveness: Liveness;
@@ -66,8 +66,8 @@ interface Candidate {
 }
 
 /**
- * Every machine's candidate for leadership. Whoever leads turns the state of the cluster into placements, in commits
- * which the store refuses as soon as somebody else leads.
+ * This fleetd as a candidate and, while it is elected, as the leader: then it turns the state of the cluster into
+ * placements, in commits that the store refuses as soon as another machine leads.
  */
 export class Engine {
   readonly #options: EngineOptions;
@@ -86,7 +86,7 @@ export class Engine {
     return this.#term !== undefined;
   }
 
-  /** After the signal has been aborted: leaves the lead to others at once, instead of when the lease ends. */
+  /** Gives leadership up at once instead of when the lease ends. Call it after the signal was aborted. */
   async resign(): Promise<void> {
     await this.#loop.done;
     await this.#term?.leadership.resign();
@@ -111,7 +111,7 @@ export class Engine {
     return this.#lead(this.#term, liveness);
   }
 
-  /** Watching machines come and go begins long before leading: a leader must know who has been alive. */
+  /** Opens the view of machines long before this one leads: a leader must know which of them have been alive. */
   #openCandidate(): Promise<Candidate> {
     const { cluster, signal } = this.#options;
     this.#candidate ??= cluster.candidateView(signal).then(
@@ -136,8 +136,8 @@ export class Engine {
   }
 
   /**
-   * Whoever has lost its own lease cannot tell who died meanwhile: the store may have been out of reach for everybody, and
-   * the others will be back as soon as this machine is. They get the time to come back that a power cut gives them.
+   * Forgets who was alive when this machine had lost its own lease: the store may have been out of reach of all machines,
+   * and the others get as much time to come back as after a power cut.
    */
   #noteAbsence(candidate: Candidate, lease: NonNullable<MachinePresence['lease']>): void {
     if (candidate.lease !== undefined && candidate.lease !== lease) {
@@ -193,18 +193,18 @@ export class Engine {
     this.#loop.wake();
   }
 
-  /** For whoever reads the history; placing its units elsewhere does not wait for that. */
+  /** Writes the time of the loss down for those who read the history; placing the machine's units does not wait for it. */
   #noteLost({ leadership }: Term, id: string): void {
     leadership.noteLost(id).catch((error) => {
       this.#options.log.debug('When a machine was lost is not written down', { machine: id, error: messageOf(error) });
     });
   }
 
-  /** One round of the leader. Returns when to look again: soon while some machine is still given time to come back. */
+  /** Runs one round of the leader. Returns when the next is due, in milliseconds: soon while a machine is awaited. */
   async #lead(term: Term, liveness: Liveness): Promise<number | undefined> {
     const { clock, observer } = this.#options;
-    // The view must hold the last commit: an older event would take back a decision that the scheduler has made since, and it
-    // would place the unit a second time.
+    // The view must hold the last commit: an older event would take a newer decision of the scheduler back, and the unit
+    // would be placed a second time.
     if (term.view.snapshot.revision < term.committed) return CATCH_UP_MS;
     const startMs = clock.monotonic();
     await this.#prepare(term.scheduler);
@@ -216,7 +216,7 @@ export class Engine {
       if (!held) this.#endTerm('the store refused its fence: another machine leads');
     } catch (error) {
       observer?.round({ durationMs: clock.monotonic() - startMs, decisions: decisions.length, failed: true });
-      // What was written is unknown. The scheduler believed in its decisions: begin again from what the store says.
+      // Which commits took effect is unknown, and the scheduler assumes that all did: begin again from the store.
       this.#endTerm(messageOf(error));
       throw error;
     }
@@ -271,7 +271,7 @@ export class Engine {
   }
 }
 
-/** Tells the scheduler everything the view holds. */
+/** Feeds the scheduler with the whole view. */
 function feed(term: Term, view: View, isAwaited: (machine: string) => boolean): void {
   const { units, machines, placements } = view.snapshot;
   for (const [id, after] of machines) term.scheduler.apply({ kind: 'machine', id, after });
@@ -287,7 +287,7 @@ function feed(term: Term, view: View, isAwaited: (machine: string) => boolean): 
   for (const [name, after] of units) term.scheduler.apply({ kind: 'unit', name, after });
 }
 
-/** Decisions in as few commits as possible; what belongs together (one group) is never torn apart. */
+/** Returns the decisions in as few commits as possible; a group is never split. */
 function* commits(decisions: readonly Decision[]): Generator<Decision[]> {
   let batch: Decision[] = [];
   let size = 0;

@@ -7,14 +7,14 @@ export interface UnitEntry {
   unit: Unit | undefined;
   /** NO_NEEDS once destroyed. */
   needs: Needs;
-  /** To be placed: exists, is no template, and its desired state is not inactive. */
+  /** True when it is to be placed: it exists, is no template, and its desired state is not inactive. */
   wanted: boolean;
   readonly placements: Map<MachineEntry, Placement>;
   conflicts: readonly Glob[];
   replaces: readonly Glob[];
   /** Globs of other units (or its own) that match this name. */
   matches: Set<Glob>;
-  /** Names the machine pool of its metadata requirement. */
+  /** The name of the machine pool with the metadata that it needs. */
   poolKey: string;
 }
 
@@ -23,7 +23,7 @@ export interface MachineEntry {
   readonly id: string;
   /** Undefined once gone. */
   machine: Machine | undefined;
-  /** Gone, but given time to come back: what is placed here stays, nothing new comes. */
+  /** True while it is gone but given time to come back: units placed here stay, and none arrive. */
   awaited: boolean;
   readonly units: Set<UnitEntry>;
   /** For each glob: units here that it matches, that hold it in Conflicts=, and that hold it in Replaces=. */
@@ -36,24 +36,24 @@ export interface MachineEntry {
 export interface Glob {
   readonly id: number;
   readonly text: string;
-  /** What every matching name begins with. */
+  /** The text before the first wildcard, with which every matching name begins. */
   readonly prefix: string;
   readonly conflictHolders: Set<UnitEntry>;
   readonly replaceHolders: Set<UnitEntry>;
   readonly matching: Set<UnitEntry>;
 }
 
-/** Order by name, for sorting. */
+/** Compares by name. */
 export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** Order by id, for sorting. */
+/** Compares by id. */
 export function byId(a: { readonly id: string }, b: { readonly id: string }): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-/** Fewest units first, ties by id. */
+/** Compares by load: fewest units first, ties by id. */
 export function byLoad(a: MachineEntry, b: MachineEntry): number {
   return a.units.size - b.units.size || byId(a, b);
 }

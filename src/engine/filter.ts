@@ -36,9 +36,9 @@ export type Fact = 'machineCame' | 'unitLeft' | 'machineGone' | 'replacingChange
 /** One machine tried for one unit, and under which assumptions. */
 export interface Trial {
   readonly state: ClusterState;
-  machine: MachineEntry;
+  readonly machine: MachineEntry;
   /** True when the unit is placed there already, and only leaves for a reason of its own; else it would have to arrive. */
-  holding: boolean;
+  readonly holding: boolean;
   /** Units taken for absent: they come along, or make room. */
   readonly ignored: ReadonlySet<UnitEntry>;
   /** While `holding`, a filter adds the units found there which cannot stay, since this one does. */

@@ -26,7 +26,7 @@ export function reasonAgainst(unit: UnitEntry, trial: Trial): string | undefined
   return undefined;
 }
 
-/** Names the class of pending units that no filter can tell apart; undefined for a unit without equals. */
+/** Returns the key of the unit's pending class; undefined for a unit that filters can tell from all others. */
 export function classKey(unit: UnitEntry): string | undefined {
   let whole = '';
   for (const filter of LIST) {
@@ -37,7 +37,7 @@ export function classKey(unit: UnitEntry): string | undefined {
   return whole;
 }
 
-/** True when the fact can let the unit have a machine that it could not have before. */
+/** Returns true when the fact can let the unit have a machine that it could not have before. */
 export function isWokenBy(unit: UnitEntry, fact: Fact): boolean {
   for (const filter of LIST) if (filter.wakes.includes(fact) && filter.key(unit) !== undefined) return true;
   return false;

@@ -14,7 +14,7 @@ function entry(name: string): UnitEntry {
   return { name, unit: undefined, needs: NO_NEEDS, wanted: false, poolKey: '', ...lists };
 }
 
-/** An index under test: it does two names in a step, and each glob is held by one unit. */
+/** An index that compares two names in a step, and whose globs are each held by one unit. */
 class Driver {
   readonly holder = entry('holder');
   readonly units = new Map<string, UnitEntry>();
@@ -75,7 +75,7 @@ const op = fc.oneof(
   }),
 );
 
-test('globs that are held match just the names that are there, whatever happens between the steps', () => {
+test('held globs match exactly the names in the index, whatever changes between the steps', () => {
   fc.assert(
     fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
       const driver = new Driver();
@@ -92,7 +92,7 @@ test('globs that are held match just the names that are there, whatever happens 
   );
 });
 
-test('a unit with many globs in a large cluster is taken in by many steps', () => {
+test('a unit with many globs is added to a large cluster in many steps', () => {
   const scheduler = new Scheduler();
   const unit = (name: string, conflicts: string[] = []): Unit => {
     return { name, hash: 'h', desired: 'launched', needs: { ...NO_NEEDS, conflicts } };

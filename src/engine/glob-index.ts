@@ -1,18 +1,18 @@
 import { matchesGlob } from '../model/index.ts';
 import type { Glob, UnitEntry } from './entries.ts';
 
-/** Shared by the many names which nothing matches. */
+/** The empty set, shared by the many names that no glob matches. */
 export const NO_GLOBS: Set<Glob> = new Set();
 
-/** Names that are compared with a glob in one step: well below a millisecond. */
+/** How many names are compared with a glob in one step, which takes well below a millisecond. */
 const NAMES_IN_STEP = 256;
 
 /** Called when a name begins (+1) or ceases (-1) to be matched by a glob that is in use. */
 export type OnMatch = (unit: UnitEntry, glob: Glob, change: 1 | -1) => void;
 
 /**
- * Which names match which globs, kept as both come and go. A glob's literal prefix leads to its names by binary search
- * and a name's prefixes lead to its globs, so that one more unit does not cost a look at all the others.
+ * Knows which names match which globs while both come and go. A glob's literal prefix leads to its names by binary search,
+ * and a name's prefixes lead to its globs, so that one more unit is not compared with all the others.
  */
 export class GlobIndex {
   readonly #onMatch: OnMatch;
@@ -27,7 +27,7 @@ export class GlobIndex {
   readonly #unfinished = new Map<Glob, Iterator<void>>();
   /** Globs that nobody has held so far. */
   readonly #unheld = new Set<Glob>();
-  /** Globs that are forgotten but for what they match, which means nothing to anybody. */
+  /** Globs that no unit holds any more; only the links to the names that they match are left to remove. */
   readonly #released = new Set<Glob>();
   readonly #namesInStep: number;
   #nextId = 1;
@@ -37,7 +37,7 @@ export class GlobIndex {
     this.#namesInStep = namesInStep;
   }
 
-  /** Many at once cost one sort. None of them may be known already. */
+  /** Adds names that are not known yet; many at once cost one sort. */
   addNames(units: readonly UnitEntry[]): void {
     const fresh = units.filter((unit) => !this.#units.has(unit.name));
     for (const unit of fresh) this.#units.set(unit.name, unit);
@@ -61,7 +61,7 @@ export class GlobIndex {
     }
   }
 
-  /** The glob with this text, to be counted by the caller among its holders and released by it. */
+  /** Returns the glob with this text. The caller adds itself to the glob's holders, and releases it in the end. */
   acquire(text: string): Glob {
     const glob = this.#globs.get(text) ?? this.#add(text);
     const steps = this.#unfinished.get(glob);
@@ -71,8 +71,8 @@ export class GlobIndex {
   }
 
   /**
-   * Does the long part of acquiring a glob, in steps between which anything else may happen. `releaseUnheld` forgets it unless
-   * it has been acquired by then.
+   * Does the long part of acquiring a glob, in steps between which the index may change. `releaseUnheld` forgets the glob
+   * unless it has been acquired by then.
    */
   prepare(text: string): Iterator<void> | undefined {
     if (this.#globs.has(text)) return this.#unfinished.get(this.#globs.get(text)!);
@@ -105,12 +105,12 @@ export class GlobIndex {
     return glob;
   }
 
-  /** Names that come meanwhile are linked as they come, and those that go are passed over. */
+  /** Compares the glob with the names known now, in steps. Names that come between them are linked by `addNames`. */
   *#compare(glob: Glob): Generator<void> {
     let compared = 0;
     for (const unit of [...this.#unitsWithPrefix(glob.prefix)]) {
       if (++compared % this.#namesInStep === 0) yield;
-      // Released meanwhile.
+      // The glob was released between the steps.
       if (this.#globs.get(glob.text) !== glob) return;
       if (this.#units.get(unit.name) !== unit || glob.matching.has(unit)) continue;
       if (matchesGlob(glob.text, unit.name)) this.#link(unit, glob);
@@ -134,7 +134,7 @@ export class GlobIndex {
   }
 
   /**
-   * Does the long part of what `release` left, in steps between which anything else may happen. A glob stays among the released
+   * Does the long part of what `release` left, in steps between which the index may change. A glob stays among the released
    * until its last step, for the next caller should this one stop early.
    */
   *forgetReleased(): Generator<void> {
@@ -179,7 +179,7 @@ export class GlobIndex {
   }
 }
 
-/** The first place in a sorted list whose text is not before `wanted`. */
+/** Returns the first index in a sorted list whose text is not before `wanted`. */
 export function lowerBound(sorted: readonly string[], wanted: string): number {
   let low = 0;
   let high = sorted.length;

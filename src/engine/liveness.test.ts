@@ -4,7 +4,7 @@ import { Liveness } from './liveness.ts';
 
 const TTL = 5000;
 
-test('a machine that joined before our eyes is dead as soon as it is gone', () => {
+test('a machine that joined while being watched is dead as soon as it is gone', () => {
   const liveness = new Liveness(TTL, 0);
   liveness.joined('m1', 100);
   assert.equal(liveness.isDead('m1', 150), false);
@@ -19,7 +19,7 @@ test('a machine whose record outlasted a TTL is dead as soon as it is gone', () 
   assert.equal(liveness.isDead('m1', TTL + 2), true);
 });
 
-test('a leftover record that ends within a TTL says nothing: the machine may be coming back', () => {
+test('a machine whose record ends within a TTL is not dead yet: it may be coming back after a power cut', () => {
   const liveness = new Liveness(TTL, 0);
   liveness.found('m1', 0);
   liveness.gone('m1', TTL - 1);
@@ -27,7 +27,7 @@ test('a leftover record that ends within a TTL says nothing: the machine may be 
   assert.equal(liveness.isDead('m1', liveness.graceEndsMs()), true);
 });
 
-test('a machine nobody has seen is given time to come back, once', () => {
+test('a machine that was never seen is given time to come back, once', () => {
   const liveness = new Liveness(TTL, 1000);
   assert.equal(liveness.isDead('m1', 1000), false);
   assert.equal(liveness.isDead('m1', 1000 + 1.25 * TTL), true);

@@ -13,7 +13,7 @@ class Pool {
   readonly metadata: Needs['metadata'];
   readonly items = new Map<MachineEntry, Item>();
   order: Item[] = [];
-  /** How far this pool has followed the log of load changes. */
+  /** Index in the log of load changes up to which this pool is current. */
   cursor = 0;
 
   constructor(metadata: Needs['metadata']) {
@@ -69,15 +69,15 @@ class Pool {
 const MAX_POOLS = 1000;
 
 /**
- * The machines that pass each metadata requirement in use, fewest units first and ties by id. Pools follow a shared log
- * of load changes only when they are asked, so that a placement costs the same however many requirements there are.
+ * Sorts the machines that have the metadata of each requirement in use: fewest units first, ties by id. A pool follows the
+ * shared log of load changes only when it is asked, so that a placement costs the same however many pools there are.
  */
 export class MachinePools {
   readonly #machines = new Set<MachineEntry>();
   readonly #pools = new Map<string, Pool>();
   #log: MachineEntry[] = [];
 
-  /** The machine came, or its metadata changed. */
+  /** Adds a machine, or sorts it anew since its metadata changed. */
   set(machine: MachineEntry): void {
     this.#machines.add(machine);
     for (const pool of this.#pools.values()) {
@@ -92,7 +92,7 @@ export class MachinePools {
     for (const pool of this.#pools.values()) pool.remove(machine);
   }
 
-  /** The number of units on the machine changed. */
+  /** Notes that the number of units on the machine changed. */
   loadChanged(machine: MachineEntry): void {
     if (!this.#machines.has(machine)) return;
     this.#log.push(machine);
@@ -102,7 +102,7 @@ export class MachinePools {
     for (const pool of this.#pools.values()) pool.cursor = 0;
   }
 
-  /** The first machine, least loaded first, that has the metadata and passes `test`. */
+  /** Returns the least loaded machine that has the metadata and passes `test`. */
   find(key: string, metadata: Needs['metadata'], test: (machine: MachineEntry) => boolean): MachineEntry | undefined {
     return this.#pool(key, metadata).order.find((item) => test(item.machine))?.machine;
   }
@@ -127,7 +127,7 @@ export class MachinePools {
   }
 }
 
-/** Equal for requirements that mean the same. */
+/** Returns the name of a requirement's pool: equal for requirements that mean the same. */
 export function poolKey(metadata: Needs['metadata']): string {
   const keys = Object.keys(metadata);
   if (keys.length === 0) return '';

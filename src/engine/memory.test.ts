@@ -8,7 +8,7 @@ import { TestCluster } from './test-cluster.ts';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes of the heap by which `rounds` of `live` have made it grow for good. */
+/** Returns by how many bytes `rounds` calls of `live` made the heap grow for good. */
 function growth(rounds: number, live: (round: number) => void): number {
   const used = () => {
     collect();
@@ -37,7 +37,7 @@ test('machines that never return leave nothing behind in a scheduler', () => {
   assert.ok(grown < 1_000_000, `grown by ${grown} bytes`);
 });
 
-test('machines that never return are not remembered as dead for ever', () => {
+test('liveness forgets machines that never return', () => {
   const liveness = new Liveness(5000, 0);
   const grown = growth(20_000, (round) => {
     liveness.joined(`a machine with a long name, ${round}`, 10_000);

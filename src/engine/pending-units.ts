@@ -1,13 +1,13 @@
 import { byName, type UnitEntry } from './entries.ts';
 import { classKey } from './filters.ts';
 
-/** Pending units which no filter can tell apart: when one of them finds no machine, none does. */
+/** Pending units that no filter can tell apart: when one of them finds no machine, none does. */
 export class PendingClass {
   readonly key: string;
-  /** Of just one unit, whose place depends on where certain other units are. */
+  /** True for the class of one unit whose place depends on where certain other units are. */
   readonly solo: boolean;
   readonly units = new Set<UnitEntry>();
-  /** Last by name first; may hold units that wait no more. */
+  /** In descending order of names; may hold units that are no longer pending. */
   #sorted: UnitEntry[] = [];
   #added: UnitEntry[] = [];
 
@@ -21,7 +21,7 @@ export class PendingClass {
     this.#added.push(unit);
   }
 
-  /** The first by name. */
+  /** Returns the first unit by name. */
   first(): UnitEntry | undefined {
     if (this.#added.length > 0) {
       this.#sorted = [...this.#sorted, ...this.#added].sort((a, b) => byName(b, a));
@@ -35,7 +35,7 @@ export class PendingClass {
   }
 }
 
-/** Units to be placed which no machine can take, by class. */
+/** The units to be placed that no machine can have, by class. */
 export class PendingUnits {
   readonly #classes = new Map<string, PendingClass>();
   readonly #classOf = new Map<UnitEntry, PendingClass>();
@@ -73,7 +73,7 @@ export class PendingUnits {
     if (group.units.size === 0) this.#classes.delete(group.key);
   }
 
-  /** True when a unit just like this one waits already, so that there is no machine for this one either. */
+  /** Returns true when a unit of this one's class is pending, so that there is no machine for this one either. */
   hasLike(unit: UnitEntry): boolean {
     if (this.#classes.size === 0) return false;
     const key = classKey(unit);

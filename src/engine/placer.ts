@@ -9,7 +9,7 @@ import { reasonAgainst } from './filters.ts';
 import type { PendingUnits } from './pending-units.ts';
 import { mayMove, replacedBy, rivalOf, rivalReason } from './preemption.ts';
 
-/** What a Placer works on. */
+/** The parts of a scheduler that its Placer reads and changes. */
 export interface PlacerContext {
   readonly state: ClusterState;
   readonly agenda: Agenda;
@@ -21,13 +21,13 @@ export interface PlacerContext {
 interface Destination {
   readonly machine: MachineEntry;
   readonly reason: string;
-  /** Units on it that have to make room. */
+  /** Units on that machine which have to leave. */
   readonly preempts: ReadonlySet<UnitEntry>;
 }
 
 export const NOBODY: ReadonlySet<UnitEntry> = new Set();
 
-/** Brings one unit to where it belongs, given where all others are, and notes whom that disturbs. */
+/** Brings one unit to where it belongs, given where all others are, and puts the units that it disturbs on the agenda. */
 export class Placer {
   readonly #context: PlacerContext;
 
@@ -43,7 +43,7 @@ export class Placer {
     else this.#reconcileSingle(unit);
   }
 
-  /** Takes a unit that is not to run from wherever it is. */
+  /** Removes a unit that is not to run from all its machines. */
   withdraw(unit: UnitEntry): void {
     const reason = !unit.unit
       ? 'the unit was destroyed'
@@ -61,12 +61,12 @@ export class Placer {
       this.refresh(unit, kept);
       return;
     }
-    // All but the last removal can stand alone; the last one and the arrival elsewhere are one move.
+    // The last removal and the arrival elsewhere are one decision, a move; the earlier removals stand alone.
     for (const { machine, reason } of leaving.slice(0, -1)) this.remove(unit, machine, reason);
     if (!this.arrive(unit, { leaving: leaving.at(-1) })) this.#context.pending.add(unit);
   }
 
-  /** Of the machines where the unit is, the one that it can stay on, and why it has to leave the others. */
+  /** Returns which of its machines the unit can stay on, and why it has to leave the others. */
   #stay(unit: UnitEntry): { kept?: MachineEntry; leaving: { machine: MachineEntry; reason: string }[] } {
     const leaving: { machine: MachineEntry; reason: string }[] = [];
     if (unit.placements.size === 0) return { leaving };
@@ -87,15 +87,15 @@ export class Placer {
   }
 
   /**
-   * Places a unit on the best machine there is (of `among`, when given), in one decision with its leaving another.
-   * Without a machine it only leaves, and the answer is false.
+   * Places the unit on the best machine (of `among`, when given), in one decision with its leaving another. Returns false
+   * when no machine can have it; then the unit only leaves.
    */
   arrive(
     unit: UnitEntry,
     options: {
       readonly leaving?: { readonly machine: MachineEntry; readonly reason: string } | undefined;
       readonly among?: readonly MachineEntry[] | undefined;
-      /** Look, even though another unit just like this one found no machine. */
+      /** Tries all machines even when another unit of this one's pending class found none. */
       readonly anyway?: boolean;
     } = {},
   ): boolean {
@@ -122,11 +122,8 @@ export class Placer {
   ): Destination | undefined {
     const { state, pending } = this.#context;
     if (rivalOf(unit, new Set())) return undefined;
-    const trial = this.trial(undefined, {});
-    const fits = (machine: MachineEntry) => {
-      trial.machine = machine;
-      return reasonAgainst(unit, trial) === undefined;
-    };
+    const preempts = new Set<UnitEntry>();
+    const fits = (machine: MachineEntry) => reasonAgainst(unit, this.trial(machine, { preempts })) === undefined;
     const { machineOf, machineId, metadata } = unit.needs;
     if (options.among) {
       return this.#fewest(options.among.toSorted(byLoad).find(fits));
@@ -151,7 +148,7 @@ export class Placer {
     return destination(machine, `fewest units (${machine.units.size}) of the machines that qualify`);
   }
 
-  /** The machine of a unit that this one replaces. */
+  /** Returns a machine from which the unit can preempt those it replaces. */
   #takeOver(unit: UnitEntry): Destination | undefined {
     const preemptsOn = new Map<MachineEntry, Set<UnitEntry>>();
     for (const other of replacedBy(unit)) {
@@ -189,7 +186,7 @@ export class Placer {
     }
   }
 
-  /** Moves the unit, or, being there already, brings its placement up to date. */
+  /** Moves the unit to the machine, or updates its placement when it is there already. */
   bring(unit: UnitEntry, machine: MachineEntry, reason: string): void {
     const elsewhere = [...unit.placements.keys()].filter((other) => other !== machine).sort(byId);
     const isThere = unit.placements.has(machine);
@@ -219,18 +216,18 @@ export class Placer {
     this.#context.decisions.add(unit.name, [{ put: next }], reason);
   }
 
-  /** Takes the unit from the machine in a decision of its own. */
+  /** Removes the unit from the machine in a decision of its own. */
   remove(unit: UnitEntry, machine: MachineEntry, reason: string): void {
     this.#context.decisions.add(unit.name, [this.#unplace(unit, machine)], reason);
   }
 
   trial(
-    machine: MachineEntry | undefined,
+    machine: MachineEntry,
     options: { holding?: boolean; ignored?: ReadonlySet<UnitEntry>; preempts?: Set<UnitEntry> },
   ): Trial {
     return {
       state: this.#context.state,
-      machine: machine!,
+      machine,
       holding: options.holding ?? false,
       ignored: options.ignored ?? NOBODY,
       preempts: options.preempts ?? new Set(),
@@ -259,7 +256,7 @@ export class Placer {
   }
 }
 
-/** The machine must know these rules even while it cannot read the unit's record. */
+/** The rules that a placement repeats, since the machine must know them while it cannot read the unit's record. */
 function rulesOf({ unit, needs }: UnitEntry): Pick<Placement, 'onPartition' | 'once'> {
   return {
     ...(needs.onPartition === 'stop' ? { onPartition: 'stop' } : {}),

@@ -1,14 +1,14 @@
 import type { ClusterState } from './cluster-state.ts';
 import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
 
-/** True when Replaces= of this unit or of another plays a part in where it goes. */
+/** Returns true when Replaces= of this unit or of another plays a part in where it goes. */
 export function isReplaceRelated(unit: UnitEntry): boolean {
   if (unit.replaces.length > 0) return true;
   for (const glob of unit.matches) if (glob.replaceHolders.size > 0) return true;
   return false;
 }
 
-/** True when the first one's Replaces= means the other. Global units run everywhere and cannot be moved elsewhere. */
+/** Returns true when the first unit replaces the other. Global units take no part: they have no other machine to go to. */
 export function replaces(unit: UnitEntry, other: UnitEntry): boolean {
   if (unit === other || unit.needs.global || other.needs.global) return false;
   for (const glob of unit.replaces) if (other.matches.has(glob)) return true;
@@ -16,8 +16,8 @@ export function replaces(unit: UnitEntry, other: UnitEntry): boolean {
 }
 
 /**
- * Of two placed units that cannot be together, whether the first has to go: the one that is not meant to run, else the one
- * whose file changed, else the global one, else the later by name. So exactly one of two has to.
+ * Of two placed units that cannot be together, returns true when the first has to leave: the one that is not to run, else
+ * the one whose file changed, else the global one, else the later by name. So exactly one of the two has to.
  */
 export function isPreemptedBy(unit: UnitEntry, other: UnitEntry, machine?: MachineEntry): boolean {
   if (unit.wanted !== other.wanted) return other.wanted;
@@ -27,7 +27,7 @@ export function isPreemptedBy(unit: UnitEntry, other: UnitEntry, machine?: Machi
   return unit.name > other.name;
 }
 
-/** True while the placement (there, or anywhere) is still that of an earlier file. */
+/** Returns true while the placement (on `machine`, or any) is still that of an earlier file. */
 function hasChanged({ unit, placements }: UnitEntry, machine?: MachineEntry): boolean {
   if (machine) return placements.get(machine)?.hash !== unit?.hash;
   for (const placement of placements.values()) if (placement.hash !== unit?.hash) return true;
@@ -35,8 +35,8 @@ function hasChanged({ unit, placements }: UnitEntry, machine?: MachineEntry): bo
 }
 
 /**
- * A placed unit because of which this one cannot run anywhere: the two replace each other, so only one of them runs.
- * For a placed unit, only a rival that preempts it; `preempts` gathers the rivals that it preempts.
+ * Returns a placed unit because of which this one cannot run anywhere: the two replace each other, so only one of them
+ * runs. For a placed unit, returns only a rival that preempts it, and adds those that it preempts to `preempts`.
  */
 export function rivalOf(unit: UnitEntry, preempts: Set<UnitEntry>): UnitEntry | undefined {
   if (unit.replaces.length === 0) return undefined;
@@ -47,7 +47,7 @@ export function rivalOf(unit: UnitEntry, preempts: Set<UnitEntry>): UnitEntry | 
   return undefined;
 }
 
-/** Placed units that replace this one and are replaced by it, by name. Few units replace any, and many may be replaced. */
+/** Returns the placed units that replace this one and are replaced by it, by name. It asks the few holders of globs. */
 function rivalsOf(unit: UnitEntry): UnitEntry[] {
   const rivals = new Set<UnitEntry>();
   for (const glob of unit.matches) {
@@ -58,7 +58,7 @@ function rivalsOf(unit: UnitEntry): UnitEntry[] {
   return [...rivals].sort(byName);
 }
 
-/** Units that this one replaces, each once. */
+/** Returns the units that this one replaces, each once. */
 export function* replacedBy(unit: UnitEntry): Iterable<UnitEntry> {
   const seen = new Set<UnitEntry>();
   for (const glob of unit.replaces) {
@@ -71,9 +71,8 @@ export function* replacedBy(unit: UnitEntry): Iterable<UnitEntry> {
 }
 
 /**
- * True when moving the first unit could move the second: a moved unit may take over from one that it replaces, and takes
- * those along that follow it. A unit must not take over from what could move it in turn, or they would chase each other
- * for ever.
+ * Returns true when moving the first unit could move the second: a moved unit may preempt those that it replaces, and its
+ * followers move along. A unit must not preempt one that could move it in turn, or they would chase each other for ever.
  */
 export function mayMove(from: UnitEntry, to: UnitEntry, state: ClusterState): boolean {
   const seen = new Set([from]);
@@ -85,7 +84,7 @@ export function mayMove(from: UnitEntry, to: UnitEntry, state: ClusterState): bo
   return false;
 }
 
-/** Why a unit cannot run at all while its rival does. */
+/** Returns why a unit cannot run at all while its rival does, in words a user is shown. */
 export function rivalReason(rival: UnitEntry): string {
   return `it and ${rival.name} replace each other, so only one of them runs, and ${rival.name} does already`;
 }

@@ -4,28 +4,28 @@ import { type Schedule, Scheduler, type Suitability } from './scheduler.ts';
 export type { Decision } from './decision-list.ts';
 export { type Schedule, Scheduler, type Suitability } from './scheduler.ts';
 
-/** What there is to decide on. */
+/** A cluster at one moment, as far as scheduling reads it. */
 export interface ScheduleView {
   readonly units: ReadonlyMap<string, Unit>;
-  /** Machines that are there, metadata overrides merged in. */
+  /** Present machines by id, metadata overrides merged in. */
   readonly machines: ReadonlyMap<string, Machine>;
   /** By unit name, then by machine id. */
   readonly placements: ReadonlyMap<string, ReadonlyMap<string, Placement>>;
-  /** Machines that are not there and are given time to come back: what is placed on them stays. */
+  /** Absent machines that are given time to come back: units placed on them stay. */
   readonly awaited?: ReadonlySet<string>;
 }
 
-/** Decides from nothing but the view. */
+/** Returns the decisions that a new leader makes of the view. */
 export function scheduleOnce(view: ScheduleView): Schedule {
   return schedulerOf(view).schedule();
 }
 
-/** For every machine of the view whether it could take the unit, and why not. */
+/** Returns for every machine of the view whether it could have the unit, and else why not. */
 export function explain(view: ScheduleView, unit: string): Suitability[] {
   return schedulerOf(view).explain(unit);
 }
 
-/** A scheduler that knows the view. */
+/** Returns a scheduler that was fed with the view. */
 export function schedulerOf(view: ScheduleView): Scheduler {
   const scheduler = new Scheduler();
   for (const [id, machine] of view.machines) scheduler.setMachine(id, machine);

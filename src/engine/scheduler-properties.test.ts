@@ -53,13 +53,13 @@ function named(name: string, run: (cluster: TestCluster) => unknown): Op {
   return Object.assign((cluster: TestCluster) => void run(cluster), { toString: () => name });
 }
 
-/** Some changes, then a schedule of which a part is committed before the leader falls; 100 is all of it. */
+/** Some changes, then a schedule; a part of it (in percent) is committed before the leader falls, all when it does not. */
 const round = fc.record({
   ops: fc.array(op, { minLength: 1, maxLength: 6 }),
   committed: fc.constantFrom(100, 100, 100, 50, 0),
 });
 
-test('whatever happens, schedules are safe after every group, complete, and settle at once', () => {
+test('after any changes a schedule is safe after every group, complete, and followed by no further decision', () => {
   fc.assert(
     fc.property(fc.array(round, { minLength: 1, maxLength: 12 }), (rounds) => {
       const cluster = new TestCluster();
@@ -78,7 +78,7 @@ test('whatever happens, schedules are safe after every group, complete, and sett
   );
 });
 
-test('the generated clusters put every rule to the test', () => {
+test('the generated clusters break every rule at least once', () => {
   const unseen = new Set(FILTER_NAMES);
   for (const ops of fc.sample(fc.array(op, { minLength: 10, maxLength: 20 }), { numRuns: 200, seed: 1 })) {
     const cluster = new TestCluster();
@@ -93,7 +93,7 @@ test('the generated clusters put every rule to the test', () => {
   assert.deepEqual([...unseen], [], 'no unit was ever refused by these rules: let their generators say more');
 });
 
-test('the order in which a new leader reads the cluster does not matter', () => {
+test('a new leader decides the same in whatever order it reads the cluster', () => {
   fc.assert(
     fc.property(fc.array(op, { minLength: 1, maxLength: 20 }), (ops) => {
       const cluster = new TestCluster();
@@ -120,7 +120,7 @@ function groupsOf(decisions: readonly Decision[]): Decision[][] {
   return groups;
 }
 
-/** What a group puts somewhere must be right there, even if nothing after the group is ever committed. */
+/** Commits a group and checks every placement it makes: the leader may fall before the next group. */
 function commitSafely(cluster: TestCluster, group: readonly Decision[]): void {
   const before = new Map([...cluster.placements].map(([unit, byMachine]) => [unit, new Set(byMachine.keys())]));
   for (const decision of group) {
@@ -132,7 +132,7 @@ function commitSafely(cluster: TestCluster, group: readonly Decision[]): void {
   for (const write of writes) {
     if (!('put' in write)) continue;
     const { unit, machine } = write.put;
-    // What was there before is only brought up to date; what is wrong with that others may still have to mend.
+    // A placement that was there is only updated; a later group may still have to remove it.
     if (before.get(unit)?.has(machine) || !cluster.placements.get(unit)?.has(machine)) continue;
     const elsewhere = cluster.placements.get(unit)!.size - 1;
     if (!cluster.units.get(unit)!.needs.global) assert.equal(elsewhere, 0, `${unit} is in two places`);
@@ -172,7 +172,7 @@ function checkGlobal(cluster: TestCluster, name: string): void {
   }
 }
 
-/** Without Replaces= and circles of MachineOf=, a unit waits only if each machine has something against it. */
+/** Checks that every machine refuses a pending unit; Replaces= is left out, by which a unit may wait for other reasons. */
 function checkNoRoom(cluster: TestCluster, name: string): void {
   const unit = cluster.units.get(name)!;
   const related = [...cluster.units.values()].some(({ needs: { replaces } }) => replaces.length > 0);

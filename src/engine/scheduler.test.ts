@@ -9,7 +9,7 @@ function cluster(...machines: string[]): TestCluster {
   return made;
 }
 
-/** Each decision as `unit +where -where`. */
+/** Returns each decision as `unit +machine -machine`. */
 function told(result: ReturnType<TestCluster['run']>): string[] {
   return result.decisions.map(({ unit, writes }) =>
     [unit, ...writes.map((write) => ('put' in write ? `+${write.put.machine}` : `-${write.remove.machine}`))].join(' '),
@@ -31,7 +31,7 @@ describe('placing', () => {
     assert.deepEqual(told(c.run()), []);
   });
 
-  test('says why in words', () => {
+  test('gives the reason in words', () => {
     const c = cluster('a');
     c.unit('u.service', {}, 'loaded');
     const [decision] = c.run().decisions;
@@ -121,7 +121,7 @@ describe('placing', () => {
 });
 
 describe('a placed unit', () => {
-  test('stays when a machine joins, and when one with the same MachineID prefix does', () => {
+  test('stays when a machine joins, even one with the same MachineID prefix', () => {
     const c = cluster('a1');
     c.unit('u.service');
     c.unit('v.service', { machineId: 'a' });
@@ -140,7 +140,7 @@ describe('a placed unit', () => {
     assert.equal(result.decisions[0]!.reason, 'the machine is gone; fewest units (0) of the machines that qualify');
   });
 
-  test('stays on a machine that is given time to come back, where nothing new comes', () => {
+  test('stays on an awaited machine, where no other unit arrives', () => {
     const c = cluster('a');
     c.unit('u.service');
     c.run();
@@ -166,7 +166,7 @@ describe('a placed unit', () => {
     assert.deepEqual(c.where(), { 'u.service': 'a' });
   });
 
-  test('leaves when it is to be inactive, and when it is destroyed', () => {
+  test('is removed when it is made inactive and when it is destroyed', () => {
     const c = cluster('a');
     c.unit('u.service');
     c.unit('v.service');
@@ -235,7 +235,7 @@ describe('MachineOf', () => {
     assert.equal(pending[0]!.because.get('m1'), 'MachineOf=a.service: there is no such unit');
   });
 
-  test('waits while several bases are apart', () => {
+  test('leaves a unit pending while the units that it follows are on different machines', () => {
     const c = cluster('m1', 'm2');
     c.unit('a.service');
     c.unit('b.service');
@@ -301,7 +301,7 @@ describe('global units', () => {
 });
 
 describe('Replaces', () => {
-  test('takes the machine of the other unit, which moves, in one group', () => {
+  test('takes over the machine of the replaced unit, which moves, in one group', () => {
     const c = cluster('m1', 'm2');
     c.unit('old.service');
     c.run();
@@ -313,7 +313,7 @@ describe('Replaces', () => {
     assert.equal(decisions[1]!.reason, 'takes over from old.service (Replaces)');
   });
 
-  test('lets the other wait when there is no other machine', () => {
+  test('leaves the replaced unit pending when there is no other machine', () => {
     const c = cluster('m1');
     c.unit('old.service');
     c.run();
@@ -347,7 +347,7 @@ describe('Replaces', () => {
     assert.deepEqual(told(c.run()), ['a.service -m1', 'b.service +m2']);
   });
 
-  test('does not chase round a circle', () => {
+  test('comes to rest when units replace each other in a circle', () => {
     const c = cluster('m1', 'm2');
     c.unit('a.service', { replaces: ['b.service'] });
     c.unit('b.service', { replaces: ['c.service'] });
@@ -358,7 +358,7 @@ describe('Replaces', () => {
 });
 
 describe('explain', () => {
-  test('tells for every machine whether the unit could be there', () => {
+  test('returns for every machine whether it could have the unit', () => {
     const c = cluster('m1', 'm2');
     c.unit('a.service', { conflicts: ['b.service'] });
     c.unit('b.service', {}, 'inactive');
@@ -376,7 +376,7 @@ describe('explain', () => {
   });
 });
 
-test('what is placed and nobody knows is taken away', () => {
+test('the placement of a unit that does not exist is removed', () => {
   const c = cluster('m1');
   c.unit('u.service');
   c.place('u.service', 'm1');
@@ -386,7 +386,7 @@ test('what is placed and nobody knows is taken away', () => {
   assert.equal(decisions[0]!.reason, 'the unit was destroyed');
 });
 
-test('a long chain, a crowd of followers and a great conflict are settled without harm', () => {
+test('a chain of 20,000 followers, 2,000 followers of one unit and 2,000 units in conflict are scheduled', () => {
   const c = cluster('m1', 'm2', 'm3');
   for (let n = 1; n < 20_000; n++) c.unit(`chain${n}.service`, { machineOf: [`chain${n - 1}.service`] });
   for (let n = 0; n < 2000; n++) c.unit(`crowd${n}.service`, { machineOf: ['chain0.service'] });

@@ -16,35 +16,35 @@ import { isReplaceRelated, replaces, rivalOf, rivalReason } from './preemption.t
 /** A unit that is to run and that no machine can take. */
 export interface PendingUnit {
   readonly unit: string;
-  /** For every machine why not. Worked out when it is read, from what the scheduler knows then. */
+  /** The reason of each machine, by its id. Computed when it is read, from what the scheduler knows then. */
   readonly because: ReadonlyMap<string, string>;
 }
 
 export interface Schedule {
   /** In the order in which they are to be committed. */
   readonly decisions: readonly Decision[];
-  /** By name; put together when it is read. */
+  /** By name; computed when it is read. */
   readonly pending: readonly PendingUnit[];
 }
 
-/** What one machine means to a unit. */
+/** Whether one machine could have a unit. */
 export interface Suitability {
   readonly machineId: string;
-  /** Why the unit cannot be there; undefined when it could, or is. */
+  /** Why the unit cannot be there; undefined when it could be, or is. */
   readonly reason: string | undefined;
   /** How many units are placed there. */
   readonly units: number;
 }
 
-/** From this many machines on, pending units look at all of them by load instead of at just those that changed. */
+/** When more machines changed than this, pending units try all machines by load, which is cheaper than each changed one. */
 const MANY_MACHINES = 32;
 
 /**
- * Decides where units run. It is told of changes and looks again only at what they touch; told everything at once, it
- * schedules from nothing. No clock, no chance, no I/O: the same history gives the same decisions.
+ * Decides where units run. The caller tells it of changes, and it reconsiders only the units that they touch; told
+ * everything at once, it schedules from nothing. It is pure: the same history gives the same decisions.
  *
- * `schedule` takes its decisions for granted. Whoever cannot commit them must throw the scheduler away and tell a new one
- * everything. All that the scheduler has been told must be newer than its last decisions, or contain them.
+ * `schedule` assumes that its decisions are committed. A caller that cannot commit them must throw the scheduler away and
+ * feed a new one with the whole cluster. What it is told must be newer than its last decisions, or contain them.
  */
 export class Scheduler {
   readonly #state = new ClusterState();
@@ -55,7 +55,7 @@ export class Scheduler {
   readonly #colocation = new Colocation(this.#state);
   /** Units that were set or removed since the last schedule. */
   #changedUnits = new Map<string, Unit | undefined>();
-  /** How often units were reconciled in this schedule: units that chase each other for ever must not take the leader along. */
+  /** How often units were reconciled in this schedule, to stop with an error should units ever chase each other. */
   #reconciled = 0;
 
   constructor() {
@@ -67,19 +67,19 @@ export class Scheduler {
     });
   }
 
-  /** Takes in a change of a view; those that do not matter to scheduling do nothing. */
+  /** Tells the scheduler of a change in a view; it ignores those that do not matter to scheduling. */
   apply(change: Change): void {
     if (change.kind === 'unit') this.setUnit(change.name, change.after);
     else if (change.kind === 'machine') this.setMachine(change.id, change.after);
     else if (change.kind === 'placement') this.setPlacement(change.unit, change.machine, change.after);
   }
 
-  /** The unit is now this, or (undefined) destroyed. */
+  /** Tells the scheduler what the unit is now; undefined: it was destroyed. */
   setUnit(name: string, unit: Unit | undefined): void {
     this.#changedUnits.set(name, unit);
   }
 
-  /** The machine is there with this metadata, or (undefined) gone for good: its units are placed elsewhere. */
+  /** Tells the scheduler that the machine is there, or (undefined) gone for good: its units are placed elsewhere. */
   setMachine(id: string, machine: Machine | undefined): void {
     const entry = this.#state.machineEntry(id);
     const before = entry.machine;
@@ -90,18 +90,18 @@ export class Scheduler {
   }
 
   /**
-   * The machine is not there, and is given time to come back: its units stay placed on it and nothing new comes, until
-   * `setMachine` says that it is back or gone.
+   * Tells the scheduler that the machine is absent and given time to come back: its units stay placed on it, and none
+   * arrive, until `setMachine` says that it is back or gone.
    */
   awaitMachine(id: string): void {
     this.#state.setMachine(this.#state.machineEntry(id), undefined, true);
     this.#agenda.wake('machineGone');
   }
 
-  /** The store says that the unit is (or, undefined, is not) placed on the machine. */
+  /** Tells the scheduler that in the store the unit is (or, undefined, is not) placed on the machine. */
   setPlacement(unit: string, machine: string, placement: Placement | undefined): void {
     const at = placement ? this.#state.machineEntry(machine) : this.#state.machines.get(machine);
-    // Forgotten with the last placement on it, which this takes back.
+    // The scheduler forgot the machine when it removed this placement, the last one on it.
     if (!at) return;
     const entry = this.#state.entry(unit);
     const known = entry.placements.get(at);
@@ -117,17 +117,17 @@ export class Scheduler {
   }
 
   /**
-   * Does the long part of the next `schedule`, in steps of less than a millisecond: a unit with many globs in a large cluster
-   * would hold the event loop. It may be left out, and anything may be told to the scheduler between the steps.
+   * Does the long part of the next `schedule` in steps of less than a millisecond, since a unit with many globs in a large
+   * cluster would hold the event loop. Calling it is optional, and the scheduler may be told of changes between the steps.
    */
   *prepare(): Generator<void> {
     yield* this.#state.forgetReleased();
-    // Told everything at once, there are no names yet to compare with.
+    // A scheduler that is fed the whole cluster has no names yet with which globs could be compared.
     if (this.#changedUnits.size >= this.#state.units.size) return;
     for (const unit of [...this.#changedUnits.values()]) if (unit) yield* this.#state.prepare(unit.needs);
   }
 
-  /** Decides everything that the changes since the last call ask for. */
+  /** Returns the decisions that the changes since the last call ask for. */
   schedule(): Schedule {
     this.#takeInUnits();
     this.#reconciled = 0;
@@ -143,14 +143,14 @@ export class Scheduler {
     };
   }
 
-  /** Units that are to run and wait for a machine, by name, as of the last schedule. */
+  /** Returns the pending units as of the last schedule, by name. */
   pending(): PendingUnit[] {
     return [...this.#pending.units]
       .sort(byName)
       .map((unit) => new LazyPendingUnit(unit.name, () => this.explain(unit.name)));
   }
 
-  /** For every machine, by id, whether it could take the unit; empty for an unknown unit. */
+  /** Returns for every machine, by id, whether it could have the unit; empty for an unknown unit. */
   explain(name: string): Suitability[] {
     this.#takeInUnits();
     const unit = this.#state.units.get(name);
@@ -187,7 +187,7 @@ export class Scheduler {
     this.#state.indexNames();
     for (const [name, unit] of changed) this.#takeInUnit(this.#state.entry(name), unit);
     this.#state.releaseUnheld();
-    // A unit that waits among others of its class is no longer like them when a glob has begun to match it.
+    // A pending unit leaves its class when a glob begins or ceases to match it: its key is another one.
     for (const unit of this.#state.rematched) if (this.#pending.has(unit)) this.#agenda.mark(unit);
     this.#state.rematched.clear();
   }
@@ -198,12 +198,12 @@ export class Scheduler {
     const changed = this.#state.setUnit(entry, unit);
     const follows = entry.needs.machineOf.length > 0 || followed;
     if ((changed || !unit) && (follows || related || isReplaceRelated(entry))) this.#agenda.wake('replacingChanged');
-    // Like a machine that changed: even a global unit that no glob matches any more may come now.
+    // `unitLeft` would not reach a global unit that no glob matches any more, so its machines count as changed.
     if (changed) for (const machine of entry.placements.keys()) this.#agenda.wake('machineCame', machine);
     this.#agenda.mark(entry);
   }
 
-  /** Reconciles a unit after those it depends on, and before anything else those that it disturbs, all in one group. */
+  /** Reconciles a unit after the units it follows, then at once the units that this disturbs, all in one group. */
   #reconcileTree(root: UnitEntry): void {
     const agenda = this.#agenda;
     if (!agenda.isDirty(root)) return;
@@ -223,7 +223,7 @@ export class Scheduler {
     }
   }
 
-  /** A unit that has to be reconciled before this one: what it follows, unless they follow each other. */
+  /** Returns a unit on the agenda that this one, or a unit colocated with it, follows; it must be reconciled first. */
   #dirtyBase(unit: UnitEntry): UnitEntry | undefined {
     const members = this.#colocation.of(unit);
     for (const member of members) {
@@ -247,7 +247,7 @@ export class Scheduler {
     reconcileColocated(members, context, this.#placer);
   }
 
-  /** Tries pending units on what has changed; true when there was something to try. */
+  /** Tries pending units again for which a fact changed; returns true when any fact did. */
   #retryPending(): boolean {
     const woken = this.#agenda.takeWoken();
     if (woken.size === 0) return false;
@@ -265,7 +265,7 @@ export class Scheduler {
     return true;
   }
 
-  /** Cheap, since a great many may follow a unit which is nowhere: whether looking at it closely makes sense. */
+  /** A cheap test, since many units may follow one that is nowhere. False only when the machine cannot have the unit. */
   #mayFit(unit: UnitEntry, machine: MachineEntry): boolean {
     const members = this.#colocation.of(unit);
     return members.length > 1 || this.#reasonAgainst(members, machine) === undefined;
@@ -281,7 +281,7 @@ export class Scheduler {
   }
 }
 
-/** Reasons for many units on many machines are a lot of text, which hardly anybody reads. */
+/** A pending unit whose reasons are computed on demand: for many units on many machines they are a lot of text. */
 class LazyPendingUnit implements PendingUnit {
   readonly unit: string;
   readonly #explain: () => Suitability[];
@@ -296,7 +296,7 @@ class LazyPendingUnit implements PendingUnit {
   }
 }
 
-/** Returns, for a unit, the machines where what has changed may have made room for it; undefined for all of them. */
+/** Returns a function from a unit to the machines where the facts may have made room for it; undefined: on all. */
 function machinesByFacts(woken: Woken): (unit: UnitEntry) => readonly MachineEntry[] | undefined {
   const known = new Map<string, readonly MachineEntry[] | undefined>();
   return (unit) => {
@@ -312,7 +312,7 @@ function machinesByFacts(woken: Woken): (unit: UnitEntry) => readonly MachineEnt
   };
 }
 
-/** Units on the machine that make room for the unit when it arrives there. */
+/** Returns the units on the machine that the unit replaces, so that they make room when it arrives. */
 function replacedOn(machine: MachineEntry, unit: UnitEntry): UnitEntry[] {
   if (unit.replaces.length === 0) return [];
   return [...machine.units].filter((other) => replaces(unit, other));

@@ -20,7 +20,7 @@ export class TestCluster implements ScheduleView {
     this.scheduler.setUnit(unit.name, unit);
   }
 
-  /** The unit has ended with success there. */
+  /** Records that the unit ended with success on the machine. */
   ran(name: string, machine: string): void {
     const unit = { ...this.units.get(name)!, ran: { machine, atMs: 1 } };
     this.units.set(name, unit);
@@ -82,7 +82,7 @@ export class TestCluster implements ScheduleView {
   commit(decision: Decision): void {
     for (const write of decision.writes) {
       this.write(write);
-      // The leader's view tells its scheduler what it has written itself, too.
+      // The leader's view reports the leader's own writes to the scheduler too.
       if ('put' in write) this.scheduler.setPlacement(write.put.unit, write.put.machine, write.put);
       else this.scheduler.setPlacement(write.remove.unit, write.remove.machine, undefined);
     }
@@ -98,12 +98,12 @@ export class TestCluster implements ScheduleView {
     }
   }
 
-  /** As a new leader would: forgets everything but the view. */
+  /** Replaces the scheduler by that of a new leader, which knows only the view. */
   elect(): void {
     this.scheduler = schedulerOf(this);
   }
 
-  /** Machine ids by unit, both sorted. */
+  /** Returns the machine ids of each unit, both sorted. */
   where(): Record<string, string> {
     const entries = [...this.placements].filter(([, byMachine]) => byMachine.size > 0);
     return Object.fromEntries(

@@ -23,7 +23,7 @@ export const conflicts: Filter = {
   wakes: ['unitLeft'],
 };
 
-/** Cheap: false only when no unit on the machine, not even this one, is matched either way. */
+/** A cheap test: false only when no unit on the machine, not even this one, is matched either way. */
 function mayConflict(unit: UnitEntry, machine: MachineEntry): boolean {
   for (const glob of unit.conflicts) if (machine.matched.has(glob)) return true;
   if (machine.conflicting.size > 0) {
@@ -32,7 +32,7 @@ function mayConflict(unit: UnitEntry, machine: MachineEntry): boolean {
   return false;
 }
 
-/** Whose Conflicts= forbids the two to share a machine, in words. */
+/** Returns in words whose Conflicts= forbids the two units to share a machine; undefined when neither does. */
 export function conflictBetween(unit: UnitEntry, other: UnitEntry): string | undefined {
   for (const glob of unit.conflicts) if (other.matches.has(glob)) return `its own Conflicts=${glob.text}`;
   for (const glob of other.conflicts) if (unit.matches.has(glob)) return `Conflicts=${glob.text} of ${other.name}`;

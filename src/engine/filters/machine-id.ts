@@ -12,7 +12,7 @@ export const machineId: Filter = {
     return second ? `MachineID=${wanted} is the beginning of more than one machine's id` : undefined;
   },
   key: ({ needs }) => needs.machineId,
-  // A prefix may be that of one machine alone from then on.
+  // When one of two machines with the prefix is gone, it names the other one.
   wakes: ['machineCame', 'machineGone'],
 };
 

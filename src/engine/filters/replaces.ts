@@ -19,7 +19,7 @@ export const replaces: Filter = {
   wakes: ['unitLeft', 'replacingChanged'],
 };
 
-/** Cheap: false only when no unit on the machine, not even this one, is replaced either way. */
+/** A cheap test: false only when no unit on the machine, not even this one, is replaced either way. */
 function mayReplace(unit: UnitEntry, machine: MachineEntry): boolean {
   for (const glob of unit.replaces) if (machine.matched.has(glob)) return true;
   if (machine.replacing.size > 0) {
