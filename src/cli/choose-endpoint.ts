@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Endpoint, labDirectory, parseEndpoint } from '../client/index.ts';
+import { readStateFile } from '../lib/index.ts';
 import type { Flags } from './flags.ts';
 import { DEFAULT_ENDPOINT } from './global-flags.ts';
 import type { Io } from './io.ts';
@@ -26,21 +27,23 @@ export function chooseEndpoints(flags: Flags, io: Io): Endpoint[] {
   return lab.length > 0 ? lab : [own];
 }
 
-type LabMachines = readonly { readonly endpoint?: string; readonly socket?: string; readonly state?: string }[];
+interface ListedMachine {
+  readonly endpoint?: string;
+  readonly socket?: string;
+  readonly state?: string;
+}
 
 /** Returns sockets and TCP endpoints of the lab's machines, running ones first; empty when there is no lab. */
 export function labEndpoints(env: Io['env']): Endpoint[] {
-  let machines: LabMachines | undefined;
+  let listed: unknown;
   try {
-    machines = JSON.parse(readFileSync(join(labDirectory(env), 'lab.json'), 'utf8')).machines as
-      | LabMachines
-      | undefined;
+    listed = JSON.parse(readStateFile(join(labDirectory(env), 'lab.json'))).machines;
   } catch {
     return [];
   }
   // A damaged lab.json is reported by `fleetctl lab`; here it counts as none.
-  if (!isList(machines)) return [];
-  const isUp = ({ state }: LabMachines[number]) => state === undefined || state === 'up';
+  const machines = Array.isArray(listed) ? listed.filter(isListedMachine) : [];
+  const isUp = ({ state }: ListedMachine) => state === undefined || state === 'up';
   const ordered = [...machines.filter(isUp), ...machines.filter((machine) => !isUp(machine))];
   return ordered.flatMap(({ socket, endpoint }) => {
     if (socket !== undefined && existsSync(socket)) return [{ kind: 'unix', path: socket } as const];
@@ -48,6 +51,8 @@ export function labEndpoints(env: Io['env']): Endpoint[] {
   });
 }
 
-function isList(machines: LabMachines | undefined): machines is LabMachines {
-  return Array.isArray(machines);
+function isListedMachine(value: unknown): value is ListedMachine {
+  if (typeof value !== 'object' || value === null) return false;
+  const { endpoint, socket, state } = value as Readonly<Record<keyof ListedMachine, unknown>>;
+  return [endpoint, socket, state].every((text) => text === undefined || typeof text === 'string');
 }

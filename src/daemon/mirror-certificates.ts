@@ -1,7 +1,15 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from '../cluster/index.ts';
-import { type Clock, type Log, Loop, type Random } from '../lib/index.ts';
+import {
+  type Clock,
+  type Log,
+  Loop,
+  makeStateDirectory,
+  type Random,
+  readStateFile,
+  replaceStateFile,
+} from '../lib/index.ts';
 import { isCertificateName } from '../router/index.ts';
 
 export interface MirrorCertificatesOptions {
@@ -19,7 +27,7 @@ export interface MirrorCertificatesOptions {
  * While the store is unreachable the files stay. The directory exists when this returns.
  */
 export function mirrorCertificates({ cluster, directory, ...options }: MirrorCertificatesOptions): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeStateDirectory(directory);
   let view: Awaited<ReturnType<Cluster['certificateView']>> | undefined;
   const loop = new Loop({ ...options, name: 'certificates' }, async () => {
     if (view === undefined) {
@@ -45,15 +53,13 @@ function writeAll(directory: string, certificates: ReadonlyMap<string, string>):
     const place = join(directory, file);
     if (contentOf(place) === pem) continue;
     // Programs that read certificates ignore names that begin with a dot.
-    const aside = join(directory, `.${file}`);
-    writeFileSync(aside, pem, { mode: 0o600 });
-    renameSync(aside, place);
+    replaceStateFile(place, pem, { draft: join(directory, `.${file}`) });
   }
 }
 
 function contentOf(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readStateFile(file);
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -32,12 +32,11 @@ test('the guard finds times of uptime in it', () => {
   assert.deepEqual(rest.slice(3), promise.units);
 });
 
-test('a promise is renewed also where there is no room for another file, or the guard would keep the old one', () => {
+test('a promise is renewed whatever stands where it is put together, or the guard would keep the old one', () => {
   const memory = state.promiseMemory('boot-1', clock);
   memory.save(promise);
   mkdirSync(path.join(directory, 'stop-promise.new'));
   memory.save({ ...promise, units: ['a.service'], endMs: promise.endMs + 60_000 });
-  rmSync(path.join(directory, 'stop-promise.new'), { recursive: true });
   const found = memory.load()!;
   assert.deepEqual(found.units, ['a.service']);
   assert.ok(Math.abs(found.endMs - promise.endMs - 60_000) < 100, `${found.endMs - promise.endMs}`);
@@ -86,7 +85,7 @@ test('the token is made once; where it cannot be written, that is said of the se
   assert.match(token, /^[0-9a-f]{32}$/);
   assert.equal(new StateDirectory(directory, silentLog).token(random), token);
   const other = new StateDirectory(path.join(directory, 'other'), silentLog);
-  mkdirSync(path.join(other.path, 'token.new'));
+  rmSync(other.path, { recursive: true });
   assert.throws(() => other.token(random), { code: 'usage', message: /cannot write to state_directory .*other/ });
 });
 
@@ -99,18 +98,19 @@ test('a damaged token is replaced with a line in the log; one that cannot be rea
   const file = path.join(damaged.path, 'token');
   const token = damaged.token(random);
   assert.deepEqual(lines, []);
-  for (const left of ['', token.slice(1), '\0'.repeat(32)]) {
-    writeFileSync(file, left);
+  const writing = (text: string) => () => writeFileSync(file, text);
+  const puttings = [writing(''), writing(token.slice(1)), writing('\0'.repeat(32)), () => mkdirSync(file)];
+  for (const put of [...puttings, () => symlinkSync('token', file)]) {
+    rmSync(file, { recursive: true });
+    put();
     assert.match(damaged.token(random), /^[0-9a-f]{32}$/);
     assert.match(lines.splice(0).join(), new RegExp(`^WARN Token replaced, it was damaged: .* file=${file}$`));
   }
-  rmSync(file);
-  mkdirSync(file);
-  assert.throws(() => damaged.token(random), {
-    code: 'usage',
-    message: new RegExp(`^cannot read ${file}: .*; .*remove`),
-  });
   assert.deepEqual(readdirSync(damaged.path), ['token']);
+  rmSync(damaged.path, { recursive: true });
+  writeFileSync(damaged.path, '');
+  const message = new RegExp(`^cannot read ${file}: .*; .*remove`);
+  assert.throws(() => damaged.token(random), { code: 'usage', message });
 });
 
 test('a promise that is not whole is none, and the log says so', () => {

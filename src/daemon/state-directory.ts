@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guardAtMs, type LeaseMemory, type PromiseMemory } from '../agent/index.ts';
 import {
@@ -7,6 +7,8 @@ import {
   type Log,
   makePrivateDirectory,
   type Random,
+  readStateFile,
+  replaceStateFile,
   syncDirectory,
   systemReason,
   uptimeMs,
@@ -58,9 +60,12 @@ export class StateDirectory {
   #readToken(): string | undefined {
     const file = join(this.path, 'token');
     try {
-      return readFileSync(file, 'utf8').trim();
+      return readStateFile(file).trim();
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      // What stands there is no file: it cannot be whole.
+      if (code === undefined || code === 'ELOOP') return '';
       const remedy = 'make it readable, or remove it and this machine joins once its last lease has ended';
       throw new FlotillaError('usage', `cannot read ${file}: ${systemReason(error)}; ${remedy}`);
     }
@@ -107,7 +112,7 @@ export class StateDirectory {
         return { units: found.units, stopAtMs: found.stopAtMs - offsetMs(), endMs: found.endMs - offsetMs() };
       },
       save: (promise) => {
-        if (!promise) return rmSync(this.promiseFile, { force: true });
+        if (!promise) return this.#remove(PROMISE_FILE);
         const byMs = offsetMs();
         const { units, stopAtMs, endMs } = promise;
         const uptimes = { stopAtMs: stopAtMs + byMs, guardAtMs: guardAtMs(promise) + byMs, endMs: endMs + byMs };
@@ -125,7 +130,7 @@ export class StateDirectory {
   #readPromise(): PromiseLine | undefined {
     let because = 'it is damaged';
     try {
-      const found = parsePromiseLine(readFileSync(this.promiseFile, 'utf8'));
+      const found = parsePromiseLine(readStateFile(this.promiseFile));
       if (found) return found;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -139,7 +144,7 @@ export class StateDirectory {
   }
 
   forgetLease(): void {
-    rmSync(join(this.path, 'lease'), { force: true });
+    this.#remove('lease');
   }
 
   /** For whoever started fleetd: written when the machine has joined, removed when fleetd ends. */
@@ -148,12 +153,17 @@ export class StateDirectory {
   }
 
   withdrawReady(): void {
-    rmSync(join(this.path, 'ready.json'), { force: true });
+    this.#remove('ready.json');
+  }
+
+  /** Whatever stands there. */
+  #remove(name: string): void {
+    rmSync(join(this.path, name), { recursive: true, force: true });
   }
 
   #read(name: string): string | undefined {
     try {
-      return readFileSync(join(this.path, name), 'utf8');
+      return readStateFile(join(this.path, name));
     } catch {
       return undefined;
     }
@@ -177,9 +187,7 @@ export class StateDirectory {
 
   /** `durable`: also for after a loss of power. What belongs to one boot need not be. */
   #write(name: string, content: string, lasting: 'durable' | 'volatile' = 'volatile'): void {
-    const path = join(this.path, name);
-    writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o600, flush: lasting === 'durable' });
-    renameSync(`${path}.new`, path);
+    replaceStateFile(join(this.path, name), `${content}\n`, { flush: lasting === 'durable' });
     if (lasting === 'durable') syncDirectory(this.path);
   }
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync, openSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock as clock, FlotillaError, readStat } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError, readStat, readStateFile, removeUnlessFile } from '../lib/index.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
 
 /** The fleetd beside this program: the bundle for a bundle, the source for source. */
@@ -73,7 +73,7 @@ export async function waitUntilReady(file: string, daemon: Daemon, withinMs: num
 
 function isReady(file: string, daemon: Daemon): boolean {
   try {
-    const { pid = 0 } = JSON.parse(readFileSync(file, 'utf8')) as { pid?: number };
+    const { pid = 0 } = JSON.parse(readStateFile(file)) as { pid?: number };
     return pid === daemon.pid || readStat(pid)?.ppid === daemon.pid;
   } catch {
     return false;
@@ -103,7 +103,7 @@ export async function killProcess(target: ProcessIdentity | undefined): Promise<
 /** Returns the last lines of a log file, which show why a start failed. */
 export function lastLines(log: string, count = 10): string {
   try {
-    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+    const lines = readStateFile(log).trimEnd().split('\n');
     return lines.slice(-count).join('\n');
   } catch {
     return '';
@@ -112,6 +112,7 @@ export function lastLines(log: string, count = 10): string {
 
 function keepPrevious(log: string): void {
   try {
+    removeUnlessFile(`${log}.1`);
     renameSync(log, `${log}.1`);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

@@ -1,5 +1,5 @@
-import { linkSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { systemClock as clock, FlotillaError, makePrivateDirectory } from '../lib/index.ts';
+import { linkSync, lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { systemClock as clock, FlotillaError, makePrivateDirectory, readStateFile } from '../lib/index.ts';
 import { labPaths } from './lab-directory.ts';
 import type { LabIo } from './lab-io.ts';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
@@ -84,7 +84,7 @@ function tryRename(from: string, to: string): void {
 
 function readHolder(file: string): ProcessIdentity | null | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity | null;
+    return JSON.parse(readStateFile(file)) as ProcessIdentity | null;
   } catch {
     // The lock is gone meanwhile or was never complete: it has no holder.
     return undefined;

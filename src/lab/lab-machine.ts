@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock as clock, FlotillaError, systemReason } from '../lib/index.ts';
+import { systemClock as clock, FlotillaError, replaceStateFile, systemReason } from '../lib/index.ts';
 import { isRouted, killRouter } from '../router/index.ts';
 import { powerOff } from '../runtime/supervisor/index.ts';
 import { hasEnded, killProcess, lastLines, spawnDaemon, waitUntilReady } from './daemon-process.ts';
@@ -47,7 +47,7 @@ function prepareDirectory(machine: LabMachine, state: LabState): void {
   try {
     mkdirSync(machinePaths.state(directory), { recursive: true });
     removeFile(machinePaths.ready(directory));
-    writeFileSync(machinePaths.config(directory), fleetConf(machine, state));
+    replaceStateFile(machinePaths.config(directory), fleetConf(machine, state));
   } catch (error) {
     // An obstacle of this machine must not keep the others from starting.
     if (!isInTheWay(error)) throw error;
@@ -58,7 +58,7 @@ function prepareDirectory(machine: LabMachine, state: LabState): void {
 
 function removeFile(file: string): void {
   try {
-    rmSync(file, { force: true });
+    rmSync(file, { recursive: true, force: true });
   } catch (error) {
     if (!isInTheWay(error)) throw error;
   }

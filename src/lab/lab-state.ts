@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { FlotillaError, messageOf, systemReason } from '../lib/index.ts';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { FlotillaError, messageOf, readStateFile, replaceStateFile, systemReason } from '../lib/index.ts';
 import { LAB_NAMES, labPaths } from './lab-directory.ts';
 import { bootId, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { runningStore } from './store-keeper.ts';
@@ -82,8 +82,7 @@ export function readLab(lab: string): LabState | undefined {
 export function writeLab(lab: string, state: LabState): void {
   const file = labPaths.state(lab);
   mkdirSync(lab, { recursive: true, mode: 0o700 });
-  writeFileSync(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
-  renameSync(`${file}.new`, file);
+  replaceStateFile(file, `${JSON.stringify(state, undefined, 2)}\n`);
 }
 
 /** True while the store or any fleetd of the lab runs. */
@@ -112,7 +111,9 @@ function parseState(text: string, file: string): LabState {
   try {
     value = JSON.parse(text) as Partial<LabState>;
   } catch (error) {
-    throw new FlotillaError('damaged', `${file} is damaged (${messageOf(error)}): mend it, or ${WIPE_HINT}`);
+    // Quotes what stands in the file, which may have lines.
+    const because = messageOf(error).replaceAll('\n', ' ');
+    throw new FlotillaError('damaged', `${file} is damaged (${because}): mend it, or ${WIPE_HINT}`);
   }
   if (typeof value?.version === 'number' && value.version > VERSION)
     throw new FlotillaError('damaged', `${file} was written by a newer Flotilla: use that one, or ${WIPE_HINT}`);
@@ -150,9 +151,9 @@ function leftovers(lab: string): string[] {
 
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readStateFile(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new FlotillaError('damaged', `cannot read the lab in ${file}: ${systemReason(error)}`);
+    throw new FlotillaError('damaged', `${file} cannot be read (${systemReason(error)}): mend it, or ${WIPE_HINT}`);
   }
 }

@@ -36,7 +36,7 @@ async function startStoreAt(port: number, lab: string, state: LabState, io: LabI
   mkdirSync(directory, { recursive: true });
   const log = labPaths.storeLog(lab);
   const ready = labPaths.storeReady(lab);
-  rmSync(ready, { force: true });
+  rmSync(ready, { recursive: true, force: true });
   const args = ['store', '--data-dir', directory, '--listen', host, '--own-user', '--ready', ready];
   const daemon = await spawnDaemon(args, log, io.env, ['sh', '-c', KEEPER, 'fleetd-keeper', ready]);
   const keeper = { pid: daemon.pid, startTime: daemon.startTime };

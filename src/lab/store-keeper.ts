@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readStateFile } from '../lib/index.ts';
 import { labPaths } from './lab-directory.ts';
 import {
   allProcesses,
@@ -41,7 +41,7 @@ done`;
 /** Counts restarts of the store since the lab was started, from its log. */
 export function countRestarts(lab: string): number {
   try {
-    return readFileSync(labPaths.storeLog(lab), 'utf8').split(' WARN The store ended and is started again ').length - 1;
+    return readStateFile(labPaths.storeLog(lab)).split(' WARN The store ended and is started again ').length - 1;
   } catch {
     return 0;
   }
@@ -51,7 +51,7 @@ export function countRestarts(lab: string): number {
 export function runningStore(lab: string): ProcessIdentity | undefined {
   const ready = labPaths.storeReady(lab);
   try {
-    const { pid } = JSON.parse(readFileSync(ready, 'utf8')) as { pid: number };
+    const { pid } = JSON.parse(readStateFile(ready)) as { pid: number };
     return argumentsOf(pid).includes(ready) ? identify(pid) : undefined;
   } catch {
     return undefined;

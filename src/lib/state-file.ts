@@ -3,10 +3,12 @@ import {
   constants,
   fstatSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 
@@ -28,6 +30,22 @@ export function readStateFile(path: string, maxBytes = MAX_BYTES): string {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Makes room for a file where something else stands; a link to a file stays. */
+export function removeUnlessFile(path: string): void {
+  try {
+    if (statSync(path).isFile()) return;
+  } catch {
+    // Missing, or a link that leads nowhere.
+  }
+  rmSync(path, { recursive: true, force: true });
+}
+
+/** Makes a directory that only this user may enter, whatever stands in its place. */
+export function makeStateDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) rmSync(path, { force: true });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
 export interface ReplaceStateFileOptions {
@@ -54,10 +72,15 @@ export function replaceStateFile(path: string, text: string, options: ReplaceSta
     replace();
   } catch (error) {
     if (!isInTheWay(error)) throw error;
-    rmSync(draft, { recursive: true, force: true });
-    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
+    removeObstacles(path, draft);
     replace();
   }
+}
+
+/** Makes room where a file cannot be put in its place by its draft. */
+export function removeObstacles(path: string, draft: string): void {
+  rmSync(draft, { recursive: true, force: true });
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
 }
 
 /** True for an error of the system that says: there is something other than a file that can be written to. */
@@ -66,6 +89,7 @@ export function isInTheWay(error: unknown): boolean {
 }
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = constants;
-const DRAFT_FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
+/** Opens a draft, or fails where something else stands in its place; never waits for the reader of a FIFO. */
+export const DRAFT_FLAGS: number = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
 /** A directory, a link, a FIFO that nobody reads, a file that is closed to its owner. */
 const IN_THE_WAY: ReadonlySet<string> = new Set(['EISDIR', 'ENOTEMPTY', 'EEXIST', 'ELOOP', 'ENXIO', 'EACCES']);

@@ -162,7 +162,8 @@ class RouterClient implements Router {
   async #start(): Promise<void> {
     const { settings, directory, clock } = this.#options;
     try {
-      if (!isRouted(directory)) await assertFree([...settings.listen, ...settings.listenTls]);
+      if (!isRouted(directory) && findRouter(directory) === undefined)
+        await assertFree([...settings.listen, ...settings.listenTls]);
       if (this.#isToRun) this.#spawn();
     } catch (error) {
       this.#failed(messageOf(error));

@@ -1,7 +1,27 @@
-import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { type Clock, FlotillaError, isZombie, makePrivateDirectory, messageOf, readStat } from '../lib/index.ts';
+import {
+  type Clock,
+  FlotillaError,
+  isInTheWay,
+  isZombie,
+  makePrivateDirectory,
+  messageOf,
+  readStat,
+  readStateFile,
+  replaceStateFile,
+} from '../lib/index.ts';
 import type { ListenAddress } from './data-plane.ts';
 
 /** The router process of a machine, as recorded in its directory. */
@@ -13,13 +33,34 @@ export interface RouterProcess {
 
 const ROUTER_PID = 'router.pid';
 const RECORD_BYTES = 128;
+/** Neither through a link nor waiting for the reader of a FIFO. */
+const OVERWRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const LOOK_AGAIN_MS = 10;
 /** The file that records HAProxy's process, where HAProxy carries the requests. */
 export const HAPROXY_PID = 'haproxy.pid';
 
-/** Returns the router process of a directory; undefined when it does not run. */
+/**
+ * Returns the router process of a directory, by its record or, where no record can be read, by its command; undefined when
+ * none runs. A router that is not found keeps the port from its successor and routes for ever as it was last told.
+ */
 export function findRouter(directory: string): RouterProcess | undefined {
-  return findProcess(directory, ROUTER_PID);
+  return findProcess(directory, ROUTER_PID) ?? findByCommand(directory);
+}
+
+/** Another process of this user's that was started as `fleetd router --dir DIRECTORY`. */
+function findByCommand(directory: string): RouterProcess | undefined {
+  const ending = `\0router\0--dir\0${directory}\0`;
+  const isOne = (pid: number) => {
+    try {
+      const isOurs = statSync(`/proc/${pid}`).uid === process.getuid!();
+      return isOurs && pid !== process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').endsWith(ending);
+    } catch {
+      return false;
+    }
+  };
+  const pid = readdirSync('/proc').map(Number).find(isOne);
+  const startTime = pid === undefined ? undefined : startTimeOf(pid);
+  return pid === undefined || startTime === undefined ? undefined : { pid, startTime };
 }
 
 /** True while a router or HAProxy of the directory holds its listeners. */
@@ -30,7 +71,7 @@ export function isRouted(directory: string): boolean {
 /** Returns the process recorded in a file of the directory; undefined when it does not run. */
 export function findProcess(directory: string, name: string): RouterProcess | undefined {
   try {
-    const found = JSON.parse(readFileSync(path.join(directory, name), 'utf8')) as Partial<RouterProcess>;
+    const found = JSON.parse(readStateFile(path.join(directory, name))) as Partial<RouterProcess>;
     const { pid, startTime } = found;
     // The record of a process that had already ended has no start time.
     if (pid === undefined || startTime === undefined) return undefined;
@@ -68,11 +109,20 @@ export function reserveRecord(directory: string, name: string): void {
 /** Overwrites the file in one write of constant length, which a full disk has room for once the file exists. */
 function overwrite(directory: string, name: string, text: string): void {
   makePrivateDirectory(directory);
-  const fd = openSync(path.join(directory, name), constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  const file = path.join(directory, name);
+  const record = text.padEnd(RECORD_BYTES);
   try {
-    if (writeSync(fd, text.padEnd(RECORD_BYTES), 0) < RECORD_BYTES) throw new Error('the disk is full');
-  } finally {
-    closeSync(fd);
+    const fd = openSync(file, OVERWRITE, 0o600);
+    try {
+      if (writeSync(fd, record, 0) < RECORD_BYTES) throw new Error('the disk is full');
+      // Nobody would find a router whose record ends in what a damaged one has left.
+      ftruncateSync(fd, RECORD_BYTES);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (!isInTheWay(error)) throw error;
+    replaceStateFile(file, record);
   }
 }
 
@@ -95,17 +145,20 @@ export async function endRouter(
   clock: Clock,
   limitMs: number,
 ): Promise<void> {
-  const isThere = () => findRouter(directory)?.pid === router.pid;
+  const isRecorded = () => (findProcess(directory, ROUTER_PID)?.pid ?? router.pid) === router.pid;
+  const isThere = () => startTimeOf(router.pid) === router.startTime && isRecorded();
   if (!isThere()) return;
   retireRouter(router);
   const deadline = clock.monotonic() + limitMs;
   while (isThere() && clock.monotonic() < deadline) await clock.sleep(LOOK_AGAIN_MS);
-  if (isThere()) killRouter(directory);
+  if (!isThere()) return;
+  signal(router, 'SIGKILL');
+  killRouter(directory);
 }
 
 /** Kills the router processes of a directory. */
 export function killRouter(directory: string): void {
-  for (const name of [ROUTER_PID, HAPROXY_PID]) signal(findProcess(directory, name), 'SIGKILL');
+  for (const target of [findRouter(directory), findProcess(directory, HAPROXY_PID)]) signal(target, 'SIGKILL');
 }
 
 /**

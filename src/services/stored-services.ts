@@ -1,7 +1,7 @@
-import { linkSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { linkSync, renameSync, rmSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { z } from 'zod';
-import { type Log, messageOf } from '../lib/index.ts';
+import { DRAFT_FLAGS, isInTheWay, type Log, messageOf, readStateFile, removeObstacles } from '../lib/index.ts';
 import type { CheckDefinition, Registration } from './registration.ts';
 
 /** Services, checks and maintenance that third parties registered on a machine. */
@@ -25,9 +25,20 @@ export async function writeServices(file: string, { services, checks, maintenanc
     checks: [...checks],
     maintenance: [...maintenance],
   });
-  const draft = await open(`${file}.new`, 'w', 0o600);
   try {
-    await draft.writeFile(`${text}\n`);
+    await replace(file, `${text}\n`);
+  } catch (error) {
+    if (!isInTheWay(error)) throw error;
+    removeObstacles(file, `${file}.new`);
+    await replace(file, `${text}\n`);
+  }
+}
+
+/** As replaceStateFile does, while fleetd goes on. */
+async function replace(file: string, text: string): Promise<void> {
+  const draft = await open(`${file}.new`, DRAFT_FLAGS, 0o600);
+  try {
+    await draft.writeFile(text);
     await draft.sync();
   } finally {
     await draft.close();
@@ -35,12 +46,15 @@ export async function writeServices(file: string, { services, checks, maintenanc
   await rename(`${file}.new`, file);
 }
 
+/** As many services as a machine may have by far. */
+const MAX_BYTES = 256 << 20;
+
 /** Reads what is whole in the file; of a damaged one a copy is kept beside it, and the log says what was lost. */
 export function readServices(file: string, log: Log): StoredServices {
   const empty: StoredServices = { services: new Map(), checks: new Map(), maintenance: new Map() };
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readStateFile(file, MAX_BYTES);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return empty;
     return damaged(file, messageOf(error), empty, log);

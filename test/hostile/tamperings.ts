@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** What may have become of a file, and of what was half done when the power went. */
@@ -21,6 +22,12 @@ export const TAMPERINGS: Readonly<Record<string, (file: string) => void>> = {
     rmSync(file, { recursive: true });
     symlinkSync('/nonexistent/flotilla', file);
   },
+  'is a FIFO': (file) => {
+    rmSync(file, { recursive: true });
+    execFileSync('mkfifo', [file]);
+  },
+  'is huge': (file) => truncateSync(file, 2 ** 30),
+  'is JSON of another shape': (file) => writeFileSync(file, '{"pid":"1","machines":[null],"services":{}}'),
   'is gone': (file) => rmSync(file),
   'cannot be read': (file) => chmodSync(file, 0),
   'has a temporary beside it': (file) => writeFileSync(`${file}.new`, 'half'),

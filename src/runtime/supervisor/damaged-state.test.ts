@@ -29,6 +29,8 @@ const DAMAGES: Readonly<Record<string, (file: string) => void>> = {
     writeFileSync(file, readFileSync(file, 'utf8').replace('"streams":[', '"streams":7,"was":[')),
   'has the state of a target': (file) =>
     writeFileSync(file, readFileSync(file, 'utf8').replace('"state":"running"', '"state":"active"')),
+  'has a process that is none': (file) =>
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"main":{"pid":', '"main":{"pid":"x","was":')),
   'is a directory': (file) => {
     rmSync(file);
     mkdirSync(path.join(file, 'within'), { recursive: true });

@@ -13,7 +13,7 @@ import {
   RepeatedFailure,
   Restarts,
   readStat,
-  systemReason,
+  removeUnlessFile,
   unlessAborted,
 } from '../../lib/index.ts';
 import type { LoadedUnit, LogsOptions, RuntimeBatch, RuntimeState, UnitRuntime } from '../runtime.ts';
@@ -285,12 +285,8 @@ function isRunningChild(child: ChildProcess | undefined): boolean {
 }
 
 function openLog(file: string): number {
-  try {
-    const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    return openSync(file, size > MAX_OWN_LOG_BYTES ? 'w' : 'a', 0o600);
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (!['EISDIR', 'ELOOP', 'ENOENT'].includes(code)) throw error;
-    throw new FlotillaError('damaged', `cannot use ${file} as a log: ${systemReason(error)}; remove it`);
-  }
+  // Nothing of a log is there that could be kept.
+  removeUnlessFile(file);
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  return openSync(file, size > MAX_OWN_LOG_BYTES ? 'w' : 'a', 0o600);
 }

@@ -131,7 +131,7 @@ class SupervisorService {
   }
 
   async listen(): Promise<void> {
-    rmSync(this.#directory.socket, { force: true });
+    rmSync(this.#directory.socket, { recursive: true, force: true });
     await listenAt(this.#server, this.#directory.socket);
     chmodSync(this.#directory.socket, 0o600);
     this.#watchIdle();

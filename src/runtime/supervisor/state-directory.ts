@@ -4,12 +4,10 @@ import {
   constants,
   linkSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   unlinkSync,
   writeFileSync,
   writeSync,
@@ -20,6 +18,7 @@ import {
   FlotillaError,
   isInTheWay,
   makePrivateDirectory,
+  makeStateDirectory,
   type Random,
   readStateFile,
   replaceStateFile,
@@ -171,7 +170,7 @@ export class SupervisorDirectory {
     const lost = told === mark || isEarlier ? [] : running();
     const isKept = told === mark || toldByHolder === mark || lost.length > 0;
     if (!isKept) this.#emptyRun();
-    for (const path of [this.run, this.#units, this.#memory, this.fifos]) makeDirectory(path);
+    for (const path of [this.run, this.#units, this.#memory, this.fifos]) makeStateDirectory(path);
     if (told !== mark) replaceFile(this.bootFile, mark);
     const known = this.#fileNames();
     // An empty record is as good as a damaged one.
@@ -304,12 +303,6 @@ function readKey(path: string): Buffer {
   }
   const remedy = 'end the `fleetd supervisor` of this directory if one runs, then remove the file';
   throw new FlotillaError('damaged', `cannot use ${path}: ${because}; ${remedy}`);
-}
-
-/** A directory, whatever stood in its place. */
-function makeDirectory(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) rmSync(path, { force: true });
-  mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
 function parse<T>(text: string | undefined): T | undefined {

@@ -30,7 +30,7 @@ export async function openSystemd(options: OpenSystemdOptions): Promise<UnitRunt
   const { unitsDirectory, user = false, clock, random, log } = options;
   const own = `unix:path=/run/user/${process.getuid?.()}/bus`;
   const address = options.busAddress ?? (user ? own : 'unix:path=/run/dbus/system_bus_socket');
-  const records = openRecords(unitsDirectory);
+  const records = openRecords(unitsDirectory, log);
   const systemd = new Systemd({ address, clock, random, log });
   const found = records.read();
   for (const [name, { hash, launched }] of found) systemd.units.hold(name, hash, launched);
@@ -44,9 +44,9 @@ export async function openSystemd(options: OpenSystemdOptions): Promise<UnitRunt
   return new SystemdRuntime(systemd, records, user, clock);
 }
 
-function openRecords(directory: string): UnitRecords {
+function openRecords(directory: string, log: Log): UnitRecords {
   try {
-    return new UnitRecords(directory);
+    return new UnitRecords(directory, log);
   } catch (error) {
     throw new FlotillaError('usage', `units_directory ${directory} cannot be used: ${messageOf(error)}`);
   }

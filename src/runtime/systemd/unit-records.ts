@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { type Log, readStateFile, replaceStateFile, systemReason } from '../../lib/index.ts';
 import { hashUnit, parseUnitFile, unitNameProblem } from '../../unitfile/index.ts';
 
 /** The facts about a unit that its file does not contain, kept beside it. */
@@ -23,8 +24,11 @@ export class UnitRecords {
   readonly #directory: string;
   readonly #boot: string;
 
-  constructor(directory: string) {
+  readonly #log: Log;
+
+  constructor(directory: string, log: Log) {
     this.#directory = path.resolve(directory);
+    this.#log = log;
     this.#boot = readIfThere('/proc/sys/kernel/random/boot_id').trim();
     mkdirSync(path.join(this.#directory, RECORDS), { recursive: true });
   }
@@ -40,14 +44,19 @@ export class UnitRecords {
 
   /**
    * Lists the units that an earlier fleetd of this boot has left. Files without a record are not ours and stay
-   * untouched.
+   * untouched. A unit with a damaged record gets a hash that no file has: it may run, so the agent stops it and loads it
+   * again where it belongs.
    */
   read(): ReadonlyMap<string, UnitRecord> {
     const found = new Map<string, UnitRecord>();
     for (const name of readdirSync(path.join(this.#directory, RECORDS))) {
       if (unitNameProblem(name) !== undefined) continue;
       const record = this.#readRecord(name);
-      if (record === undefined || record.boot !== this.#boot) {
+      if (record === undefined) {
+        found.set(name, { hash: '', launched: true });
+        continue;
+      }
+      if (record.boot !== this.#boot) {
         this.remove(name);
         continue;
       }
@@ -70,22 +79,25 @@ export class UnitRecords {
   }
 
   remove(name: string): void {
-    rmSync(this.fileOf(name), { force: true });
-    rmSync(this.#recordOf(name), { force: true });
+    for (const file of [this.fileOf(name), this.#recordOf(name)]) rmSync(file, { recursive: true, force: true });
   }
 
   /** True between `begin` and `finish`, also for the fleetd after one that was killed between them. */
   get unfinished(): boolean {
-    return readIfThere(path.join(this.#directory, RECORDS, UNFINISHED)) !== '';
+    return lstatSync(this.#unfinished, { throwIfNoEntry: false }) !== undefined;
   }
 
   /** Marks that files and links are about to change and systemd must read them. */
   begin(): void {
-    writeFileSync(path.join(this.#directory, RECORDS, UNFINISHED), 'daemon-reload\n');
+    this.#replace(this.#unfinished, 'daemon-reload\n');
   }
 
   finish(): void {
-    rmSync(path.join(this.#directory, RECORDS, UNFINISHED), { force: true });
+    rmSync(this.#unfinished, { recursive: true, force: true });
+  }
+
+  get #unfinished(): string {
+    return path.join(this.#directory, RECORDS, UNFINISHED);
   }
 
   #recordOf(name: string): string {
@@ -93,9 +105,14 @@ export class UnitRecords {
   }
 
   #readRecord(name: string): StoredRecord | undefined {
+    const file = this.#recordOf(name);
     try {
-      return JSON.parse(readFileSync(this.#recordOf(name), 'utf8')) as StoredRecord;
-    } catch {
+      const record: unknown = JSON.parse(readStateFile(file));
+      if (isRecord(record)) return record;
+      throw new Error('it has not the form of a record');
+    } catch (error) {
+      const sentence = 'Record of a unit damaged: the unit is stopped, and started again where it is to run';
+      this.#log.error(sentence, { unit: name, file, error: systemReason(error) });
       return undefined;
     }
   }
@@ -105,10 +122,13 @@ export class UnitRecords {
   }
 
   #replace(file: string, text: string): void {
-    const next = path.join(this.#directory, RECORDS, '.next');
-    writeFileSync(next, text);
-    renameSync(next, file);
+    replaceStateFile(file, text, { draft: path.join(this.#directory, RECORDS, '.next'), mode: 0o644 });
   }
+}
+
+function isRecord(value: unknown): value is StoredRecord {
+  const { hash, launched, fileHash, boot } = (value ?? {}) as Partial<StoredRecord>;
+  return typeof launched === 'boolean' && [hash, fileHash, boot].every((text) => typeof text === 'string');
 }
 
 function fileHashOf(text: string): string {
@@ -117,7 +137,7 @@ function fileHashOf(text: string): string {
 
 function readIfThere(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readStateFile(file);
   } catch {
     return '';
   }

@@ -4,7 +4,6 @@ import {
   fsyncSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,6 +15,7 @@ import {
   makePrivateDirectory,
   makePrivateFile,
   messageOf,
+  readStateFile,
   syncDirectory,
   systemReason,
 } from '../../lib/index.ts';
@@ -109,7 +109,7 @@ function createDatabase(directory: string): Database {
 function readFormat(directory: string): number | undefined {
   let text: string;
   try {
-    text = readFileSync(join(directory, FORMAT_FILE), 'utf8');
+    text = readStateFile(join(directory, FORMAT_FILE));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw damaged(directory, `its file ${FORMAT_FILE} cannot be read (${systemReason(error)})`, error);

@@ -1,5 +1,5 @@
 import { linkSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { FlotillaError, isZombie, readStat } from '../../lib/index.ts';
+import { FlotillaError, isZombie, readStat, readStateFile } from '../../lib/index.ts';
 
 /** The holder of a lock: a process of this boot. */
 interface Owner {
@@ -68,13 +68,13 @@ function removeStale(path: string, stale: Owner): void {
 
 function readOwner(path: string): Owner | undefined {
   try {
-    const owner = JSON.parse(readFileSync(path, 'utf8')) as Partial<Owner> | null;
+    const owner = JSON.parse(readStateFile(path)) as Partial<Owner> | null;
     if (owner === null) return NOBODY;
     return { pid: Number(owner.pid), startTime: String(owner.startTime), bootId: String(owner.bootId) };
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
-    // A lock emptied by a loss of power has no holder.
-    if (error instanceof SyntaxError) return NOBODY;
+    // Any other error than the system's is damage: a lock emptied by a loss of power has no holder.
+    if (codeOf(error) === undefined) return NOBODY;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, statSync, watch } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { unlessAborted } from '../../../lib/index.ts';
 import { recordBefore, recordsFrom } from './log-file.ts';
@@ -59,8 +59,12 @@ function openFiles(directory: string): OpenFile[] {
 
 function openFile(path: string): OpenFile | undefined {
   try {
-    const fd = openSync(path, 'r');
-    return { fd, inode: fstatSync(fd).ino };
+    // A FIFO in its place is not waited for.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = fstatSync(fd);
+    if (found.isFile()) return { fd, inode: found.ino };
+    closeSync(fd);
+    return undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, renameSync, writevSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../../../lib/index.ts';
+import { type Clock, makeStateDirectory, removeUnlessFile } from '../../../lib/index.ts';
 import { mayHold } from '../held-files.ts';
 import { soundLength } from './log-file.ts';
 import { countEntries, encodeRecord, type LogStream, totalLength } from './record.ts';
@@ -79,8 +79,11 @@ export class LogWriter {
   }
 
   #open(): number {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    const fd = openSync(join(this.#directory, CURRENT_LOG), 'a+', 0o600);
+    makeStateDirectory(this.#directory);
+    const file = join(this.#directory, CURRENT_LOG);
+    // What is no file cannot be read again, and a FIFO would hold the supervisor up as soon as it is full.
+    removeUnlessFile(file);
+    const fd = openSync(file, 'a+', 0o600);
     this.#size = fstatSync(fd).size;
     const sound = soundLength(fd, this.#size);
     if (sound !== this.#size) ftruncateSync(fd, sound);
@@ -90,6 +93,8 @@ export class LogWriter {
 
   #rotate(): void {
     this.#closeFile();
-    renameSync(join(this.#directory, CURRENT_LOG), join(this.#directory, PREVIOUS_LOG));
+    const previous = join(this.#directory, PREVIOUS_LOG);
+    removeUnlessFile(previous);
+    renameSync(join(this.#directory, CURRENT_LOG), previous);
   }
 }

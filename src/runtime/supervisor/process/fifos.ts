@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, readSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { mayHold } from '../held-files.ts';
@@ -23,9 +23,12 @@ export class Fifos {
   constructor(directory: string, used: ReadonlySet<string>) {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(directory)) {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      const { name } = entry;
       this.#next = Math.max(this.#next, Number(name) + 1 || 0);
-      if (!used.has(name)) this.#free.push(name);
+      if (used.has(name)) continue;
+      if (entry.isFIFO()) this.#free.push(name);
+      else rmSync(join(directory, name), { recursive: true, force: true });
     }
   }
 

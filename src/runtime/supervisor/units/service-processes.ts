@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
-import { messageOf } from '../../../lib/index.ts';
+import { messageOf, readStateFile } from '../../../lib/index.ts';
 import {
   isRunning,
   LaunchFailure,
@@ -193,7 +193,7 @@ export class ServiceProcesses {
   /** Returns the pid in PIDFile= if it is a process of this unit: anything may stand in the file. */
   pidInFile(): number | undefined {
     try {
-      const pid = Number(readFileSync(this.#spec.pidFile ?? '', 'utf8').trim());
+      const pid = Number(readStateFile(this.#spec.pidFile ?? '').trim());
       return this.members().includes(pid) ? pid : undefined;
     } catch {
       return undefined;

@@ -119,9 +119,27 @@ export function readMemory(text: string): UnitMemory | undefined {
   const isAlike = (Object.keys(model) as (keyof UnitMemory)[]).every(
     (key) => model[key] === null || kindOf(memory[key]) === kindOf(model[key]),
   );
-  const areHeard = isAlike && memory.streams.every((stream) => typeof stream?.fifo === 'string');
-  const kind = memory.name.endsWith('.target') ? 'target' : 'service';
-  return areHeard && isStateOf(kind, memory.state) ? memory : undefined;
+  return isAlike && isSound(memory) ? memory : undefined;
+}
+
+/** Of a record whose fields are of the right types but where they may be null, or hold others. */
+function isSound(memory: UnitMemory): boolean {
+  const { name, state, main, control, spawning, mainExit, deadline, job, streams, runs, startWindow } = memory;
+  const has = (value: object | null, shape: object) =>
+    Object.entries(shape).every(([key, type]) => typeof (value as Record<string, unknown> | null)?.[key] === type);
+  const command = { phase: 'string', index: 'number' };
+  const process = { ...command, pid: 'number', startTime: 'number', alien: 'boolean' };
+  return (
+    isStateOf(name.endsWith('.target') ? 'target' : 'service', state) &&
+    [main, control].every((one) => one === null || has(one, process)) &&
+    (spawning === null || has(spawning, command)) &&
+    (mainExit === null || has(mainExit, { code: 'string', status: 'number' })) &&
+    (deadline === null || typeof deadline === 'number') &&
+    (job === null || ['start', 'stop', 'restart', 'reload'].includes(job)) &&
+    streams.every((stream) => has(stream, { pid: 'number', fifo: 'string', stream: 'string', identifier: 'string' })) &&
+    runs.every((run) => has(run, { phase: 'string', text: 'string', pid: 'number', startedAt: 'number' })) &&
+    has(startWindow, { begin: 'number', count: 'number' })
+  );
 }
 
 function kindOf(value: unknown): string {
