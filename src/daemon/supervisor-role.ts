@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FlotillaError, type Log } from '../lib/index.ts';
+import { FlotillaError, type Log, readStateFile } from '../lib/index.ts';
 import { runSupervisor } from '../runtime/supervisor/index.ts';
 import { bootId } from './machine.ts';
 import { type PromiseLine, parsePromiseLine } from './promise-line.ts';
@@ -41,7 +40,7 @@ export async function runSupervisorRole(args: readonly string[], log: Log): Prom
 function readPromise(file: string): PromiseLine | undefined {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readStateFile(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
