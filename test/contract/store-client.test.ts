@@ -57,12 +57,13 @@ for (const { name, skip, start } of SERVER_KINDS) {
     });
 
     test('says that a commit is of unknown outcome when no answer comes, and recovers', async (t) => {
-      const relay = await Relay.to(server.port);
+      const [mute, relay] = [await Relay.to(server.port), await Relay.to(server.port)];
+      mute.silence();
+      const patient = patientRequest(t, mute.endpoint);
       const store = connectTo(relay.endpoint, { requestTimeoutMs: 3000 });
-      endAfter(t, store, relay);
+      endAfter(t, store, relay, mute);
       await store.revision();
       relay.silence();
-      const patient = patientRequest(t, relay.endpoint);
       await assert.rejects(store.commit([], [{ put: 'unknown', value: '1' }]), unavailable);
       await patient.stillWaits();
       relay.speak();
