@@ -6,15 +6,15 @@ import { decodeExternal, decodeMachine } from './record-codec.ts';
 import type { CatalogChange, CatalogRecords, Revised } from './snapshot.ts';
 
 /**
- * Nodes, service instances and checks folded into maps, with their revisions. A record that is written anew is a change; one
- * that is merely read again is none, so that whatever was made from it stays as it is.
+ * Nodes, service instances and checks folded into maps, with their revisions. A record that is written again is a change;
+ * one that is merely read again is none, so that an object derived from it is kept.
  */
 export class CatalogFold implements CatalogRecords, FoldOf<CatalogChange> {
   readonly #keys: Keys;
   readonly #onUnreadable: (key: string) => void;
   readonly #announced = new Map<string, Revised<Machine>>();
   readonly #overrides = new Map<string, Map<string, string>>();
-  /** When each override was written, by its key. */
+  /** The revision in which each override was written, by its key. */
   readonly #overridden = new Map<string, number>();
   revision = 0;
   readonly machines = new Map<string, Revised<Machine>>();

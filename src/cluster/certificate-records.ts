@@ -4,7 +4,7 @@ import { parseObject } from './record-codec.ts';
 import { compareAndSet, type Records } from './records.ts';
 import type { CertificateChange, CertificateRecords } from './snapshot.ts';
 
-/** Stores a certificate with its chain and key, in PEM, in the place of the one of that name; true when there was none. */
+/** Stores a certificate with its chain and key, in PEM, or replaces the one of that name; returns true when it is new. */
 export async function putCertificate(records: Records, name: string, pem: string): Promise<boolean> {
   const key = records.keys.certificate(name);
   let isNew = true;
@@ -15,13 +15,13 @@ export async function putCertificate(records: Records, name: string, pem: string
   return isNew;
 }
 
-/** False when there is none of that name. */
+/** Removes a certificate; returns false when there is none of that name. */
 export function removeCertificate(records: Records, name: string): Promise<boolean> {
   const key = records.keys.certificate(name);
   return compareAndSet(records, key, (entry) => entry && [{ delete: key }]);
 }
 
-/** All of them by name, each with its chain and key, in PEM: for nobody's eyes. */
+/** Returns all certificates by name, each with its chain and secret key, in PEM: never show them. */
 export async function certificates({ store, keys, onUnreadable }: Records): Promise<ReadonlyMap<string, string>> {
   const fold = new CertificateFold(keys, onUnreadable);
   for (const entry of (await store.list(keys.certificateRange)).entries) fold.set(entry.key, entry);

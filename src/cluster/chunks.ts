@@ -1,17 +1,17 @@
 import { MAX_COMMIT_WRITES, type Write } from '../store/index.ts';
 
-/** `items` in runs of at most `size`, in order. */
+/** Returns `items` in runs of at most `size`, in order. */
 export function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
   for (let i = 0; i < items.length; i += size) yield items.slice(i, i + size);
 }
 
-/** What one commit may weigh: two thirds of what etcd takes in a request unless told otherwise. */
+/** The most bytes in one commit: two thirds of etcd's default for a request (`--max-request-bytes`, 1.5 MiB). */
 const MAX_COMMIT_BYTES = 1_000_000;
 
-/** A commit that only deletes gets one more write, which says when. */
+/** The most writes in one commit. One that only deletes gets one more, a note with its time; etcd takes 128. */
 const MAX_RUN = MAX_COMMIT_WRITES - 1;
 
-/** Writes in runs that one commit takes, in order. */
+/** Returns writes in runs that each fit one commit, in order. */
 export function* commitChunks(writes: readonly Write[]): Generator<Write[]> {
   let run: Write[] = [];
   let bytes = 0;

@@ -29,7 +29,7 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** A cluster of its own under another prefix. */
+/** Returns a cluster with a key prefix of its own. */
 function newCluster() {
   const prefix = `/test${++prefixes}/`;
   return { prefix, cluster: openCluster({ store, prefix, clock, random, log }) };
@@ -62,7 +62,7 @@ test('a unit is created once, replaced only when it is what the caller saw, and 
   assert.equal((await cluster.texts([{ name: 'a.service', hash: 'h2' }])).size, 0);
 });
 
-test('a text has the file as submitted beside it, and records of an older version are read without', async () => {
+test('a text has the file as submitted beside it, and records of an older version without one are read', async () => {
   const { cluster, prefix } = newCluster();
   const it = unit('a.service');
   await cluster.putUnit(it, 'text', undefined, '# as submitted');
@@ -77,7 +77,7 @@ test('a text has the file as submitted beside it, and records of an older versio
   assert.equal(await cluster.submittedText(it), undefined);
 });
 
-test('whatever was written before sync is in what it answers', async () => {
+test('sync returns what was written before it was called', async () => {
   const { cluster } = newCluster();
   const view = await cluster.fullView(closing.signal);
   for (let i = 0; i < 50; i++) {
@@ -86,7 +86,7 @@ test('whatever was written before sync is in what it answers', async () => {
   }
 });
 
-test('a view tells every change with what stood there before', async () => {
+test('a view reports every change with the record before it', async () => {
   const { cluster } = newCluster();
   const view = await cluster.engineView(closing.signal);
   const changes: unknown[] = [];
@@ -104,7 +104,7 @@ test('a view tells every change with what stood there before', async () => {
   ]);
 });
 
-test('metadata set by users outlives the machine and wins over what the machine says', async () => {
+test('metadata set by users outlives the machine and overrides what the machine announces', async () => {
   const { cluster } = newCluster();
   const view = await cluster.engineView(closing.signal);
   await cluster.setMetadata([
@@ -140,7 +140,7 @@ async function announced(answer: Promise<Announcement | 'taken'>): Promise<Annou
   return announcement as Announcement;
 }
 
-test('a machine id is held by one; its own past is taken over and what hung on it vanishes', async () => {
+test('one fleetd holds a machine id, and takes over its own earlier record, whose lease is revoked', async () => {
   const { cluster } = newCluster();
   const view = await cluster.fullView(closing.signal);
   const old = await cluster.lease(5000);
@@ -159,7 +159,7 @@ test('a machine id is held by one; its own past is taken over and what hung on i
   await fresh.revoke();
 });
 
-test('a text that cannot be read is passed over: the other units of the machine do not wait for it', async () => {
+test('a unit text that cannot be read is skipped, and the other units of the machine are read', async () => {
   const { cluster, prefix } = newCluster();
   assert.equal(await cluster.putUnit(unit('a.service'), 'text', undefined), true);
   await store.commit([], [{ put: `${prefix}text/b.service`, value: 'half a rec' }]);
@@ -183,7 +183,7 @@ test('statuses are written only by a machine that is present, and never under an
   await assert.rejects(cluster.putStatuses(second, stale), (error) => isFlotillaError(error, 'conflict'));
 });
 
-test('a run that counts once is written down by the machine on which the unit is placed, until it is asked for again', async () => {
+test('a run of a RunOnce unit is recorded by the machine on which it is placed, until the unit is started again', async () => {
   const { cluster } = newCluster();
   const lease = await cluster.lease(5000);
   const announcement = (await cluster.announce(machine('m1'), 't1', lease)) as Announcement;
@@ -209,7 +209,7 @@ test('a run that counts once is written down by the machine on which the unit is
   await assert.rejects(cluster.recordRun(announcement, once), (error) => isFlotillaError(error, 'conflict'));
 });
 
-test('one leads; a new term of the same leader invalidates the one before', async () => {
+test('one machine leads, and a new term of the same leader invalidates the one before', async () => {
   const { cluster } = newCluster();
   const [one, two] = [await cluster.lease(5000), await cluster.lease(5000)];
   await cluster.announce(machine('m1'), 't1', one);
@@ -227,7 +227,7 @@ test('one leads; a new term of the same leader invalidates the one before', asyn
   await two.revoke();
 });
 
-test('records that cannot be read are passed over', async () => {
+test('records that cannot be read are skipped', async () => {
   const { cluster, prefix } = newCluster();
   await cluster.putUnit(unit('good.service'), '', undefined);
   const bad = [
@@ -251,14 +251,14 @@ test('records that cannot be read are passed over', async () => {
   assert.equal(leader, undefined);
 });
 
-test('there is one secret, whoever asks first', async () => {
+test('all fleetds read one secret, whichever of them asks first', async () => {
   const { cluster } = newCluster();
   const secrets = await Promise.all(Array.from({ length: 8 }, () => cluster.secret()));
   assert.equal(new Set(secrets).size, 1);
   assert.match(secrets[0]!, /^[0-9a-f]{64}$/);
 });
 
-test('history tells what the store still remembers, oldest first', async () => {
+test('history returns the changes that the store still keeps, oldest first', async () => {
   const { cluster } = newCluster();
   await cluster.putUnit(unit('a.service'), '', undefined);
   await cluster.setDesired('a.service', 'inactive');

@@ -21,7 +21,7 @@ import { agentView, candidateView, catalogView, certificateView, engineView, ful
 
 export type { ClusterOptions };
 
-/** Everything that can be asked of the cluster, by who asks: each is described where it is defined. */
+/** All operations on the cluster's records, grouped by their callers; each is described where it is defined. */
 const operations = {
   // The API writes units, metadata and certificates.
   putUnit,
@@ -54,7 +54,7 @@ const operations = {
   putInstances,
   checksOf,
   putChecks,
-  // Whoever knows of a computer without fleetd writes these, on whatever machine.
+  // Any machine's API writes these, about computers without fleetd.
   registerExternal,
   deregisterExternal,
   // A candidate for leadership.
@@ -67,7 +67,7 @@ type Bound<T> = T extends (records: Records, ...given: infer Given) => infer Res
   : never;
 
 /**
- * The cluster's records in the store: typed reads and fenced writes. The only place that knows the keys.
+ * The cluster's records in the store: typed reads and fenced writes. Only this folder knows the keys.
  * Every method rejects with FlotillaError `unavailable` while the store cannot be reached.
  */
 export type Cluster = { readonly [Name in keyof typeof operations]: Bound<(typeof operations)[Name]> };

@@ -6,26 +6,26 @@ import { decodeNodeCheck, encodeInstance, encodeNodeCheck } from './instance-cod
 import { encodeExternal } from './record-codec.ts';
 import { COMPARE_AND_SET_TRIES, isWritten, type Records, unchanged } from './records.ts';
 
-/** What is said of an external node at once. */
+/** What one call registers of an external node. */
 export interface ExternalRegistration {
   readonly node: ExternalNode;
-  /** A node that is there already stays as it is. */
+  /** Used for a new node; one that is registered already stays as it is. */
   readonly keepNode: boolean;
-  /** Its checks stand in `checks`. */
+  /** The instance without its checks, which are in `checks`. */
   readonly instance?: Omit<ServiceInstance, 'machine' | 'checks'>;
-  /** MAX_EXTERNAL_CHECKS at most; others of the node stay as they are. */
+  /** At most MAX_EXTERNAL_CHECKS; the node's other checks stay as they are. */
   readonly checks: readonly NodeCheck[];
 }
 
-/** What one commit can be conditional on: each check, and the instance that it names. */
+/** The most checks in one call: the commit has a condition for each, and for the instance that it names. */
 export const MAX_EXTERNAL_CHECKS = 60;
 
 /**
- * Registers an external node, an instance there and checks, in one commit; what is as it says already is not written.
- * Throws `invalid` when a check names an instance that is not there.
+ * Registers an external node, an instance there and checks, in one commit; records that would not change are not written.
+ * Throws `invalid` when a check names an instance that is not registered.
  *
- * The commit is conditional on all it touches, on the node and on the instances its checks
- * are about: nothing is ever written on a node, or about an instance, that somebody takes back at that moment.
+ * The commit has a condition for each record that it touches, for the node, and for each instance that a check names: no
+ * instance is left on a node, and no check on an instance, that another call deregisters at the same time.
  */
 export async function registerExternal(records: Records, registration: ExternalRegistration): Promise<void> {
   const { keys, store } = records;
@@ -52,8 +52,8 @@ export async function registerExternal(records: Records, registration: ExternalR
 }
 
 /**
- * Takes back an instance of an external node with its checks, else a check, else (neither is named) the node with all it
- * has. What is not there is no error.
+ * Deregisters an instance of an external node with its checks, else a check, else (neither is named) the whole node. It is
+ * no error when there is nothing to deregister.
  */
 export async function deregisterExternal(
   records: Records,
@@ -70,7 +70,7 @@ export async function deregisterExternal(
   await store.commit([], check === '' ? whole : [{ delete: keys.check(id, check) }]);
 }
 
-/** With its checks: one that is added meanwhile is seen by the next try. */
+/** Deletes an instance with its checks. A check added meanwhile fails the condition, and the next try deletes it too. */
 async function removeInstance(records: Records, node: string, service: string): Promise<void> {
   const { keys, store } = records;
   const id = externalNodeId(node);

@@ -1,17 +1,17 @@
 import type { Machine } from '../model/index.ts';
 import type { Entry } from '../store/index.ts';
 
-/** What folding needs of an entry. */
+/** The part of a store's entry that folding reads. */
 export type FoldEntry = Pick<Entry, 'value' | 'createRevision' | 'modRevision'>;
 
-/** Records of one range folded into maps, one key at a time; `C` is what a change of one is told as. */
+/** Records of one range folded into maps, one key at a time; `C` is the type of a change. */
 export interface FoldOf<C> {
   revision: number;
   /** Sets (or, with `entry` undefined, removes) one key; returns the change it makes, if any. */
   set(key: string, entry: FoldEntry | undefined): C | undefined;
 }
 
-/** Sets or removes one key of a map; returns what stood there. */
+/** Sets or removes one key of a map; returns the value before. */
 export function replace<K, V>(map: Map<K, V>, key: K, after: V | undefined): V | undefined {
   const before = map.get(key);
   if (after === undefined) map.delete(key);
@@ -19,7 +19,7 @@ export function replace<K, V>(map: Map<K, V>, key: K, after: V | undefined): V |
   return before;
 }
 
-/** The same one level down; inner maps come and go with what they hold. */
+/** As `replace`, in a map of maps: an inner map is made for its first key and removed with its last. */
 export function replaceNested<T>(
   map: Map<string, Map<string, T>>,
   outer: string,
@@ -37,16 +37,16 @@ export function replaceNested<T>(
   return before;
 }
 
-/** The change from `before` to `after`; none when both are absent. */
+/** Returns the change from `before` to `after`; none when both are absent. */
 export function difference<C, T>(what: object, before: T | undefined, after: T | undefined): C | undefined {
   if (before === undefined && after === undefined) return undefined;
   return { ...what, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) } as C;
 }
 
-/** What is kept of metadata that users removed, so that it stays removed also where the machine itself announces it. */
+/** The value of metadata that a user removed: it stays removed even though the machine announces it. */
 export const REMOVED = '';
 
-/** The machine as it announces itself, with what users set and removed of its metadata. */
+/** Returns the machine as it announces itself, with the metadata that users set and without what they removed. */
 export function mergeMetadata<M extends Machine>(
   machine: M | undefined,
   overrides: ReadonlyMap<string, string> | undefined,

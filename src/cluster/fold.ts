@@ -7,7 +7,7 @@ import type { Change, Leader, Snapshot } from './snapshot.ts';
 type MutableByUnit<T> = Map<string, Map<string, T>>;
 
 /**
- * Records folded into maps, one key at a time. A value that cannot be read counts as absent: `onUnreadable` hears of it.
+ * Records folded into maps, one key at a time. A value that cannot be read counts as absent and is told to `onUnreadable`.
  */
 export class Fold implements Snapshot {
   readonly #keys: Keys;

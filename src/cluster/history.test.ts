@@ -9,7 +9,7 @@ import { startEmbeddedStore } from '../store/embedded/index.ts';
 import { openEtcdStore } from '../store/index.ts';
 import { openCluster } from './cluster.ts';
 
-test('history reaches back to the last compaction, when more of it is wanted', async () => {
+test('history ends at the last compaction when more of it is asked for', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-history-'));
   const server = await startEmbeddedStore({
     directory,

@@ -6,15 +6,15 @@ import type { Records } from './records.ts';
 import type { Change } from './snapshot.ts';
 
 export interface History {
-  /** One for each revision that changed something, in their order. */
+  /** One moment for each revision that changed something, in order. */
   readonly moments: readonly Moment[];
-  /** The newest revision it covers. */
+  /** The newest revision that the history covers. */
   readonly until: number;
-  /** More was asked for than the store remembers: it has been compacted up to this revision. */
+  /** The revision up to which the store is compacted, when more was asked for than it still keeps. */
   readonly compactedAt?: number;
 }
 
-/** What the last `limit` revisions changed, as far as the store still keeps them. Ends by itself: it is no watch. */
+/** Returns what the last `limit` revisions changed, as far as the store still keeps them. */
 export async function history(records: Records, limit: number, signal: AbortSignal): Promise<History> {
   const { store } = records;
   const until = await store.revision();
@@ -33,9 +33,9 @@ export async function history(records: Records, limit: number, signal: AbortSign
 }
 
 interface Span {
-  /** Revisions: this one is not part of the span, */
+  /** The revision before the span. */
   readonly after: number;
-  /** and this one is. */
+  /** The last revision of the span. */
   readonly until: number;
   readonly signal: AbortSignal;
 }
@@ -60,10 +60,10 @@ async function replay({ store, keys }: Records, { after, until, ...span }: Span)
   return dated(moments).filter(({ changes }) => changes.length > 0);
 }
 
-/** The event's change, with what stood there before it as the store remembers it. */
+/** Returns the event's change with the record before it, which the watch delivers unless it was compacted. */
 function changeOf(fold: Fold, event: WatchEvent): Change | undefined {
   const key = event.type === 'put' ? event.entry.key : event.key;
-  // What stood there has been compacted away: nobody knows what this changed.
+  // The record before it has been compacted away, so what the event changed is unknown.
   if (!event.previous && (event.type === 'delete' || event.entry.createRevision < event.entry.modRevision)) {
     fold.set(key, event.type === 'put' ? event.entry : undefined);
     return undefined;

@@ -1,7 +1,7 @@
 import type { Health, NodeCheck, RouteRule, ServiceCheck, ServiceInstance } from '../model/index.ts';
 import { asObject, numberOf, parseObject, stringList, stringsOf } from './record-codec.ts';
 
-/** As forgiving, and as wary, as the other records: see decodeUnit. */
+/** Ignores unknown fields and returns undefined for a wrong value, as the other codecs do (record-codec.ts). */
 export function decodeInstance(machine: string, id: string, value: string): ServiceInstance | undefined {
   const record = parseObject(value);
   const { name, address, port, unit } = record ?? {};
@@ -55,7 +55,7 @@ function decodeCheck(check: Record<string, unknown>): ServiceCheck {
   return { id, name, type, status: decodeHealth(check['status']), output, notes };
 }
 
-/** A status that is not known is no reason to send anybody there. */
+/** A status that is not known counts as critical, so that no client is sent to the instance. */
 function decodeHealth(value: unknown): Health {
   return value === 'passing' || value === 'warning' ? value : 'critical';
 }

@@ -1,11 +1,11 @@
 import { prefixRange, type Range } from '../store/index.ts';
 
-/** How the key of a note ends. */
+/** The end of a note's key. */
 export const NOTE = '/cluster/note';
 
 /**
- * The key layout, the one place that knows it (key-table.ts says what each holds). Every reader's records lie in
- * one contiguous range, so that one watch gives it whole revisions and no view is ever torn:
+ * The key layout; no other file builds a key (key-table.ts says what each holds). All records of one reader lie in
+ * one contiguous range, so that one watch gives it whole revisions and no view is ever torn (docs/adr/0001):
  * the leader watches `cluster/`, a candidate `cluster/leader`..`cluster/machine/`, an agent its own placements, the API
  * `cluster/` up to `text/`, every machine's catalog `catalog/` up to the machines and their metadata, a router's machine
  * the certificates.
@@ -21,8 +21,8 @@ export class Keys {
     return `${this.#root}cluster/leader`;
   }
   /**
-   * Says when a revision was made that only deletes, and of what: its history is in the store's revisions, the key itself
-   * is overwritten each time.
+   * The note, which holds the time of a revision that only deletes, and the machine that was lost in it. Each one overwrites
+   * the last; the store's revisions keep them all.
    */
   get note(): string {
     return `${this.#root.slice(0, -1)}${NOTE}`;
@@ -45,7 +45,7 @@ export class Keys {
   unit(name: string): string {
     return `${this.#root}cluster/unit/${name}`;
   }
-  /** A check that stands by itself, of a machine or an external node. */
+  /** A check that belongs to no instance, of a machine or an external node. */
   check(node: string, id: string): string {
     return `${this.#root}catalog/check/${node}/${id}`;
   }
@@ -81,12 +81,12 @@ export class Keys {
     return prefixRange(`${this.#root}cluster/placement/${machine}/`);
   }
 
-  /** The name of a certificate, from its place in the store. */
+  /** Returns the name of a certificate from its key. */
   certificateOf(key: string): string {
     return key.slice(this.certificate('').length);
   }
 
-  /** What a key is about; undefined for a key that no view of the cluster holds. */
+  /** Returns what a key is about; undefined for a key that no view of the cluster holds. */
   parse(key: string): ParsedKey | undefined {
     if (!key.startsWith(this.#root)) return undefined;
     const [area, kind, ...rest] = key.slice(this.#root.length).split('/');

@@ -5,15 +5,15 @@ import { encodeLeader, encodePlacement } from './record-codec.ts';
 import { type Records, unchanged, withTime } from './records.ts';
 
 /**
- * One term of a leader. Its fence is part of every engine write, so that the store refuses a deposed leader, and what a
- * former term of the same machine left in the network. Within a term commits follow one another; when the outcome of one
- * is unknown the term is over.
+ * One term of a leader. Its fence is a condition of every write of the engine, so that the store refuses the writes of a
+ * deposed leader, and late ones of an earlier term of the same machine (docs/adr/0003). Within a term one commit follows
+ * the other; the term is over when the outcome of one is unknown.
  */
 export interface Leadership {
   readonly fence: Condition;
-  /** Applies placements in one commit; returns its revision, undefined when no longer leader (nothing was written). */
+  /** Applies placements in one commit; returns its revision, or undefined, with nothing written, when deposed. */
   place(writes: readonly PlacementWrite[]): Promise<number | undefined>;
-  /** Writes down when a machine was found gone, which its lease does not tell. */
+  /** Records the time at which a machine was found gone: the end of its lease leaves none in the store. */
   noteLost(machine: string): Promise<void>;
   /** Gives leadership up at once. */
   resign(): Promise<void>;
@@ -23,16 +23,16 @@ export type PlacementWrite =
   | { readonly put: Placement }
   | { readonly remove: { readonly machine: string; readonly unit: string } };
 
-/** Begins a new term as leader under the machine's lease; undefined while somebody else leads. */
+/** Begins a new term as leader under the machine's lease; returns undefined while another machine leads. */
 export async function campaign(records: Records, machine: string, lease: Lease): Promise<Leadership | undefined> {
   const key = records.keys.leader;
   const current = await records.store.get(key);
   if (current && current.lease !== lease.id) return undefined;
-  // Written again even when this machine leads already: a new term begins with a new fence, so that whatever an earlier
-  // term may still have under way in the network is refused.
+  // The record is written again even when this machine leads already: a new term has a new fence, so that the store refuses
+  // the writes of an earlier term that are still under way.
   const value = encodeLeader({ machine, sinceMs: records.clock.now() });
   const { ok, revision } = await records.store.commit(
-    // The machine must be present too: a leader whose record nobody sees could not be told from a dead one.
+    // The machine must be present too: other machines would take a leader without a record for dead.
     [unchanged(key, current), { key: records.keys.machine(machine), lease: lease.id }],
     [records.put(key, value, lease)],
   );
@@ -63,7 +63,7 @@ function leadership(records: Records, fence: Condition): Leadership {
 }
 
 function assertCommitSize(writes: readonly PlacementWrite[]): void {
-  // One more when all of them delete: the note.
+  // A commit that only deletes gets one more write, the note.
   if (writes.length >= MAX_COMMIT_WRITES)
     throw new FlotillaError('internal', `a commit of ${writes.length} placements is more than the store takes`);
 }

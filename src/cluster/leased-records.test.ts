@@ -34,7 +34,7 @@ const MACHINE: Machine = {
   version: '1',
 };
 
-/** The store as it is for somebody whose connection breaks before the first `revokeLease`. */
+/** Returns the store for a client whose connection breaks before its first `revokeLease`. */
 function losingOneRevocation(): Store {
   let lost = false;
   return new Proxy(store, {
@@ -57,7 +57,7 @@ function statusesOf(cluster: Cluster): LeasedRecords<UnitStatus> {
   });
 }
 
-test('what still hangs on an earlier lease is written again: it would vanish with that', async () => {
+test('records under an earlier lease are written again, since they would vanish with it', async () => {
   const cluster = openCluster({ store: losingOneRevocation(), prefix: '/leased/', clock, random, log });
   const seen = { hash: 'h', state: 'launched', load: 'loaded', active: 'active', sub: 'running' } as const;
   const current = new Map([['a.service', { machine: 'm1', unit: 'a.service', ...seen }]]);

@@ -2,22 +2,22 @@ import { type ErrorCode, isFlotillaError } from '../lib/index.ts';
 import type { Announcement, Published } from './machine-records.ts';
 
 export interface LeasedRecordsOptions<T> {
-  /** What stands in the store, and stays there as long as the announcement's lease. */
+  /** Returns the records in the store that stay there as long as the announcement's lease. */
   readonly read: (announcement: Announcement) => Promise<Published<T>>;
   /** Writes (or, with undefined, removes) records under the announcement's fence. */
   readonly write: (announcement: Announcement, changes: ReadonlyMap<string, T | undefined>) => Promise<void>;
   readonly same: (a: T, b: T) => boolean;
 }
 
-/** After these nothing has been written, and a new announcement would not help. */
+/** Errors after which nothing was written and a new announcement would not help. */
 const REFUSALS: readonly ErrorCode[] = ['too-large', 'invalid', 'forbidden', 'unauthorized'];
 
-/** What one machine has written of one kind under its lease, kept in step with what it has to say. */
+/** The records of one kind that a machine keeps in the store under its lease. */
 export class LeasedRecords<T> {
   readonly #options: LeasedRecordsOptions<T>;
   #published = new Map<string, T | undefined>();
   #under: Announcement | undefined;
-  /** A write under this announcement may still be on its way: the machine must be announced anew before the next. */
+  /** An announcement with a write that may still be on its way: the machine must be announced anew before the next write. */
   #doubted: Announcement | undefined;
 
   constructor(options: LeasedRecordsOptions<T>) {
@@ -25,8 +25,8 @@ export class LeasedRecords<T> {
   }
 
   /**
-   * Makes the store say `current`, and nothing else; writes only what differs. Returns `announce` when that has to wait
-   * for a new announcement: the outcome of a write is unknown, and only a new fence keeps it from surfacing later.
+   * Makes the records in the store equal to `current`, writing only what differs. Returns `announce` when that has to wait
+   * for a new announcement: the outcome of a write is unknown, and only a new fence keeps it from taking effect later.
    */
   async publish(announcement: Announcement, current: ReadonlyMap<string, T>): Promise<'published' | 'announce'> {
     const { read, write, same } = this.#options;
@@ -52,7 +52,7 @@ export class LeasedRecords<T> {
   }
 }
 
-/** What must be written (undefined: removed) to turn `published` into `current`. */
+/** Returns what to write (undefined: to remove) to turn `published` into `current`. */
 function recordChanges<T>(
   published: Published<T>,
   current: ReadonlyMap<string, T>,

@@ -10,31 +10,31 @@ import { COMPARE_AND_SET_TRIES, type Records, unchanged, withTime } from './reco
 export interface Announcement {
   readonly machine: string;
   readonly lease: Lease;
-  /** Holds as long as nobody has announced this machine since, and its lease lasts. */
+  /** The condition that this machine was not announced since, and that its lease lasts. */
   readonly fence: Condition;
 }
 
 /**
- * What a machine has published: undefined for what hangs on another lease than its announcement's, with which it will
- * vanish whatever it says, and for what cannot be read.
+ * The records that a machine has published; undefined for one that cannot be read, or that hangs on another lease than its
+ * announcement's and will vanish with that.
  */
 export type Published<T> = ReadonlyMap<string, T | undefined>;
 
-/** Grants the lease that everything of a machine hangs on. */
+/** Grants the lease on which all records of a machine hang. */
 export function lease({ store }: Records, ttlMs: number): Promise<Lease> {
   return store.lease(ttlMs);
 }
 
-/** Takes up the lease an earlier fleetd of this machine held; undefined when it has ended. */
+/** Takes over the lease of an earlier fleetd of this machine; returns undefined when it has ended. */
 export function resumeLease({ store }: Records, id: string): Promise<Lease | undefined> {
   return store.resumeLease(id);
 }
 
 /**
- * Announces the machine under its lease. `token` is random and kept on the machine's disk: a record left by an earlier
- * life of the same machine (same token, same address) is taken over at once and its lease revoked, which makes what
- * else hung on it vanish. `taken`: another live fleetd holds this machine id. The record is written even when nothing
- * in it has changed: each announcement has its own fence, and what was sent under an earlier one is refused.
+ * Announces the machine under its lease. `token` is random and kept on the machine's disk: a record of the same machine from
+ * before it lost power (same token, same address) is taken over at once, and its lease revoked with all that hung on it.
+ * Returns `taken` when another live fleetd holds this machine id. The record is written even when nothing in it has changed:
+ * each announcement has a fence of its own, and the store refuses late writes under an earlier one (docs/adr/0004).
  */
 export async function announce(
   records: Records,
@@ -56,12 +56,12 @@ export async function announce(
   return 'taken';
 }
 
-/** A record of this very machine from before it lost power: nobody else has its token and its address. */
+/** Returns true for a record of this machine from before it lost power: no other has its token and its address. */
 function isOwnPast(machine: Machine, token: string, entry: Entry): boolean {
   return machineToken(entry.value) === token && decodeMachine(machine.id, entry.value)?.address === machine.address;
 }
 
-/** What this machine has published and is still there, by unit. */
+/** Returns the statuses that this machine has published and that are still there, by unit. */
 export function statusesOf(records: Records, announcement: Announcement): Promise<Published<UnitStatus>> {
   const { machine, lease } = announcement;
   const prefix = records.keys.status(machine, '');
@@ -84,7 +84,7 @@ export function putStatuses(
   return commitAnnounced(records, announcement, writes);
 }
 
-/** As statusesOf, of its service instances by their ids. */
+/** As statusesOf, for its service instances, by their ids. */
 export function instancesOf(records: Records, announcement: Announcement): Promise<Published<ServiceInstance>> {
   const { machine, lease } = announcement;
   const prefix = records.keys.instance(machine, '');
@@ -104,7 +104,7 @@ export function putInstances(
   return commitAnnounced(records, announcement, writes);
 }
 
-/** As statusesOf, of the checks of the machine as a whole. */
+/** As statusesOf, for the checks of the whole machine. */
 export function checksOf(records: Records, announcement: Announcement): Promise<Published<NodeCheck>> {
   const { machine, lease } = announcement;
   const prefix = records.keys.check(machine, '');
@@ -124,7 +124,7 @@ export function putChecks(
   return commitAnnounced(records, announcement, writes);
 }
 
-/** What stands under a prefix, by the rest of the key: undefined where it cannot be read, or will not stay. */
+/** Returns the records under a prefix, by the rest of their keys (see Published). */
 async function readAll<T>(
   records: Records,
   { prefix, lease }: { readonly prefix: string; readonly lease: Lease },
@@ -139,7 +139,7 @@ async function readAll<T>(
   return found;
 }
 
-/** In as few commits as the store takes, each on condition that the announcement still stands. */
+/** Writes in as few commits as the store takes, each on the condition that the announcement still stands. */
 async function commitAnnounced(
   records: Records,
   { machine, fence }: Announcement,

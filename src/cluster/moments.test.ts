@@ -33,7 +33,7 @@ const of = (...steps: readonly { event: WatchEvent; change: Change | undefined }
     approximate ?? false,
   ]);
 
-test('each revision has the time of its own records, however many come in one batch', () => {
+test('each revision has the time of its own records, even when many come in one batch', () => {
   const steps = [5, 6, 7].map((n) => ({
     event: put('/p/cluster/leader', { machine: ID, at: n * 1000 }, n),
     change: started,
@@ -45,14 +45,14 @@ test('each revision has the time of its own records, however many come in one ba
   ]);
 });
 
-test('a lost machine is dated by the note of its loss, else at the latest by what came next', () => {
+test('a lost machine is dated by the note of its loss, else at the latest by the next record', () => {
   const note = (value: object) => ({ event: put('/p/cluster/note', value, 6), change: undefined });
   assert.deepEqual(of(lost(5), note({ lost: ID, at: 200 }))[0], [5, 200, false]);
   assert.deepEqual(of(lost(5), note({ lost: 'b'.repeat(32), at: 200 }))[0], [5, 200, true]);
   assert.deepEqual(of(lost(5))[0], [5, undefined, false]);
 });
 
-test('a machine that left is dated by its last word', () => {
+test('a machine that left is dated by its last record', () => {
   const left = {
     event: { ...lost(5).event, previous: entry(MACHINE, { leaving: true, at: 150 }, 4) } as WatchEvent,
     change: gone,

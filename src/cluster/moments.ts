@@ -8,15 +8,15 @@ import type { Change, ChangeBatch } from './snapshot.ts';
 export interface Moment {
   readonly revision: number;
   readonly changes: readonly Change[];
-  /** Milliseconds since 1970; absent when nobody wrote it down, and nothing later tells it. */
+  /** Milliseconds since 1970; absent when neither this revision nor a later one has a time. */
   readonly atMs?: number;
-  /** `atMs` is the time of a later record: it happened then or before. */
+  /** True when `atMs` is the time of a later record: the revision was made then or before. */
   readonly approximate?: true;
-  /** Whose end this revision is the first to tell of: a lost machine's note names it, a new leader the old one. */
+  /** The machine or leader whose end this revision dates: a note names a lost machine, a new leader follows an old one. */
   readonly reactsTo?: 'leader' | { readonly machine: string };
 }
 
-/** A batch of a view or a watch, one revision at a time. A list, which tells of no revisions, is one without a time. */
+/** Returns the moments of a batch, one for each revision. A batch that was listed has no revisions: one without a time. */
 export function momentsOf({ revision, changes, steps }: ChangeBatch): Moment[] {
   if (steps === undefined) return [{ revision, changes }];
   const byRevision = Map.groupBy(steps, ({ event }) => revisionOf(event));
@@ -29,8 +29,8 @@ export function momentsOf({ revision, changes, steps }: ChangeBatch): Moment[] {
 }
 
 /**
- * Nobody can write down when a lease ends: such a revision gets the time of the next one that has a time. That is exact
- * where the next one is the reaction to it, which follows at once, and an upper bound otherwise.
+ * Dates revisions without a time, since the store ends a lease without writing the time down: each gets that of the next
+ * revision with one. That is exact where the next one is the reaction to it, and an upper bound otherwise.
  */
 export function dated(moments: readonly Moment[]): Moment[] {
   let next: Moment | undefined;
@@ -56,7 +56,7 @@ function revisionOf(event: WatchEvent): number {
   return event.type === 'put' ? event.entry.modRevision : event.modRevision;
 }
 
-/** When a revision was written: as its records say, or the last word of a machine that leaves with it. */
+/** Returns when a revision was written: the time in its records, or in the last record of a machine that leaves with it. */
 function writtenAt(events: readonly WatchEvent[]): { atMs?: number } {
   const stamps = events.flatMap((event) => {
     if (event.type === 'put') return stampOf(event.entry.value) ?? [];

@@ -14,9 +14,8 @@ import { externalNodeId, NO_NEEDS } from '../model/index.ts';
 import type { Leader } from './snapshot.ts';
 
 /**
- * Records as they stand in the store: JSON objects without what the key says already. Reading is forgiving (unknown
- * fields are ignored, so that a newer version may add some) but never trusting: a value that is not what it should be
- * decodes to undefined, and the caller treats it as absent.
+ * Records in the store: JSON objects without what their key says already. Decoding ignores unknown fields, so that a newer
+ * version may add some, and checks all others: a record with a wrong value decodes to undefined, and counts as absent.
  */
 export function decodeUnit(name: string, value: string): Unit | undefined {
   const record = parseObject(value);
@@ -55,7 +54,7 @@ export function decodeMachine(id: string, value: string): Machine | undefined {
   };
 }
 
-/** `token` tells a machine that has come back from another one that wrongly has the same id. */
+/** A machine's record. `token` distinguishes a machine that has come back from another one that wrongly has its id. */
 export function encodeMachine(machine: Machine, token: string): string {
   const { id: _, leaving = false, ...record } = machine;
   return JSON.stringify({ ...record, leaving, token });
@@ -150,7 +149,7 @@ function decodeNeeds(value: unknown): Needs {
   };
 }
 
-/** Most units need nothing special: a record then holds no needs at all, which keeps 50,000 of them small. */
+/** Encodes needs without their defaults: most units have none, and 50,000 records stay small. */
 function withoutDefaults(needs: Needs): Partial<Needs> | undefined {
   const kept = Object.entries(needs).filter(
     ([key, value]) => JSON.stringify(value) !== JSON.stringify(NO_NEEDS[key as keyof Needs]),

@@ -7,14 +7,14 @@ const STAMP = /,"at":(\d+)\}$/;
 
 export interface ClusterOptions {
   readonly store: Store;
-  /** Every key starts with this, e.g. `/_coreos.com/fleet/`. */
+  /** The prefix of every key, e.g. `/_coreos.com/fleet/`. */
   readonly prefix: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** What all operations of the cluster share: the store, the layout of its keys, the time they stamp on what they write. */
+/** The parts that all operations of the cluster share: the store, the key layout, and the clock for the times in records. */
 export class Records {
   readonly store: Store;
   readonly keys: Keys;
@@ -30,43 +30,43 @@ export class Records {
     this.log = log;
   }
 
-  /** Hears of the keys of records that are not what they should be; they count as absent. */
+  /** Called with the key of each record that cannot be read and so counts as absent. */
   readonly onUnreadable = (key: string): void => this.log.error('Unreadable record passed over', { key });
 
-  /** Writes a record, with the time at which it is written: for people who ask what happened when. */
+  /** Writes a record with the time at which it is written, for the history that users read. */
   put(key: string, record: string, lease?: Lease): Write {
     const value = `${record.slice(0, -1)},"at":${Math.round(this.clock.now())}}`;
     return lease ? { put: key, value, lease: lease.id } : { put: key, value };
   }
 }
 
-/** `writes` with the time at which they are made: a commit that only deletes gets a note, which holds one. */
+/** Returns `writes` with their time: a commit that only deletes gets a note, which holds it. */
 export function withTime(records: Records, writes: readonly Write[]): readonly Write[] {
   return writes.length === 0 || writes.some((write) => 'put' in write)
     ? writes
     : [...writes, records.put(records.keys.note, NOTHING_BUT_TIME)];
 }
 
-/** How often a write that only depends on its own key is tried again when somebody else changed that key. */
+/** How often a write is tried again when another client changed its key. */
 export const COMPARE_AND_SET_TRIES = 16;
 
-/** The condition that a key is as it was read. */
+/** Returns the condition that a key is as it was read. */
 export function unchanged(key: string, entry: Entry | undefined): Condition {
   return entry ? { key, modRevision: entry.modRevision } : { key, createRevision: 0 };
 }
 
-/** True when writing the record would change nothing but the time stamped on it. */
+/** Returns true when writing the record would change nothing but its time. */
 export function isWritten(entry: Entry | undefined, record: string): boolean {
   return entry !== undefined && entry.value.replace(STAMP, '}') === record;
 }
 
-/** Milliseconds since 1970 at which a record was written; undefined for what is no record. */
+/** Returns when a record was written, in milliseconds since 1970; undefined for a value that is no record. */
 export function stampOf(value: string): number | undefined {
   const match = STAMP.exec(value);
   return match ? Number(match[1]) : undefined;
 }
 
-/** Reads `key`, commits what `decide` makes of it on the condition that it did not change, and repeats until it holds. */
+/** Reads `key` and commits what `decide` makes of it, on the condition that it did not change; else tries again. */
 export async function compareAndSet(
   records: Records,
   key: string,

@@ -16,7 +16,7 @@ export interface OnceRun {
 
 export type RunRecord = 'done' | 'unwanted' | 'outdated';
 
-/** Of these units, by name: whether this file has ended with success once (RunOnce=true), and the record's revision. */
+/** Returns, by unit name, whether this file has ended with success once (RunOnce=true), and the record's revision. */
 export async function ranOnce(records: Records, files: readonly UnitFile[]): Promise<ReadonlyMap<string, OnceRun>> {
   const { store, keys } = records;
   const byKey = new Map(files.map((file) => [keys.unit(file.name), file]));
@@ -30,9 +30,9 @@ export async function ranOnce(records: Records, files: readonly UnitFile[]): Pro
 }
 
 /**
- * Writes down that the unit, which is placed on the announced machine, has ended with success there. `unwanted`: nothing is
- * written, since it is no longer that file, wanted launched, yet to run, and placed there. `outdated`: its record is no
- * longer that of `revision`, by which it was started, so its user has asked for it again. Rejects with `conflict` when the
+ * Records that the unit ended with success on the announced machine. Returns `unwanted`, and writes nothing, unless the
+ * unit still has that file, is to be launched, has yet to run, and is placed there. Returns `outdated` when its record is no
+ * longer that of `revision`, by which it was started: its user has started it again. Rejects with `conflict` when the
  * announcement no longer stands.
  */
 export async function recordRun(
@@ -52,7 +52,7 @@ export async function recordRun(
     if (file.revision !== undefined && entry.modRevision !== file.revision) return 'outdated';
     const ran = { machine, atMs: Math.round(records.clock.now()) };
     const { ok } = await store.commit(
-      // Where it is placed elsewhere by now, it runs there: this machine's run is not the one that counts.
+      // A unit that is placed elsewhere by now runs there, and that run counts.
       [fence, unchanged(key, entry), unchanged(placementKey, placement)],
       [records.put(key, encodeUnit({ ...unit, ran }))],
     );

@@ -4,7 +4,7 @@ import type { WatchEvent } from '../store/index.ts';
 /** By unit name, then by machine id. */
 export type ByUnit<T> = ReadonlyMap<string, ReadonlyMap<string, T>>;
 
-/** Who leads, as the leader itself recorded it. */
+/** The leader, as it recorded itself. */
 export interface Leader {
   readonly machine: string;
   /** Milliseconds since 1970 at which it was elected. */
@@ -13,12 +13,12 @@ export interface Leader {
 
 /**
  * The cluster at one revision: never torn, since all of it comes from one watched range. The maps are live and change
- * between turns of the event loop: read what you need before the next `await`.
+ * between turns of the event loop: read them before the next `await`.
  */
 export interface Snapshot {
   readonly revision: number;
   readonly units: ReadonlyMap<string, Unit>;
-  /** Alive machines, metadata overrides merged in. */
+  /** Present machines, metadata overrides merged in. */
   readonly machines: ReadonlyMap<string, Machine>;
   readonly placements: ByUnit<Placement>;
   /** Empty in views that do not include statuses. */
@@ -49,16 +49,16 @@ export type Change =
 /** A record with the revisions in which it was created and last written. */
 export type Revised<T> = T & { readonly createRevision: number; readonly modifyRevision: number };
 
-/** The records behind the catalog of services, live as a Snapshot's. */
+/** The records behind the catalog of services; its maps are live, as those of a Snapshot are. */
 export interface CatalogRecords {
   readonly revision: number;
-  /** Alive machines by id, metadata overrides merged in; the revisions are those of what the machine itself wrote. */
+  /** Present machines by id, metadata overrides merged in; the revisions are those of the machine's own record. */
   readonly machines: ReadonlyMap<string, Revised<Machine>>;
   /** By id. */
   readonly externals: ReadonlyMap<string, Revised<ExternalNode>>;
   /** By the id of the machine or external node, then by the instance's own id. */
   readonly instances: ReadonlyMap<string, ReadonlyMap<string, Revised<ServiceInstance>>>;
-  /** Checks that stand by themselves, in the same way. */
+  /** Checks that belong to no instance: by the id of the machine or external node, then by their own. */
   readonly checks: ReadonlyMap<string, ReadonlyMap<string, Revised<NodeCheck>>>;
 }
 
@@ -84,7 +84,7 @@ export interface CertificateChange {
   readonly name: string;
 }
 
-/** Changes that one or more whole revisions made, in order; `revision` is the last of them. */
+/** The changes of one or more whole revisions, in order; `revision` is the last of them. */
 export interface ChangeBatch<C = Change> {
   readonly revision: number;
   readonly changes: readonly C[];
@@ -96,7 +96,7 @@ export interface ChangeBatch<C = Change> {
 export interface View<S = Snapshot, C = Change> {
   /** The newest state this view has seen. */
   readonly snapshot: S;
-  /** Catches up with the store first: what anybody wrote before the call is in the answer. */
+  /** Returns the snapshot once it holds everything that any client wrote before the call. */
   sync(): Promise<S>;
   /** Calls `fn` after every batch, synchronously with the snapshot already updated. Returns the unsubscribe. */
   onChange(fn: (batch: ChangeBatch<C>) => void): () => void;

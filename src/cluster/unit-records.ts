@@ -6,9 +6,9 @@ import { decodeUnit, encodeUnit, parseObject } from './record-codec.ts';
 import { compareAndSet, type Records, unchanged, withTime } from './records.ts';
 
 /**
- * Creates the unit or replaces its file and desired state, text and record in one commit. `existing` is the record
- * the caller decided upon (undefined: must not exist); `false` when it has changed meanwhile: read again.
- * `submitted` is the file as the user wrote it, where that differs from `text`: for people only, machines load `text`.
+ * Creates the unit or replaces its file and desired state, text and record in one commit. `existing` is the record that the
+ * caller has read (undefined: none). Returns false when that has changed meanwhile: read again. `submitted` is the file as
+ * the user wrote it, where that differs from `text`; users are shown it, and machines load `text`.
  */
 export async function putUnit(
   records: Records,
@@ -35,19 +35,19 @@ function sameUnit(a: Unit | undefined, b: Unit): boolean {
   return a !== undefined && encodeUnit(a) === encodeUnit(b);
 }
 
-/** Changes only the desired state, and forgets that the unit ran once; false when there is no such unit. */
+/** Changes only the desired state, and forgets that the unit ran once; returns false when there is no such unit. */
 export function setDesired(records: Records, name: string, desired: DesiredState): Promise<boolean> {
   const key = records.keys.unit(name);
   return compareAndSet(records, key, (entry) => {
     const unit = entry && decodeUnit(name, entry.value);
     if (!unit) return undefined;
     const { ran, ...wish } = unit;
-    // Asked for once more: what ran once is to run again.
+    // The user started the unit again, so a unit that ran once is to run once more.
     return unit.desired === desired && !ran ? [] : [records.put(key, encodeUnit({ ...wish, desired }))];
   });
 }
 
-/** Removes the unit and its text in one commit; false when there is no such unit. */
+/** Removes the unit and its text in one commit; returns false when there is no such unit. */
 export function destroyUnit(records: Records, name: string): Promise<boolean> {
   const key = records.keys.unit(name);
   return compareAndSet(
@@ -58,8 +58,8 @@ export function destroyUnit(records: Records, name: string): Promise<boolean> {
 }
 
 /**
- * Unit file texts (serialised form) by hash. A text that is not there, or whose unit has another hash by now, is left
- * out. Units of one template share a hash: name one of them per hash.
+ * Returns unit file texts (serialised form) by hash, without those that are absent or whose unit has another hash by now.
+ * Units of one template share a hash: name one of them per hash.
  */
 export async function texts(
   records: Records,
@@ -75,7 +75,7 @@ export async function texts(
   return texts;
 }
 
-/** The unit's file as submitted; undefined where that is the serialised form, and while the unit has another hash. */
+/** Returns the unit's file as submitted; undefined where that is the serialised form, or the unit has another hash. */
 export async function submittedText(
   records: Records,
   { name, hash }: { readonly name: string; readonly hash: string },
@@ -86,7 +86,7 @@ export async function submittedText(
   return record?.['hash'] === hash && typeof submitted === 'string' ? submitted : undefined;
 }
 
-/** Overrides (string) or removals (undefined) of machine metadata, which outlive the machine's presence. */
+/** Sets (string) or removes (undefined) metadata of a machine; this outlives the machine's presence. */
 export async function setMetadata(
   records: Records,
   changes: readonly { machine: string; key: string; value: string | undefined }[],
@@ -94,7 +94,7 @@ export async function setMetadata(
   const writes = new Map<string, Write>();
   for (const { machine, key, value } of changes) {
     const name = records.keys.metadata(machine, key);
-    // A key may stand in one commit only once: the last word counts.
+    // etcd refuses a commit that writes a key twice, so the last value of each counts.
     writes.set(name, { put: name, value: value ?? REMOVED });
   }
   for (const batch of chunks([...writes.values()], MAX_COMMIT_WRITES)) await records.store.commit([], batch);

@@ -14,20 +14,20 @@ import type { ChangeBatch, View } from './snapshot.ts';
 
 export interface ViewOptions<F> {
   readonly store: Store;
-  /** Empty; what the range holds is folded into it. */
+  /** The fold of the range; empty when it is handed over. */
   readonly fold: F;
   readonly range: Range;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Listeners also hear of revisions that change nothing in the fold: they may tell the time of others. */
+  /** Listeners are also called for revisions that change nothing in the fold: they may hold the time of others. */
   readonly tellsAll?: boolean;
-  /** How long `sync` waits for the store, in milliseconds. */
+  /** The longest that `sync` waits for the store, in milliseconds. */
   readonly syncTimeoutMs?: number;
 }
 
-/** Lists the range, then follows it by one watch; over a compaction it lists again and reports the difference. */
+/** Lists the range, then follows it by one watch. After a compaction it lists again and reports the difference. */
 export async function openView<F extends FoldOf<C>, C>(options: ViewOptions<F>): Promise<View<F, C>> {
   const view = new StoreView<F, C>(options);
   await view.open();
@@ -39,9 +39,9 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
   readonly #closing = new AbortController();
   readonly #signal: AbortSignal;
   readonly #listeners = new Set<(batch: ChangeBatch<C>) => void>();
-  /** Callers of sync() who wait for a revision. */
+  /** Callers of sync() that wait for a revision. */
   readonly #waiting = new Set<{ revision: number; resolve: () => void }>();
-  /** What is in the store now, to find what went away when the range has to be listed again. */
+  /** The entries seen so far, by key, to find those that are gone when the range has to be listed again. */
   #present = new Set<string>();
   readonly #fold: F;
   #watch: Watch | undefined;
@@ -82,7 +82,7 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
   async #relist(): Promise<void> {
     const { store, range } = this.#options;
     const { entries, revision } = await store.list(range);
-    // A record of a store that was set back is another one, also when it has the same revision as the one known.
+    // In a store that was restored from a backup, another record may have the revision of the one known.
     const isSetBack = revision < this.#fold.revision;
     const gone = this.#present;
     const changes: (C | undefined)[] = [];
@@ -103,7 +103,7 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
       } catch (error) {
         if (this.#signal.aborted) return;
         log.warn('View lost its watch, reading again', { error: messageOf(error) });
-        // A compaction is no fault: read again at once. Anything else is given a moment.
+        // A compaction is no error: list again at once. After an error wait a moment.
         if (!isFlotillaError(error, 'compacted')) await clock.sleep(backoff.next(), this.#signal).catch(() => {});
         await this.#relist().catch((cause) => log.debug('Reading again failed', { error: messageOf(cause) }));
       }
@@ -137,7 +137,7 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
     for (const waiter of this.#waiting) if (waiter.revision <= this.#fold.revision) waiter.resolve();
   }
 
-  /** Waits until the view has seen `revision`, asking the watch how far it is as long as it takes. */
+  /** Waits until the view has seen `revision`; asks the watch for its progress until then. */
   #reach(revision: number): Promise<void> {
     const { clock, syncTimeoutMs = 5000 } = this.#options;
     return within(this.#signal, (resolve, reject) => {
@@ -145,7 +145,7 @@ class StoreView<F extends FoldOf<C>, C> implements View<F, C> {
       const cancelDeadline = clock.after(syncTimeoutMs, () =>
         reject(new FlotillaError('unavailable', 'the store did not answer in time', { revision })),
       );
-      // An answer may name an older revision than the one waited for (asked before it was known): ask again.
+      // A response to an earlier request may name an older revision than `revision`: ask again.
       let cancelAsking = () => {};
       const ask = () => {
         this.#watch?.requestProgress();

@@ -6,33 +6,33 @@ import type { Records } from './records.ts';
 import type { CatalogChange, CatalogRecords, CertificateChange, CertificateRecords, View } from './snapshot.ts';
 import { openView } from './view.ts';
 
-/** Units, machines, placements and leader: what the leader needs. */
+/** Opens the leader's view: units, machines, placements and leader. */
 export function engineView(records: Records, signal: AbortSignal): Promise<View> {
   return viewOf(records, records.keys.engineRange, signal);
 }
 
-/** Machines and leader only: what a candidate needs. */
+/** Opens a candidate's view: machines and leader only. */
 export function candidateView(records: Records, signal: AbortSignal): Promise<View> {
   return viewOf(records, records.keys.candidateRange, signal);
 }
 
-/** Everything: what the API shows. */
+/** Opens the API's view: everything that it shows. */
 export function fullView(records: Records, signal: AbortSignal): Promise<View> {
   return viewOf(records, records.keys.fullRange, signal, { tellsAll: true });
 }
 
-/** One machine's placements. */
+/** Opens the agent's view: the placements of one machine. */
 export function agentView(records: Records, machine: string, signal: AbortSignal): Promise<View> {
   return viewOf(records, records.keys.agentRange(machine), signal);
 }
 
-/** Machines, external nodes, service instances and checks: what every machine's catalog shows. */
+/** Opens the catalog's view: machines, external nodes, service instances and checks. */
 export function catalogView(records: Records, signal: AbortSignal): Promise<View<CatalogRecords, CatalogChange>> {
   const { keys, onUnreadable } = records;
   return openView({ ...records, fold: new CatalogFold(keys, onUnreadable), range: keys.catalogRange, signal });
 }
 
-/** The certificates of all machines' routers. */
+/** Opens a router's view: the certificates of all routers. */
 export function certificateView(
   records: Records,
   signal: AbortSignal,
