@@ -14,7 +14,7 @@ import type { Presence } from './presence.ts';
 
 const TTL_MS = 6000;
 
-test('while the agent is cut off it settles nothing: it has not looked for second copies', async (t) => {
+test('an agent that is cut off does not settle its presence, since it has not looked for second copies', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-agent-'));
   const server = await startEmbeddedStore({ directory, host: '127.0.0.1', port: 0, clock, random, log: silentLog });
   const store = openEtcdStore({ endpoints: [server.endpoint], clock, random, log: silentLog });

@@ -14,13 +14,13 @@ export interface AgentOptions {
   readonly cluster: Cluster;
   readonly runtime: UnitRuntime;
   readonly presence: Presence;
-  /** Without it units are stopped at once. */
+  /** Takes units out of the catalog before they stop; without it they are stopped at once. */
   readonly draining?: Draining;
   readonly machine: string;
   readonly ttlMs: number;
-  /** Longest time between two looks at the world, in milliseconds; a safety net, not the way changes are noticed. */
+  /** The longest time between two rounds, in milliseconds: a safety net, since the view wakes the agent on changes. */
   readonly reconcileIntervalMs: number;
-  /** Keeps over restarts of fleetd which units must not run when the lease has ended. */
+  /** Keeps the promise over restarts of fleetd. */
   readonly promises: PromiseMemory;
   readonly clock: Clock;
   readonly random: Random;
@@ -28,17 +28,17 @@ export interface AgentOptions {
   readonly signal: AbortSignal;
 }
 
-/** A unit text that is not in the store (yet) is asked for again after this. */
+/** When to ask again for a unit text that is not in the store (yet). */
 const TEXT_RETRY_MS = 500;
-/** A machine that is cut off looks this often whether it still is. */
+/** How often a machine that is cut off looks whether it still is. */
 const CUT_OFF_RETRY_MS = 100;
-/** A unit that could not be loaded or started is tried again after this, doubled each time up to the longest. */
+/** When a refused unit is tried again; the delay doubles each time up to the longest. */
 const REFUSAL_RETRY_MS = 1000;
 const REFUSAL_RETRY_AT_MOST_MS = 60_000;
 
 /**
- * One machine's loop: what the leader placed here is loaded and started, what it took away is stopped and unloaded, and
- * what runs is reported. Acts only while the machine is present; a lost store never stops a unit (but OnPartition=stop).
+ * One machine's loop: it loads and starts the units that the leader placed here, stops and unloads those it removed, and
+ * publishes their statuses. It acts only while the machine is present; losing the store stops only promised units.
  */
 export class Agent {
   readonly #options: AgentOptions;
@@ -54,11 +54,11 @@ export class Agent {
   readonly #secondCopies: SecondCopies;
   readonly #onceRuns: OnceRuns;
   #acting = false;
-  /** By unit, the revision of the view by which it was started last; see UnitStatus. */
+  /** By unit, the revision of the view by which it was started last (UnitStatus.start). */
   readonly #starts = new Map<string, number>();
-  /** Some unit has to go, or to make room for another file: as soon as it has stopped there is more to do. */
+  /** True while a unit has to be unloaded, or replaced by another file: as soon as it has stopped there is more to do. */
   #leaving = false;
-  /** Why nothing could be promised for units with OnPartition=stop. */
+  /** Why the promise for units with OnPartition=stop could not be written. */
   #promiseProblem: string | undefined;
   /** The lease under which the view has caught up with the store. */
   #syncedUnder: Lease | undefined;
@@ -83,12 +83,12 @@ export class Agent {
     void this.#followStates(runtime);
   }
 
-  /** Settles after the signal has been aborted and the last turn is over. */
+  /** Resolves after the signal has been aborted and the last turn is over. */
   get done(): Promise<void> {
     return Promise.all([this.#steps.done, this.#publishing.done, this.#renewing.done]).then(() => {});
   }
 
-  /** Stops and unloads everything here, for a fleetd that is told to stop; its statuses go with the lease. */
+  /** Stops and unloads all units, for a fleetd that is told to stop; their statuses vanish with the lease. */
   async unloadAll(): Promise<void> {
     await this.done;
     await this.#options.runtime.unloadAll();
@@ -108,7 +108,7 @@ export class Agent {
       } catch (error) {
         if (!signal.aborted) log.warn('Runtime lost, asking again', { error: messageOf(error) });
       }
-      // The stream has ended: the runtime is coming back. Units may have changed meanwhile.
+      // The stream ended because the runtime is restarting, and units may have changed meanwhile.
       await clock.sleep(200, signal).catch(() => {});
       this.#wake();
     }
@@ -119,7 +119,7 @@ export class Agent {
     if (this.#leaving || this.#onceRuns.isAny(this.#placements)) this.#steps.wake();
   }
 
-  /** Opened once and kept: it survives losses of the store, and what it last saw is what this machine goes by. */
+  /** Returns the view, opened once: it survives losses of the store, during which this machine acts on its last state. */
   #openView(): Promise<View> {
     const { cluster, machine, signal } = this.#options;
     this.#view ??= cluster.agentView(machine, signal).then(
@@ -142,7 +142,7 @@ export class Agent {
     if (this.#promises.isBroken) await this.#stopPromised();
 
     const view = await this.#openView();
-    // After an absence the leader may have given our units to others: never act on what was known before it.
+    // During an absence the leader may have placed our units elsewhere: never act on the view of before it.
     if (this.#syncedUnder !== lease) await view.sync();
     this.#syncedUnder = lease;
     this.#placements = placementsOf(view, machine);
@@ -159,7 +159,7 @@ export class Agent {
     const { steps, againMs } = cutOff
       ? { steps: planned, againMs: Infinity }
       : this.#draining.defer(planned, secondCopies);
-    // By now second copies are kept out of what is offered, unless `defer` was not asked.
+    // `defer` has taken second copies out of the catalog, so that this machine may offer its services again.
     if (!cutOff) presence.settle(lease);
     const acted = await this.#act(steps, lease);
     const waiting = !(await this.#recordRuns(actual.values())) || acted;
@@ -168,7 +168,7 @@ export class Agent {
     return Math.max(1, Math.min(againMs, dueInMs, waiting ? TEXT_RETRY_MS : reconcileIntervalMs));
   }
 
-  /** False when that must be tried again. A machine that is cut off has no say in what has run. */
+  /** Records runs of units with RunOnce=true; returns false when that must be tried again. Only a present machine may. */
   async #recordRuns(held: Iterable<LoadedUnit>): Promise<boolean> {
     const { announcement } = this.#options.presence;
     if (announcement === undefined) return true;
@@ -178,10 +178,10 @@ export class Agent {
     return again !== undefined;
   }
 
-  /** Not present: nothing is loaded or started. Only what must not run unwatched is stopped. */
+  /** The turn of a machine that is not present: it loads and starts nothing, and stops promised units in time. */
   async #whileAbsent(): Promise<number | undefined> {
     const dueInMs = this.#promises.dueInMs;
-    // Whoever starts while cut off has what time is left to its predecessor's lease.
+    // A fleetd that starts while cut off may wait as long as its predecessor's lease lasts.
     if (dueInMs === undefined || (!this.#syncedUnder && dueInMs > 0)) return dueInMs;
     await this.#stopPromised();
     return undefined;
@@ -196,7 +196,7 @@ export class Agent {
     this.#promises.kept();
   }
 
-  /** Keeps up with the lease, also while the steps of a turn take long. */
+  /** Renews the promise with the lease, even while the steps of a turn take long. */
   async #renew(): Promise<number | undefined> {
     const { presence, ttlMs } = this.#options;
     const { lease } = presence;
@@ -206,7 +206,7 @@ export class Agent {
     return ttlMs / 6;
   }
 
-  /** Other units than those that nothing could be promised for go on all the same. */
+  /** Promises for the units with OnPartition=stop. When that fails only those units are refused. */
   #promise(lease: Lease): void {
     try {
       this.#promises.make(this.#unitsToStop(), lease);
@@ -223,18 +223,18 @@ export class Agent {
     return careful.map(({ unit }) => unit).sort();
   }
 
-  /** A refusal holds as long as the same file is placed here. */
+  /** Forgets refusals of files that are no longer placed here. */
   #forgetRefusals(): void {
     for (const [unit, { hash, step }] of this.#refusals) {
       const placement = this.#placements.get(unit);
       if (placement?.hash === hash && (step === 'load' || placement.desired === 'launched')) continue;
       this.#refusals.delete(unit);
-      // A unit that was never loaded leaves nothing to do here but to say no more of it.
+      // There may be no step left for a unit that was never loaded, yet its status has to be removed.
       this.#publishing.wake();
     }
   }
 
-  /** Carries the steps out; true when some must wait: for a text that is not in the store yet, say. */
+  /** Carries the steps out; returns true when some must wait, e.g. for a text that is not in the store yet. */
   async #act(steps: readonly Step[], lease: Lease): Promise<boolean> {
     if (steps.length === 0) return false;
     this.#acting = true;
@@ -262,8 +262,8 @@ export class Agent {
   }
 
   /**
-   * This process may have stood still since it decided, and its units may run elsewhere by now. A unit that must not run
-   * while cut off needs a promise on disk: without it the guard does not know of the unit.
+   * Returns true while the lease lasts: this process may have stood still since it decided (suspended, or starved), and its
+   * units may run elsewhere by now. A unit with OnPartition=stop needs a promise on disk too, by which the guard knows it.
    */
   #mayStart(unit: string, lease: Lease): boolean {
     const { clock, ttlMs } = this.#options;
@@ -285,7 +285,7 @@ export class Agent {
     for (const step of steps) if (step.kind === 'load') byHash.set(step.hash, step.unit);
     if (byHash.size === 0) return new Map();
     const texts = new Map(await this.#options.cluster.texts([...byHash].map(([hash, name]) => ({ hash, name }))));
-    // The unit asked for may have changed meanwhile while another one still has that file: ask for those by name.
+    // The one unit asked for a hash may have another file by now while other units still have this one: ask for each.
     const missing = steps.flatMap((step) =>
       step.kind === 'load' && !texts.has(step.hash) ? [{ name: step.unit, hash: step.hash }] : [],
     );
@@ -357,7 +357,7 @@ export class Agent {
     this.#refusals.set(unit, { hash, step, message, tries, again });
   }
 
-  /** What was loaded may be what the start of another unit has required. */
+  /** Tries refused starts again: a unit that was just loaded may be one that they require. */
   #retryWhatLoadsAllow(): void {
     for (const [unit, refusal] of this.#refusals) {
       if (refusal.again.on !== 'loads') continue;
@@ -366,7 +366,7 @@ export class Agent {
     }
   }
 
-  /** What an earlier fleetd of this machine has told of the starts of its units is known from then on. */
+  /** Reads the published statuses and takes over which starts an earlier fleetd of this machine has reported. */
   async #readStatuses(announcement: Announcement) {
     const published = await this.#options.cluster.statusesOf(announcement);
     for (const [unit, status] of published)
@@ -376,7 +376,7 @@ export class Agent {
 
   async #publish(): Promise<undefined> {
     const { presence, runtime, machine } = this.#options;
-    // Half-way through its steps a unit is nothing worth telling: the turn wakes this loop when it is over.
+    // Do not publish units half-way through their steps; the turn wakes this loop when it is over.
     if (this.#acting) return;
     const announcement = presence.announcement;
     if (!announcement) return;

@@ -11,8 +11,8 @@ export interface Refusal {
 }
 
 /**
- * What makes a refused step worth trying again, besides another file. There is always a time: a full disk, or a unit file
- * that somebody else removed, changes without a word. `loads`: also when a unit was loaded, which may be the one required.
+ * When to try a refused step again, besides for another file. There always is a time, since nothing tells the agent that a
+ * disk is no longer full. `loads`: also when any unit was loaded, since a refused start may require it.
  */
 export interface TryAgain {
   /** By the monotonic clock, in milliseconds; never Infinity. */
@@ -20,7 +20,7 @@ export interface TryAgain {
   readonly on: 'time' | 'loads';
 }
 
-/** What this machine has to say of its units, by unit. */
+/** Returns the statuses of this machine's units, by unit. */
 export function currentStatuses(
   machine: string,
   held: Iterable<LoadedUnit>,
@@ -31,7 +31,7 @@ export function currentStatuses(
   for (const unit of held) {
     const note = refusals.get(unit.name);
     const start = starts.get(unit.name);
-    // Until its start job is over, a unit still shows how it ended before: it has not been launched in anybody's eyes.
+    // Until its start job is done, a unit may still show how it ended before: report it as not launched yet.
     const waiting = unit.starting && (unit.state.active === 'inactive' || unit.state.active === 'failed');
     statuses.set(unit.name, {
       machine,
@@ -51,7 +51,7 @@ export function currentStatuses(
   return statuses;
 }
 
-/** True when `published` says what `current` does; a fleetd that has just begun does not know of which start it speaks. */
+/** Returns true when both say the same. A fleetd that has just started knows no `start`, so its absence is no difference. */
 export function sameStatus(published: UnitStatus, current: UnitStatus): boolean {
   const [a, b] = [published, current];
   return (

@@ -7,7 +7,7 @@ import type { Step } from './plan-steps.ts';
 const stop = (unit: string): Step => ({ kind: 'stop', unit, reason: '' });
 const start = (unit: string): Step => ({ kind: 'start', unit, reason: '' });
 
-/** A catalog in which each unit's services take that long to leave. */
+/** Returns a catalog in which each unit's services take that long to leave. */
 class Leaving {
   readonly left: Map<string, number>;
   readonly withdrawn = new Set<string>();
@@ -26,7 +26,7 @@ class Leaving {
   }
 }
 
-test('a stop waits for its unit to drain, and nothing else waits for that', () => {
+test('a stop waits until its unit has drained, and no other step waits for it', () => {
   const leaving = new Leaving({ a: 2000, b: 500 });
   const units = new DrainingUnits(leaving, silentLog);
   const steps = [stop('a'), stop('b'), stop('c'), start('d')];
@@ -36,7 +36,7 @@ test('a stop waits for its unit to drain, and nothing else waits for that', () =
   assert.deepEqual([...leaving.withdrawn], ['a', 'b', 'c']);
 });
 
-test('a unit that is not to be stopped after all stays; one that begins anew comes back', () => {
+test('a unit that is no longer to be stopped, or is started again, returns to the catalog', () => {
   const leaving = new Leaving({ a: 2000 });
   const units = new DrainingUnits(leaving, silentLog);
   units.defer([stop('a'), stop('b')]);
@@ -46,7 +46,7 @@ test('a unit that is not to be stopped after all stays; one that begins anew com
   assert.deepEqual([...leaving.withdrawn], []);
 });
 
-test('what has to stop at once leaves the catalog and does not wait, though it was draining before', () => {
+test('a unit that has to stop at once leaves the catalog and does not wait, even while it drains', () => {
   const leaving = new Leaving({ a: 2000, b: 2000 });
   const units = new DrainingUnits(leaving, silentLog);
   units.defer([stop('a'), stop('b')]);
@@ -57,7 +57,7 @@ test('what has to stop at once leaves the catalog and does not wait, though it w
   assert.deepEqual([...leaving.withdrawn], ['a'], 'what has been told to stop does not come back by itself');
 });
 
-test('without services every stop is at once', () => {
+test('without services every stop is immediate', () => {
   const steps = [stop('a'), start('b')];
   assert.deepEqual(new DrainingUnits(undefined, silentLog).defer(steps), { steps, againMs: Infinity });
 });

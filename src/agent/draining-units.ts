@@ -1,17 +1,17 @@
 import type { Log } from '../lib/index.ts';
 import type { Step } from './plan-steps.ts';
 
-/** Takes what units offer out of the catalog of services before they are stopped. */
+/** Takes the services of units out of the catalog before the units are stopped. */
 export interface Draining {
-  /** The unit is about to be stopped; for how many milliseconds it must run on yet. */
+  /** Withdraws a unit that is to be stopped; returns for how many milliseconds it must still run. */
   leave(unit: string): number;
-  /** The unit is not to be stopped after all, or begins anew. */
+  /** Offers the unit again: it is no longer to be stopped, or is started again. */
   stay(unit: string): void;
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** The units that run on for a while before they are stopped. */
+/** Delays the stop of units that have left the catalog, until clients have noticed. */
 export class DrainingUnits {
   readonly #draining: Draining | undefined;
   readonly #log: Log;
@@ -23,8 +23,8 @@ export class DrainingUnits {
   }
 
   /**
-   * The steps without the stops that must wait, and the milliseconds after which to look again. No other unit waits for
-   * those. Units of `atOnce` leave the catalog too, but nobody sends them requests that would be worth waiting for.
+   * Returns the steps without the stops that must wait, and after how many milliseconds to look again. Units of `atOnce`
+   * leave the catalog too, and do not wait: no client sends them requests.
    */
   defer(
     steps: readonly Step[],

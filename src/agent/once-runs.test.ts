@@ -27,7 +27,7 @@ function open() {
   return { runs, store, said: (what: string) => lines.filter((line) => line.includes(what)).length };
 }
 
-test('a run is logged when it is written down, and not when it no longer counts', async () => {
+test('a run is logged when it is recorded, and not when it no longer counts', async () => {
   const { runs, store, said } = open();
   store.answer = 'unwanted';
   assert.deepEqual(await runs.record(announcement, placements, [ended]), []);
@@ -40,7 +40,7 @@ test('a run is logged when it is written down, and not when it no longer counts'
   assert.equal(said('Unit has run once'), 1);
 });
 
-test('a store that does not respond holds such units back, and is logged once, however many turns try', async () => {
+test('a store that does not respond holds units with RunOnce=true back, and is logged once for many turns', async () => {
   const { runs, store, said } = open();
   store.fails = true;
   for (let turn = 0; turn < 3; turn++) {

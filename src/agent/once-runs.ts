@@ -11,13 +11,13 @@ export interface OnceRunsOptions {
   readonly log: Log;
 }
 
-/** Units with RunOnce=true: whether they may be started, and the record that they need not be started again. */
+/** Decides whether units with RunOnce=true may be started, and records that they have run. */
 export class OnceRuns {
   readonly #cluster: OnceRunsOptions['cluster'];
   readonly #log: Log;
   readonly #unread: RepeatedFailure;
   readonly #unwritten: RepeatedFailure;
-  /** The revision of the record by which a unit was started; unknown of what an earlier fleetd started. */
+  /** By unit, the revision of the record by which it was started; absent for units that an earlier fleetd started. */
   readonly #revisions = new Map<string, number>();
 
   constructor({ cluster, clock, log }: OnceRunsOptions) {
@@ -29,15 +29,15 @@ export class OnceRuns {
     this.#unwritten = new RepeatedFailure({ clock, log, sentence: unwritten, over: 'Runs are written down again' });
   }
 
-  /** True when some unit placed here is still to run: how it ends must be heard of at once. */
+  /** Returns true when a unit placed here has yet to run: the agent must learn at once how it ends. */
   isAny(placements: Placements): boolean {
     for (const { once } of placements.values()) if (once === 'due') return true;
     return false;
   }
 
   /**
-   * Returns the units that must not be started now. It asks the store, since a machine may hear late that its unit was
-   * placed elsewhere and has run there; where the store does not respond such a unit waits, and no other.
+   * Returns the units that must not be started now. It asks the store, since this machine's view may be behind and the unit
+   * may have run elsewhere. While the store does not respond these units wait, and no others.
    */
   async barred(units: readonly string[], placements: Placements): Promise<ReadonlySet<string>> {
     const due = units.flatMap((name) => {
@@ -57,8 +57,8 @@ export class OnceRuns {
   }
 
   /**
-   * Writes down which units have ended with success. Returns the units to start again, whose users have asked for that since
-   * the last start; undefined when the store did not respond: call again.
+   * Records which units have ended with success. Returns the units to start again, since their users asked for it after the
+   * last start; undefined when the store did not respond: call again.
    */
   async record(
     announcement: Announcement,
@@ -71,7 +71,7 @@ export class OnceRuns {
       for (const { name, hash, succeeded, state } of held) {
         const placement = placements.get(name);
         if (!succeeded || placement?.once !== 'due' || placement.hash !== hash) continue;
-        // To start what is active (RemainAfterExit=) does nothing in systemd either.
+        // As in systemd, starting a unit that is active (RemainAfterExit=yes) does nothing.
         const revision = state.active === 'active' ? undefined : this.#revisions.get(name);
         const answer = await this.#cluster.recordRun(announcement, { name, hash, revision });
         this.#unwritten.succeeded();

@@ -131,7 +131,7 @@ const placed = fc.dictionary(
 );
 const held = fc.dictionary(units, fc.record({ hash: fc.constantFrom('h1', 'h2'), launched: fc.boolean() }));
 
-test('carrying out the steps leads to what is placed, and then there is nothing left to do', () => {
+test('carrying out the steps leads to the placed units, and then the plan is empty', () => {
   fc.assert(
     fc.property(placed, held, (wanted, before) => {
       const after = input({ placed: wanted, held: before });

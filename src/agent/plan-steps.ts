@@ -7,11 +7,11 @@ export type Step =
   | { readonly kind: 'load'; readonly unit: string; readonly hash: string; readonly reason: string };
 
 export interface PlanInput {
-  /** What the leader wants here, by unit. */
+  /** The placements on this machine, by unit. */
   readonly placements: ReadonlyMap<string, Placement>;
-  /** What the runtime holds, by unit. */
+  /** The units that the runtime holds, by name. */
   readonly actual: ReadonlyMap<string, LoadedUnit>;
-  /** Units this machine could not load or start, with the hash it tried: not tried now unless the file changes. */
+  /** Refused units with the hash that was tried: not tried now unless the file changes. */
   readonly refused: ReadonlyMap<string, string>;
   /** True while the lease may end elsewhere before the next keep-alive: units with OnPartition=stop must not run. */
   readonly cutOff: boolean;
@@ -20,8 +20,8 @@ export interface PlanInput {
 const ORDER: readonly Step['kind'][] = ['stop', 'unload', 'load', 'start'];
 
 /**
- * What has to be done so that the machine holds what the leader placed: all stops, then unloads, loads and starts, by
- * name within each (dependencies among units are the runtime's to order). No step when all is as it should be.
+ * Returns the steps by which the machine comes to hold the units placed on it: all stops, then unloads, loads and starts,
+ * each by name (the runtime orders units by their dependencies). No steps when nothing differs.
  */
 export function planSteps(input: PlanInput): Step[] {
   const names = new Set([...input.placements.keys(), ...input.actual.keys()]);
@@ -39,7 +39,7 @@ function stepsFor(unit: string, { placements, actual, refused, cutOff }: PlanInp
   const wanted = cutOff && placement.onPartition === 'stop' ? 'loaded' : placement.desired;
   if (held?.hash === placement.hash) return changeState(unit, held, wanted, placement);
   const steps: Step[] = held ? takeAway(held, 'its file has changed') : [];
-  // A unit may take its time to stop; the new file waits for that, and no other unit has to.
+  // A unit may take long to stop: its new file waits for that, and no other unit does.
   if (held && !isOver(held)) return steps;
   steps.push({ kind: 'load', unit, hash: placement.hash, reason: placement.reason });
   if (wanted === 'launched') steps.push({ kind: 'start', unit, reason: 'to be launched' });
@@ -47,8 +47,8 @@ function stepsFor(unit: string, { placements, actual, refused, cutOff }: PlanInp
 }
 
 /**
- * A unit that has run once is loaded and left alone. One that is over is told to stop, so that the runtime knows it as not
- * launched: when its user starts it again, it is started.
+ * Returns the steps for a unit that has run once: it is only loaded. When it has ended it is told to stop, so that the
+ * runtime no longer holds it as launched, and starts it when its user asks again.
  */
 function afterRun({ unit, hash, reason }: Placement, held: LoadedUnit | undefined): Step[] {
   const stop: Step = { kind: 'stop', unit, reason: 'it has run once' };
@@ -57,13 +57,13 @@ function afterRun({ unit, hash, reason }: Placement, held: LoadedUnit | undefine
   return [...(held ? takeAway(held, 'its file has changed') : []), { kind: 'load', unit, hash, reason }];
 }
 
-/** A unit that runs is told to stop first, and unloaded once that is over: the rest of the machine does not wait for it. */
+/** Returns the step to remove a unit: stop it while it runs, and unload it in a later plan, so that others need not wait. */
 function takeAway(held: LoadedUnit, reason: string): Step[] {
   if (isOver(held)) return [{ kind: 'unload', unit: held.name, reason }];
   return held.state.active === 'deactivating' ? [] : [{ kind: 'stop', unit: held.name, reason }];
 }
 
-/** Nothing of it runs, nor is about to. */
+/** Returns true when none of the unit's processes run or are about to. */
 function isOver({ state, starting }: LoadedUnit): boolean {
   return !starting && (state.active === 'inactive' || state.active === 'failed');
 }

@@ -24,7 +24,7 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** A machine in a cluster of its own. */
+/** Returns a machine in a cluster of its own. */
 function open(name: string, memory: LeaseMemory) {
   const lines: string[] = [];
   const leaving = new AbortController();
@@ -47,7 +47,7 @@ function open(name: string, memory: LeaseMemory) {
   return { presence, lines, leave, end: () => leaving.abort() };
 }
 
-test('a machine whose disk is full joins all the same, and says that its lease is not remembered', async () => {
+test('a machine whose disk is full joins, and logs that its lease is not remembered', async () => {
   const { presence, lines, leave } = open('full', {
     load: () => undefined,
     save() {
@@ -60,7 +60,7 @@ test('a machine whose disk is full joins all the same, and says that its lease i
   await leave();
 });
 
-test('under another lease nothing is offered before the agent knows what belongs here, or has had its time', async () => {
+test('under a new lease nothing is offered until the agent has settled, or has had time to', async () => {
   let remembered: string | undefined;
   const memory: LeaseMemory = {
     load: () => remembered,

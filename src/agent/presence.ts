@@ -4,12 +4,12 @@ import type { Machine } from '../model/index.ts';
 
 export interface PresenceOptions {
   readonly cluster: Cluster;
-  /** The machine as it is now; asked again by `announce()`. */
+  /** Returns the machine's record of now; called for each announcement. */
   readonly machine: () => Machine;
-  /** See Cluster.announce. */
+  /** The machine's random token, kept on disk (`announce` in cluster/machine-records.ts). */
   readonly token: string;
   readonly ttlMs: number;
-  /** Where the lease id outlives fleetd, but not a reboot. */
+  /** Keeps the lease id over restarts of fleetd, but not over a reboot. */
   readonly memory: LeaseMemory;
   readonly clock: Clock;
   readonly random: Random;
@@ -22,18 +22,18 @@ export interface LeaseMemory {
   save(leaseId: string): void;
 }
 
-/** A store that is back is noticed soon: second copies run until then. Each try takes its connection a second anyway. */
+/** The longest delay before a try to reach the store, in milliseconds: second copies run until it is reached. */
 const MAX_BACKOFF_MS = 250;
 
-/** What a machine offers is not kept back for longer by an agent that cannot do its work. */
+/** The longest that a machine waits for its agent to settle before it offers its services, in milliseconds. */
 const SETTLE_AT_MOST_MS = 2000;
 
 /** `taken`: another machine with the same id is present; this one does not join until that has gone. */
 export type PresenceState = 'joining' | 'present' | 'taken';
 
 /**
- * Keeps this machine announced under a lease, over losses of the store. A fleetd that restarts takes up the lease of
- * its predecessor, so that nobody notices its absence.
+ * Keeps this machine announced under a lease, over losses of the store. A fleetd that restarts takes over the lease of
+ * its predecessor, so that the machine is never absent.
  */
 export class Presence {
   /** The lease of this fleetd's predecessor, in this boot; undefined when there was none. */
@@ -44,7 +44,7 @@ export class Presence {
   #lease: Lease | undefined;
   #announcement: Announcement | undefined;
   #state: PresenceState = 'joining';
-  /** The lease under which the agent knows what belongs here. */
+  /** The lease under which the agent has settled. */
   #settledLeaseId: string | undefined;
 
   constructor(options: PresenceOptions) {
@@ -58,7 +58,7 @@ export class Presence {
     return this.#state;
   }
 
-  /** How this machine is announced, while it is present and its lease is certainly alive. */
+  /** The current announcement, while the machine is present and its lease is certainly alive. */
   get announcement(): Announcement | undefined {
     return this.#state === 'present' && !this.#lease?.lost.aborted ? this.#announcement : undefined;
   }
@@ -68,15 +68,15 @@ export class Presence {
   }
 
   /**
-   * The same, once this machine knows which of its units belong here: others may run elsewhere since its last lease ended,
-   * and must not be offered again.
+   * The current announcement once the agent has settled: it knows which units belong here. Units that were placed elsewhere
+   * since the last lease ended are second copies, whose services must not be offered.
    */
   get settled(): Announcement | undefined {
     const { announcement } = this;
     return announcement?.lease.id === this.#settledLeaseId ? announcement : undefined;
   }
 
-  /** For the agent, which knows that under this lease. A turn that began under an earlier one says nothing of the present. */
+  /** Called by the agent when it has settled under `lease`; ignored when that is not the current one. */
   settle(lease: Lease): void {
     if (this.#lease !== lease || this.#settledLeaseId === lease.id) return;
     this.#settledLeaseId = lease.id;
@@ -102,7 +102,7 @@ export class Presence {
     this.#lease = undefined;
     this.#become('joining');
     try {
-      // Its last word: who has begun to watch only now must know that it was alive, or would wait for it to come back.
+      // Announce once more: a candidate that began to watch only now learns that the machine was alive: it is not awaited.
       if (lease && announcement) await cluster.announce({ ...machine(), leaving: true }, token, lease);
     } finally {
       await lease?.revoke();
@@ -130,7 +130,7 @@ export class Presence {
   async #currentLease(): Promise<Lease> {
     if (this.#lease && !this.#lease.lost.aborted) return this.#lease;
     const { cluster, ttlMs } = this.#options;
-    // What was thought lost here may still stand in the store: then nobody has to move anything.
+    // A lease that counted as lost here may still be alive in the store: resumed, no unit has to move.
     const previous = this.#lease?.id ?? this.inheritedLeaseId;
     const lease = (previous && (await cluster.resumeLease(previous))) || (await cluster.lease(ttlMs));
     this.#lease = lease;
@@ -139,7 +139,7 @@ export class Presence {
     return lease;
   }
 
-  /** For the next fleetd alone: this one has its lease, and a machine that announces itself must also act. */
+  /** Saves the lease for the next fleetd. When that fails this machine acts all the same: it has announced itself. */
   #remember(lease: Lease): void {
     try {
       this.#options.memory.save(lease.id);
@@ -153,7 +153,7 @@ export class Presence {
   #onLost(lease: Lease): void {
     const { log, signal } = this.#options;
     if (this.#lease !== lease || signal.aborted) return;
-    // fleet's words, which people's alerts look for.
+    // This is fleet's own sentence, on which users have alerts.
     const sentence = 'Server monitor triggered: Monitor timed out before successful heartbeat';
     log.error(sentence, { lease: lease.id, error: messageOf(lease.lost.reason) });
     this.#become('joining');

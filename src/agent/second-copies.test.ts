@@ -6,7 +6,7 @@ import { SecondCopies } from './second-copies.ts';
 const placed = (...units: readonly string[]): ReadonlyMap<string, Placement> =>
   new Map(units.map((unit) => [unit, { unit, machine: 'm', hash: 'h', desired: 'launched', reason: '' }]));
 
-test('under another lease, what is not placed here any more runs elsewhere, until it is unloaded', () => {
+test('under a new lease, units no longer placed here are second copies until they are unloaded', () => {
   const copies = new SecondCopies(undefined);
   assert.deepEqual([...copies.among(['a', 'b'], placed('a', 'b'), 'one')], []);
   assert.deepEqual([...copies.among(['a', 'b'], placed('a'), 'two')], ['b']);
@@ -15,17 +15,17 @@ test('under another lease, what is not placed here any more runs elsewhere, unti
   assert.deepEqual([...copies.among(['a', 'b'], placed('a'), 'two')], [], 'it came back and was taken away since');
 });
 
-test('under the same lease a unit that is taken away drains, also for a fleetd that has just begun', () => {
+test('under the same lease a unit that is removed drains, even with a fleetd that has just started', () => {
   const copies = new SecondCopies('one');
   assert.deepEqual([...copies.among(['a'], placed(), 'one')], []);
 });
 
-test('a fleetd that begins after its predecessor lost its lease knows the second copies', () => {
+test('a fleetd that starts after its predecessor lost its lease knows the second copies', () => {
   const copies = new SecondCopies('one');
   assert.deepEqual([...copies.among(['a', 'b'], placed('a'), 'two')], ['b']);
 });
 
-test('what was placed here again before it stopped drains like any other', () => {
+test('a unit that was placed here again before it stopped drains like any other', () => {
   const copies = new SecondCopies('one');
   copies.among(['a'], placed(), 'two');
   copies.among(['a'], placed('a'), 'two');

@@ -29,7 +29,7 @@ function openMemory(): { full: boolean; stands: StopPromise | undefined } & Prom
   };
 }
 
-test('what could not be written down has not been promised, also when it is asked for again', () => {
+test('a promise that could not be saved is not made, even when it is asked for again', () => {
   const memory = openMemory();
   const promises = new StopPromises(memory, clock, TTL_MS);
   memory.full = true;
@@ -44,7 +44,7 @@ test('what could not be written down has not been promised, also when it is aske
   assert.deepEqual(memory.stands?.units, ['a.service']);
 });
 
-test('a promise for one more unit that could not be written down leaves the one before it', () => {
+test('a promise for one more unit that could not be saved leaves the one before it in force', () => {
   const memory = openMemory();
   const promises = new StopPromises(memory, clock, TTL_MS);
   promises.make(['a.service'], lease);

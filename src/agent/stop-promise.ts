@@ -2,25 +2,25 @@ import type { Lease } from '../cluster/index.ts';
 import type { Clock } from '../lib/index.ts';
 
 /**
- * What a machine has promised the cluster: these units do not run here any more when its lease may have ended elsewhere.
+ * A machine's promise to the cluster: these units no longer run here when its lease may have ended in the store.
  * Times are monotonic, in milliseconds.
  */
 export interface StopPromise {
   readonly units: readonly string[];
-  /** From then on the agent stops them. */
+  /** When the agent begins to stop them. */
   readonly stopAtMs: number;
-  /** The lease may have ended. */
+  /** When the lease may have ended. */
   readonly endMs: number;
 }
 
-/** Where the promise outlives fleetd, for the next one, and for a guard that keeps it when no fleetd is there in time. */
+/** Keeps the promise for the next fleetd, and for the guard that carries it out when no fleetd does in time. */
 export interface PromiseMemory {
   load(): StopPromise | undefined;
-  /** Throws when it cannot be written down: then what was saved before still stands. */
+  /** Throws when it cannot be saved: then the promise saved before is still in force. */
   save(promise: StopPromise | undefined): void;
 }
 
-/** When somebody else than the agent stops the units of a promise that was neither renewed nor kept. */
+/** Returns when the guard stops the units of a promise that the agent has neither renewed nor kept. */
 export function guardAtMs({ stopAtMs, endMs }: StopPromise): number {
   return (stopAtMs + endMs) / 2;
 }
@@ -31,10 +31,10 @@ export class StopPromises {
   readonly #clock: Clock;
   readonly #ttlMs: number;
   #current: StopPromise | undefined;
-  /** The units have been told to stop; what is remembered stays until there is something else to promise. */
+  /** True once the units have been told to stop; the promise stays saved until another replaces it. */
   #kept = false;
 
-  /** Begins with what an earlier fleetd has promised. */
+  /** Begins with the promise of an earlier fleetd. */
   constructor(memory: PromiseMemory, clock: Clock, ttlMs: number) {
     this.#memory = memory;
     this.#clock = clock;
@@ -46,23 +46,23 @@ export class StopPromises {
     return this.#current?.units ?? [];
   }
 
-  /** Whole milliseconds until the units have to be stopped, as long as nobody has stopped them. */
+  /** Whole milliseconds until the units have to be stopped; undefined when there are none, or they were stopped. */
   get dueInMs(): number | undefined {
     return this.#current && !this.#kept ? Math.ceil(this.#current.stopAtMs - this.#clock.monotonic()) : undefined;
   }
 
-  /** The guard may have stopped the units: only stopping them makes certain what they are. */
+  /** True once the guard may have stopped the units; the agent must stop them too, to know their state. */
   get isBroken(): boolean {
     return this.#current !== undefined && !this.#kept && this.#clock.monotonic() >= guardAtMs(this.#current);
   }
 
-  /** True while the guard would stop this unit in time: without that it must not be started. */
+  /** Returns true while the guard would stop this unit in time; otherwise it must not be started. */
   covers(unit: string): boolean {
     if (!this.#current || this.#kept) return false;
     return this.#current.units.includes(unit) && this.#clock.monotonic() < this.#current.stopAtMs;
   }
 
-  /** Promises for these units under that lease; throws when that cannot be written down, and then nothing has changed. */
+  /** Promises for these units under that lease; throws, and changes nothing, when the promise cannot be saved. */
   make(units: readonly string[], lease: Lease): void {
     const endMs = lease.deadline();
     const known = this.#current;
@@ -72,22 +72,22 @@ export class StopPromises {
     this.#remember(units.length === 0 ? undefined : { units, stopAtMs: endMs - this.#ttlMs / 3, endMs });
   }
 
-  /** Promises for the same units as before, for as long as the lease lasts by now. */
+  /** Promises for the same units as before until the lease's present end. */
   renew(lease: Lease): void {
     if (!this.#kept) this.make(this.units, lease);
   }
 
-  /** The units have been told to stop. */
+  /** Notes that the units have been told to stop. */
   kept(): void {
     this.#kept = true;
   }
 
-  /** There is nothing here any more to promise anything for. */
+  /** Withdraws the promise: its units are unloaded. */
   forget(): void {
     this.#remember(undefined);
   }
 
-  /** The guard knows only what is on disk: that comes first, and this process goes by nothing else. */
+  /** Saves the promise before it counts here, since the guard knows only what is on disk. */
   #remember(promise: StopPromise | undefined): void {
     this.#memory.save(promise);
     this.#current = promise;
