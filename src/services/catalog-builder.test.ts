@@ -7,7 +7,7 @@ import type { CatalogSnapshot } from './catalog.ts';
 import { CatalogBuilder } from './catalog-builder.ts';
 import { machine, registration } from './test-services.ts';
 
-/** Records as a view keeps them, changed by hand. */
+/** Records as a view keeps them, which the test changes. */
 class LiveRecords {
   revision = 1;
   readonly machines = new Map();
@@ -15,7 +15,7 @@ class LiveRecords {
   readonly instances = new Map<string, Map<string, object>>();
   readonly checks = new Map<string, Map<string, object>>();
 
-  /** Puts a record, or takes it away; answers the change as a view tells it. */
+  /** Sets or removes a record; returns the change as a view reports it. */
   change({ kind, node, id, name, away }: Step): CatalogChange {
     this.revision++;
     const ofNode = nodeId(node);
@@ -60,7 +60,7 @@ interface Step {
   readonly kind: 'machine' | 'external' | 'instance' | 'check';
   readonly node: { readonly name: string; readonly external: boolean };
   readonly id: string;
-  /** Of a service; of a check the instance that it is about, or nothing. */
+  /** The name of a service; of a check the id of its instance, or empty. */
   readonly name: string;
   readonly away: boolean;
 }
@@ -94,7 +94,7 @@ function ofNode({ nodes, services, nodeChecksOf }: CatalogSnapshot, id: string):
   return JSON.stringify([nodes.get(id), instances.sort((a, b) => (a.id < b.id ? -1 : 1)), nodeChecksOf(id)]);
 }
 
-test('whatever changes, the snapshot is as if begun with it, and every index moves with what it is about', () => {
+test('after any changes the snapshot equals a fresh one, and each index increases with what it covers', () => {
   fc.assert(
     fc.property(steps, (all) => {
       const records = new LiveRecords();

@@ -2,14 +2,14 @@ import type { CatalogChange, CatalogRecords } from '../cluster/index.ts';
 import type { CatalogCheck, CatalogInstance, CatalogNode, CatalogSnapshot } from './catalog.ts';
 import { nodesOf } from './catalog-nodes.ts';
 
-/** Services that are gone are remembered one by one up to this number. */
+/** How many services that are gone are remembered one by one. */
 const MAX_GONE = 10_000;
 
-/** The checks of one node that stand by themselves, by the instance they are about; under the empty id the node's own. */
+/** The checks of one node that have records of their own, by the id of their instance; empty: those of the node. */
 type ChecksOfNode = ReadonlyMap<string, readonly CatalogCheck[]>;
 
 interface NodeState {
-  /** Of the latest change to it, its instances or checks. */
+  /** The revision of the latest change to the node, its instances or checks. */
   readonly revision: number;
   readonly checks: ChecksOfNode;
 }
@@ -30,29 +30,29 @@ interface MutableService {
 }
 
 /**
- * Turns changes of records into snapshots. What a change does not touch stays the same object: the list of a service is
- * made again only when one of its instances changed, or a node that has some.
+ * Turns changes of records into snapshots. Parts that a change does not touch stay the same objects: the list of a service
+ * is built again only when one of its instances changed, or a node that has some.
  */
 export class CatalogBuilder {
-  /** Live: as they are after the change that is being applied. */
+  /** The view's live maps: they hold the change that is being applied already. */
   #records = NO_RECORDS;
   #nodes: ReadonlyMap<string, CatalogNode> = new Map();
   readonly #services = new Map<string, MutableService>();
   #states: ReadonlyMap<string, NodeState> = new Map();
   #lists: ReadonlyMap<string, readonly CatalogInstance[]> = new Map();
   readonly #revisionOfList = new WeakMap<readonly CatalogInstance[], number>();
-  /** When services that are no more disappeared. */
+  /** The revisions in which services disappeared. */
   #gone: ReadonlyMap<string, number> = new Map();
-  /** When the last of those disappeared that are not remembered any more. */
+  /** The latest revision in which a service disappeared that is no longer remembered. */
   #forgotten = 1;
   #revision = 1;
-  /** When nodes have changed since the snapshot before. */
+  /** The revisions in which nodes have changed since the last snapshot. */
   readonly #touchedNodes = new Map<string, number>();
-  /** Services whose list is to be made again. */
+  /** Services whose list has to be built again. */
   readonly #stale = new Set<string>();
   #snapshot: CatalogSnapshot | undefined;
 
-  /** The first state. When each service last changed is not known then, only that it was no later than this. */
+  /** Sets the first state. Each service counts as changed in its revision, since when it last changed is not known. */
   begin(records: CatalogRecords): void {
     this.#revision = Math.max(1, records.revision);
     this.#records = records;
@@ -77,7 +77,7 @@ export class CatalogBuilder {
     this.#snapshot = undefined;
   }
 
-  /** Made when it is asked for: many changes between two looks cost one snapshot. */
+  /** Returns the snapshot, built when it is asked for, so that many changes between two calls cost one. */
   snapshot(): CatalogSnapshot {
     this.#snapshot ??= this.#build();
     return this.#snapshot;
@@ -107,7 +107,7 @@ export class CatalogBuilder {
     this.#stale.add(name);
   }
 
-  /** The service of one instance of a node has changed, or (no id) those of all. */
+  /** Marks the service of one instance of a node as changed, or (empty id) those of all its instances. */
   #touchOn(node: string, id: string): void {
     const there = this.#records.instances.get(node);
     const instances = id === '' ? [...(there?.values() ?? [])] : [there?.get(id)];
@@ -186,7 +186,7 @@ export class CatalogBuilder {
     this.#gone = gone;
   }
 
-  /** Those whose node is there: an instance is never shown without one. */
+  /** Returns the instances whose node is known, sorted: an instance is never shown without its node. */
   #sorted({ instances }: MutableService): readonly CatalogInstance[] {
     const nameOf = ({ machine }: CatalogInstance) => this.#nodes.get(machine)!.name;
     return [...instances.values()]
@@ -195,7 +195,7 @@ export class CatalogBuilder {
       .map((instance) => this.#withChecks(instance));
   }
 
-  /** The instance with the checks that stand beside it; the same object when there are none. */
+  /** Returns the instance with the checks that have records of their own; the same object when there are none. */
   #withChecks(instance: CatalogInstance): CatalogInstance {
     const { checks: ofNode } = this.#states.get(instance.machine)!;
     const [own, nodeChecks] = [ofNode.get(instance.id), ofNode.get('')];
@@ -214,7 +214,7 @@ function keyOf({ machine, id }: CatalogInstance): string {
   return `${machine}/${id}`;
 }
 
-/** True when nothing has changed of what answers about a service show of its nodes. */
+/** Returns true when no field has changed that a response about a service shows of its nodes. */
 function looksAlike(a: CatalogNode, b: CatalogNode): boolean {
   const [ours, theirs] = [Object.entries(a.meta), Object.keys(b.meta)];
   return (

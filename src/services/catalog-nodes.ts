@@ -3,8 +3,8 @@ import type { CatalogNode } from './catalog.ts';
 import { nodeNames } from './node-names.ts';
 
 /**
- * The nodes that the records make, by id and in the order of their names: the machines, and the external nodes whose name no machine has. A machine that
- * joins takes its name from an external node, which comes back when the machine goes.
+ * Returns the nodes of the records, by id and in the order of their names: the machines, and the external nodes whose name
+ * no machine has. A machine that joins hides the external node with its name, which is shown again when the machine leaves.
  */
 export function nodesOf({ machines, externals }: CatalogRecords): Map<string, CatalogNode> {
   const nodes = new Map<string, CatalogNode>();
@@ -19,7 +19,7 @@ export function nodesOf({ machines, externals }: CatalogRecords): Map<string, Ca
   return new Map([...nodes].sort(([, a], [, b]) => (a.name < b.name ? -1 : 1)));
 }
 
-/** A machine id, 32 hexadecimal digits, as the UUID that Consul's clients expect. */
+/** Returns a machine id, 32 hexadecimal digits, as the UUID that Consul's clients expect. */
 function uuidOf(id: string): string {
   return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.+)$/, '$1-$2-$3-$4-$5');
 }

@@ -12,7 +12,7 @@ function instance(id: string, name: string, on: string) {
   return { ...rest, machine: on, address: '10.0.0.1', checks: [] };
 }
 
-test('instances are listed by service, sorted by node and id, and a change leaves the rest as it is', async () => {
+test('instances are listed by service, sorted by node and id, and a change keeps all other objects', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
   await catalog.sync();
@@ -56,7 +56,7 @@ test('instances are listed by service, sorted by node and id, and a change leave
   assert.equal(catalog.snapshot.revisionOf('db'), catalog.snapshot.revision);
 });
 
-test("a machine's instances leave in the same revision as its lease", async () => {
+test("a machine's instances vanish in the same revision as its lease", async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
   const m1 = await join(cluster, machine('m1'));
@@ -72,7 +72,7 @@ test("a machine's instances leave in the same revision as its lease", async () =
   assert.ok(torn.every((each) => !each));
 });
 
-test('a catalog opened later is the same', async () => {
+test('a catalog opened later has the same content', async () => {
   const cluster = testStore.newCluster();
   const early = openCatalog({ ...testStore.options, cluster });
   const m1 = await join(cluster, machine('m1'));
@@ -88,7 +88,7 @@ test('a catalog opened later is the same', async () => {
   assert.ok(late.snapshot.revisionOf('web') >= early.snapshot.revisionOf('web'));
 });
 
-test('what a source says is in the catalog, and goes when it says so no more; nothing is written twice', async () => {
+test('the registrations of a source enter and leave the catalog, and none is written twice', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
   const one = new PublishingMachine(testStore, cluster, machine('m1'));
@@ -108,7 +108,7 @@ test('what a source says is in the catalog, and goes when it says so no more; no
   assert.equal(await testStore.store.revision(), revision + 1);
 });
 
-test('many instances that say much are written in commits that the store takes', async () => {
+test('many large instances are written in commits that the store takes', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
   const one = new PublishingMachine(testStore, cluster, machine('m1'));
@@ -133,7 +133,7 @@ test('after the loss of its lease a machine announces everything again', async (
   await until('it is there again', () => catalog.snapshot.services.has('web'));
 });
 
-test('nobody notices that fleetd was away: instances and results stay until they are known anew', async () => {
+test('over a restart of fleetd instances and results stay until they are known anew', async () => {
   const cluster = testStore.newCluster();
   const catalog = openCatalog({ ...testStore.options, cluster });
   const ttl = { id: 'c', name: 'c', notes: '', probe: { type: 'ttl', ttlMs: 60_000 }, status: 'critical' } as const;
@@ -161,7 +161,7 @@ test('nobody notices that fleetd was away: instances and results stay until they
   await until('what was registered can be deregistered after a restart', () => !catalog.snapshot.services.has('api'));
 });
 
-test('names of nodes are fit for DNS and unique; who came first keeps its name', () => {
+test('names of nodes are fit for DNS and unique, and the machine that came first keeps its name', () => {
   const names = nodeNames([
     { id: 'b'.repeat(32), name: 'Web_1.example.com', createRevision: 9 },
     { id: 'a'.repeat(32), name: 'web-1', createRevision: 12 },

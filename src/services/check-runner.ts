@@ -16,7 +16,7 @@ export class CheckRunner {
   readonly #options: CheckRunnerOptions;
   readonly #onChange: () => void;
   readonly #checks = new Map<string, RunningCheck>();
-  /** Results from before a restart of fleetd, for checks that are yet to begin. */
+  /** Earlier results, of before a restart of fleetd or of a replaced definition, for checks that have yet to begin. */
   readonly #recalled = new Map<string, CheckResult>();
 
   /** `onChange` is called when a result has changed, or a check has been critical for too long. */
@@ -26,7 +26,7 @@ export class CheckRunner {
     options.signal.addEventListener('abort', () => this.use([]), { once: true });
   }
 
-  /** These checks run, and no others. One that goes on under the same id keeps its result, even if it looks elsewhere. */
+  /** Runs these checks and stops all others. A new definition under a known id begins with the result of the old one. */
   use(definitions: Iterable<CheckDefinition>): void {
     const wanted = new Map<string, CheckDefinition>();
     if (!this.#options.signal.aborted)
@@ -45,24 +45,24 @@ export class CheckRunner {
     }
   }
 
-  /** What was known of a check before this fleetd began; of no account once the check has a result of its own. */
+  /** Sets the result of before this fleetd started; ignored once the check has a result of its own. */
   recall(id: string, result: CheckResult): void {
     const check = this.#checks.get(id);
     if (check) check.recall(result);
     else this.#recalled.set(id, result);
   }
 
-  /** What a running check says. */
+  /** Returns the latest result of a running check. */
   resultOf(id: string): CheckResult | undefined {
     return this.#checks.get(id)?.result;
   }
 
-  /** True when a check has been critical for longer than its instance may be. */
+  /** Returns true when a check has been critical for longer than its definition allows. */
   isOverdue(id: string): boolean {
     return this.#checks.get(id)?.overdue ?? false;
   }
 
-  /** Takes somebody's word for a ttl check; false when there is none of that id. */
+  /** Sets the result that a client reports on a ttl check; returns false when there is none of that id. */
   report(id: string, result: CheckResult): boolean {
     const check = this.#checks.get(id);
     if (check?.definition.probe.type !== 'ttl') return false;

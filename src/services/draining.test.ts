@@ -16,7 +16,7 @@ async function present() {
   return { cluster, catalog, one, has };
 }
 
-test('a unit about to be stopped runs on after its services have left, as long as is usual or as they say', async () => {
+test('a unit to be stopped runs on after its services have left, for drain_time or as long as they ask', async () => {
   const { one, has } = await present();
   one.containers.set('box', 'c.service');
   one.source.say([
@@ -38,7 +38,7 @@ test('a unit about to be stopped runs on after its services have left, as long a
   assert.ok(!has('c'));
 });
 
-test('a machine that is not present stops its units all the same', async () => {
+test('a machine that is not present stops its units too', async () => {
   const { one, has } = await present();
   one.source.say([registration('a', { name: 'a', unit: 'a.service' })]);
   await until('it is there', () => has('a'));
@@ -47,7 +47,7 @@ test('a machine that is not present stops its units all the same', async () => {
   await until('it may be stopped', () => one.local.leave('a.service') === 0);
 });
 
-test('everything leaves with fleetd, in one commit', async () => {
+test('all instances leave the catalog with fleetd, in one commit', async () => {
   const { one, has, catalog } = await present();
   one.source.say([registration('a', { name: 'a' }), registration('b', { name: 'b', drainMs: 700 })]);
   await until('both are there', () => has('a') && has('b'));
@@ -60,7 +60,7 @@ test('everything leaves with fleetd, in one commit', async () => {
   assert.equal(catalog.snapshot.services.size, 0);
 });
 
-test('everything leaves a machine that is about to shut down, and comes back when it does not', async () => {
+test('all instances leave a machine that is about to shut down, and return when it does not', async () => {
   const { one, has, cluster, catalog } = await present();
   one.source.say([registration('a', { name: 'a' }), registration('b', { name: 'b', drainMs: 700 })]);
   await until('both are there', () => has('a') && has('b'));
@@ -74,7 +74,9 @@ test('everything leaves a machine that is about to shut down, and comes back whe
   await until('both are back', () => has('a') && has('b'));
 });
 
-test('a machine with nothing in the catalog waits for no store when it shuts down', { timeout: 20_000 }, async () => {
+test('a machine without instances in the catalog shuts down without waiting for the store', {
+  timeout: 20_000,
+}, async () => {
   const { one, has } = await present();
   one.source.say([registration('a', { name: 'a' })]);
   await until('it is there', () => has('a'));
@@ -82,7 +84,7 @@ test('a machine with nothing in the catalog waits for no store when it shuts dow
   await until('it is gone', () => !has('a'));
   one.stop();
   await one.publisher.withdraw();
-  // Nobody publishes any more, as without a store.
+  // Nothing is published from here on, as without a store.
   assert.equal(one.local.leaveAll(), 0);
   await one.local.allLeft();
 });

@@ -10,8 +10,8 @@ export interface ExternalNodesOptions {
 }
 
 /**
- * Computers that run no fleetd, as others on any machine say they are. Both calls resolve once the catalog of this machine
- * shows what they wrote, and reject with `unavailable` while the store cannot be reached.
+ * Registers and deregisters external nodes, which clients may do on any machine. Both calls resolve once the catalog of this
+ * machine shows what they wrote, and reject with `unavailable` while the store cannot be reached.
  */
 export class ExternalNodes {
   readonly #options: ExternalNodesOptions;
@@ -20,7 +20,7 @@ export class ExternalNodes {
     this.#options = options;
   }
 
-  /** See Cluster.registerExternal; throws `too-large` when it asks too much. */
+  /** As registerExternal of the cluster; throws `too-large` when the catalog has no room for it. */
   async register({ checks, ...rest }: ExternalRegistration): Promise<void> {
     const { cluster, catalog } = this.#options;
     const registration = { ...rest, checks: checks.map((check) => ({ ...check, output: shortened(check.output) })) };
@@ -32,7 +32,7 @@ export class ExternalNodes {
     await catalog.sync();
   }
 
-  /** See Cluster.deregisterExternal. */
+  /** As deregisterExternal of the cluster. */
   async deregister(what: Parameters<Cluster['deregisterExternal']>[0]): Promise<void> {
     const { cluster, catalog } = this.#options;
     await cluster.deregisterExternal(what);

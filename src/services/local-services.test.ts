@@ -45,7 +45,7 @@ function check(id: string, probe: Probe, over: Partial<CheckDefinition> = {}): C
 const TTL = { type: 'ttl', ttlMs: 60_000 } as const;
 const KEEP = { keepChecks: true };
 
-test('what third parties registered outlives fleetd, with added checks and maintenance', async () => {
+test('registrations of third parties outlive fleetd, with added checks and maintenance', async () => {
   const before = open();
   await before.local.register(registration('a', { checks: [check('own', TTL)] }), KEEP);
   await before.local.register(registration('b'), KEEP);
@@ -127,7 +127,7 @@ test('checks and maintenance of instances that are gone are kept for the newest 
   assert.deepEqual(get('i1')!.checks, []);
 });
 
-test('what asks too much is refused, and changes nothing', async () => {
+test('a registration that is too large is refused, and changes nothing', async () => {
   const { local, source } = open();
   const script = { type: 'script', args: ['true'], env: {}, intervalMs: 1000, timeoutMs: 1000 } as const;
   const refused = (code: string) => (error: unknown) => isFlotillaError(error, code as ErrorCode);
@@ -146,7 +146,7 @@ test('what asks too much is refused, and changes nothing', async () => {
   assert.deepEqual([...local.instances().keys()], ['u', 'w']);
 });
 
-test('checks added one by one are refused where an instance with all of them would have no room in the catalog', async () => {
+test('an added check is refused when the catalog has no room for the instance with all its checks', async () => {
   const { local, get } = open();
   await local.register(registration('a'), KEEP);
   await local.register(registration('b'), KEEP);
@@ -162,13 +162,13 @@ test('checks added one by one are refused where an instance with all of them wou
     get('a')?.checks.map(({ id }) => id),
     ['1', '2'],
   );
-  // One that is replaced, or moves, leaves its room.
+  // A check that is replaced, or moves, makes room.
   assert.equal(await add('2'), true);
   assert.equal(await add('2', 'b'), true);
   assert.equal(await add('3'), true);
 });
 
-test('a ttl check holds as long as somebody says so', async () => {
+test('the report on a ttl check holds for its time to live', async () => {
   const { local, health } = open();
   await local.register(registration('a', { checks: [check('c', { type: 'ttl', ttlMs: 300 })] }), KEEP);
   assert.equal(health('a'), 'critical');
@@ -194,7 +194,7 @@ test('an instance registered again keeps the results of its checks', async () =>
   assert.equal(health('a'), 'passing');
 });
 
-test('what is critical for too long goes: for good when it was registered, until it is well when it was found', async () => {
+test('an instance critical for too long leaves: a registered one for good, that of a source until it recovers', async () => {
   const { local, health, source, file } = open();
   const brief = check('c', TTL, { deregisterAfterMs: 100 });
   await local.register(registration('a', { checks: [brief] }), KEEP);
@@ -209,7 +209,7 @@ test('what is critical for too long goes: for good when it was registered, until
   assert.equal(health('u'), 'passing');
 });
 
-test('a check is looked at soon after its start, again and again until it passes, then in its interval', async () => {
+test('a check runs soon after its start, repeatedly until it passes, then in its interval', async () => {
   let answers = 0;
   const server = createServer((_, response) => response.writeHead(++answers < 3 ? 500 : 200).end());
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
@@ -224,7 +224,7 @@ test('a check is looked at soon after its start, again and again until it passes
   server.close();
 });
 
-test('words that change while the status stays are not told each time', async () => {
+test('an output that changes while the status stays is not published each time', async () => {
   let count = 0;
   const probe: RunProbe = async (): Promise<CheckResult> => ({ status: 'passing', output: `answer ${++count}` });
   const { source, local, get, health, stop } = open({ probe });
@@ -241,7 +241,7 @@ test('words that change while the status stays are not told each time', async ()
   stop();
 });
 
-test('an answer is cut where the catalog has no room for more, and not within a character', () => {
+test('an output is cut where the catalog has no room for more, and not within a character', () => {
   assert.equal(shortened('short'), 'short');
   assert.equal(shortened(`${'x'.repeat(4095)}é`), 'x'.repeat(4095));
   assert.equal(Buffer.byteLength(shortened('é'.repeat(4000))), 4096);

@@ -19,18 +19,18 @@ import { MACHINE, maintenanceCheck, shownCheck } from './shown-check.ts';
 import { Withdrawals } from './withdrawals.ts';
 
 export interface LocalServicesOptions {
-  /** The machine as it is now. */
+  /** Returns this machine's record of now. */
   readonly machine: () => Machine;
-  /** Besides third parties, whose registrations are kept in `file`. */
+  /** The sources besides third parties, whose registrations are kept in `file`. */
   readonly sources: readonly ServiceSource[];
   readonly file: string;
-  /** The unit that runs the container of that name, where there is one. */
+  /** Returns the unit that runs the container of that name, if any. */
   readonly unitOf: (container: string) => string | undefined;
-  /** Only containers of this machine's own units are offered: another fleetd may share this computer's docker. */
+  /** True to offer only containers of this machine's units: another fleetd may share this computer's docker. */
   readonly unitContainersOnly: boolean;
-  /** How long a service is out of the catalog before its unit is stopped, in milliseconds, unless it says otherwise. */
+  /** How long a service is out of the catalog before its unit stops, in milliseconds; a registration may say otherwise. */
   readonly drainMs: number;
-  /** Who may have this machine run programs as checks. */
+  /** Which sources may have this machine run programs as checks. */
   readonly scriptChecks: AllowedScripts;
   readonly probe: RunProbe;
   readonly clock: Clock;
@@ -39,7 +39,7 @@ export interface LocalServicesOptions {
   readonly signal: AbortSignal;
 }
 
-/** A third party's registration; its source needs no telling. */
+/** A third party's registration; its source is always `api`. */
 export type ApiRegistration = Omit<Registration, 'source'>;
 
 const FORGET_AGAIN_MS = 1000;
@@ -50,8 +50,8 @@ interface Built {
 }
 
 /**
- * The service instances of this machine, whatever registered them, with their checks and its own as they are now. Knows of a change
- * before the catalog does; the publisher brings it there.
+ * The service instances of this machine from all sources, with their checks and the machine's own as they are now. It knows
+ * of a change before the catalog does; the publisher brings it there.
  */
 export class LocalServices {
   readonly #options: LocalServicesOptions;
@@ -59,12 +59,12 @@ export class LocalServices {
   readonly #checks: CheckRunner;
   readonly #gate: ScriptGate;
   readonly #listeners = new Set<() => void>();
-  /** What each source said last. */
+  /** The latest registrations of each source. */
   readonly #said = new Map<ServiceInstance['source'], readonly Registration[]>();
-  /** Instances that stood in the catalog when this fleetd began, until their source is heard of. */
+  /** Instances that were in the catalog when this fleetd started; kept until their source reports. */
   readonly #recalled = new Map<string, ServiceInstance>();
   readonly #withdrawals: Withdrawals;
-  /** What keeps a registration out of the catalog; empty: nothing. */
+  /** Why a registration is left out of the catalog; empty when it is not. */
   readonly #flaws = new WeakMap<Registration, string>();
   /** Registrations that are being removed, since they are critical for too long. */
   readonly #forgetting = new Set<Registration>();
@@ -86,15 +86,15 @@ export class LocalServices {
     for (const source of options.sources) void this.#follow(source);
   }
 
-  /** By id. */
+  /** Returns the instances to publish, by id. */
   instances(): ReadonlyMap<string, ServiceInstance> {
     this.#instances ??= this.#build();
     return this.#instances;
   }
 
-  /** The checks of the machine as a whole, by id; they count for each of its instances. */
+  /** Returns the checks of the whole machine, by id; they count for each of its instances. */
   nodeChecks(): ReadonlyMap<string, NodeCheck> {
-    // Once checks run no more they stay as they were: they go with the machine.
+    // After the signal checks no longer run, and their last results stay until the machine leaves.
     if (!this.#options.signal.aborted)
       this.#nodeChecks = new Map(this.#machineChecks().map((check) => [check.id, { ...check, service: MACHINE }]));
     return this.#nodeChecks;
@@ -107,22 +107,22 @@ export class LocalServices {
   }
 
   /**
-   * Registers an instance, or replaces the one with its id; results of checks that it keeps stay. Resolves once it is
-   * on disk; throws `too-large` or `forbidden` when it asks too much. With `keepChecks` those stay that were added to the
-   * instance later.
+   * Registers an instance, or replaces the one with its id; checks that it still has keep their results. Resolves once it
+   * is on disk; throws `too-large` without room in the catalog, and `forbidden` for a check that the settings refuse. With
+   * `keepChecks` the checks that were added to the instance later stay.
    */
   async register(registration: ApiRegistration, options: { readonly keepChecks: boolean }): Promise<void> {
     this.#admit(registration, registration.checks);
     await this.#registry.change(putService({ ...registration, source: 'api' }, options));
   }
 
-  /** Removes what `register` made; false when no such instance was registered. */
+  /** Removes an instance that was registered; returns false when there is none. */
   deregister(id: string): Promise<boolean> {
     return this.#registry.change(removeService(id));
   }
 
   /**
-   * Adds a check to an instance of whatever source, or (no instance) to the machine as a whole; false when there is no such
+   * Adds a check to an instance of any source, or (empty id) to the whole machine; returns false when there is no such
    * instance. Throws like `register`.
    */
   async registerCheck(instance: string, check: CheckDefinition): Promise<boolean> {
@@ -130,25 +130,25 @@ export class LocalServices {
     return this.#registry.change(this.#where(instance, addCheck(instance, check)));
   }
 
-  /** Removes a check of something that was registered, or that was added; false when there is none. */
+  /** Removes a check that was registered or added; returns false when there is none. */
   deregisterCheck(id: string): Promise<boolean> {
     return this.#registry.change(removeCheck(id));
   }
 
-  /** Takes somebody's word for a ttl check; false when there is none of that id. */
+  /** Sets the result that a client reports on a ttl check; returns false when there is none of that id. */
   report(check: string, status: Health, output: string): boolean {
     return this.#checks.report(check, { status, output });
   }
 
   /**
-   * Puts an instance of whatever source, or (no instance) the whole machine, into maintenance, or (no reason) takes it out;
-   * false when the instance is not there.
+   * Puts an instance of any source, or (empty id) the whole machine, into maintenance, or (no reason) takes it out; returns
+   * false when there is no such instance.
    */
   setMaintenance(instance: string, reason: string | undefined): Promise<boolean> {
     return this.#registry.change(this.#where(instance, setMaintenance(instance, reason)));
   }
 
-  /** What stands in the catalog of this machine from before fleetd began: nobody shall notice that it was away. */
+  /** Takes over what the catalog holds of this machine, so that a restart of fleetd changes nothing in it. */
   recall(published: Published<ServiceInstance>, nodeChecks: Published<NodeCheck>): void {
     const { sources } = this.#options;
     const silent = new Set(sources.map(({ name }) => name).filter((name) => !this.#said.has(name)));
@@ -163,20 +163,20 @@ export class LocalServices {
   }
 
   /**
-   * The unit is about to be stopped: its services leave the catalog. Answers for how many milliseconds it must run on,
-   * so that requests under way can end and nobody sends new ones; 0 when it may be stopped. Ask again then.
+   * Takes the services of a unit that is to be stopped out of the catalog. Returns for how many milliseconds it must still
+   * run, so that clients notice and open requests end; call again then. 0 when it may be stopped.
    */
   leave(unit: string): number {
     if (!this.#withdrawals.has(unit)) this.#withdraw(unit);
     return this.#withdrawals.leftMs(unit);
   }
 
-  /** The unit goes on, or begins: its services come back. */
+  /** Offers the services of a unit again, which is no longer to be stopped or is started again. */
   stay(unit: string): void {
     if (this.#withdrawals.end(unit)) this.#changed();
   }
 
-  /** All instances leave the catalog for good. Answers the milliseconds for which all units must run on after that. */
+  /** Takes all instances out of the catalog. Returns for how many milliseconds all units must run on after that. */
   leaveAll(): number {
     const ids = [...this.instances().keys()];
     const drains = ids.map((id) => this.#registrations.get(id)?.drainMs ?? this.#options.drainMs);
@@ -185,18 +185,18 @@ export class LocalServices {
     return Math.max(0, ...drains);
   }
 
-  /** Takes `leaveAll` back. */
+  /** Offers all instances again after `leaveAll`. */
   stayAll(): void {
     this.#withdrawals.endAll();
     this.#changed();
   }
 
-  /** Resolves once the catalog holds no instance of this machine any more, after `leaveAll`. */
+  /** Resolves once the catalog holds no instance of this machine; call after `leaveAll`. */
   allLeft(): Promise<void> {
     return this.#withdrawals.allLeft();
   }
 
-  /** The catalog holds these instances of this machine now. */
+  /** Called by the publisher: the catalog now holds these instances of this machine. */
   published(instances: ReadonlyMap<string, ServiceInstance>): void {
     this.#withdrawals.published(instances);
   }
@@ -211,13 +211,13 @@ export class LocalServices {
     this.#changed();
   }
 
-  /** Edits only where the instance is there when the edit's turn comes, be it of the machine, a source or a third party. */
+  /** Returns an edit that changes nothing when the instance, of any source, is not there when the edit's turn comes. */
   #where(instance: string, edit: ServiceEdit): ServiceEdit {
     return (contents) => {
       const there = new Set([MACHINE, ...contents.services.keys()]);
       for (const { id, source } of this.#registrations.values()) if (source !== 'api') there.add(id);
       if (!there.has(instance) || !edit(contents)) return false;
-      // A source that has said nothing yet may have any instance.
+      // Until every source has reported, any instance may be one of theirs.
       if (this.#said.size === this.#options.sources.length) forgetAbsent(contents, there);
       return true;
     };
@@ -228,7 +228,7 @@ export class LocalServices {
     return this.#unitOf(registration) !== undefined;
   }
 
-  /** One that the catalog has no room for is told of once, and keeps none of the others out. */
+  /** Returns whether the catalog has room for the registration. One that is too large is logged once, and left out alone. */
   #fits(registration: Registration): boolean {
     let flaw = this.#flaws.get(registration);
     if (flaw === undefined) {
@@ -245,7 +245,7 @@ export class LocalServices {
     return unit ?? (container === undefined ? undefined : this.#options.unitOf(container));
   }
 
-  /** Throws what a third party is told who asks too much. */
+  /** Throws when a third party's registration or check cannot be taken. */
   #admit(said: { readonly id: string }, checks: readonly CheckDefinition[]): void {
     const flaw = [said, ...checks].map(flawOf).find((found) => found !== undefined);
     if (flaw !== undefined) throw new FlotillaError('too-large', flaw);
@@ -272,7 +272,7 @@ export class LocalServices {
     this.#renew();
   }
 
-  /** Takes in what the sources and third parties say now. Of two with one id the first is taken. */
+  /** Gathers the registrations of all sources and third parties; of two with one id the first counts. */
   #renew(): void {
     const said = this.#options.sources.map(({ name }) => this.#said.get(name) ?? []);
     const registrations = new Map<string, Registration>();
@@ -284,7 +284,7 @@ export class LocalServices {
     this.#changed();
   }
 
-  /** All checks that the gate lets pass; what was registered while it was open is judged anew as well. */
+  /** Runs all checks that the gate allows. Stored ones are judged again: the settings may have been others then. */
   #runChecks(registrations: readonly Registration[]): void {
     const own = registrations.flatMap(({ id, checks, source, container = id }) =>
       checks.map((check) => [check, source, container] as const),
@@ -309,7 +309,7 @@ export class LocalServices {
       : [...checks.filter((own) => added.every((check) => check.id !== own.id)), ...added];
   }
 
-  /** Of what is critical for too long, that which a third party registered is forgotten; the rest stays out meanwhile. */
+  /** Deregisters third parties' instances that are critical for too long; those of sources stay out until they recover. */
   #onResults(): void {
     for (const registration of this.#registry.services.values())
       if (!this.#forgetting.has(registration) && this.#isOverdue(registration)) void this.#forget(registration);
@@ -320,7 +320,7 @@ export class LocalServices {
     return this.#checksOf(registration).some(({ id }) => this.#checks.isOverdue(id));
   }
 
-  /** Tries until it is written, or the registration is gone or well again. */
+  /** Deregisters an instance; tries until that is on disk, or the registration is gone or no longer overdue. */
   async #forget(registration: Registration): Promise<void> {
     const { clock, log, signal } = this.#options;
     const remove = removeService(registration.id, registration);
@@ -370,7 +370,7 @@ export class LocalServices {
     return instances;
   }
 
-  /** The same object as before unless something it shows has changed. */
+  /** Returns the instance of a registration: the same object as before unless a part of it changed. */
   #instance(registration: Registration, { unit, machine }: { unit: string | undefined; machine: Machine }): Built {
     const { id, address } = machine;
     const definitions = this.#checksOf(registration);

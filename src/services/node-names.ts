@@ -1,6 +1,6 @@
 import { trimEnd } from '../lib/index.ts';
 
-/** What naming a machine needs of it. */
+/** The part of a machine's record by which it is named. */
 export interface Nameable {
   readonly id: string;
   /** Its host name. */
@@ -9,8 +9,8 @@ export interface Nameable {
 }
 
 /**
- * Names for machines, unique in the cluster and fit for DNS: the first label of the host name. Of several with the same
- * one, who came first keeps it and the others get the beginning of their id behind it.
+ * Returns names for machines, unique in the cluster and fit for DNS: the first label of the host name. Of several machines
+ * with the same label the first to join has it, and the others get the beginning of their id appended.
  */
 export function nodeNames(machines: Iterable<Nameable>): ReadonlyMap<string, string> {
   const names = new Map<string, string>();

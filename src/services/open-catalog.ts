@@ -14,8 +14,8 @@ export interface CatalogOptions {
 }
 
 /**
- * The catalog as this machine knows it, fed by one watch until the signal aborts. Empty until the store has been reached
- * for the first time; while the store is lost it stays as it was.
+ * Opens the catalog of this machine, fed by one watch until the signal aborts. It is empty until the store has been reached
+ * for the first time, and keeps its last state while the store is lost.
  */
 export function openCatalog(options: CatalogOptions): Catalog {
   return new WatchedCatalog(options);
@@ -30,7 +30,7 @@ class WatchedCatalog implements Catalog {
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.#opened = this.#open();
-    // Whoever calls sync() hears of it.
+    // Callers of sync() get the error.
     this.#opened.catch(() => {});
   }
 
@@ -81,7 +81,7 @@ class WatchedCatalog implements Catalog {
     for (const listener of this.#listeners) listener(snapshot);
   }
 
-  /** The promise, unless the time is over or `signal` aborts first. */
+  /** Resolves as the promise does; rejects when the time is over or `signal` aborts first. */
   #within<T>(
     promise: Promise<T>,
     late: string,

@@ -11,12 +11,12 @@ export interface RunningCheckOptions {
   readonly log: Log;
 }
 
-/** A check whose words change while its status stays is told anew no more often than this. */
+/** How often a check is published at most while its output changes and its status stays. */
 const OUTPUT_INTERVAL_MS = 300_000;
-/** What has just been started is looked at this soon, and again soon after until it answers for the first time. */
+/** When a new check looks first; it repeats soon, with growing delays, until it passes for the first time. */
 const FIRST_LOOK_MS = 200;
 
-/** One check from its first look to `stop()`. */
+/** One check, which runs from its construction to `stop()`. */
 export class RunningCheck {
   readonly definition: CheckDefinition;
   readonly #options: RunningCheckOptions;
@@ -45,7 +45,7 @@ export class RunningCheck {
     return this.#result;
   }
 
-  /** Critical for longer than the definition allows. */
+  /** True when it has been critical for longer than the definition allows. */
   get overdue(): boolean {
     return this.#overdue;
   }
@@ -56,14 +56,14 @@ export class RunningCheck {
     this.#cancelOverdue?.();
   }
 
-  /** What was known before; of no account once there is a result. */
+  /** Sets the result of before this fleetd started; ignored once there is a result. */
   recall(result: CheckResult): void {
     if (this.#known || this.#result.status === result.status) return;
     this.#passedOnce ||= result.status === 'passing';
     this.#show(result);
   }
 
-  /** Somebody's word on a ttl check: holds for the check's time to live. */
+  /** Sets the result that a client reports on a ttl check; it holds for the check's time to live. */
   report(result: CheckResult): void {
     const { probe } = this.definition;
     if (probe.type !== 'ttl') return;
@@ -91,7 +91,7 @@ export class RunningCheck {
       if (signal.aborted) return;
       this.#settle(result);
       this.#passedOnce ||= result.status === 'passing';
-      // Spread, so that a thousand checks begun together do not stay together.
+      // Random intervals spread a thousand checks that begin together.
       const paceMs = this.#passedOnce ? probe.intervalMs * (0.9 + random.float() / 5) : soon.next();
       waitMs = Math.max(0, paceMs - (clock.monotonic() - startMs));
     }

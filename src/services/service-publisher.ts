@@ -4,7 +4,7 @@ import { type Clock, type Log, Loop, type Random } from '../lib/index.ts';
 import type { NodeCheck, ServiceInstance } from '../model/index.ts';
 import type { LocalServices } from './local-services.ts';
 
-/** How a machine is present in the cluster. */
+/** A machine's presence in the cluster, as far as the publisher needs it. */
 export interface PublisherPresence {
   readonly announcement: Announcement | undefined;
   onChange(fn: () => void): () => void;
@@ -23,8 +23,8 @@ export interface ServicePublisherOptions {
 }
 
 /**
- * Keeps the catalog's records of this machine as its own instances and checks are: writes what changed, in batches, under its lease
- * and its latest announcement's fence. After a loss of the lease everything is written again.
+ * Keeps this machine's records in the catalog equal to its instances and checks. It writes what changed, in batches, under
+ * the machine's lease and the fence of its latest announcement, and everything again after the lease was lost.
  */
 export class ServicePublisher {
   readonly #options: ServicePublisherOptions;
@@ -52,7 +52,7 @@ export class ServicePublisher {
       signal.addEventListener('abort', end, { once: true });
   }
 
-  /** Takes everything out of the catalog. Call after the signal has been aborted. */
+  /** Removes all records of this machine from the catalog. Call it after the signal was aborted and `leaveAll`. */
   async withdraw(): Promise<void> {
     await this.#loop.done;
     await this.#publish();
@@ -67,7 +67,7 @@ export class ServicePublisher {
       this.#recalled = true;
     }
     const [instances, checks] = [local.instances(), local.nodeChecks()];
-    // First: an instance is not to be seen well for a moment where its machine is not.
+    // The machine's checks come first: an instance must never show as healthy while its machine is not.
     const done =
       (await this.#checks.publish(announcement, checks)) === 'published' &&
       (await this.#instances.publish(announcement, instances)) === 'published';

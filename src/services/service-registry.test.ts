@@ -25,7 +25,7 @@ test('a check that moves from instance to instance leaves nothing behind in the 
   assert.deepEqual(checks(), []);
 });
 
-test('a change whose file is in place is in force, whatever its directory says, and is not called none', async (t) => {
+test('a change whose file is written is in force even when syncing the directory fails, and the error says so', async (t) => {
   const { file, registry } = open(t);
   const sync = t.mock.method(fs, 'fsyncSync', () => {
     throw Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });

@@ -5,8 +5,8 @@ import { MACHINE } from './shown-check.ts';
 import { copyOf, readServices, type StoredServices, writeServices } from './stored-services.ts';
 
 /**
- * Changes the contents that it is given. Returns false where what it speaks of is not there, and throws where it asks too
- * much: in both cases it has changed nothing.
+ * An edit of the stored services. Returns false when its instance or check does not exist, and throws when it would exceed a
+ * limit; in both cases it has changed nothing.
  */
 export type ServiceEdit = (contents: StoredServices) => boolean;
 
@@ -19,8 +19,8 @@ interface Waiting {
 }
 
 /**
- * Services that third parties registered on this machine. One file, replaced whole, holds them, so that they outlive fleetd; a
- * change is in force once the file has it.
+ * The services that third parties registered on this machine. They outlive fleetd in one file, which is replaced whole; a
+ * change is in force once it is in the file.
  */
 export class ServiceRegistry {
   readonly #file: string;
@@ -29,7 +29,7 @@ export class ServiceRegistry {
   #waiting: Waiting[] = [];
   #running = false;
 
-  /** `onChange` hears of every change, before the `change` that made it resolves. */
+  /** `onChange` is called on every change, before the `change` that made it resolves. */
   constructor(file: string, log: Log, onChange: () => void) {
     this.#file = file;
     this.#onChange = onChange;
@@ -49,8 +49,9 @@ export class ServiceRegistry {
   }
 
   /**
-   * Resolves with what `edit` returned once its change is on disk and in force. Throws `unavailable` when the disk does not
-   * take it: then nothing has changed, or (the message says so) the change is in force and may not outlast a loss of power. Edits run in the order of the calls, and share a write where they can.
+   * Resolves with what `edit` returned once its change is on disk and in force. Throws `unavailable` when it cannot be
+   * written: then nothing has changed, or (the message says so) the change is in force and may not survive a power cut.
+   * Edits run in the order of the calls, and share a write where they can.
    */
   change(edit: ServiceEdit): Promise<boolean> {
     return new Promise((resolve, reject) => {
@@ -105,7 +106,7 @@ interface Outcome {
   readonly refusal?: unknown;
 }
 
-/** An edit that is refused fails alone. */
+/** Runs one edit; its error fails no other edit of the same write. */
 function outcomeOf(edit: ServiceEdit, contents: StoredServices): Outcome {
   try {
     return { found: edit(contents) };
@@ -122,7 +123,7 @@ export function putService(registration: Registration, { keepChecks }: { readonl
   };
 }
 
-/** With `only` just that registration, not another one that took its id since. */
+/** Removes a service; with `only` just that registration, not one that has its id since. */
 export function removeService(id: string, only?: Registration): ServiceEdit {
   return ({ services, checks, maintenance }) => {
     if (only !== undefined && services.get(id) !== only) return false;
@@ -134,8 +135,8 @@ export function removeService(id: string, only?: Registration): ServiceEdit {
 }
 
 /**
- * Takes it from where it was added before. Throws `too-large` where the checks added to an instance would come to more than
- * the catalog has room for; those of the machine have a record each.
+ * Adds a check, and removes it from the instance to which it was added before. Throws `too-large` when the catalog has no
+ * room for an instance with all the checks added to it; those of the machine have a record each.
  */
 export function addCheck(instance: string, check: CheckDefinition): ServiceEdit {
   return ({ checks }) => {
@@ -144,14 +145,14 @@ export function addCheck(instance: string, check: CheckDefinition): ServiceEdit 
     const flaw = instance === MACHINE ? undefined : flawOf(added);
     if (flaw !== undefined) throw new FlotillaError('too-large', `${flaw}: register fewer checks, or shorter ones`);
     for (const [other, list] of checks) putChecks(checks, other, without(list, check.id));
-    // Behind all others: see forgetAbsent.
+    // Insert it last: forgetAbsent keeps the newest.
     checks.delete(instance);
     checks.set(instance, [...others, check]);
     return true;
   };
 }
 
-/** A check that was added, or came with a registration. */
+/** Removes a check that was added, or came with a registration. */
 export function removeCheck(id: string): ServiceEdit {
   return ({ services, checks }) => {
     const added = [...checks].filter(([, list]) => list.some((check) => check.id === id));
@@ -171,8 +172,8 @@ export function setMaintenance(instance: string, reason: string | undefined): Se
 }
 
 /**
- * Forgets checks and maintenance of instances that are not there, but for the newest MAX_ABSENT: an instance that comes back has them
- * again, and containers with ever new names do not fill the disk.
+ * Forgets checks and maintenance of absent instances except the newest MAX_ABSENT: an instance that returns has them again,
+ * and containers with ever new names do not fill the disk.
  */
 export function forgetAbsent({ checks, maintenance }: StoredServices, there: ReadonlySet<string>): void {
   for (const kept of [checks, maintenance]) {
@@ -185,7 +186,7 @@ function without(checks: readonly CheckDefinition[], id: string): readonly Check
   return checks.filter((check) => check.id !== id);
 }
 
-/** An instance without checks needs no entry: with instances whose ids change, they would only become more. */
+/** Sets the checks of an instance. One without checks has no entry, since entries of ever new ids would add up. */
 function putChecks(checks: StoredServices['checks'], instance: string, list: readonly CheckDefinition[]): void {
   if (list.length === 0) checks.delete(instance);
   else checks.set(instance, list);

@@ -5,14 +5,14 @@ import type { CheckDefinition } from './registration.ts';
 /** The id that stands for the machine itself where a check or a maintenance may belong to an instance. */
 export const MACHINE = '';
 
-/** A check as the catalog has it. */
+/** Returns a check as the catalog holds it. */
 export function shownCheck(definition: CheckDefinition, result: CheckResult | undefined): ServiceCheck {
   const { id, name, notes, probe } = definition;
   const { status, output } = result ?? { status: definition.status, output: '' };
   return { id, name, type: probe.type, status, output, notes };
 }
 
-/** As Consul shows it, so that its clients know what it means. */
+/** Returns the check that stands for maintenance, with the id and words by which Consul's clients know it. */
 export function maintenanceCheck(instance: string, reason: string): ServiceCheck {
   const ofMachine = instance === MACHINE;
   return {

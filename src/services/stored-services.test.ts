@@ -11,7 +11,7 @@ const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-stored-'));
 after(() => rmSync(directory, { recursive: true }));
 const file = path.join(directory, 'services.json');
 
-/** What is read of such a file, and why the log calls it damaged. */
+/** Returns what is read of such a file, and why the log calls it damaged. */
 function read(text: string) {
   writeFileSync(file, text);
   let error: unknown;
@@ -37,7 +37,7 @@ const known = {
   checks: Object.keys(PROBES).map((type) => checkOf(type)),
 };
 
-test('all that is known is read as it was written, and what is not known stays with it', () => {
+test('known fields are read as they were written, and unknown ones are kept', () => {
   const service = { ...known, later: { version: 2 } };
   const added = Object.keys(PROBES).map((type) => checkOf(type, { later: true }));
   const { contents, error } = read(

@@ -7,18 +7,18 @@ import type { CheckDefinition, Registration } from './registration.ts';
 /** Services, checks and maintenance that third parties registered on a machine. */
 export interface StoredServices {
   readonly services: Map<string, Registration>;
-  /** Checks that were added to an instance of whatever source, by the instance's id; under the empty one the machine's. */
+  /** Checks that were added to an instance of any source, by its id; under the empty id those of the machine. */
   readonly checks: Map<string, readonly CheckDefinition[]>;
   /** Why an instance, or (empty id) the machine, is in maintenance. */
   readonly maintenance: Map<string, string>;
 }
 
-/** Copies the maps, so that an edit of the copy leaves the original as it is. Edits replace registrations and never change one. */
+/** Copies the maps, for edits that may fail. Edits replace registrations and never change one. */
 export function copyOf({ services, checks, maintenance }: StoredServices): StoredServices {
   return { services: new Map(services), checks: new Map(checks), maintenance: new Map(maintenance) };
 }
 
-/** Puts the file in its place whole. Only once its directory is synced does the change outlast a loss of power. */
+/** Replaces the whole file. The change survives a power cut only once the directory is synced. */
 export async function writeServices(file: string, { services, checks, maintenance }: StoredServices): Promise<void> {
   const text = JSON.stringify({
     services: [...services.values()],
@@ -34,7 +34,7 @@ export async function writeServices(file: string, { services, checks, maintenanc
   }
 }
 
-/** As replaceStateFile does, while fleetd goes on. */
+/** Replaces the file as replaceStateFile does, without blocking the event loop. */
 async function replace(file: string, text: string): Promise<void> {
   const draft = await open(`${file}.new`, DRAFT_FLAGS, 0o600);
   try {
@@ -46,10 +46,10 @@ async function replace(file: string, text: string): Promise<void> {
   await rename(`${file}.new`, file);
 }
 
-/** As many services as a machine may have by far. */
+/** The most bytes that are read: far more than the services of any machine. */
 const MAX_BYTES = 256 << 20;
 
-/** Reads what is whole in the file; of a damaged one a copy is kept beside it, and the log says what was lost. */
+/** Reads the valid parts of the file. Keeps a copy of a damaged one beside it, and logs what was lost. */
 export function readServices(file: string, log: Log): StoredServices {
   const empty: StoredServices = { services: new Map(), checks: new Map(), maintenance: new Map() };
   let text: string;
@@ -84,7 +84,7 @@ function damaged(file: string, because: string, contents: StoredServices, log: L
   return contents;
 }
 
-/** The file stays too, until the next change replaces it; what is no file has to make room for one. */
+/** Links a damaged file as `aside`, and leaves it until the next change replaces it; what is no file is moved away. */
 function setAside(file: string, aside: string): void {
   rmSync(aside, { recursive: true, force: true });
   try {
@@ -98,7 +98,7 @@ const text = z.string();
 const texts = z.array(text);
 const count = z.number().nonnegative();
 const port = z.int().min(0).max(65_535);
-/** z.record does not look at the value of a member `__proto__`. */
+/** A record of any keys: z.record does not check the value of a member `__proto__`. */
 const record = (value: z.ZodType) =>
   z
     .custom<object>(
@@ -142,7 +142,7 @@ const registration = z.object({
 const list = z.array(z.unknown(), 'one of its lists is missing');
 const file = z.object({ services: list, checks: list, maintenance: list }, 'it is no JSON object');
 
-/** All that code relies on without asking: a word of another type would throw far from here. What else there is stays. */
+/** Checks every field that other code relies on: one of another type would throw far from here. Others are kept. */
 function decode(value: unknown): { readonly contents: StoredServices; readonly lost: number } {
   const read = file.safeParse(value);
   if (!read.success) throw new Error(read.error.issues[0]!.message);

@@ -1,4 +1,4 @@
-/** A catalog in memory, for tests of those who read one: what it holds is said by hand. */
+/** A catalog in memory for tests of its readers, filled by the test. */
 import type { Catalog, CatalogInstance, CatalogNode, CatalogSnapshot, Health } from './index.ts';
 
 export interface TestInstance {
@@ -37,7 +37,7 @@ export class TestCatalog implements Catalog {
     this.#publish(this.#build(revision, all, this.snapshot.services));
   }
 
-  /** Says which instances of a service there are: none takes it away. */
+  /** Sets the instances of a service; none removes it. */
   set(name: string, instances: readonly Omit<TestInstance, 'name'>[]): void {
     const revision = this.snapshot.revision + 1;
     const services = new Map(this.snapshot.services);
@@ -87,7 +87,7 @@ export class TestCatalog implements Catalog {
   }
 }
 
-/** 32 hexadecimal digits made of a node's name. */
+/** Returns 32 hexadecimal digits made of a node's name. */
 export function nodeId(name: string): string {
   return Buffer.from(name).toString('hex').padEnd(32, '0').slice(0, 32);
 }

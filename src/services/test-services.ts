@@ -14,7 +14,7 @@ import { ServicePublisher } from './service-publisher.ts';
 
 const log = silentLog;
 
-/** A real store with clusters in it, all closed after the tests of the file. */
+/** Opens a real store with clusters in it, all closed after the tests of the file. */
 export async function openTestStore() {
   const directory = mkdtempSync(path.join(tmpdir(), 'flotilla-services-'));
   const closing = new AbortController();
@@ -67,7 +67,7 @@ export function registration(id: string, over: Partial<Registration> = {}): Regi
   };
 }
 
-/** A source that says what it is told to. */
+/** A source that reports the registrations that the test sets. */
 export class TestSource implements ServiceSource {
   readonly name = 'unit';
   #state: readonly Registration[] | undefined;
@@ -93,7 +93,7 @@ export class TestSource implements ServiceSource {
   }
 }
 
-/** The services of one machine as its fleetd publishes them. */
+/** The services of one machine, published as by its fleetd. */
 export class PublishingMachine {
   readonly source = new TestSource();
   readonly local: LocalServices;
@@ -134,14 +134,14 @@ export class PublishingMachine {
     this.join().catch(() => {});
   }
 
-  /** Announces the machine, under the lease it has as long as that lasts. */
+  /** Announces the machine under its lease, or a new one when that has ended. */
   async join(): Promise<void> {
     const lease = this.announcement?.lease;
     const current = lease && !lease.lost.aborted ? lease : await this.#cluster.lease(5000);
     this.present(await this.#announce(current));
   }
 
-  /** Is present by an announcement that somebody has made. */
+  /** Makes the machine present by an announcement that the test has made. */
   present(announcement: Announcement | undefined): void {
     this.announcement = announcement;
     for (const listener of this.#listeners) listener();

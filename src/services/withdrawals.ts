@@ -4,21 +4,21 @@ import type { ServiceInstance } from '../model/index.ts';
 interface Withdrawal {
   readonly drainMs: number;
   readonly beganAtMs: number;
-  /** When the unit's services were gone from the catalog. */
+  /** When the unit's services had left the catalog. */
   outAtMs?: number;
 }
 
-/** A store that does not take a withdrawal delays no stop longer than this. */
+/** The longest that an unreachable store delays a stop, in milliseconds. */
 const MAX_DELAY_MS = 1000;
 
-/** The units whose services are kept out of the catalog, because the unit is about to be stopped. */
+/** Knows the units whose services are kept out of the catalog because they are to be stopped. */
 export class Withdrawals {
   readonly #clock: Clock;
   readonly #units = new Map<string, Withdrawal>();
   #all = false;
-  /** Nothing of this machine was in the catalog when all began to leave, or on its way there. */
+  /** True when no instance of this machine was in the catalog, or about to be, when all had to leave. */
   #hadNothing = false;
-  /** Instances in the catalog; undefined until something was published. */
+  /** How many instances are in the catalog; undefined until any were published. */
   #inCatalog: number | undefined;
   readonly #onAllLeft: (() => void)[] = [];
 
@@ -26,12 +26,12 @@ export class Withdrawals {
     this.#clock = clock;
   }
 
-  /** All instances are kept out, of whatever source. */
+  /** True while all instances are kept out. */
   get all(): boolean {
     return this.#all;
   }
 
-  /** `offered`: how many instances there were to be published. */
+  /** Keeps all instances out. `offered`: how many there were to publish. */
   beginAll(offered: number): void {
     this.#hadNothing = offered === 0 && this.#inCatalog === 0;
     this.#all = true;
@@ -41,7 +41,7 @@ export class Withdrawals {
     this.#all = false;
   }
 
-  /** Resolves once the catalog holds no instance of this machine: at once where it held none, be the store there or not. */
+  /** Resolves once the catalog holds no instance of this machine: at once when it held none, even without a store. */
   allLeft(): Promise<void> {
     if (this.#hadNothing) return Promise.resolve();
     return new Promise((resolve) => this.#onAllLeft.push(resolve));
@@ -55,12 +55,12 @@ export class Withdrawals {
     this.#units.set(unit, { drainMs, beganAtMs: this.#clock.monotonic() });
   }
 
-  /** False when there was none. */
+  /** Ends a unit's withdrawal; returns false when there was none. */
   end(unit: string): boolean {
     return this.#units.delete(unit);
   }
 
-  /** For how many milliseconds the unit must run on yet. */
+  /** Returns for how many milliseconds the unit must still run. */
   leftMs(unit: string): number {
     const withdrawal = this.#units.get(unit);
     if (!withdrawal) return 0;
@@ -69,7 +69,7 @@ export class Withdrawals {
     return Math.max(0, outAtMs + drainMs - now);
   }
 
-  /** The catalog holds these instances of this machine, and no others. */
+  /** Notes that the catalog holds exactly these instances of this machine. */
   published(instances: ReadonlyMap<string, ServiceInstance>): void {
     this.#inCatalog = instances.size;
     if (instances.size === 0) for (const resolve of this.#onAllLeft.splice(0)) resolve();

@@ -4,10 +4,10 @@ import type { ActiveProbe, CheckResult } from '../check-result.ts';
 
 type GrpcProbe = Extract<ActiveProbe, { type: 'grpc' }>;
 
-/** Answers of grpc.health.v1.HealthCheckResponse. */
+/** The statuses of grpc.health.v1.HealthCheckResponse, by their numbers. */
 const SERVING_STATUSES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 
-/** Asks the standard health service (grpc.health.v1.Health/Check); only SERVING is passing. */
+/** Calls the standard health service (grpc.health.v1.Health/Check); only SERVING is passing. */
 export async function probeGrpc(probe: GrpcProbe, signal: AbortSignal): Promise<CheckResult> {
   const authority = `${probe.tls ? 'https' : 'http'}://${probe.host.includes(':') ? `[${probe.host}]` : probe.host}:${probe.port}`;
   const session = connect(authority, { rejectUnauthorized: probe.verify });
@@ -23,7 +23,7 @@ export async function probeGrpc(probe: GrpcProbe, signal: AbortSignal): Promise<
   }
 }
 
-/** The status that the server answers for the service; rejects for any other answer. */
+/** Returns the status in the server's response for the service; rejects for any other response. */
 function ask(session: ClientHttp2Session, service: string, signal: AbortSignal): Promise<number> {
   return within(signal, (resolve, reject) => {
     session.on('error', reject);
@@ -50,7 +50,7 @@ function ask(session: ClientHttp2Session, service: string, signal: AbortSignal):
       else resolve(servingStatus(Buffer.concat(parts)));
     });
     stream.end(requestFrame(service));
-    // Whoever asks destroys the session, and the stream with it.
+    // The caller destroys the session, and this stream with it.
     return () => {};
   });
 }

@@ -4,7 +4,7 @@ import type { ActiveProbe, CheckResult } from '../check-result.ts';
 
 type HttpProbe = Extract<ActiveProbe, { type: 'http' | 'https' }>;
 
-/** As much of an answer as is of interest. */
+/** The most bytes that are read of a response. */
 const MAX_BODY_BYTES = 4096;
 
 /** 2xx is passing, 429 (too many requests) warning, everything else critical. Redirections are not followed. */
@@ -12,7 +12,7 @@ export function probeHttp(probe: HttpProbe, signal: AbortSignal): Promise<CheckR
   return new Promise((resolve, reject) => {
     const { method, headers, url, body, verify } = probe;
     const request = probe.type === 'https' ? httpsRequest : httpRequest;
-    // A connection of its own each time: one that is kept open would pass although nobody accepts new ones.
+    // Connect anew each time: a connection kept open would pass although the server accepts no new ones.
     const length = body === '' ? {} : { 'content-length': Buffer.byteLength(body) };
     const sentHeaders = { 'user-agent': 'Flotilla Health Check', ...length, ...headers };
     const options = { method, headers: sentHeaders, agent: false, signal };
@@ -29,7 +29,7 @@ function judge({ method, url }: HttpProbe, { statusCode = 0, statusMessage = '' 
   return { status, output: `HTTP ${method} ${url}: ${statusCode} ${statusMessage} Output: ${body}` } as const;
 }
 
-/** Ends with the answer, or when enough has been read: a stream that never ends is an answer, too. */
+/** Resolves at the response's end, or when enough has been read, since a response may be an endless stream. */
 async function readBeginning(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;

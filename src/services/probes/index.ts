@@ -4,7 +4,7 @@ import { probeHttp } from './http.ts';
 import { probeScript } from './script.ts';
 import { probeTcp } from './tcp.ts';
 
-/** Looks for real: over the network, or by running a program. */
+/** Probes an instance over the network, or by running a program. */
 export const runProbe: RunProbe = (probe, signal): Promise<CheckResult> => {
   switch (probe.type) {
     case 'http':

@@ -8,7 +8,7 @@ import { runProbe } from './index.ts';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-test('a check whose program is missing leaves nothing behind, however often it is tried', async () => {
+test('a check whose program is missing leaves no memory behind', async () => {
   const stopped = new AbortController();
   const probe = { type: 'script', args: ['/no/such/program'], env: {}, intervalMs: 1000, timeoutMs: 1000 } as const;
   const look = async (times: number) => {

@@ -20,7 +20,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Looks once, for at most `ms`. */
+/** Probes once, for at most `ms`. */
 async function look(probe: ActiveProbe, ms = 5000): Promise<CheckResult> {
   const late = new AbortController();
   const cancel = clock.after(ms, () => late.abort(new Error('late')));
@@ -36,7 +36,7 @@ function http(port: number, path: string, method = 'GET'): ActiveProbe {
   return { type: 'http', url, method, headers: { 'x-check': ['a', 'b'] }, body: 'hi', verify: true, ...PACE };
 }
 
-test('http: 2xx is passing, 429 warning, all else critical; an endless answer is read no further than needed', async () => {
+test('http: 2xx is passing, 429 warning, all else critical; an endless response is read no further than needed', async () => {
   const web = createHttpServer((request, response) => {
     const status = Number(request.url!.slice(1)) || 200;
     response.writeHead(status, { location: '/200' });
@@ -59,7 +59,7 @@ test('http: 2xx is passing, 429 warning, all else critical; an endless answer is
   assert.equal((await look(http(port, '/endless'))).status, 'passing');
 });
 
-test('http: who accepts and never answers is late, and who is not there refuses', async () => {
+test('http: a server that accepts and never responds times out, and one that is not there refuses', async () => {
   const port = await listen(createServer(() => {}));
   await assert.rejects(look(http(port, '/'), 100));
   const gone = createServer();
@@ -76,7 +76,7 @@ test('tcp', async () => {
   await assert.rejects(look({ type: 'tcp', host, port, ...PACE }), /ECONNREFUSED/);
 });
 
-/** gRPC frames: serving, not serving, a status of gRPC itself, by the service asked about. */
+/** Responds by the service asked about: serving, not serving, or with a status of gRPC itself. */
 function answerHealth(stream: ServerHttp2Stream, asked: string): void {
   const failed = asked === 'unknown';
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });

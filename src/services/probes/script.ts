@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { within } from '../../lib/index.ts';
 import type { ActiveProbe, CheckResult } from '../check-result.ts';
 
-/** As much of its words as is of interest. */
+/** The most bytes that are kept of its output. */
 const MAX_OUTPUT_BYTES = 4096;
 
 /** Runs the program in a process group of its own: when the time is over the whole group is killed. */
@@ -24,7 +24,7 @@ export function probeScript(
     child.on('error', reject);
     child.on('exit', (code) => {
       const status = code === 0 ? 'passing' : code === 1 ? 'warning' : 'critical';
-      // What the program leaves in the background may hold its output open: its own end is enough.
+      // Do not wait for the end of its output: a process left in the background may hold it open.
       setImmediate(() => resolve({ status, output: Buffer.concat(parts).toString('utf8').trimEnd() }));
     });
     return () => {

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { within } from '../../lib/index.ts';
 import type { ActiveProbe, CheckResult } from '../check-result.ts';
 
-/** Passing when a connection can be made. */
+/** Connects; passing when that succeeds. */
 export function probeTcp(
   { host, port }: Extract<ActiveProbe, { type: 'tcp' }>,
   signal: AbortSignal,

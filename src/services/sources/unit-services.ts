@@ -11,16 +11,16 @@ export interface UnitServicesOptions {
   readonly address: () => string;
 }
 
-/** What a unit file says of services, for one unit. */
+/** The services and containers that a unit file declares, for one unit. */
 interface UnitFacts {
   readonly hash: string;
   readonly services: readonly DeclaredService[];
   readonly containers: readonly string[];
-  /** The same objects as long as the address is the same. */
+  /** The registrations made of them, kept as long as the address is the same. */
   registrations?: { readonly address: string; readonly list: readonly Registration[] };
 }
 
-/** The services that units declare in [X-Service]: there while their unit is active on this machine. */
+/** The source of the services that units declare in [X-Service], each while its unit is active on this machine. */
 export class UnitServices {
   readonly name = 'unit';
   readonly #options: UnitServicesOptions;
@@ -31,12 +31,12 @@ export class UnitServices {
     this.#options = options;
   }
 
-  /** The unit whose own commands run a container of that name. */
+  /** Returns the unit whose commands run a container of that name. */
   unitOfContainer(container: string): string | undefined {
     return this.#units.get(container);
   }
 
-  /** Whole states; rejects when the store or the runtime cannot be asked: ask again. */
+  /** Yields whole states; rejects when the store or the runtime cannot be reached: call again. */
   async *states(signal: AbortSignal): AsyncGenerator<readonly Registration[]> {
     for await (const _ of this.#options.runtime.states(signal)) yield await this.#registrations();
   }
@@ -61,7 +61,7 @@ export class UnitServices {
     return facts.registrations.list;
   }
 
-  /** A text that the store does not have any more belongs to a unit that is about to be stopped. */
+  /** Reads the files of new units. One that is no longer in the store belongs to a unit that is about to be stopped. */
   async #readFacts(held: readonly LoadedUnit[]): Promise<void> {
     const kept = new Map<string, UnitFacts>();
     const missing: LoadedUnit[] = [];
@@ -124,7 +124,7 @@ function probeOf({ check, port, intervalMs, timeoutMs }: DeclaredService, addres
     case 'http':
     case 'https': {
       const url = `${check.type}://${isIPv6(address) ? `[${address}]` : address}:${port}${check.path}`;
-      // The certificate is made out to the name that users know, and not to this machine's address.
+      // Do not verify the certificate: it has the service's public name, and not this machine's address.
       return { type: check.type, url, method: 'GET', headers: {}, body: '', verify: false, ...pace };
     }
     case 'tcp':
@@ -133,7 +133,7 @@ function probeOf({ check, port, intervalMs, timeoutMs }: DeclaredService, addres
       return { type: 'grpc', host: address, port, service: check.service, tls: false, verify: false, ...pace };
     case 'script': {
       const env = { SERVICE_IP: address, SERVICE_PORT: String(port) };
-      // As systemd does in a command, whose rules for quotes are those of this one.
+      // Expand variables as systemd does in a command (systemd.service(5), COMMAND LINES).
       return { type: 'script', args: check.args.map((word) => expandVariables(word, env)), env, ...pace };
     }
     case 'ttl':

@@ -3,7 +3,7 @@ import { parseDuration } from '../../../lib/index.ts';
 import { type CheckDefinition, expandVariables, type Probe } from '../../index.ts';
 
 export interface CheckedService {
-  /** Its variables, see serviceVariables. */
+  /** The container's SERVICE_* variables for the port. */
   readonly values: ReadonlyMap<string, string>;
   readonly id: string;
   readonly address: string;
@@ -15,7 +15,7 @@ export interface CheckedService {
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** The check that SERVICE_CHECK_* variables ask for: the first that is there of HTTP, HTTPS, CMD, SCRIPT, TTL, TCP, GRPC. */
+/** Returns the check that SERVICE_CHECK_* variables ask for: the first of HTTP, HTTPS, CMD, SCRIPT, TTL, TCP, GRPC. */
 export function checkOf(service: CheckedService): CheckDefinition | undefined {
   const probe = probeOf(service);
   if (probe === undefined) return undefined;
@@ -42,7 +42,7 @@ function probeOf({ values, address, port, container }: CheckedService): Probe | 
   const ttlMs = parseDuration(said('ttl') ?? '');
   if (http ?? https) return httpProbe({ http, https, address, port, method: said('http_method') }, pace);
   if (cmd) return { type: 'script', args: ['docker', 'exec', container, 'sh', '-c', cmd], env, ...pace };
-  // Registrator puts them in before any shell sees the text, so they count even within single quotes.
+  // Registrator replaces them before any shell reads the text, so that they count even within single quotes.
   if (script) return { type: 'script', args: ['sh', '-c', expandVariables(script, env)], env, ...pace };
   if (ttlMs) return { type: 'ttl', ttlMs };
   if (said('tcp') === 'true') return { type: 'tcp', host: address, port, ...pace };

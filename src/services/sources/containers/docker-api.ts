@@ -15,13 +15,13 @@ export interface ContainerEvent {
   readonly timeNano?: number;
 }
 
-/** The actions after which a container does not run: Docker's, and Podman's, whose filters may not know Docker's. */
+/** Events after which a container no longer runs: Docker's and Podman's, whose event filter may not know Docker's. */
 export const ENDINGS: readonly string[] = ['die', 'destroy', 'died', 'remove'];
 
-/** Several times what a container with 1,024 published ports and all its SERVICE_ variables takes. */
+/** The most bytes of a response: several times that of a container with 1,024 published ports and all its variables. */
 const MAX_INSPECT_BYTES = 4 << 20;
 
-/** What we ask of Docker's API, over its unix socket. Rejects with FlotillaError `unavailable` when nobody answers. */
+/** A client of Docker's API over its unix socket. Rejects with FlotillaError `unavailable` when it does not respond. */
 export class DockerApi {
   readonly #socketPath: string;
 
@@ -33,13 +33,13 @@ export class DockerApi {
     return JSON.parse((await this.#text('/containers/json', signal)) ?? '[]') as readonly ContainerSummary[];
   }
 
-  /** Undefined when the container has gone. Rejects with FlotillaError `too-large` when it has too much to be read. */
+  /** Returns undefined when the container is gone. Rejects with FlotillaError `too-large` when its text is too large. */
   async inspect(id: string, signal: AbortSignal): Promise<ContainerInspect | undefined> {
     const text = await this.#text(`/containers/${encodeURIComponent(id)}/json`, signal, MAX_INSPECT_BYTES);
     return text === undefined ? undefined : readInspect(text);
   }
 
-  /** Starts, ends and renamings of containers since that time (seconds since 1970), until the connection ends. */
+  /** Yields the starts, ends and renamings of containers since a time (seconds since 1970), until the connection ends. */
   async *events(since: string, signal: AbortSignal): AsyncGenerator<ContainerEvent> {
     const filters = { type: ['container'], event: ['start', 'rename', ...ENDINGS] };
     const query = new URLSearchParams({ since, filters: JSON.stringify(filters) });

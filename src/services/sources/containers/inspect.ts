@@ -1,9 +1,9 @@
 import { assertModest, FlotillaError } from '../../../lib/index.ts';
 
-/** What we read of Docker's answer about one container; Podman's is alike. Anything may be absent. */
+/** The fields read of Docker's or Podman's response about one container. Any may be absent. */
 export interface ContainerInspect {
   readonly Id?: string;
-  /** With a slash before it. */
+  /** The name, with a slash before it. */
   readonly Name?: string;
   readonly State?: { readonly Running?: boolean };
   readonly Config?: {
@@ -24,10 +24,10 @@ export interface PortBinding {
   readonly HostPort?: string;
 }
 
-/** `Config` of a container, for what describes its services. */
+/** The fields of a container's `Config` that describe its services. */
 export type ContainerConfig = NonNullable<ContainerInspect['Config']>;
 
-/** Docker's text about one container. Throws FlotillaError `too-large` when reading it would hold the event loop. */
+/** Parses Docker's text about one container. Throws FlotillaError `too-large` when that would hold the event loop. */
 export function readInspect(text: string): ContainerInspect {
   try {
     assertModest(text);

@@ -1,26 +1,26 @@
 import type { ContainerConfig } from './inspect.ts';
 
-/** What SERVICE_* variables and labels say of one port, by the rest of the name in lower case. */
+/** The SERVICE_* variables and labels for one port, by the rest of their names in lower case. */
 export interface ServiceVariables {
   readonly values: ReadonlyMap<string, string>;
-  /** Those of `values` that were said of this very port. */
+  /** The names in `values` that were set for this port alone. */
   readonly ofPort: ReadonlySet<string>;
-  /** Those that have no meaning of their own. */
+  /** The variables without a meaning of their own, which become the service's metadata. */
   readonly meta: Readonly<Record<string, string>>;
 }
 
 const OWN_MEANING: readonly string[] = ['id', 'tags', 'name', 'ignore'];
 
-/** All SERVICE_* variables of a container, read once for all of its ports. */
+/** Reads the SERVICE_* variables of a container once for all of its ports. */
 export class ServiceVariablesReader {
-  /** Characters of their names and values together. */
+  /** How many characters their names and values have together. */
   chars = 0;
   readonly #general = new Map<string, string>();
   readonly #byPort = new Map<string, Map<string, string>>();
-  /** Of a port that nothing is said of: one object for all of these, since there may be thousands of variables. */
+  /** The variables of ports without any of their own: one object, since there may be thousands of variables. */
   #ofOthers: ServiceVariables | undefined;
 
-  /** Labels come behind the environment and win. */
+  /** Reads the environment and then the labels, which override it. */
   constructor(config: ContainerConfig) {
     for (const [name, value] of pairsOf(config)) {
       if (!name.startsWith('SERVICE_')) continue;
@@ -32,7 +32,7 @@ export class ServiceVariablesReader {
     }
   }
 
-  /** SERVICE_<port>_X beats SERVICE_X. */
+  /** Returns the variables for a port; SERVICE_<port>_X overrides SERVICE_X. */
   of(port: string): ServiceVariables {
     const own = this.#byPort.get(port);
     if (own !== undefined) return variablesOf(new Map([...this.#general, ...own]), own.keys());
@@ -54,7 +54,7 @@ function pairsOf({ Env, Labels }: ContainerConfig): (readonly [string, string])[
   return [...variables, ...Object.entries(Labels ?? {})];
 }
 
-/** Tags separated by commas; `\,` is a comma within one. */
+/** Returns tags that were separated by commas; `\,` is a comma within one. */
 export function splitTags(text: string): string[] {
   const tags = text.split(/(?<!\\),/).map((tag) => tag.replaceAll('\\,', ',').trim());
   return [...new Set(tags.filter((tag) => tag !== ''))];

@@ -64,7 +64,7 @@ const CASES: readonly (readonly [what: string, said: Said, shown: readonly Shown
   ['a name of a group', { published: TWO, env: ['SERVICE_NAME=x'] }, [{ name: 'x-80' }, { name: 'x-443' }]],
   ['a name of a port', { published: TWO, env: ['SERVICE_80_NAME=x'] }, [{ name: 'x' }, { name: 'web-443' }]],
   [
-    'a port beats what is said of all',
+    'variables of a port override those of all ports',
     { published: ONE, env: ['SERVICE_80_A=p', 'SERVICE_A=g'] },
     [{ meta: { a: 'p' } }],
   ],
@@ -149,7 +149,7 @@ for (const [env, probe] of CHECKS) {
   });
 }
 
-test('a check begins as it is told, and says after which time its service goes', () => {
+test('a check has its initial status, and the time after which its service is deregistered', () => {
   const env = ['SERVICE_CHECK_TCP=true', 'SERVICE_CHECK_INITIAL_STATUS=passing', 'SERVICE_CHECK_DEREGISTER_AFTER=5m'];
   const [check] = registrationsOf(container({ published: ONE, env }), MACHINE)[0]!.checks;
   assert.equal(check?.id, 'service:m1:web-1:80');
@@ -157,7 +157,7 @@ test('a check begins as it is told, and says after which time its service goes',
   assert.equal(check.deregisterAfterMs, 300_000);
 });
 
-test('the order of variables does not matter', () => {
+test('any order of variables gives the same services', () => {
   const variables = [
     'SERVICE_NAME=n',
     'SERVICE_80_NAME=p',
@@ -175,7 +175,7 @@ test('the order of variables does not matter', () => {
   );
 });
 
-test('whatever is said of tags, none is empty or there twice', () => {
+test('no tag is empty or listed twice', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const tags = splitTags(text);

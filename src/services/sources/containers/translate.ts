@@ -4,34 +4,34 @@ import { checkOf } from './container-check.ts';
 import type { ContainerConfig, ContainerInspect, PortBinding } from './inspect.ts';
 import { ServiceVariablesReader, splitTags } from './service-variables.ts';
 
-/** What a container's registrations depend on besides the container. */
+/** The facts of this machine on which a container's registrations depend. */
 export interface MachineFacts {
-  /** Begins the ids of services. */
+  /** The first part of the ids of services. */
   readonly hostName: string;
-  /** Where others reach this machine; checks look there. */
+  /** The address at which other machines reach this one, and checks their containers. */
   readonly address: string;
-  /** Services answer at the addresses of their containers, whether their ports are published or not. */
+  /** True when services listen at the addresses of their containers, their ports published or not (`docker_internal`). */
   readonly internal: boolean;
 }
 
-/** A port of a container that this machine answers on. */
+/** A port at which a service of a container listens. */
 interface ServicePort {
-  /** Inside the container. */
+  /** The port inside the container. */
   readonly exposed: string;
   readonly protocol: string;
-  /** Where it answers: the IP of the binding, or that of the container; empty: the machine's own. */
+  /** The IP of the binding, or of the container; empty: the machine's own. */
   readonly ip: string;
-  /** At that address. */
+  /** The port at that IP. */
   readonly port: number;
 }
 
 const MAX_PORTS = 1024;
-/** Ports times characters of variables: each port has a copy of them as its metadata. */
+/** The limit of ports times characters of variables, since each port has a copy of them as its metadata. */
 const MAX_PORT_CHARS = 1 << 19;
-/** A registration has no room for more (MAX_REGISTRATION_BYTES). */
+/** The most characters of variables: a registration has no room for more (MAX_REGISTRATION_BYTES). */
 const MAX_CHARS = 1 << 16;
 
-/** Ports that become services; of very many, those that are named at all, which are counted without merging them. */
+/** Counts the ports that become services; when there are very many, all that are named, since that needs no merging. */
 function countPorts(container: ContainerInspect, machine: MachineFacts): number {
   const { Config, NetworkSettings } = container;
   const lists = [Config?.ExposedPorts, NetworkSettings?.Ports];
@@ -40,7 +40,7 @@ function countPorts(container: ContainerInspect, machine: MachineFacts): number 
   return (machine.internal ? internalPortsOf(container) : portsOf(container)).length;
 }
 
-/** Why a container says too much to be read; undefined when it does not. An image may bring any number of ports and labels. */
+/** Returns why a container has too many ports or variables, of which an image may bring any number; else undefined. */
 export function excessOf(container: ContainerInspect, machine: MachineFacts): string | undefined {
   const ports = countPorts(container, machine);
   if (ports > MAX_PORTS) return `it has ${ports} ports, at most ${MAX_PORTS} become services: publish fewer`;
@@ -52,8 +52,8 @@ export function excessOf(container: ContainerInspect, machine: MachineFacts): st
 }
 
 /**
- * The services of a running container, by the rules and variables of Registrator (SERVICE_NAME, SERVICE_80_TAGS…), so
- * that images and unit files written for it mean the same here.
+ * Returns the services of a running container, by the rules and variables of Registrator (SERVICE_NAME, SERVICE_80_TAGS…),
+ * so that images and unit files written for it mean the same here: https://gliderlabs.github.io/registrator/
  */
 export function registrationsOf(container: ContainerInspect, machine: MachineFacts): Registration[] {
   const all = machine.internal ? internalPortsOf(container) : portsOf(container);
@@ -63,7 +63,7 @@ export function registrationsOf(container: ContainerInspect, machine: MachineFac
   return ports.flatMap((port) => registrationOf(container, port, { machine, isGroup, variables }) ?? []);
 }
 
-/** Exposed ports, which are the machine's own with --net=host; what Docker says of publishing them wins. */
+/** Returns the ports of a container at this machine: published ones, and with --net=host the exposed ones. */
 function portsOf({ Config, NetworkSettings }: ContainerInspect): ServicePort[] {
   const bindings = new Map<string, PortBinding>();
   for (const port of Object.keys(Config?.ExposedPorts ?? {})) bindings.set(port, { HostPort: port.split('/')[0]! });
@@ -78,7 +78,7 @@ function portsOf({ Config, NetworkSettings }: ContainerInspect): ServicePort[] {
   });
 }
 
-/** What a container says it listens on, and what is published of it, at its own address; that is the machine's with --net=host. */
+/** Returns the exposed and published ports of a container at its own address, or with --net=host at the machine's. */
 function internalPortsOf({ Config, NetworkSettings }: ContainerInspect): ServicePort[] {
   const { IPAddress, Networks, Ports } = NetworkSettings ?? {};
   const ip = IPAddress || Object.values(Networks ?? {}).find((network) => network.IPAddress)?.IPAddress || '';
@@ -89,14 +89,14 @@ function internalPortsOf({ Config, NetworkSettings }: ContainerInspect): Service
   });
 }
 
-/** What is bound to loopback is for this machine alone, and nobody else shall be sent there. */
+/** Returns false for a port bound to loopback, which no other machine can reach. */
 function isReachable({ ip }: ServicePort, { address }: MachineFacts): boolean {
   return !/^(127\.|::1$)/.test(ip) || ip === address;
 }
 
 interface Surroundings {
   readonly machine: MachineFacts;
-  /** It has other ports besides. */
+  /** True when the container has more ports than this one. */
   readonly isGroup: boolean;
   readonly variables: ServiceVariablesReader;
 }
@@ -131,7 +131,7 @@ function registrationOf(
   };
 }
 
-/** `registry:5000/me/web:1.2` is web. */
+/** Returns the last part of an image's name: `web` of `registry:5000/me/web:1.2`. */
 function imageName(image: string): string {
   return image.slice(image.lastIndexOf('/') + 1).split(/[:@]/)[0]!;
 }

@@ -18,22 +18,22 @@ export interface ContainerServicesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** How often all containers are looked at whatever the events said, in milliseconds. */
+  /** How often all containers are listed, in milliseconds: a safety net, since events report the changes. */
   readonly reconcileMs?: number;
 }
 
 interface Known {
-  /** What the list of containers said: when that changes, the container is looked at again. */
+  /** The container's entry in the list; when that changes the container is inspected again. */
   readonly print: string;
   readonly registrations: readonly Registration[];
 }
 
 const RECONCILE_MS = 60_000;
-/** A docker that does not answer takes its containers out of the catalog after this. */
+/** When the containers of a docker that does not respond leave the catalog, in milliseconds. */
 const GONE_AFTER_MS = 10_000;
 const MAX_INSPECTS = 8;
 
-/** The services of the containers that Docker runs on this machine. Docker is asked anew after every loss of its events. */
+/** The source of the services of Docker's containers on this machine. All are inspected again after its events were lost. */
 export class ContainerServices {
   readonly name = 'container';
   readonly #options: ContainerServicesOptions;
@@ -42,7 +42,7 @@ export class ContainerServices {
     this.#options = options;
   }
 
-  /** Whole states, for as long as the signal lasts; a docker that is not there has no containers. */
+  /** Yields whole states until the signal aborts; a docker that is not installed has no containers. */
   async *states(signal: AbortSignal): AsyncGenerator<readonly Registration[]> {
     const watch = new ContainerWatch(this.#options, signal);
     void watch.run();
@@ -59,13 +59,13 @@ class ContainerWatch {
   readonly #signal: AbortSignal;
   readonly #docker: DockerApi;
   readonly #known = new Map<string, Known>();
-  /** How often each container has been looked at, while somebody looks. */
+  /** Counts the inspections of each container while one is under way, so that only the latest counts. */
   readonly #turns = new Map<string, number>();
   #dirty = false;
-  /** It has been told that there is nothing. */
+  /** True once the empty state was reported. */
   #empty = false;
   #wake = () => {};
-  /** Just before the time of the last event, as Docker takes it. */
+  /** A time at or just before the last event, in Docker's format. */
   #since: string;
 
   constructor(options: ContainerServicesOptions, signal: AbortSignal) {
@@ -75,7 +75,7 @@ class ContainerWatch {
     this.#since = seconds(options.clock.now());
   }
 
-  /** The state, as soon as it is another one than was told last. */
+  /** Resolves with the state once it differs from the one returned last; undefined after the signal aborted. */
   async next(): Promise<readonly Registration[] | undefined> {
     while (!this.#dirty && !this.#signal.aborted)
       await unlessAborted<void>(this.#signal, (resolve) => {
@@ -108,11 +108,11 @@ class ContainerWatch {
     }
   }
 
-  /** From one connection to its end. Events that came while nobody listened are sent again, and all is looked at once. */
+  /** Follows one connection to its end: inspects all containers, while Docker sends the events since the last one again. */
   async #follow(onAnswer: () => void): Promise<void> {
     const ending = new AbortController();
     const signal = AbortSignal.any([this.#signal, ending.signal]);
-    // Whatever fails first ends the rest.
+    // The first failure ends the listener, the inspections and the timer together.
     const fail = (error: unknown) => ending.abort(error);
     const events = this.#listen(signal, fail);
     events.catch(fail);
@@ -143,7 +143,7 @@ class ContainerWatch {
     }
   }
 
-  /** Both ways: what has gone goes, what was missed comes. `again`: also what is known is looked at anew. */
+  /** Lists all containers, forgets those that are gone and inspects new ones; with `again` also those that are known. */
   async #reconcile(signal: AbortSignal, { again }: { readonly again: boolean }): Promise<void> {
     const running = await this.#docker.running(signal);
     const ids = new Set(running.map(({ Id }) => Id));
@@ -156,7 +156,7 @@ class ContainerWatch {
     if (again) this.#tell();
   }
 
-  /** Reads a container's services. What happens to it meanwhile counts more. */
+  /** Inspects a container and keeps its services, unless an event about it came meanwhile. */
   async #look(id: string, signal: AbortSignal, print = ''): Promise<void> {
     const turn = (this.#turns.get(id) ?? 0) + 1;
     this.#turns.set(id, turn);
@@ -196,12 +196,12 @@ class ContainerWatch {
   }
 }
 
-/** What changes in the list when a container has been started again or renamed. */
+/** Returns the part of a list's entry that changes when the container was started again or renamed. */
 function printOf({ Names = [], Ports = [] }: ContainerSummary): string {
   return JSON.stringify([Names, Ports.map((port) => JSON.stringify(port)).sort()]);
 }
 
-/** Milliseconds as Docker takes times. */
+/** Returns a time in milliseconds in Docker's format. */
 function seconds(ms: number): string {
   return (ms / 1000).toFixed(9);
 }
