@@ -63,5 +63,5 @@ test('an agent that is cut off does not settle its presence, since it has not lo
   await until('one turn is over and another has begun', () => turns >= 2);
   assert.equal(settled.length, 0);
   leftMs = TTL_MS;
-  await until('it settles once the store hears of it again', () => settled.includes(lease));
+  await until('it settles once the store can be reached again', () => settled.includes(lease));
 });

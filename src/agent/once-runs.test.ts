@@ -14,14 +14,14 @@ const ended: LoadedUnit = { name: 'a', hash: 'h', launched: true, starting: fals
 
 function open() {
   const lines: string[] = [];
-  const store: { fails: boolean; answer: RunRecord } = { fails: false, answer: 'done' };
+  const store: { fails: boolean; outcome: RunRecord } = { fails: false, outcome: 'done' };
   const respond = async <T>(value: T): Promise<T> => {
     if (store.fails) throw new Error('the store does not respond');
     return value;
   };
   const cluster = {
     ranOnce: () => respond(new Map([['a', { ran: false, revision: 7 }]])),
-    recordRun: () => respond(store.answer),
+    recordRun: () => respond(store.outcome),
   };
   const runs = new OnceRuns({ cluster, clock, log: createLog((line) => lines.push(line)) });
   return { runs, store, said: (what: string) => lines.filter((line) => line.includes(what)).length };
@@ -29,13 +29,13 @@ function open() {
 
 test('a run is logged when it is recorded, and not when it no longer counts', async () => {
   const { runs, store, said } = open();
-  store.answer = 'unwanted';
+  store.outcome = 'unwanted';
   assert.deepEqual(await runs.record(announcement, placements, [ended]), []);
   assert.equal(said('Unit has run once'), 0);
-  store.answer = 'done';
+  store.outcome = 'done';
   assert.deepEqual(await runs.record(announcement, placements, [ended]), []);
   assert.equal(said('Unit has run once'), 1);
-  store.answer = 'outdated';
+  store.outcome = 'outdated';
   assert.deepEqual(await runs.record(announcement, placements, [ended]), ['a']);
   assert.equal(said('Unit has run once'), 1);
 });

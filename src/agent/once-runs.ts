@@ -73,10 +73,10 @@ export class OnceRuns {
         if (!succeeded || placement?.once !== 'due' || placement.hash !== hash) continue;
         // As in systemd, starting a unit that is active (RemainAfterExit=yes) does nothing.
         const revision = state.active === 'active' ? undefined : this.#revisions.get(name);
-        const answer = await this.#cluster.recordRun(announcement, { name, hash, revision });
+        const outcome = await this.#cluster.recordRun(announcement, { name, hash, revision });
         this.#unwritten.succeeded();
-        if (answer === 'outdated') again.push(name);
-        if (answer === 'done') this.#log.info('Unit has run once', { unit: name });
+        if (outcome === 'outdated') again.push(name);
+        if (outcome === 'done') this.#log.info('Unit has run once', { unit: name });
       }
       return again;
     } catch (error) {

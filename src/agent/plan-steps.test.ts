@@ -39,10 +39,10 @@ const short = (steps: readonly Step[]) => steps.map(({ kind, unit }) => `${kind}
 const CASES: Record<string, Case & { expect: string[] }> = {
   'a placed unit is loaded and started': { placed: { a: {} }, expect: ['load a', 'start a'] },
   'a unit to be loaded is not started': { placed: { a: { desired: 'loaded' } }, expect: ['load a'] },
-  'what is as it should be is left alone': { placed: { a: {} }, held: { a: {} }, expect: [] },
-  'what is no longer placed is stopped while it runs': { held: { a: {} }, expect: ['stop a'] },
-  'nobody waits for a unit that takes its time to stop': { held: { a: { state: stopping } }, expect: [] },
-  'what is no longer placed is unloaded once it has stopped': { held: { a: { state: dead } }, expect: ['unload a'] },
+  'a unit in its desired state needs no step': { placed: { a: {} }, held: { a: {} }, expect: [] },
+  'a unit no longer placed is stopped while it runs': { held: { a: {} }, expect: ['stop a'] },
+  'a unit that is stopping needs no step': { held: { a: { state: stopping } }, expect: [] },
+  'a unit no longer placed is unloaded once it has stopped': { held: { a: { state: dead } }, expect: ['unload a'] },
   'a changed file is stopped while it runs': { placed: { a: { hash: 'h2' } }, held: { a: {} }, expect: ['stop a'] },
   'a changed file waits while the old one stops': {
     placed: { a: { hash: 'h2' } },

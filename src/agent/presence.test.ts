@@ -89,6 +89,6 @@ test('under a new lease nothing is offered until the agent has settled, or has h
   const next = open('settled', memory);
   await until('the next fleetd is present', () => next.presence.announcement !== undefined);
   assert.equal(next.presence.lease?.id, presence.lease?.id);
-  assert.equal(next.presence.settled, next.presence.announcement, 'nobody notices that it was away');
+  assert.equal(next.presence.settled, next.presence.announcement, 'the machine stays present over the restart');
   await next.leave();
 });

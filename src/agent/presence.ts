@@ -113,8 +113,8 @@ export class Presence {
     const { cluster, machine, token, ttlMs, log } = this.#options;
     const lease = await this.#currentLease();
     const self = machine();
-    const answer = await cluster.announce(self, token, lease);
-    if (answer === 'taken') {
+    const announced = await cluster.announce(self, token, lease);
+    if (announced === 'taken') {
       if (this.#state !== 'taken')
         log.error('Another machine with this id is present, not joining', { machine: self.id });
       this.#become('taken');
@@ -122,7 +122,7 @@ export class Presence {
     }
     if (this.#state !== 'present') log.info('Joined the cluster', { machine: self.id, lease: lease.id });
     this.#remember(lease);
-    this.#announcement = answer;
+    this.#announcement = announced;
     this.#become('present');
     return undefined;
   }

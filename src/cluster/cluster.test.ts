@@ -134,8 +134,8 @@ const STATUS = {
   sub: 'running',
 } as const;
 
-async function announced(answer: Promise<Announcement | 'taken'>): Promise<Announcement> {
-  const announcement = await answer;
+async function announced(announcing: Promise<Announcement | 'taken'>): Promise<Announcement> {
+  const announcement = await announcing;
   assert.notEqual(announcement, 'taken');
   return announcement as Announcement;
 }

@@ -34,7 +34,7 @@ const operations = {
   removeCertificate,
   certificates,
   secret,
-  // Everybody reads.
+  // All parts read these.
   engineView,
   candidateView,
   fullView,

@@ -36,5 +36,5 @@ test('history ends at the last compaction when more of it is asked for', async (
   const told = moments.flatMap(({ changes }) => changes).length;
   assert.ok(told >= 30, `only ${told} of the last 40 changes`);
   assert.deepEqual([moments.at(-1)?.revision, until], [revision, revision]);
-  assert.ok(compactedAt !== undefined && compactedAt < moments[0]!.revision, 'what is missing is said to be');
+  assert.ok(compactedAt !== undefined && compactedAt < moments[0]!.revision, 'the history says where it ends');
 });

@@ -25,7 +25,7 @@ export class GlobIndex {
   readonly #lengths = new Map<number, number>();
   /** Globs that are still being compared with the names that were there before them. */
   readonly #unfinished = new Map<Glob, Iterator<void>>();
-  /** Globs that nobody has held so far. */
+  /** Globs that were prepared and that no unit holds yet. */
   readonly #unheld = new Set<Glob>();
   /** Globs that no unit holds any more; only the links to the names that they match are left to remove. */
   readonly #released = new Set<Glob>();
@@ -118,7 +118,7 @@ export class GlobIndex {
     this.#unfinished.delete(glob);
   }
 
-  /** Forgets the glob when nobody holds it any more. */
+  /** Forgets the glob when no unit holds it any more. */
   release(glob: Glob): void {
     if (glob.conflictHolders.size + glob.replaceHolders.size > 0) return;
     if (!this.#globs.delete(glob.text)) return;

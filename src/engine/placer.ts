@@ -25,7 +25,7 @@ interface Destination {
   readonly preempts: ReadonlySet<UnitEntry>;
 }
 
-export const NOBODY: ReadonlySet<UnitEntry> = new Set();
+export const NONE: ReadonlySet<UnitEntry> = new Set();
 
 /** Brings one unit to where it belongs, given where all others are, and puts the units that it disturbs on the agenda. */
 export class Placer {
@@ -229,7 +229,7 @@ export class Placer {
       state: this.#context.state,
       machine,
       holding: options.holding ?? false,
-      ignored: options.ignored ?? NOBODY,
+      ignored: options.ignored ?? NONE,
       preempts: options.preempts ?? new Set(),
     };
   }
@@ -265,5 +265,5 @@ function rulesOf({ unit, needs }: UnitEntry): Pick<Placement, 'onPartition' | 'o
 }
 
 function destination(machine: MachineEntry, reason: string): Destination {
-  return { machine, reason, preempts: NOBODY };
+  return { machine, reason, preempts: NONE };
 }

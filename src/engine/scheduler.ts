@@ -10,7 +10,7 @@ import { type Decision, DecisionList } from './decision-list.ts';
 import { byName, type MachineEntry, type UnitEntry } from './entries.ts';
 import { isWokenBy, reasonAgainst } from './filters.ts';
 import { type PendingClass, PendingUnits } from './pending-units.ts';
-import { NOBODY, Placer } from './placer.ts';
+import { NONE, Placer } from './placer.ts';
 import { isReplaceRelated, replaces, rivalOf, rivalReason } from './preemption.ts';
 
 /** A unit that is to run and that no machine can take. */
@@ -176,7 +176,7 @@ export class Scheduler {
     }
     const [unit] = members;
     const holding = unit!.placements.has(machine);
-    const ignored = holding ? NOBODY : new Set(replacedOn(machine, unit!));
+    const ignored = holding ? NONE : new Set(replacedOn(machine, unit!));
     return reasonAgainst(unit!, placer.trial(machine, { holding, ignored }));
   }
 

@@ -12,8 +12,8 @@ export async function probeGrpc(probe: GrpcProbe, signal: AbortSignal): Promise<
   const authority = `${probe.tls ? 'https' : 'http'}://${probe.host.includes(':') ? `[${probe.host}]` : probe.host}:${probe.port}`;
   const session = connect(authority, { rejectUnauthorized: probe.verify });
   try {
-    const answer = await ask(session, probe.service, signal);
-    const serving = SERVING_STATUSES[answer] ?? String(answer);
+    const code = await ask(session, probe.service, signal);
+    const serving = SERVING_STATUSES[code] ?? String(code);
     return {
       status: serving === 'SERVING' ? 'passing' : 'critical',
       output: `gRPC check ${probe.host}:${probe.port}/${probe.service}: ${serving}`,
