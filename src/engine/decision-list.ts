@@ -14,8 +14,11 @@ export interface Decision {
   readonly group: number;
 }
 
-/** The most writes in one group, which must fit one commit; a larger group is cut between units, followed ones first. */
-const MAX_GROUP_WRITES = 120;
+/**
+ * The most placement writes in one group and in one commit: etcd takes 128 operations (`--max-txn-ops`), and a commit may
+ * add a note. A larger group is cut between units, followed ones first.
+ */
+export const MAX_GROUP_WRITES = 120;
 
 /** Gathers decisions in the order in which they may be committed. */
 export class DecisionList {

@@ -1,7 +1,8 @@
 import type { ChangeBatch, Cluster, Leadership, View } from '../cluster/index.ts';
 import { type Clock, FlotillaError, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
+import { type Decision, MAX_GROUP_WRITES } from './decision-list.ts';
 import { Liveness } from './liveness.ts';
-import { type Decision, Scheduler } from './schedule-once.ts';
+import { Scheduler } from './scheduler.ts';
 
 export interface EngineOptions {
   readonly cluster: Cluster;
@@ -40,8 +41,6 @@ export interface EngineRound {
 /** When to look again for the last commit in the view, in milliseconds: a safety net, since the view wakes the engine. */
 const CATCH_UP_MS = 100;
 
-/** The most placement writes in one commit: etcd takes 128 operations (`--max-txn-ops`), and a commit may add a note. */
-const COMMIT_WRITES = 120;
 /** How long preparation may hold the event loop at a time, in milliseconds: requests and keep-alives wait on it. */
 const SLICE_MS = 10;
 
@@ -293,7 +292,7 @@ function* commits(decisions: readonly Decision[]): Generator<Decision[]> {
   let size = 0;
   for (const group of groups(decisions)) {
     const writes = group.reduce((sum, decision) => sum + decision.writes.length, 0);
-    if (size + writes > COMMIT_WRITES && batch.length > 0) {
+    if (size + writes > MAX_GROUP_WRITES && batch.length > 0) {
       yield batch;
       batch = [];
       size = 0;
