@@ -1,5 +1,7 @@
-import type { Context } from './context.ts';
-import type { FlagSpec } from './flags.ts';
+import type { FleetClient } from '../client/index.ts';
+import type { Clock } from '../lib/index.ts';
+import type { FlagSpec, Flags } from './flags.ts';
+import type { ShownIo } from './io.ts';
 
 /** `fleetctl COMMAND NAME …`, as data for help and completion. */
 export interface Subcommand {
@@ -47,4 +49,23 @@ export interface CommandSpec {
   readonly foreign?: { readonly after: number; readonly unless: readonly string[] };
   /** Returns the exit status. Rejects with a FlotillaError for failures that the user can act on. */
   run(context: Context): Promise<number>;
+}
+
+/** The commands there are, for those that tell of the others. */
+export interface CommandTable {
+  /** In the order of the help text. */
+  readonly all: readonly CommandSpec[];
+  /** Returns the command of that name, or the only one with that beginning; throws a `usage` error otherwise. */
+  find(word: string): CommandSpec;
+}
+
+/** The surroundings of a running command. */
+export interface Context {
+  readonly flags: Flags;
+  readonly args: readonly string[];
+  readonly io: ShownIo;
+  readonly clock: Clock;
+  readonly commands: CommandTable;
+  /** Returns the client of the API that the flags select; loaded on the first call. */
+  client(): Promise<FleetClient>;
 }

@@ -32,7 +32,7 @@ function has(shell: string): boolean {
 
 /** Returns what bash offers behind these words. */
 function complete(...words: string[]): string[] {
-  const script = `${bashCompletion()}
+  const script = `${bashCompletion(COMMANDS)}
 COMP_WORDS=(fleetctl "$@"); COMP_CWORD=$#; _fleetctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', ...words], {
     encoding: 'utf8',
@@ -74,7 +74,7 @@ test('bash completes commands, flags, units, files and the values of flags', {
 
 test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => {
   const script = join(directory, 'fleetctl.fish');
-  writeFileSync(script, fishCompletion());
+  writeFileSync(script, fishCompletion(COMMANDS));
   const offers: readonly [line: string, words: readonly string[]][] = [
     ['list-', ['list-machines', 'list-unit-files', 'list-units']],
     ['start --re', ['--replace', '--request-timeout']],
@@ -103,9 +103,9 @@ test('fish completes the same', { skip: !has('fish') && 'no fish here' }, () => 
 });
 
 for (const [shell, script] of [
-  ['bash', bashCompletion()],
-  ['zsh', zshCompletion()],
-  ['fish', fishCompletion()],
+  ['bash', bashCompletion(COMMANDS)],
+  ['zsh', zshCompletion(COMMANDS)],
+  ['fish', fishCompletion(COMMANDS)],
 ] as const) {
   test(`${shell} reads its script without complaint`, { skip: !has(shell) && `no ${shell} here` }, () => {
     const file = join(directory, `script.${shell}`);

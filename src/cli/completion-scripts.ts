@@ -1,5 +1,4 @@
 import type { CommandSpec } from './command.ts';
-import { COMMANDS } from './commands.ts';
 import type { FlagSpec } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 
@@ -15,7 +14,9 @@ const LAB_MACHINES = "fleetctl lab status 2>/dev/null | grep -o '^[0-9][0-9]*'";
 
 const SERVICES = 'fleetctl --request-timeout=1 services --no-legend 2>/dev/null | cut -f1';
 
-const SHOWN: readonly CommandSpec[] = COMMANDS.filter((command) => !command.hidden);
+function shownOf(commands: readonly CommandSpec[]): readonly CommandSpec[] {
+  return commands.filter((command) => !command.hidden);
+}
 
 function shownFlags(flags: readonly FlagSpec[]): FlagSpec[] {
   return flags.filter((flag) => !flag.deprecated);
@@ -28,8 +29,8 @@ function longNames(flags: readonly FlagSpec[]): string {
 }
 
 /** Returns bash's cases for flags with values, by command: one name may mean different flags in two commands. */
-function bashValues(): string[] {
-  const owned = SHOWN.flatMap((command) => command.flags.map((flag) => [command.name, flag] as const));
+function bashValues(shown: readonly CommandSpec[]): string[] {
+  const owned = shown.flatMap((command) => command.flags.map((flag) => [command.name, flag] as const));
   const globals = GLOBAL_FLAGS.map((flag) => ['*', flag] as const);
   return [...owned, ...globals].flatMap(([command, flag]) => {
     if (flag.kind === 'bool') return [];
@@ -52,16 +53,16 @@ function ofLab({ subcommands = [] }: CommandSpec): string[] {
   return subcommands.filter((part) => part.ofLab).map(({ name }) => name);
 }
 
-function commandNames(): string {
-  return SHOWN.map((command) => command.name).join(' ');
+function commandNames(shown: readonly CommandSpec[]): string {
+  return shown.map((command) => command.name).join(' ');
 }
 
-function bashArguments(command: CommandSpec): string {
+function bashArguments(command: CommandSpec, shown: readonly CommandSpec[]): string {
   switch (command.arguments) {
     case 'none':
       return '';
     case 'commands':
-      return `words="${commandNames()}"`;
+      return `words="${commandNames(shown)}"`;
     case 'units':
       return `words="$(${UNITS})"`;
     case 'machines':
@@ -82,12 +83,13 @@ function bashArguments(command: CommandSpec): string {
 }
 
 /** Returns the script for bash's `complete`. */
-export function bashCompletion(): string {
-  const cases = SHOWN.map((command) => {
+export function bashCompletion(commands: readonly CommandSpec[]): string {
+  const shown = shownOf(commands);
+  const cases = shown.map((command) => {
     const flags = longNames(command.flags);
-    return `    ${command.name}) flags="${flags}"; [[ $cur == -* ]] || { ${bashArguments(command) || ':'}; } ;;`;
+    return `    ${command.name}) flags="${flags}"; [[ $cur == -* ]] || { ${bashArguments(command, shown) || ':'}; } ;;`;
   });
-  const valueFlags = [...GLOBAL_FLAGS, ...SHOWN.flatMap((command) => command.flags)].filter(
+  const valueFlags = [...GLOBAL_FLAGS, ...shown.flatMap((command) => command.flags)].filter(
     (flag) => flag.kind !== 'bool',
   );
   return `# bash completion for fleetctl: source <(fleetctl completion bash)
@@ -105,10 +107,10 @@ _fleetctl() {
     esac
   done
   case $command:$prev in
-${bashValues().join('\n')}
+${bashValues(shown).join('\n')}
   esac
   case $command in
-    '') words="${commandNames()}" ;;
+    '') words="${commandNames(shown)}" ;;
 ${cases.join('\n')}
   esac
   if [[ $cur == -* ]]; then words="$flags $globals"; files=; fi
@@ -120,9 +122,10 @@ complete -F _fleetctl fleetctl
 }
 
 /** Returns the script for zsh's completion system. */
-export function zshCompletion(): string {
-  const commands = SHOWN.map((command) => `    ${zshQuote(`${command.name}:${command.summary}`)}`);
-  const cases = SHOWN.map((command) => {
+export function zshCompletion(all: readonly CommandSpec[]): string {
+  const shown = shownOf(all);
+  const commands = shown.map((command) => `    ${zshQuote(`${command.name}:${command.summary}`)}`);
+  const cases = shown.map((command) => {
     const flags = [...shownFlags(command.flags), ...shownFlags(GLOBAL_FLAGS)].map(zshFlag);
     return `    ${command.name}) _arguments -S ${[...flags, ...zshArguments(command)].join(' ')} ;;`;
   });
@@ -142,7 +145,7 @@ _fleetctl_machines_or_units() { _fleetctl_machines; _fleetctl_units }
 _fleetctl_lab_machines() {
   local -a machines
   case $words[2] in
-    ${SHOWN.flatMap(ofLab).join('|')}) machines=(\${(f)"$(${LAB_MACHINES})"}); compadd -a machines ;;
+    ${shown.flatMap(ofLab).join('|')}) machines=(\${(f)"$(${LAB_MACHINES})"}); compadd -a machines ;;
   esac
 }
 _fleetctl_services() {
@@ -213,14 +216,15 @@ function zshQuote(text: string): string {
 }
 
 /** Returns the script for fish's `complete`. */
-export function fishCompletion(): string {
+export function fishCompletion(commands: readonly CommandSpec[]): string {
+  const shown = shownOf(commands);
   const lines = ['# fish completion for fleetctl: fleetctl completion fish | source', 'complete -c fleetctl -f'];
   for (const flag of shownFlags(GLOBAL_FLAGS)) lines.push(fishFlag(flag, ''));
-  for (const command of SHOWN) {
+  for (const command of shown) {
     const inside = `-n '__fish_seen_subcommand_from ${command.name}' `;
     lines.push(`complete -c fleetctl -n __fish_use_subcommand -a ${command.name} -d ${fishQuote(command.summary)}`);
     for (const flag of shownFlags(command.flags)) lines.push(fishFlag(flag, inside));
-    const words = fishArguments(command);
+    const words = fishArguments(command, shown);
     const { subcommands = [] } = command;
     const first =
       subcommands.length === 0
@@ -250,12 +254,12 @@ function fishOffers({ choices, offers }: FlagSpec): string {
   return offers ? `(__fish_complete_list , "string split , ${offers.join(',')}")` : '';
 }
 
-function fishArguments(command: CommandSpec): string {
+function fishArguments(command: CommandSpec, shown: readonly CommandSpec[]): string {
   switch (command.arguments) {
     case 'none':
       return '';
     case 'commands':
-      return `-a ${fishQuote(commandNames())}`;
+      return `-a ${fishQuote(commandNames(shown))}`;
     case 'units':
       return `-a ${fishQuote(`(${UNITS})`)}`;
     case 'machines':

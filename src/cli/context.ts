@@ -1,17 +1,6 @@
-import type { FleetClient } from '../client/index.ts';
-import type { Clock } from '../lib/index.ts';
-import type { Flags } from './flags.ts';
-import type { ShownIo } from './io.ts';
+import type { Context } from './command.ts';
 
-/** The surroundings of a running command. */
-export interface Context {
-  readonly flags: Flags;
-  readonly args: readonly string[];
-  readonly io: ShownIo;
-  readonly clock: Clock;
-  /** Returns the client of the API that the flags select; loaded on the first call. */
-  client(): Promise<FleetClient>;
-}
+export type { Context };
 
 /** Prints a line of the result. */
 export function say(context: Context, line: string): void {

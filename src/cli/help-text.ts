@@ -1,12 +1,11 @@
 import { VERSION, wrapText } from '../lib/index.ts';
 import type { CommandSpec, Subcommand } from './command.ts';
-import { COMMANDS } from './commands.ts';
 import type { FlagSpec } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 
 /** Returns the output of `fleetctl` alone. */
-export function globalHelp(): string {
-  const commands = COMMANDS.filter((command) => !command.hidden);
+export function globalHelp(all: readonly CommandSpec[]): string {
+  const commands = all.filter((command) => !command.hidden);
   return [
     section(
       'NAME',

@@ -1,7 +1,6 @@
 import { ERRORS, FlotillaError, isFlotillaError, systemClock } from '../lib/index.ts';
-import type { CommandSpec } from './command.ts';
+import type { CommandSpec, Context } from './command.ts';
 import { BEYOND_FLEET, COMMANDS } from './commands.ts';
-import type { Context } from './context.ts';
 import { type FlagSpec, type Flags, resolveFlags, splitLine, type WrittenFlag } from './flags.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import { type Io, OutputClosed, type ShownIo, shownIo } from './io.ts';
@@ -124,6 +123,7 @@ function contextOf(args: readonly string[], io: ShownIo, flags: Flags): Context 
     io,
     flags,
     clock: systemClock,
+    commands: { all: COMMANDS, find: findCommand },
     client: () => {
       client ??= import('./connect.ts').then(({ connect }) => connect(flags, io));
       return client;

@@ -6,8 +6,11 @@ import { resolveFlags } from './flags.ts';
 import { Follow } from './follow.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import { shownIo } from './io.ts';
+import { findCommand } from './run.ts';
 import { TestLab } from './test-lab.ts';
 import { waitForGoals } from './wait-for-goals.ts';
+
+const commands = { all: [], find: findCommand };
 
 let lab: TestLab;
 before(async () => {
@@ -28,7 +31,7 @@ test('a unit that somebody destroyed before it was ever seen is not waited for',
   const flags = resolveFlags([], [], GLOBAL_FLAGS, { command: 'start', env: lab.env });
   const client = await connect(flags, io);
   const follow = new Follow({ client, names: ['gone.service'] });
-  const context = { io: shownIo(io), flags, args: [], clock: systemClock, client: async () => client };
+  const context = { io: shownIo(io), flags, args: [], clock: systemClock, commands, client: async () => client };
   const orders = [{ name: 'gone.service', goal: { state: 'launched' } }] as const;
   const startedMs = systemClock.monotonic();
   const late = await waitForGoals(context, { client, follow, orders, timeoutMs: 60_000, startedMs });

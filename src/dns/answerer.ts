@@ -3,11 +3,9 @@ import type { Catalog, CatalogSnapshot } from '../services/index.ts';
 import { addressesIn, questionFor } from './alias.ts';
 import { encodeReply, udpLimit } from './encode-reply.ts';
 import type { Forwarder } from './forwarder.ts';
-import { CLASS, errorReply, parseQuery, type Query, RCODE, TYPE } from './message.ts';
+import { CLASS, type DnsTransport, errorReply, parseQuery, type Query, RCODE, TYPE } from './message.ts';
 import type { DnsRecord } from './records.ts';
 import { isInZone, Zone } from './zone.ts';
-
-export type DnsTransport = 'udp' | 'tcp';
 
 export interface AnswererOptions {
   readonly catalog: Catalog;

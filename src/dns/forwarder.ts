@@ -8,10 +8,9 @@ import {
   type Random,
 } from '../lib/index.ts';
 import { AnswerCache } from './answer-cache.ts';
-import type { DnsTransport } from './answerer.ts';
 import { askTcp, askUdp } from './ask.ts';
 import { udpLimit } from './encode-reply.ts';
-import { errorReply, HEADER_BYTES, type Query, questionAlone, RCODE } from './message.ts';
+import { type DnsTransport, errorReply, HEADER_BYTES, type Query, questionAlone, RCODE } from './message.ts';
 
 export interface ForwarderOptions {
   readonly recursors: () => readonly HostPort[];

@@ -1,5 +1,8 @@
 /** DNS messages (RFC 1035, 2782, 3596, 6891), as far as a server of one small zone needs them. */
 
+/** How a packet has come, on which the longest response depends. */
+export type DnsTransport = 'udp' | 'tcp';
+
 export const TYPE = {
   A: 1,
   NS: 2,

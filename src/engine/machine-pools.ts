@@ -1,6 +1,6 @@
 import type { Needs } from '../model/index.ts';
 import { byId, type MachineEntry } from './entries.ts';
-import { lackingKey } from './filters/metadata.ts';
+import { lackingKey } from './lacking-key.ts';
 
 /** A machine with the load by which a pool has sorted it, which may lag behind the machine's own. */
 interface Item {

@@ -23,9 +23,9 @@ async function run(context: Context): Promise<number> {
     warn(context, `One shell at a time: fleetctl completion ${SHELLS.join('|')}`);
     return 2;
   }
-  if (shell === 'bash') context.io.out(scripts.bashCompletion());
-  else if (shell === 'zsh') context.io.out(scripts.zshCompletion());
-  else if (shell === 'fish') context.io.out(scripts.fishCompletion());
+  if (shell === 'bash') context.io.out(scripts.bashCompletion(context.commands.all));
+  else if (shell === 'zsh') context.io.out(scripts.zshCompletion(context.commands.all));
+  else if (shell === 'fish') context.io.out(scripts.fishCompletion(context.commands.all));
   else {
     warn(context, `Name a shell: fleetctl completion ${SHELLS.join('|')}`);
     return 2;

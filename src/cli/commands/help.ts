@@ -14,11 +14,8 @@ export const help: CommandSpec = {
   run: async (context: Context) => {
     const { globalHelp, helpOf } = await import('../help-text.ts');
     const [name, part] = context.args;
-    if (name === undefined) context.io.out(globalHelp());
-    else {
-      const { findCommand } = await import('../run.ts');
-      context.io.out(helpOf(findCommand(name), part));
-    }
+    const { all, find } = context.commands;
+    context.io.out(name === undefined ? globalHelp(all) : helpOf(find(name), part));
     return 0;
   },
 };

@@ -5,7 +5,10 @@ import { FlotillaError, systemClock } from '../../lib/index.ts';
 import { resolveFlags } from '../flags.ts';
 import { GLOBAL_FLAGS } from '../global-flags.ts';
 import { shownIo } from '../io.ts';
+import { findCommand } from '../run.ts';
 import { why } from './why.ts';
+
+const commands = { all: [], find: findCommand };
 
 test('a machine whose journal cannot be read keeps no other unit from being explained', async () => {
   const said = { out: '', err: '' };
@@ -29,7 +32,7 @@ test('a machine whose journal cannot be read keeps no other unit from being expl
   } as unknown as FleetClient;
   const flags = resolveFlags([], why.flags, GLOBAL_FLAGS, { command: 'why', env: {} });
   const args = ['a.service', 'b.service'];
-  const status = await why.run({ flags, args, io, clock: systemClock, client: async () => client });
+  const status = await why.run({ flags, args, io, clock: systemClock, commands, client: async () => client });
   assert.equal(status, 0);
   assert.match(said.out, /about a\.service[\s\S]*about b\.service/);
   const sentence = (unit: string) => `Unit ${unit}: 11111111.../10.0.0.1: its fleetd does not respond\n`;

@@ -1,5 +1,5 @@
-import type { Machine, Needs } from '../../model/index.ts';
 import type { Filter } from '../filter.ts';
+import { lackingKey } from '../lacking-key.ts';
 
 /** MachineMetadata=: for every key the machine has one of the values. */
 export const metadata: Filter = {
@@ -13,12 +13,3 @@ export const metadata: Filter = {
   key: ({ poolKey }) => (poolKey === '' ? undefined : poolKey),
   wakes: ['machineCame'],
 };
-
-/** Returns the first key of which the machine has none of the values; undefined when it qualifies. */
-export function lackingKey(wanted: Needs['metadata'], { metadata: has }: Machine): string | undefined {
-  for (const key in wanted) {
-    const value = Object.hasOwn(has, key) ? has[key] : undefined;
-    if (value === undefined || !wanted[key]!.includes(value)) return key;
-  }
-  return undefined;
-}

@@ -1,7 +1,6 @@
 import type { Clock } from '../../lib/index.ts';
 import type { Commit } from './commit-queue.ts';
 import type { Keyspace } from './keyspace.ts';
-import type { WatchStream } from './watch-stream.ts';
 
 export interface WatchHubOptions {
   readonly keyspace: Keyspace;
@@ -12,13 +11,20 @@ export interface WatchHubOptions {
   header(revision: number): { readonly revision: number };
 }
 
+/** Whoever hears of every commit: a WatchStream. */
+export interface CommitListener {
+  /** While `hasTime` is false it puts off what it can. */
+  publish(commits: readonly Commit[], hasTime: () => boolean): void;
+  notifyProgress(): void;
+}
+
 /** Limit of the time for which sending to watches holds the event loop. */
 const TURN_MS = 20;
 
 /** Passes every commit to the watch streams. */
 export class WatchHub {
   readonly options: WatchHubOptions;
-  readonly #streams = new Set<WatchStream>();
+  readonly #streams = new Set<CommitListener>();
   /** The revision up to which every commit was passed to all streams. */
   published: number;
   #feedings: (() => void)[] = [];
@@ -30,11 +36,11 @@ export class WatchHub {
     this.published = options.keyspace.revision();
   }
 
-  add(stream: WatchStream): void {
+  add(stream: CommitListener): void {
     this.#streams.add(stream);
   }
 
-  remove(stream: WatchStream): void {
+  remove(stream: CommitListener): void {
     this.#streams.delete(stream);
   }
 

@@ -2,7 +2,7 @@ import { GrpcError, type ServerStream, STATUS, type StreamHandler } from '../grp
 import { EncodedWatchResponse, type WatchCreateRequest, WatchRequest } from '../proto/index.ts';
 import type { Commit } from './commit-queue.ts';
 import { parse } from './parse.ts';
-import type { WatchHub } from './watch-hub.ts';
+import type { CommitListener, WatchHub } from './watch-hub.ts';
 import { Watcher } from './watcher.ts';
 
 // With more unsent bytes than this, a stream's watches wait and later read from the log what they missed.
@@ -14,7 +14,7 @@ const MAX_WATCHES = 1000;
 const MAX_PROGRESS_REQUESTS = 1000;
 
 /** The watches of one gRPC stream. */
-export class WatchStream implements StreamHandler {
+export class WatchStream implements StreamHandler, CommitListener {
   readonly #hub: WatchHub;
   readonly #stream: ServerStream;
   readonly #watchers = new Map<number, Watcher>();
