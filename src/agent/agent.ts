@@ -2,11 +2,12 @@ import { type Announcement, type Cluster, type Lease, LeasedRecords, type View }
 import { type Clock, type Log, Loop, messageOf, type Random } from '../lib/index.ts';
 import type { Placement, UnitStatus } from '../model/index.ts';
 import type { LoadedUnit, UnitRuntime } from '../runtime/index.ts';
-import { currentStatuses, type Refusal, sameStatus, type TryAgain } from './current-statuses.ts';
+import { currentStatuses, sameStatus } from './current-statuses.ts';
 import { type Draining, DrainingUnits } from './draining-units.ts';
 import { OnceRuns } from './once-runs.ts';
 import { planSteps, type Step } from './plan-steps.ts';
 import type { Presence } from './presence.ts';
+import { Refusals } from './refusals.ts';
 import { SecondCopies } from './second-copies.ts';
 import { type PromiseMemory, StopPromises } from './stop-promise.ts';
 
@@ -32,9 +33,6 @@ export interface AgentOptions {
 const TEXT_RETRY_MS = 500;
 /** How often a machine that is cut off looks whether it still is. */
 const CUT_OFF_RETRY_MS = 100;
-/** When a refused unit is tried again; the delay doubles each time up to the longest. */
-const REFUSAL_RETRY_MS = 1000;
-const REFUSAL_RETRY_AT_MOST_MS = 60_000;
 
 /**
  * One machine's loop: it loads and starts the units that the leader placed here, stops and unloads those it removed, and
@@ -42,7 +40,7 @@ const REFUSAL_RETRY_AT_MOST_MS = 60_000;
  */
 export class Agent {
   readonly #options: AgentOptions;
-  readonly #refusals = new Map<string, Refusal>();
+  readonly #refusals: Refusals;
   readonly #steps: Loop;
   readonly #publishing: Loop;
   readonly #renewing: Loop;
@@ -67,6 +65,7 @@ export class Agent {
     this.#options = options;
     const { cluster, presence, runtime, signal } = options;
     this.#draining = new DrainingUnits(options.draining, options.log);
+    this.#refusals = new Refusals(options);
     this.#onceRuns = new OnceRuns(options);
     this.#secondCopies = new SecondCopies(presence.inheritedLeaseId);
     this.#statuses = new LeasedRecords({
@@ -149,9 +148,9 @@ export class Agent {
     const actual = new Map((await runtime.units()).map((unit) => [unit.name, unit]));
     const secondCopies = this.#secondCopies.among(actual.keys(), this.#placements, lease.id);
     this.#leaving = [...actual.values()].some(({ name, hash }) => this.#placements.get(name)?.hash !== hash);
-    this.#forgetRefusals();
-    const lasting = [...this.#refusals].filter(([, { again }]) => again.atMs > clock.monotonic());
-    const refused = new Map(lasting.map(([unit, { hash }]) => [unit, hash]));
+    // There may be no step left for a unit that was never loaded, yet its status has to be removed.
+    if (this.#refusals.forgetOthers(this.#placements)) this.#publishing.wake();
+    const refused = this.#refusals.lasting();
     this.#promise(lease);
     this.#renewing.wake();
     const cutOff = lease.deadline() - clock.monotonic() <= ttlMs / 3;
@@ -223,17 +222,6 @@ export class Agent {
     return careful.map(({ unit }) => unit).sort();
   }
 
-  /** Forgets refusals of files that are no longer placed here. */
-  #forgetRefusals(): void {
-    for (const [unit, { hash, step }] of this.#refusals) {
-      const placement = this.#placements.get(unit);
-      if (placement?.hash === hash && (step === 'load' || placement.desired === 'launched')) continue;
-      this.#refusals.delete(unit);
-      // There may be no step left for a unit that was never loaded, yet its status has to be removed.
-      this.#publishing.wake();
-    }
-  }
-
   /** Carries the steps out; returns true when some must wait, e.g. for a text that is not in the store yet. */
   async #act(steps: readonly Step[], lease: Lease): Promise<boolean> {
     if (steps.length === 0) return false;
@@ -276,7 +264,7 @@ export class Agent {
     for (const { unit } of starts) {
       const placement = this.#placements.get(unit);
       if (placement?.onPartition === 'stop' && !this.#promises.covers(unit))
-        this.#refuse(unit, { hash: placement.hash, step: 'start', message });
+        this.#refusals.add(unit, { hash: placement.hash, step: 'start', message });
     }
   }
 
@@ -320,9 +308,11 @@ export class Agent {
     for (const { name, hash } of load) {
       const message = problems.get(name);
       if (message === undefined) this.#refusals.delete(name);
-      else this.#refuse(name, { hash, step: 'load', message });
+      else this.#refusals.add(name, { hash, step: 'load', message });
     }
-    if (load.some(({ name }) => !problems.has(name))) this.#retryWhatLoadsAllow();
+    // A unit that was just loaded may be one that a refused start requires.
+    const isAnyLoaded = load.some(({ name }) => !problems.has(name));
+    if (isAnyLoaded && this.#refusals.retryWhatLoadsAllow()) this.#steps.wake();
     return (unit) => !blocked.has(unit) && !problems.has(unit);
   }
 
@@ -342,27 +332,7 @@ export class Agent {
       if (message === undefined) {
         this.#refusals.delete(unit);
         this.#starts.set(unit, revision);
-      } else this.#refuse(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
-    }
-  }
-
-  #refuse(unit: string, { hash, step, message }: Pick<Refusal, 'hash' | 'step' | 'message'>): void {
-    const { log, clock } = this.#options;
-    const before = this.#refusals.get(unit);
-    const tries = before?.hash === hash && before.step === step ? before.tries + 1 : 0;
-    const delayMs = Math.min(REFUSAL_RETRY_MS * 2 ** tries, REFUSAL_RETRY_AT_MOST_MS);
-    const known = before?.hash === hash && before.message === message;
-    log[known ? 'debug' : 'error']('Unit refused by this machine', { unit, step, error: message });
-    const again: TryAgain = { atMs: clock.monotonic() + delayMs, on: step === 'start' ? 'loads' : 'time' };
-    this.#refusals.set(unit, { hash, step, message, tries, again });
-  }
-
-  /** Tries refused starts again: a unit that was just loaded may be one that they require. */
-  #retryWhatLoadsAllow(): void {
-    for (const [unit, refusal] of this.#refusals) {
-      if (refusal.again.on !== 'loads') continue;
-      this.#refusals.set(unit, { ...refusal, again: { atMs: 0, on: 'loads' } });
-      this.#steps.wake();
+      } else this.#refusals.add(unit, { hash: this.#placements.get(unit)?.hash ?? '', step: 'start', message });
     }
   }
 
@@ -380,7 +350,7 @@ export class Agent {
     if (this.#acting) return;
     const announcement = presence.announcement;
     if (!announcement) return;
-    const current = currentStatuses(machine, await runtime.units(), this.#refusals, this.#starts);
+    const current = currentStatuses(machine, await runtime.units(), this.#refusals.byUnit, this.#starts);
     if ((await this.#statuses.publish(announcement, current)) === 'announce') presence.announce();
   }
 }

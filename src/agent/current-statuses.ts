@@ -1,24 +1,6 @@
 import type { UnitExit, UnitStatus } from '../model/index.ts';
 import type { LoadedUnit } from '../runtime/index.ts';
-
-/** Why a unit that is placed here could not be loaded or started. */
-export interface Refusal {
-  readonly hash: string;
-  readonly step: 'load' | 'start';
-  readonly message: string;
-  readonly again: TryAgain;
-  readonly tries: number;
-}
-
-/**
- * When to try a refused step again, besides for another file. There always is a time, since nothing tells the agent that a
- * disk is no longer full. `loads`: also when any unit was loaded, since a refused start may require it.
- */
-export interface TryAgain {
-  /** By the monotonic clock, in milliseconds; never Infinity. */
-  readonly atMs: number;
-  readonly on: 'time' | 'loads';
-}
+import type { Refusal } from './refusals.ts';
 
 /** Returns the statuses of this machine's units, by unit. */
 export function currentStatuses(
