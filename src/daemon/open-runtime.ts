@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock as clock, type Log, messageOf, systemRandom as random } from '../lib/index.ts';
+import { systemClock as clock, type Log, systemRandom as random } from '../lib/index.ts';
 import type { UnitRuntime } from '../runtime/index.ts';
 import { openSupervisor } from '../runtime/supervisor/index.ts';
 import type { Config } from './config-schema.ts';
@@ -28,26 +28,9 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<UnitRunt
   return runtime === 'systemd' ? openSystemdRuntime(options) : openSupervisorRuntime(options);
 }
 
-function runtimeOf({ runtime, systemd_user: user }: Config): 'systemd' | 'supervisor' {
+export function runtimeOf({ runtime, systemd_user: user }: Config): 'systemd' | 'supervisor' {
   const found = user || existsSync(SYSTEMD_IS_HERE) ? 'systemd' : 'supervisor';
   return runtime === 'auto' ? found : runtime;
-}
-
-export interface ShutdownOptions extends Pick<OpenRuntimeOptions, 'config' | 'env' | 'log'> {
-  readonly prepare: () => Promise<void>;
-  readonly goOn: () => void;
-  readonly signal: AbortSignal;
-}
-
-/** Lets a machine with systemd shut down only once `prepare` is done; where that cannot be had it does not wait. */
-export function prepareForShutdown({ config, env, log, prepare, goOn, signal }: ShutdownOptions): void {
-  if (runtimeOf(config) !== 'systemd' || config.systemd_user) return;
-  const busAddress = env['DBUS_SYSTEM_BUS_ADDRESS'] || 'unix:path=/run/dbus/system_bus_socket';
-  const options = { busAddress, prepare, goOn, clock, random, log, signal };
-  import('../runtime/systemd/index.ts').then(
-    ({ delayShutdown }) => delayShutdown(options),
-    (error) => log.warn('A shutdown does not wait for requests', { error: messageOf(error) }),
-  );
 }
 
 async function openSystemdRuntime({ config, env, log }: OpenRuntimeOptions): Promise<UnitRuntime> {

@@ -12,7 +12,7 @@ import {
 } from '../services/index.ts';
 import { ContainerServices, UnitServices } from '../services/sources/index.ts';
 import type { Config } from './config-schema.ts';
-import { prepareForShutdown } from './open-runtime.ts';
+import { prepareForShutdown } from './prepare-for-shutdown.ts';
 
 export interface ServicesOptions {
   readonly cluster: Cluster;
