@@ -264,7 +264,7 @@ export class FleetClient {
       ...(happenings && {
         units: false,
         happened: true,
-        machine: happenings.machine,
+        machine: happenings.machine || undefined,
         history: after === undefined ? happenings.history : undefined,
         since: happenings.sinceMs,
         until: happenings.untilMs,
