@@ -1,4 +1,4 @@
-import { FlotillaError } from '../lib/index.ts';
+import { FlotillaError, isObject } from '../lib/index.ts';
 import type { Prepared } from './answers.ts';
 import type { ApiParts } from './api-parts.ts';
 import type { Asked, Handlers } from './call-handlers.ts';
@@ -64,7 +64,6 @@ function metadataChange({ op, path, value }: ApiMachinePatchOperation) {
 
 /** fleet's documentation shows a string, its decoder wanted `{"value":"x"}`, in any case. */
 function metadataValue(value: unknown): string | undefined {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  const text = isObject ? metadataObject.parse(value).value : value;
+  const text = isObject(value) ? metadataObject.parse(value).value : value;
   return typeof text === 'string' && text !== '' && text.isWellFormed() ? text : undefined;
 }

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type IncomingMessage, request } from 'node:http';
 import type { Cluster } from '../cluster/index.ts';
-import { type Clock, expandUrl, FlotillaError, messageOf } from '../lib/index.ts';
+import { type Clock, expandUrl, FlotillaError, messageOf, readParts } from '../lib/index.ts';
 import type { Machine } from '../model/index.ts';
 import {
   type ApiErrorBody,
@@ -130,14 +130,7 @@ function sameText(a: string, b: string): boolean {
 }
 
 async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > MAX_ANSWER_BYTES) throw new Error('the answer is too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+  return (await readParts(response, MAX_ANSWER_BYTES, () => new Error('the answer is too long'))).toString();
 }
 
 function errorMessage(body: string): string | undefined {

@@ -1,4 +1,4 @@
-import { FlotillaError, parseJson } from '../lib/index.ts';
+import { FlotillaError, isFlotillaError, parseJson, readParts } from '../lib/index.ts';
 
 /** Largest request body that is read, in bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024;
@@ -24,23 +24,12 @@ export function assertBodySize(contentLength: string | undefined | null): void {
 
 async function readBody(request: Request): Promise<Buffer> {
   assertBodySize(request.headers.get('content-length'));
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  const reader = request.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await readChunk(reader);
-    if (done) break;
-    sizeBytes += value.byteLength;
-    if (sizeBytes > MAX_BODY_BYTES) throw tooLarge();
-    chunks.push(value);
-  }
-  return Buffer.concat(chunks);
-}
-
-async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  if (request.body === null) return Buffer.alloc(0);
   try {
-    return await reader.read();
+    // A cancelled body would end the connection, and with it the response that says why.
+    return await readParts(request.body.values({ preventCancel: true }), MAX_BODY_BYTES, tooLarge);
   } catch (cause) {
+    if (isFlotillaError(cause, 'too-large')) throw cause;
     throw new FlotillaError('invalid', 'the request body broke off', {}, cause);
   }
 }

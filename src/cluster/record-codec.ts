@@ -1,3 +1,4 @@
+import { isObject } from '../lib/index.ts';
 import type {
   DesiredState,
   ExternalNode,
@@ -160,9 +161,7 @@ function withoutDefaults(needs: Needs): Partial<Needs> | undefined {
 export function parseObject(value: string): Record<string, unknown> | undefined {
   try {
     const parsed: unknown = JSON.parse(value);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-      ? (parsed as Record<string, unknown>)
-      : undefined;
+    return isObject(parsed) ? parsed : undefined;
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@ import {
   type Log,
   type Random,
   type RefuseForeignPages,
+  readParts,
 } from '../lib/index.ts';
 import type { Catalog, ExternalNodes, LocalServices } from '../services/index.ts';
 
@@ -99,15 +100,8 @@ export const MAX_BODY_BYTES = 512 * 1024;
 export async function readBody({ incoming }: ConsulRequest): Promise<Buffer> {
   const announced = Number(incoming.headers['content-length'] ?? 0);
   if (announced > MAX_BODY_BYTES) throw tooLarge(announced);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Ending the loop would destroy the request and its connection, and with it the response that says why.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw tooLarge(size);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  // Ending the iteration would destroy the request and its connection, and with it the response that says why.
+  return readParts(incoming.iterator({ destroyOnReturn: false }), MAX_BODY_BYTES, tooLarge);
 }
 
 function tooLarge(bytes: number): ConsulError {

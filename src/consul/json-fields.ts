@@ -1,4 +1,4 @@
-import { parseGoDuration, parseJson } from '../lib/index.ts';
+import { isObject, parseGoDuration, parseJson } from '../lib/index.ts';
 import { ConsulError, type ConsulRequest, readBody } from './exchange.ts';
 
 /**
@@ -81,10 +81,6 @@ function plainNames(names: readonly string[]): ReadonlySet<string> {
 
 function plain(name: string): string {
   return name.replaceAll('_', '').toLowerCase();
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Makes a 400 in Consul's words. */

@@ -1,3 +1,4 @@
+import { compareText } from '../lib/index.ts';
 import type { Machine, Needs, Placement, Unit } from '../model/index.ts';
 
 /** What the scheduler knows of one unit; it stays until both the unit and its last placement are gone. */
@@ -45,12 +46,12 @@ export interface Glob {
 
 /** Compares by name. */
 export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+  return compareText(a.name, b.name);
 }
 
 /** Compares by id. */
 export function byId(a: { readonly id: string }, b: { readonly id: string }): number {
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+  return compareText(a.id, b.id);
 }
 
 /** Compares by load: fewest units first, ties by id. */

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
+import { compareText } from '../lib/index.ts';
 import { type CatalogInstance, type CatalogSnapshot, healthOf, type RouteRule } from '../services/index.ts';
+import { compareRoutes } from './route-order.ts';
 import { type Backend, originOf, type Route, type RouteProblem, type RouteTable, routeKey } from './route-table.ts';
 
 /** The tag by which a service gets the host `NAME.*`. */
@@ -30,15 +32,15 @@ interface Claim {
 export function buildRoutes(snapshot: CatalogSnapshot, before?: RouteTable): RouteTable {
   const problems: RouteProblem[] = [];
   const claims = new Map<string, Claim>();
-  for (const service of [...snapshot.services.keys()].sort(compare)) {
+  for (const service of [...snapshot.services.keys()].sort(compareText)) {
     for (const claim of claimsOf(service, snapshot.services.get(service)!)) admit(claim, claims, problems);
   }
   const known = new Map(before?.routes.map((route) => [routeKey(route), route]));
   const backendOf = once((instance: CatalogInstance) => backendFrom(instance, snapshot));
   const routes = [...claims]
     .map(([key, claim]) => settle(routeOf(claim, backendOf), known.get(key)))
-    .sort((a, b) => compare(a.host, b.host) || compare(a.path, b.path));
-  const machines = [...snapshot.nodes.keys()].sort(compare);
+    .sort(compareRoutes);
+  const machines = [...snapshot.nodes.keys()].sort(compareText);
   const table: RouteTable = { revision: snapshot.revision, routes, machines, problems };
   return before !== undefined && isSame(before, table) ? before : table;
 }
@@ -151,8 +153,4 @@ function isSame(a: RouteTable, b: RouteTable): boolean {
 
 function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((item, index) => item === b[index]);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

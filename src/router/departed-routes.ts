@@ -1,4 +1,5 @@
 import { RouteIndex } from './route-index.ts';
+import { compareRoutes } from './route-order.ts';
 import { type Route, type RouteTable, routeKey } from './route-table.ts';
 
 export interface DepartedRoutesOptions {
@@ -61,10 +62,4 @@ export class DepartedRoutes {
       this.#departed.set(key, { route: yields(route) ? { ...plain, yields: true } : plain, untilMs });
     }
   }
-}
-
-/** Orders by host, then path. */
-function compareRoutes(a: Route, b: Route): number {
-  if (a.host !== b.host) return a.host < b.host ? -1 : 1;
-  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { shownCell } from '../lib/index.ts';
 import { HEALTH_PATH, RETRY_AFTER_S } from './data-plane.ts';
+import { compareHosts } from './route-order.ts';
 import type { Backend, Route, RouteTable } from './route-table.ts';
 import { spellingsOf, UNTRUSTED_HEADERS } from './untrusted-headers.ts';
 
@@ -95,17 +96,10 @@ function setHeader(name: string): string {
   return [stated, ...others.map((spelling) => `proxy_set_header ${spelling} "";`)].join(' ');
 }
 
-/**
- * Order: exact hosts before `*.rest` before `NAME.*`, longer ones first, yielding routes behind all others. nginx takes
- * the first regular expression that matches.
- */
+/** One list of routes for each host, in the order in which nginx must look at them: it takes the first that matches. */
 function inOrder(routes: readonly Route[]): OfHost[] {
-  const kind = (host: string) => (host.endsWith('.*') ? 2 : host.startsWith('*.') ? 1 : 0);
   const hosts = [...Map.groupBy(routes, ({ host }) => host).values()] as [Route, ...Route[]][];
-  return hosts.sort(([a], [b]) => {
-    if (a.yields !== b.yields) return a.yields ? 1 : -1;
-    return kind(a.host) - kind(b.host) || b.host.length - a.host.length || (a.host < b.host ? -1 : 1);
-  });
+  return hosts.sort(([a], [b]) => compareHosts(a, b));
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { CatalogChange, CatalogRecords } from '../cluster/index.ts';
+import { compareText } from '../lib/index.ts';
 import type { CatalogCheck, CatalogInstance, CatalogNode, CatalogSnapshot } from './catalog.ts';
 import { nodesOf } from './catalog-nodes.ts';
 
@@ -191,7 +192,7 @@ export class CatalogBuilder {
     const nameOf = ({ machine }: CatalogInstance) => this.#nodes.get(machine)!.name;
     return [...instances.values()]
       .filter(({ machine }) => this.#nodes.has(machine))
-      .sort((a, b) => byText(nameOf(a), nameOf(b)) || byId(a, b))
+      .sort((a, b) => compareText(nameOf(a), nameOf(b)) || byId(a, b))
       .map((instance) => this.#withChecks(instance));
   }
 
@@ -231,9 +232,5 @@ function sameRecord(a: CatalogNode, b: CatalogNode): boolean {
 }
 
 function byId(a: { readonly id: string }, b: { readonly id: string }): number {
-  return byText(a.id, b.id);
-}
-
-function byText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return compareText(a.id, b.id);
 }

@@ -1,5 +1,6 @@
 import { shownCell } from '../../lib/index.ts';
 import { HEALTH_PATH, type ListenAddress, RETRY_AFTER_S, type RouterSettings } from '../data-plane.ts';
+import { compareHosts } from '../route-order.ts';
 import type { Backend, Route } from '../route-table.ts';
 import { UNTRUSTED_HEADERS } from '../untrusted-headers.ts';
 import type { Section } from './slots.ts';
@@ -148,16 +149,9 @@ function frontend(settings: RouterSettings, sections: readonly Section[], files:
   ];
 }
 
-/**
- * Order: exact hosts before `*.rest` before `NAME.*`; longer hosts first, then longer paths; yielding routes come last.
- */
+/** In the order in which HAProxy must look at them: of each host the longer path first. */
 function inOrder(sections: readonly Section[]): Section[] {
-  const kind = (host: string) => (host.endsWith('.*') ? 2 : host.startsWith('*.') ? 1 : 0);
-  return [...sections].sort(({ route: a }, { route: b }) => {
-    if (a.yields !== b.yields) return a.yields ? 1 : -1;
-    const hosts = kind(a.host) - kind(b.host) || b.host.length - a.host.length || (a.host < b.host ? -1 : 1);
-    return a.host === b.host ? b.path.length - a.path.length : hosts;
-  });
+  return [...sections].sort(({ route: a }, { route: b }) => compareHosts(a, b) || b.path.length - a.path.length);
 }
 
 function useSection({ name, route }: Section, index: number, all: readonly Section[]): string[] {

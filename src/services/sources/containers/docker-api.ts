@@ -1,5 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
-import { FlotillaError } from '../../../lib/index.ts';
+import { FlotillaError, readParts } from '../../../lib/index.ts';
 import { type ContainerInspect, readInspect, tooLarge } from './inspect.ts';
 
 /** One element of the list of running containers. */
@@ -55,15 +55,8 @@ export class DockerApi {
 
   async #text(path: string, signal: AbortSignal, maxBytes = Number.POSITIVE_INFINITY): Promise<string | undefined> {
     const response = await this.#get(path, signal);
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    for await (const part of response as AsyncIterable<Buffer>) {
-      bytes += part.length;
-      if (bytes > maxBytes) throw tooLarge();
-      parts.push(part);
-    }
+    const text = (await readParts(response, maxBytes, tooLarge)).toString('utf8');
     if (response.statusCode === 404) return undefined;
-    const text = Buffer.concat(parts).toString('utf8');
     if (response.statusCode === 200) return text;
     throw new FlotillaError('unavailable', `docker answered ${response.statusCode}: ${text.slice(0, 200).trim()}`);
   }
