@@ -21,10 +21,10 @@ type StreamResult<C extends Call> = C['responses'] extends { readonly 200: { rea
   ? Response
   : never;
 
-export type Handler<C extends Call> = (asked: Asked<C>) => Result<C> | Promise<Result<C>>;
+export type CallHandler<C extends Call> = (asked: Asked<C>) => Result<C> | Promise<Result<C>>;
 
 /** A handler for each call of a group: a missing one does not compile. */
-export type Handlers<Calls extends Group> = { readonly [Name in keyof Calls]: Handler<Calls[Name]> };
+export type Handlers<Calls extends Group> = { readonly [Name in keyof Calls]: CallHandler<Calls[Name]> };
 
 type Group = Readonly<Record<string, Call>>;
 type Table = Readonly<Record<string, Group>>;
@@ -42,7 +42,7 @@ function serveGroup<Calls extends Group>(app: Hono, group: Calls, handlers: Hand
   for (const name of Object.keys(group) as (keyof Calls)[]) serveCall(app, group[name], handlers[name]);
 }
 
-function serveCall<C extends Call>(app: Hono, call: C, handler: Handler<C>): void {
+function serveCall<C extends Call>(app: Hono, call: C, handler: CallHandler<C>): void {
   const path = `/${call.path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
   app.on(call.method, path, async (context) => {
     if (call.jsonOnly) assertJsonType(context.req.header('content-type'));

@@ -18,7 +18,7 @@ export interface CommandResult {
   readonly err: string;
 }
 
-export interface LabMachine {
+export interface TestMachine {
   readonly number: number;
   readonly id: string;
   readonly address: string;
@@ -29,7 +29,7 @@ export interface LabMachine {
 export class TestLab {
   readonly #folder = mkdtempSync(join(tmpdir(), 'fl-cli-'));
   readonly env: Record<string, string> = { FLOTILLA_LAB: join(this.#folder, 'lab') };
-  machines: readonly LabMachine[] = [];
+  machines: readonly TestMachine[] = [];
 
   /** Starts a lab of so many machines; call `close` afterwards. */
   static async start(machines: number): Promise<TestLab> {

@@ -2,10 +2,10 @@ import { type Health, healthOf, type ServiceCheck, type ServiceInstance } from '
 import { machinesOf } from './catalog-lookups.ts';
 import {
   ConsulError,
+  type ConsulHandler,
   type ConsulRequest,
   type ConsulResponse,
   type ConsulRoute,
-  type Handler,
   isSet,
   json,
   NOTHING,
@@ -41,7 +41,7 @@ export function agentRoutes(): ConsulRoute[] {
 }
 
 /** Consul before 1.0 accepted GET here, and clients of that time, python-consul among them, still send it. */
-function putOrGet(handler: Handler): Pick<ConsulRoute, 'methods' | 'getWrites'> {
+function putOrGet(handler: ConsulHandler): Pick<ConsulRoute, 'methods' | 'getWrites'> {
   return { methods: { PUT: handler, GET: handler }, getWrites: true };
 }
 

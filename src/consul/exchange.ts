@@ -53,13 +53,13 @@ export interface ConsulResponse {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export type Handler = (request: ConsulRequest) => ConsulResponse | Promise<ConsulResponse>;
+export type ConsulHandler = (request: ConsulRequest) => ConsulResponse | Promise<ConsulResponse>;
 
 /** One path of the API. A `deep` route takes every path below its own; a string names the part that must follow. */
 export interface ConsulRoute {
   readonly path: string;
   readonly deep?: true | string;
-  readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', Handler>>>;
+  readonly methods: Readonly<Partial<Record<'GET' | 'PUT' | 'DELETE', ConsulHandler>>>;
   /** GET writes too. */
   readonly getWrites?: true;
 }

@@ -4,10 +4,10 @@ import { agentRoutes } from './agent-routes.ts';
 import { catalogRoutes } from './catalog-routes.ts';
 import {
   ConsulError,
+  type ConsulHandler,
   type ConsulParts,
   type ConsulResponse,
   type ConsulRoute,
-  type Handler,
   isSet,
   requireDatacenter,
   text,
@@ -76,7 +76,7 @@ async function respond(asked: {
   pages({ method, writes: writes || found?.route.getWrites === true, header });
   if (!found) return text(404, `Invalid URL path: not a recognized HTTP API endpoint`);
   const { methods } = found.route;
-  const handler = rowOf(methods as Readonly<Record<string, Handler>>, method);
+  const handler = rowOf(methods as Readonly<Record<string, ConsulHandler>>, method);
   if (!handler) {
     const answer = text(405, `method ${method} not allowed`);
     return { ...answer, headers: { ...answer.headers, Allow: Object.keys(methods).join(',') } };

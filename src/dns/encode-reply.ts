@@ -2,7 +2,7 @@ import { CLASS, HEADER_BYTES, PLAIN_UDP_BYTES, type Query, TYPE } from './messag
 import { type DnsRecord, wireName } from './records.ts';
 
 /** The content of a response before it is encoded. */
-export interface Reply {
+export interface DnsReply {
   readonly rcode: number;
   /** True when the name belongs to our own zone. */
   readonly authoritative: boolean;
@@ -36,7 +36,7 @@ const SOA_EXPIRE = 86_400;
  * Encodes a reply. Answers that do not fit are left out and TC is set, so that the client asks again by TCP. Additional
  * records that do not fit are left out without TC, since the answer is complete without them.
  */
-export function encodeReply(reply: Reply, options: EncodeOptions): Buffer {
+export function encodeReply(reply: DnsReply, options: EncodeOptions): Buffer {
   const { packet, query, maxBytes, recursionAvailable } = options;
   const limit = maxBytes - (query.edns ? OPT_BYTES : 0);
   const writer = new Writer(packet, query);

@@ -1,5 +1,5 @@
 import { type CatalogInstance, type CatalogNode, type CatalogSnapshot, healthOf } from '../services/index.ts';
-import type { Reply } from './encode-reply.ts';
+import type { DnsReply } from './encode-reply.ts';
 import { CLASS, type Question, RCODE, TYPE } from './message.ts';
 import { addressBytes, addressRecord, type DnsRecord, hostName, isDnsName } from './records.ts';
 
@@ -40,7 +40,7 @@ export class Zone {
   }
 
   /** Returns the reply to a query for a name of the zone; its answers are in the catalog's order. */
-  reply({ name, type, class: classOf }: Question): Reply {
+  reply({ name, type, class: classOf }: Question): DnsReply {
     const refused = type === TYPE.AXFR || type === TYPE.IXFR || (classOf !== CLASS.IN && classOf !== CLASS.ANY);
     if (refused) return { ...NOTHING, rcode: RCODE.refused, authoritative: false };
     const apex = name === DOMAIN;
@@ -150,7 +150,7 @@ export class Zone {
     return `${bytes.toString('hex')}.addr.${this.#datacenter}.${DOMAIN}`;
   }
 
-  #nameServers(): Reply {
+  #nameServers(): DnsReply {
     const nodes = this.#machines()
       .map(({ name, address }) => ({ target: `${name.toLowerCase()}.node.${this.#datacenter}.${DOMAIN}`, address }))
       .filter(({ target }) => isDnsName(target));
@@ -166,7 +166,7 @@ export class Zone {
   }
 }
 
-const NOTHING: Reply = { rcode: RCODE.ok, authoritative: true, answers: [], authority: [], additional: [] };
+const NOTHING: DnsReply = { rcode: RCODE.ok, authoritative: true, answers: [], authority: [], additional: [] };
 const MAX_NAMES = 10_000;
 const API_PORT = 8500;
 

@@ -1,4 +1,4 @@
-import type { Call } from './etcd-client.ts';
+import type { UnaryCall } from './etcd-client.ts';
 import {
   HeaderResponse,
   LeaseGrantRequest,
@@ -16,10 +16,10 @@ import {
 
 function define<In, Out>(
   path: string,
-  request: Call<In, Out>['request'],
-  response: Call<In, Out>['response'],
+  request: UnaryCall<In, Out>['request'],
+  response: UnaryCall<In, Out>['response'],
   repeatable: boolean,
-): Call<In, Out> {
+): UnaryCall<In, Out> {
   return { path, request, response, repeatable };
 }
 

@@ -24,7 +24,7 @@ interface Decoder<Out> {
   decode(bytes: Uint8Array): Out;
 }
 
-export interface Call<In, Out> {
+export interface UnaryCall<In, Out> {
   readonly path: string;
   readonly request: Encoder<In>;
   readonly response: Decoder<Out>;
@@ -62,7 +62,7 @@ export class EtcdClient {
     return this.#channel.closed;
   }
 
-  async call<In, Out>(call: Call<In, Out>, value: In): Promise<Out> {
+  async call<In, Out>(call: UnaryCall<In, Out>, value: In): Promise<Out> {
     const message = call.request.encode(value);
     const until = this.clock.monotonic() + this.#timeoutMs;
     const backoff = new Backoff({ minMs: 5, maxMs: 200 }, this.random);
@@ -93,7 +93,7 @@ export class EtcdClient {
     this.#channel.close();
   }
 
-  async #attempt<Out>(call: Call<never, Out>, message: Buffer, until: number): Promise<Attempt<Out>> {
+  async #attempt<Out>(call: UnaryCall<never, Out>, message: Buffer, until: number): Promise<Attempt<Out>> {
     let token: string | undefined;
     try {
       token = await this.#login?.token();

@@ -38,3 +38,14 @@ test('every text file ends with one newline', () => {
   const found = files.filter(({ text }) => text !== '' && !/[^\n]\n$/.test(text)).map(({ file }) => file);
   assert.deepEqual(found, []);
 });
+
+test('no type name is exported by two files', () => {
+  const owners = new Map<string, string[]>();
+  for (const { file, text } of sources('src/**/*.ts')) {
+    for (const [, name] of text.matchAll(/^export (?:abstract class|class|interface|type|enum) (\w+)/gm))
+      owners.set(name!, [...(owners.get(name!) ?? []), file]);
+  }
+  const twice = [...owners].flatMap(([name, files]) => (files.length > 1 ? [`${name}: ${files.join(', ')}`] : []));
+  assert.ok(owners.size > 300, 'the pattern finds the types');
+  assert.deepEqual(twice, []);
+});

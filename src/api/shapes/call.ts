@@ -80,7 +80,7 @@ export type JsonOf<C extends Call> = C['responses'] extends {
   : never;
 
 /** One server-sent event of a stream. */
-export type EventOf<C extends Call> = C['responses'] extends {
+export type StreamedEvent<C extends Call> = C['responses'] extends {
   readonly 200: { readonly events: infer S extends z.ZodType };
 }
   ? Shape<S>

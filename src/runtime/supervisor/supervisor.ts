@@ -15,7 +15,7 @@ import {
   isInactiveOrFailed,
   JobQueue,
   type JobType,
-  type Unit,
+  type SupervisedUnit,
   type UnitHost,
   type UnitMemory,
 } from './units/index.ts';
@@ -81,7 +81,7 @@ export class Supervisor implements UnitHost {
     });
   }
 
-  get units(): ReadonlyMap<string, Unit> {
+  get units(): ReadonlyMap<string, SupervisedUnit> {
     return this.#registry.units;
   }
 

@@ -1,5 +1,5 @@
 import { readCommandLine, readStat } from './process/index.ts';
-import type { CommandRun, Unit, UnitMemory } from './units/index.ts';
+import type { CommandRun, SupervisedUnit, UnitMemory } from './units/index.ts';
 
 /** What status shows of a unit, gathered in the supervisor and put into words by whoever asks. */
 export interface UnitDescription {
@@ -24,7 +24,7 @@ export interface UnitDescription {
 /** At most this many processes are shown. */
 const MAX_PROCESSES = 200;
 
-export function describeUnit(unit: Unit, path: string): UnitDescription {
+export function describeUnit(unit: SupervisedUnit, path: string): UnitDescription {
   const { spec, memory } = unit;
   const pids = [...(unit.processes?.members() ?? [])].sort((a, b) => a - b);
   return {

@@ -3,7 +3,15 @@ import type { NotifySockets } from './notify-sockets.ts';
 import { readUnit, type SpecifierFacts, type UnitSpec } from './spec/index.ts';
 import type { HeldUnit, SupervisorDirectory } from './state-directory.ts';
 import type { UnitLogs } from './unit-logs.ts';
-import { newMemory, Service, Target, type Unit, UnitGraph, type UnitHost, type UnitMemory } from './units/index.ts';
+import {
+  newMemory,
+  Service,
+  type SupervisedUnit,
+  Target,
+  UnitGraph,
+  type UnitHost,
+  type UnitMemory,
+} from './units/index.ts';
 
 export interface UnitRegistryOptions {
   readonly directory: SupervisorDirectory;
@@ -17,7 +25,7 @@ export interface UnitRegistryOptions {
 
 /** The units held here: by name, by their dependencies, and as files in the state directory. */
 export class UnitRegistry {
-  readonly units = new Map<string, Unit>();
+  readonly units = new Map<string, SupervisedUnit>();
   readonly graph = new UnitGraph();
   readonly #options: UnitRegistryOptions;
 
@@ -25,7 +33,7 @@ export class UnitRegistry {
     this.#options = options;
   }
 
-  get(name: string): Unit {
+  get(name: string): SupervisedUnit {
     const unit = this.units.get(name);
     if (unit === undefined) throw new FlotillaError('not-found', `Unit ${name} is not loaded on this machine`);
     return unit;

@@ -1,21 +1,21 @@
 import type { Clock } from '../../../lib/index.ts';
 import { type ActiveState, isActiveOrActivating, isInactiveOrFailed } from './states.ts';
 import { planTransaction } from './transaction.ts';
-import type { Unit } from './unit.ts';
+import type { SupervisedUnit } from './unit.ts';
 import type { UnitGraph } from './unit-graph.ts';
 import type { JobType } from './unit-memory.ts';
 
 export interface JobHost {
   readonly clock: Clock;
   readonly graph: UnitGraph;
-  readonly units: ReadonlyMap<string, Unit>;
+  readonly units: ReadonlyMap<string, SupervisedUnit>;
   say(unit: string, text: string): void;
   /** The unit's job came or went. */
-  jobChanged(unit: Unit): void;
+  jobChanged(unit: SupervisedUnit): void;
 }
 
 interface Job {
-  readonly unit: Unit;
+  readonly unit: SupervisedUnit;
   type: JobType;
   /** `held`: the unit is not ready for it; it is tried again when something has changed. */
   state: 'waiting' | 'running' | 'held';
@@ -49,7 +49,7 @@ export class JobQueue {
   }
 
   /** Puts back a job that an earlier supervisor process had accepted. */
-  restore(unit: Unit, type: JobType): void {
+  restore(unit: SupervisedUnit, type: JobType): void {
     this.#install(unit, type);
     this.#schedule();
   }
@@ -70,13 +70,13 @@ export class JobQueue {
     }
   }
 
-  #isRedundant(unit: Unit, type: JobType): boolean {
+  #isRedundant(unit: SupervisedUnit, type: JobType): boolean {
     if (this.#jobs.has(unit.spec.name)) return false;
     if (type === 'start') return unit.active === 'active' || unit.active === 'reloading';
     return type === 'stop' && isInactiveOrFailed(unit.active);
   }
 
-  #install(unit: Unit, type: JobType): void {
+  #install(unit: SupervisedUnit, type: JobType): void {
     const { name, jobTimeoutMs } = unit.spec;
     const existing = this.#jobs.get(name);
     if (existing?.type === type || (existing?.type === 'restart' && type === 'start')) return;
@@ -151,7 +151,7 @@ export class JobQueue {
   }
 
   /** Requisite= units must be up; BindsTo= units too, when they are ordered before. */
-  #lacksDependency(unit: Unit): boolean {
+  #lacksDependency(unit: SupervisedUnit): boolean {
     const { graph, units } = this.#host;
     const { name } = unit.spec;
     const before = new Set(graph.before(name));
@@ -188,7 +188,7 @@ export class JobQueue {
   }
 
   /** To be called after every change of a unit's state. */
-  unitChanged(unit: Unit, before: ActiveState): void {
+  unitChanged(unit: SupervisedUnit, before: ActiveState): void {
     const job = this.#jobs.get(unit.spec.name);
     if (job?.state === 'held') job.state = 'waiting';
     const expected = job !== undefined && this.#settle(job, unit.active);
@@ -213,7 +213,7 @@ export class JobQueue {
   }
 
   /** A unit that goes down by itself takes along whoever is bound to it. */
-  #propagate(unit: Unit, before: ActiveState): void {
+  #propagate(unit: SupervisedUnit, before: ActiveState): void {
     const { graph, units } = this.#host;
     if (!isActiveOrActivating(before) || isActiveOrActivating(unit.active)) return;
     for (const name of graph.whoNames(unit.spec.name, 'BindsTo')) {
@@ -247,7 +247,7 @@ export class JobQueue {
   }
 
   /** Starts what is to be started when the unit fails or, for `OnSuccess`, ends well. */
-  triggerOnFailure(unit: Unit, directive: 'OnFailure' | 'OnSuccess' = 'OnFailure'): void {
+  triggerOnFailure(unit: SupervisedUnit, directive: 'OnFailure' | 'OnSuccess' = 'OnFailure'): void {
     const others = this.#host.graph.of(unit.spec.name, directive);
     if (others.length > 0) this.#host.say(unit.spec.name, `${unit.spec.name}: Triggering ${directive}= dependencies.`);
     for (const other of others) this.enqueue(other, 'start');

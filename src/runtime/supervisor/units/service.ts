@@ -13,13 +13,13 @@ import { StateTimers } from './state-timers.ts';
 import { type ActiveState, activeStateOf, isInactiveOrFailed, isUp, type ServiceState } from './states.ts';
 import { isThorough, lookDelayMs, timeLimitMs } from './timing.ts';
 import { next } from './transition.ts';
-import type { StartAnswer, StopAnswer, Unit } from './unit.ts';
+import type { StartAnswer, StopAnswer, SupervisedUnit } from './unit.ts';
 import { exitVariables } from './unit-environment.ts';
 import type { UnitHost } from './unit-host.ts';
 import type { UnitMemory, WatchedProcess } from './unit-memory.ts';
 
 /** A service: feeds what happens to it into `next`, and carries out what that returns. It decides nothing itself. */
-export class Service implements Unit {
+export class Service implements SupervisedUnit {
   readonly spec: UnitSpec;
   readonly memory: UnitMemory;
   readonly processes: ServiceProcesses;

@@ -1,11 +1,11 @@
 import type { UnitSpec } from '../spec/index.ts';
 import { type ActiveState, activeStateOf, type UnitState } from './states.ts';
-import type { StartAnswer, StopAnswer, Unit } from './unit.ts';
+import type { StartAnswer, StopAnswer, SupervisedUnit } from './unit.ts';
 import type { UnitHost } from './unit-host.ts';
 import type { UnitMemory } from './unit-memory.ts';
 
 /** A point others are ordered around: it has no processes and is up or down at once. */
-export class Target implements Unit {
+export class Target implements SupervisedUnit {
   readonly spec: UnitSpec;
   readonly memory: UnitMemory;
   readonly #host: UnitHost;

@@ -8,7 +8,7 @@ export type StartAnswer = 'started' | 'already' | 'later' | 'refused';
 export type StopAnswer = 'stopping' | 'already';
 
 /** A unit held by the supervisor. Whatever it is told shows as a change of state. */
-export interface Unit {
+export interface SupervisedUnit {
   readonly spec: UnitSpec;
   readonly memory: UnitMemory;
   readonly active: ActiveState;
