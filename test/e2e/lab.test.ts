@@ -187,11 +187,20 @@ test('taken ports are avoided, and it says so', () =>
 
 test('a machine that does not start is shown with the end of its log; the others run', () =>
   withLab(async (lab) => {
-    await lab.up('--machines', '1');
-    mkdirSync(path.join(lab.directory, 'm2', 'state', 'token', 'in-the-way'), { recursive: true });
-    const { status, err } = await lab.run('lab', 'up', '--detach', '--machines', '3');
+    const { status, err } = await lab.run(
+      'lab',
+      'up',
+      '--detach',
+      '--machines',
+      '3',
+      '--set',
+      '2:etcd_cafile=/none.pem',
+    );
     assert.equal(status, 1);
-    assert.match(err, /machine 2 did not start; the end of .*m2\/fleetd\.log:\n.*token/s);
+    assert.match(
+      err,
+      /machine 2 did not start; the end of .*m2\/fleetd\.log:\n.*etcd_cafile: cannot read \/none\.pem/s,
+    );
     assert.deepEqual(
       (await lab.machines()).map(({ state }) => state),
       ['up', 'dead', 'up'],
