@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { systemClock } from '../lib/index.ts';
+import { EventStreamParser, systemClock } from '../lib/index.ts';
 import { type ApiEvent, event } from './shapes/index.ts';
 import { open } from './test-api.ts';
 
@@ -13,7 +13,8 @@ export interface Message {
 export class SseReader {
   readonly messages: Message[] = [];
   readonly #response: IncomingMessage;
-  #rest = '';
+  readonly #parser = new EventStreamParser();
+  #id: string | undefined;
   #ended = false;
   #notify: () => void = () => {};
   #read = 0;
@@ -77,13 +78,9 @@ export class SseReader {
   }
 
   #take(chunk: string): void {
-    const parts = (this.#rest + chunk).split('\n\n');
-    this.#rest = parts.pop()!;
-    for (const part of parts) {
-      const id = /^id: (.*)$/m.exec(part)?.[1];
-      const data = /^data: (.*)$/m.exec(part)?.[1];
-      if (data !== undefined)
-        this.messages.push({ ...(id === undefined ? {} : { id }), event: event.parse(JSON.parse(data)) });
+    for (const { id, data } of this.#parser.feed(chunk)) {
+      this.messages.push({ ...(id === this.#id ? {} : { id: id! }), event: event.parse(JSON.parse(data)) });
+      this.#id = id;
     }
     this.#notify();
   }

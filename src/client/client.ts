@@ -13,10 +13,9 @@ import type {
   ApiUnitSummary,
   ApiWhy,
 } from '../api/shapes/index.ts';
-import { Backoff, type Clock, FlotillaError, isFlotillaError, type Random } from '../lib/index.ts';
+import { Backoff, type Clock, EventStreamParser, FlotillaError, isFlotillaError, type Random } from '../lib/index.ts';
 import { ApiRequests } from './api-requests.ts';
 import type { Endpoint } from './endpoint.ts';
-import { EventStreamParser } from './sse.ts';
 import { type ApiResponse, Transport, type TransportOptions } from './transport.ts';
 
 export interface FleetClientOptions extends TransportOptions {
@@ -283,6 +282,7 @@ export class FleetClient {
         }
       }
     } catch (error) {
+      if (isFlotillaError(error)) throw error;
       throw new FlotillaError('unavailable', 'the event stream was cut', {}, error);
     }
   }

@@ -4,6 +4,7 @@ export * from './clock.ts';
 export * from './compare-text.ts';
 export * from './duration.ts';
 export * from './errors.ts';
+export * from './event-stream-parser.ts';
 export * from './expand-url.ts';
 export * from './foreign-pages.ts';
 export * from './go-duration.ts';
