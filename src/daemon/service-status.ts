@@ -50,7 +50,11 @@ export class ServiceStatus {
   #tell(): void {
     const { notifier, signal } = this.#options;
     if (this.#presence === undefined || signal.aborted) return;
-    const restarts = [...this.#restarts].map(([process, count]) => `${process} ${count}×`).join(', ');
+    // In order of name: which of two ends is noticed first is chance.
+    const restarts = [...this.#restarts]
+      .sort()
+      .map(([process, count]) => `${process} ${count}×`)
+      .join(', ');
     const parts = [this.#standing(this.#presence), restarts && `restarted by itself: ${restarts}`, this.warning];
     notifier.status(parts.filter(Boolean).join('; '));
   }

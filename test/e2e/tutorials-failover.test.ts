@@ -25,7 +25,8 @@ describe('the walk-through of failover', { skip: whyNoDocker() ?? false }, () =>
       const unit = await hello();
       return unit?.state === 'active running' && !elsewhere.includes(unit.machine) ? unit.machine : undefined;
     });
-    await until('Hello World', async () => / docker\[\d+\]: Hello World\n/.test(await typed('fleetctl status hello')));
+    const status = async () => (await lab.type('failover', 'fleetctl status hello')).out;
+    await until('Hello World', async () => / docker\[\d+\]: Hello World\n/.test(await status()));
     assert.match(await lab.hosts.docker(machine, 'logs', 'hello'), /^Hello World$/m);
     return machine;
   }
